@@ -1,0 +1,57 @@
+# make demo and make test are the two to start with; README.md tells the rest.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/cosmos/cosmos-sdk/version.Name=tssbackup \
+           -X github.com/cosmos/cosmos-sdk/version.AppName=tssbackupd \
+           -X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION)
+BINARIES := ./cmd/tssbackupd ./cmd/bifrost ./cmd/recover-keyshares
+TOOLS := $(CURDIR)/build/tools
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# The packages without the SDK: fast enough for the race detector and fuzzing.
+PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/...
+FUZZTIME ?= 20s
+
+.PHONY: demo test test-race build install lint proto proto-check bench fuzz calibrate stock-tools clean
+
+demo: build ## four validators churn, back up, lose a signer, recover it and sign
+	go run ./testutil/demo
+
+test: ## every test
+	go test -timeout 30m ./...
+
+test-race: ## the race detector, on the packages without the SDK
+	go test -race -timeout 30m $(PURE)
+
+build: ## the three binaries, into build/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
+
+install: ## the three binaries, into GOBIN
+	go install -trimpath -ldflags '$(LDFLAGS)' $(BINARIES)
+
+lint: $(TOOLS)/golangci-lint ## style, import table, protos
+	$(TOOLS)/golangci-lint run
+	scripts/proto.sh lint
+
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) go install $(GOLANGCI_LINT)
+
+proto: ## generate the Go code of proto/, offline
+	scripts/proto.sh gen
+
+proto-check: proto ## the committed code is what proto/ gives
+	git diff --exit-code -- x/tssbackup/types
+
+bench: ## sizes, times and ratios
+	scripts/bench.sh
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz.sh $(FUZZTIME) $(PURE)
+
+calibrate: ## entropy of 10^8 random mnemonics, about two minutes
+	go run ./sanity/calibrate
+
+stock-tools: build ## envelopes against Debian's age, xz and tar
+	scripts/stock-tools.sh
+
+clean:
+	rm -rf build .demo
