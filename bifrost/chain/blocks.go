@@ -1,0 +1,125 @@
+package chain
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	cmttypes "github.com/cometbft/cometbft/types"
+
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// BlockTxs returns the transactions of a block, or [ErrNoBlock].
+func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
+	res, err := c.rpc.Block(ctx, &height)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	if res.Block == nil {
+		return nil, fmt.Errorf("%w: block %d", ErrNoBlock, height)
+	}
+	if res.Block.Height != height {
+		return nil, fmt.Errorf("%w: asked for block %d, got block %d", ErrUnreachable, height, res.Block.Height)
+	}
+	txs := make([][]byte, len(res.Block.Txs))
+	for i, tx := range res.Block.Txs {
+		txs[i] = tx
+	}
+	return txs, nil
+}
+
+// Envelope fetches the bytes that a commitment stands for from the block that it
+// names. What it returns has the commitment's size and hash. The error is
+// [ErrNoBlock] when the node does not hold the block, [ErrNotFound] when the
+// block it shows holds no such bytes.
+func (c *Client) Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error) {
+	hash, err := hex.DecodeString(commitment.Sha256)
+	if err != nil || len(hash) != sha256.Size {
+		return nil, fmt.Errorf("%w: malformed commitment", ErrUnreachable)
+	}
+	txs, err := c.BlockTxs(ctx, commitment.Height)
+	if err != nil {
+		return nil, err
+	}
+	envelope, ok := FindEnvelope(txs, commitment.Size_, [sha256.Size]byte(hash))
+	if !ok {
+		return nil, fmt.Errorf("%w: block %d holds no envelope with hash %s", ErrNotFound, commitment.Height, commitment.Sha256)
+	}
+	return envelope, nil
+}
+
+// extraCandidates is how many places that merely look like an envelope a
+// transaction may hold before it is given up. An honest one holds none.
+const extraCandidates = 16
+
+// FindEnvelope looks for an envelope of a size and a SHA-256 in a block's
+// transactions, by its content alone: no matter which message carries it, or how
+// deep that is nested. The work is bounded by a small multiple of the
+// transactions' length, whatever they hold, and counted for each transaction, so
+// that one full of decoys cannot hide the envelope of another.
+func FindEnvelope(txs [][]byte, size uint64, commitment [sha256.Size]byte) ([]byte, bool) {
+	prefix := []byte(sanity.EnvelopePrefix)
+	if size < uint64(len(prefix)) {
+		return nil, false
+	}
+	for _, tx := range txs {
+		if uint64(len(tx)) < size {
+			continue
+		}
+		candidates := uint64(len(tx))/size + extraCandidates
+		for rest := tx; candidates > 0; candidates-- {
+			at := bytes.Index(rest, prefix)
+			if at < 0 || uint64(len(rest)-at) < size {
+				break
+			}
+			found := rest[at : uint64(at)+size]
+			if sha256.Sum256(found) == commitment {
+				return bytes.Clone(found), true
+			}
+			rest = rest[at+1:]
+		}
+	}
+	return nil, false
+}
+
+// TxResult is what became of a transaction in a block.
+type TxResult struct {
+	Height int64
+	// Err is nil when the transaction was executed, a [RefusedError] when it
+	// failed in its block.
+	Err error
+}
+
+// Tx returns the result of the transaction with a hash (the SHA-256 of its
+// bytes), or [ErrNotFound] while it is in no block that the node indexed. A node
+// without an index refuses: state is the better witness.
+func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
+	res, err := c.rpc.Tx(ctx, hash, false)
+	if err != nil {
+		return TxResult{}, classify(ctx, err)
+	}
+	result := TxResult{Height: res.Height}
+	if !res.TxResult.IsOK() {
+		result.Err = refused(res.TxResult.Codespace, res.TxResult.Code, res.TxResult.Log)
+	}
+	return result, nil
+}
+
+// Broadcast hands a signed transaction to the node and returns when the node has
+// checked it. nil means that it is in the node's mempool and not yet that it is
+// in a block. The errors to branch on are [ErrInMempool], [ErrSequence],
+// [ErrUnreachable] and [RefusedError].
+func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
+	res, err := c.rpc.BroadcastTxSync(ctx, cmttypes.Tx(tx))
+	if err != nil {
+		return classify(ctx, err)
+	}
+	if res.Code != 0 {
+		return refused(res.Codespace, res.Code, res.Log)
+	}
+	return nil
+}

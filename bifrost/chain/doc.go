@@ -1,0 +1,14 @@
+// Package chain is what bifrost and the recovery tool need of a node: one
+// CometBFT RPC endpoint, asked for the module's records, for blocks and for an
+// account, and handed signed transactions.
+//
+// A node is not trusted to behave: every answer has a size limit and a deadline,
+// and whatever it says in an error is shortened and stripped of control
+// characters before it reaches a terminal. What it says in an answer is believed
+// here; a caller that must not believe it checks the answer itself (an envelope
+// against its commitment, for example).
+//
+// Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock],
+// [ErrSequence] and [ErrInMempool] with errors.Is. A [RefusedError] carries the
+// code with which the application refused a query or a transaction.
+package chain

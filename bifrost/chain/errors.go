@@ -1,0 +1,123 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	jsonrpc "github.com/cometbft/cometbft/rpc/jsonrpc/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+)
+
+var (
+	// ErrUnreachable means that the node gave no usable answer: it cannot be
+	// reached, timed out, answered too much or something that is not an answer,
+	// or cannot serve at the moment. The same request may succeed later, or at
+	// another node.
+	ErrUnreachable = errors.New("node unreachable")
+	// ErrNotFound means that the node answered, and what was asked for is not
+	// there.
+	ErrNotFound = errors.New("not found")
+	// ErrNoBlock means that the node does not hold the block: it pruned it, never
+	// had it, or has not reached it.
+	ErrNoBlock = errors.New("block not available at this node")
+	// ErrSequence means that a transaction was signed for another sequence than
+	// the account's: ask for the account and sign again.
+	ErrSequence = errors.New("account sequence mismatch")
+	// ErrInMempool means that the node has the transaction already.
+	ErrInMempool = errors.New("transaction is already in the mempool")
+)
+
+// RefusedError is the application's refusal of a query or a transaction, or
+// CometBFT's when Codespace is empty. It matches [ErrNotFound], [ErrSequence] and
+// [ErrInMempool] where its code says so.
+type RefusedError struct {
+	Codespace string
+	Code      uint32
+	Log       string
+}
+
+func (e *RefusedError) Error() string {
+	if e.Codespace == "" && e.Code == 0 {
+		return fmt.Sprintf("node refused: %s", e.Log)
+	}
+	return fmt.Sprintf("refused with code %d of %q: %s", e.Code, e.Codespace, e.Log)
+}
+
+// Is tells errors.Is which of this package's errors the code stands for.
+func (e *RefusedError) Is(target error) bool {
+	if e.Codespace != sdkerrors.RootCodespace {
+		return false
+	}
+	switch target {
+	case ErrNotFound:
+		return e.Code == sdkerrors.ErrKeyNotFound.ABCICode()
+	case ErrSequence:
+		return e.Code == sdkerrors.ErrWrongSequence.ABCICode()
+	case ErrInMempool:
+		return e.Code == sdkerrors.ErrTxInMempoolCache.ABCICode()
+	}
+	return false
+}
+
+func refused(codespace string, code uint32, log string) error {
+	return &RefusedError{Codespace: codespace, Code: code, Log: printable(log)}
+}
+
+// classify names the kind of an error of the RPC client. CometBFT has no codes
+// for its own errors, so its texts are what there is to go by.
+func classify(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	var rpc *jsonrpc.RPCError
+	if !errors.As(err, &rpc) {
+		return fmt.Errorf("%w: %w", ErrUnreachable, cleanError{err})
+	}
+	text := rpc.Message + ": " + rpc.Data
+	for _, known := range []struct {
+		part string
+		kind error
+	}{
+		{"tx already exists in cache", ErrInMempool},
+		{"is not available, lowest height is", ErrNoBlock},
+		{"must be less than or equal to the current blockchain height", ErrNoBlock},
+		{") not found", ErrNotFound},
+		{"mempool is full", ErrUnreachable},
+		{"rechecking after a new committed block", ErrUnreachable},
+		{"catching up", ErrUnreachable},
+		{"confirmation not received", ErrUnreachable},
+		{"panicked", ErrUnreachable},
+	} {
+		if strings.Contains(text, known.part) {
+			return fmt.Errorf("%w: %s", known.kind, printable(text))
+		}
+	}
+	return refused("", 0, text)
+}
+
+// cleanError shows another error's text fit for a terminal.
+type cleanError struct{ err error }
+
+func (e cleanError) Error() string { return printable(e.err.Error()) }
+func (e cleanError) Unwrap() error { return e.err }
+
+// printable is what a node says, in one short line without control characters.
+func printable(s string) string {
+	const limit = 400
+	if len(s) > limit {
+		s = s[:limit] + "…"
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimSpace(s)
+}

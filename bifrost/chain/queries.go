@@ -1,0 +1,187 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cosmos/cosmos-sdk/types/query"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const (
+	service = "/tssbackup.v1.Query/"
+
+	// pageSize and maxPages bound what a node can make the client read of a list.
+	pageSize = 100
+	maxPages = 100
+)
+
+// Params returns the module's parameters.
+func (c *Client) Params(ctx context.Context) (types.Params, error) {
+	var res types.QueryParamsResponse
+	err := c.query(ctx, service+"Params", &types.QueryParamsRequest{}, &res)
+	return res.Params, err
+}
+
+// Signer returns the signer that is registered for an operator, or under a
+// signer's address. The error is [ErrNotFound] when there is none.
+func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, error) {
+	var res types.QuerySignerResponse
+	err := c.query(ctx, service+"Signer", &types.QuerySignerRequest{Address: address}, &res)
+	return res.Signer, err
+}
+
+// Keygen returns one keygen with its votes, or [ErrNotFound].
+func (c *Client) Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error) {
+	var res types.QueryKeygenResponse
+	err := c.query(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
+	return res.Keygen, err
+}
+
+// OpenKeygens returns the keygens on which members may vote now.
+func (c *Client) OpenKeygens(ctx context.Context) ([]types.KeygenInfo, error) {
+	return pages(func(page *query.PageRequest) ([]types.KeygenInfo, *query.PageResponse, error) {
+		var res types.QueryKeygensResponse
+		req := &types.QueryKeygensRequest{Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, Pagination: page}
+		err := c.query(ctx, service+"Keygens", req, &res)
+		return res.Keygens, res.Pagination, err
+	})
+}
+
+// Churns returns the latest churns, the newest first, at most limit of them.
+func (c *Client) Churns(ctx context.Context, limit uint64) ([]types.Churn, error) {
+	var res types.QueryChurnsResponse
+	req := &types.QueryChurnsRequest{Pagination: &query.PageRequest{Limit: limit, Reverse: true}}
+	err := c.query(ctx, service+"Churns", req, &res)
+	return res.Churns, err
+}
+
+// Vault returns one vault by its name, retired ones included, or [ErrNotFound].
+func (c *Client) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
+	var res types.QueryVaultResponse
+	err := c.query(ctx, service+"Vault", &types.QueryVaultRequest{Vault: vault}, &res)
+	return res.Vault, err
+}
+
+// Vaults returns the active and retiring vaults, those of one member when an
+// address is given.
+func (c *Client) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
+	return pages(func(page *query.PageRequest) ([]types.VaultInfo, *query.PageResponse, error) {
+		var res types.QueryVaultsResponse
+		req := &types.QueryVaultsRequest{Member: member, Pagination: page}
+		err := c.query(ctx, service+"Vaults", req, &res)
+		return res.Vaults, res.Pagination, err
+	})
+}
+
+// Backup returns the commitments of a member of a vault, the latest first, at
+// most two. There are none, and no error, when state holds none: the member never
+// published, or is no member of that vault.
+func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+	var res types.QueryBackupResponse
+	err := c.query(ctx, service+"Backup", &types.QueryBackupRequest{Vault: vault, Member: member}, &res)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	commitments := []types.CommitmentInfo{res.Latest}
+	if res.Previous != nil {
+		commitments = append(commitments, *res.Previous)
+	}
+	return commitments, nil
+}
+
+// Coverage tells who has published, of one vault or, with an empty name, of all
+// that are not retired. It is one answer of one height.
+func (c *Client) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
+	var res types.QueryCoverageResponse
+	err := c.query(ctx, service+"Coverage", &types.QueryCoverageRequest{Vault: vault}, &res)
+	return res.Vaults, err
+}
+
+// Account returns the number and the next sequence of an account, or
+// [ErrNotFound].
+func (c *Client) Account(ctx context.Context, address string) (number, sequence uint64, err error) {
+	// The two messages are written out because x/auth's types bring a whole server
+	// with them.
+	req := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), address)
+	value, err := c.abciQuery(ctx, "/cosmos.auth.v1beta1.Query/AccountInfo", req)
+	if err != nil {
+		return 0, 0, err
+	}
+	number, sequence, ok := parseAccountInfo(value)
+	if !ok {
+		return 0, 0, fmt.Errorf("%w: malformed answer about account %s", ErrUnreachable, address)
+	}
+	return number, sequence, nil
+}
+
+// parseAccountInfo reads fields 3 (account number) and 4 (sequence) of the
+// account in field 1 of cosmos.auth.v1beta1.QueryAccountInfoResponse.
+func parseAccountInfo(value []byte) (number, sequence uint64, ok bool) {
+	var info []byte
+	ok = fields(value, func(num protowire.Number, typ protowire.Type, field []byte) bool {
+		if num == 1 && typ == protowire.BytesType {
+			var n int
+			info, n = protowire.ConsumeBytes(field)
+			return n >= 0
+		}
+		return true
+	})
+	if !ok || info == nil {
+		return 0, 0, false
+	}
+	ok = fields(info, func(num protowire.Number, typ protowire.Type, field []byte) bool {
+		if (num != 3 && num != 4) || typ != protowire.VarintType {
+			return true
+		}
+		v, n := protowire.ConsumeVarint(field)
+		if num == 3 {
+			number = v
+		} else {
+			sequence = v
+		}
+		return n >= 0
+	})
+	return number, sequence, ok
+}
+
+// fields calls each with every field of a message, and tells whether the message
+// is well-formed.
+func fields(msg []byte, each func(protowire.Number, protowire.Type, []byte) bool) bool {
+	for len(msg) > 0 {
+		num, typ, tag := protowire.ConsumeTag(msg)
+		if tag < 0 {
+			return false
+		}
+		size := protowire.ConsumeFieldValue(num, typ, msg[tag:])
+		if size < 0 || !each(num, typ, msg[tag:tag+size]) {
+			return false
+		}
+		msg = msg[tag+size:]
+	}
+	return true
+}
+
+// pages reads a list to its end.
+func pages[T any](next func(*query.PageRequest) ([]T, *query.PageResponse, error)) ([]T, error) {
+	var all []T
+	page := &query.PageRequest{Limit: pageSize}
+	for range maxPages {
+		items, res, err := next(page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		if res == nil || len(res.NextKey) == 0 {
+			return all, nil
+		}
+		page.Key = res.NextKey
+	}
+	return nil, fmt.Errorf("%w: a list does not end after %d pages", ErrUnreachable, maxPages)
+}

@@ -1,0 +1,265 @@
+package keyshare
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+
+	"github.com/bnb-chain/tss-lib/v2/crypto"
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	"github.com/bnb-chain/tss-lib/v2/tss"
+)
+
+// MaxFileSize bounds what Parse looks at. The file of a vault of a hundred members has less than half a megabyte.
+const MaxFileSize = 2 << 20
+
+// A Keyshare is one member's secret result of a keygen, for one of the vault's two keys. It prints as the public key alone.
+type Keyshare struct {
+	// PubKey is the vault's key on this curve, bech32.
+	PubKey string
+	// ParticipantKeys are the public keys of the vault's members, bech32, in the order of the file.
+	ParticipantKeys []string
+	// LocalPartyKey is that of the member whose share this is.
+	LocalPartyKey string
+
+	curve        Curve
+	vault        []byte
+	participants [][]byte
+	local        []byte
+
+	ecdsa *eckeygen.LocalPartySaveData
+	eddsa *edkeygen.LocalPartySaveData
+
+	ks    []*big.Int
+	bigXj []*crypto.ECPoint
+	xi    *big.Int
+	pub   *crypto.ECPoint
+	raw   []byte
+}
+
+// file is the form on disk, with the fields in go-tss's order.
+type file struct {
+	PubKey          string    `json:"pub_key"`
+	LocalData       localData `json:"local_data"`
+	ParticipantKeys []string  `json:"participant_keys"`
+	LocalPartyKey   string    `json:"local_party_key"`
+}
+
+// localData is written as base64 and read as that or as the object itself.
+type localData []byte
+
+func (d *localData) UnmarshalJSON(raw []byte) error {
+	if len(raw) > 0 && raw[0] == '{' {
+		*d = bytes.Clone(raw)
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]byte)(d))
+}
+
+func (d localData) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]byte(d))
+}
+
+// Parse reads a keyshare file and checks that it is complete and speaks of one vault and one member throughout. That the
+// numbers in it fit together is what [Keyshare.Verify] checks, which takes longer. No input makes it panic. Its errors never show
+// what is in local_data.
+func Parse(data []byte) (*Keyshare, error) {
+	if len(data) > MaxFileSize {
+		return nil, fmt.Errorf("a keyshare file of %d bytes", len(data))
+	}
+	var f file
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("not a keyshare file: %w", hideValue(err))
+	}
+	k := &Keyshare{PubKey: f.PubKey, ParticipantKeys: f.ParticipantKeys, LocalPartyKey: f.LocalPartyKey, raw: f.LocalData}
+	if err := k.decodeKeys(); err != nil {
+		return nil, err
+	}
+	if err := k.decodeLocalData(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// NewSecp256k1 makes the keyshare of a fresh ECDSA keygen. The prefix is that of account addresses; member and members are
+// compressed public keys.
+func NewSecp256k1(prefix string, data *eckeygen.LocalPartySaveData, member []byte, members [][]byte) (*Keyshare, error) {
+	if data == nil || data.ECDSAPub == nil {
+		return nil, errors.New("the keygen has no result")
+	}
+	return fresh(prefix, Secp256k1, data.ECDSAPub, data, member, members)
+}
+
+// NewEd25519 makes the keyshare of a fresh EdDSA keygen.
+func NewEd25519(prefix string, data *edkeygen.LocalPartySaveData, member []byte, members [][]byte) (*Keyshare, error) {
+	if data == nil || data.EDDSAPub == nil {
+		return nil, errors.New("the keygen has no result")
+	}
+	return fresh(prefix, Ed25519, data.EDDSAPub, data, member, members)
+}
+
+func fresh(prefix string, curve Curve, pub *crypto.ECPoint, data any, member []byte, members [][]byte) (*Keyshare, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the keygen's result: %w", hideValue(err))
+	}
+	k := &Keyshare{raw: raw}
+	if k.PubKey, err = encode(prefix, curve, compress(curve, pub)); err != nil {
+		return nil, err
+	}
+	if k.LocalPartyKey, err = EncodeSecp256k1(prefix, member); err != nil {
+		return nil, err
+	}
+	sorted := slices.Clone(members)
+	slices.SortFunc(sorted, bytes.Compare)
+	for _, m := range sorted {
+		key, err := EncodeSecp256k1(prefix, m)
+		if err != nil {
+			return nil, err
+		}
+		k.ParticipantKeys = append(k.ParticipantKeys, key)
+	}
+	if err := k.decodeKeys(); err != nil {
+		return nil, err
+	}
+	return k, k.decodeLocalData()
+}
+
+// Encode returns the bytes of the file, as go-tss writes them.
+func (k *Keyshare) Encode() ([]byte, error) {
+	return json.Marshal(file{k.PubKey, k.raw, k.ParticipantKeys, k.LocalPartyKey})
+}
+
+// FileName is the name under which the file is kept.
+func (k *Keyshare) FileName() string { return FileName(k.PubKey) }
+
+// Curve tells which of the vault's keys this is a share of.
+func (k *Keyshare) Curve() Curve { return k.curve }
+
+// VaultKey is the vault's public key on that curve: 33 bytes for secp256k1, 32 for ed25519.
+func (k *Keyshare) VaultKey() []byte { return bytes.Clone(k.vault) }
+
+// Participants are the compressed public keys of the vault's members, ascending.
+func (k *Keyshare) Participants() [][]byte {
+	out := make([][]byte, len(k.participants))
+	for i, p := range k.participants {
+		out[i] = bytes.Clone(p)
+	}
+	return out
+}
+
+// LocalParty is the compressed public key of the member whose share this is.
+func (k *Keyshare) LocalParty() []byte { return bytes.Clone(k.local) }
+
+// ECDSA is tss-lib's data of a secp256k1 keyshare, nil for the other curve. The caller must not change it.
+func (k *Keyshare) ECDSA() *eckeygen.LocalPartySaveData { return k.ecdsa }
+
+// EdDSA is tss-lib's data of an ed25519 keyshare, nil for the other curve. The caller must not change it.
+func (k *Keyshare) EdDSA() *edkeygen.LocalPartySaveData { return k.eddsa }
+
+// String names the key and nothing that is secret.
+func (k *Keyshare) String() string { return "keyshare of " + k.PubKey }
+
+// Format prints what String returns, for every verb.
+func (k *Keyshare) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
+
+// MarshalJSON gives what String returns; [Keyshare.Encode] gives the file.
+func (k *Keyshare) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
+
+func (k *Keyshare) decodeKeys() (err error) {
+	if k.curve, k.vault, err = DecodePubKey(k.PubKey); err != nil {
+		return fmt.Errorf("pub_key: %w", err)
+	}
+	curve, local, err := DecodePubKey(k.LocalPartyKey)
+	if err == nil && curve != Secp256k1 {
+		err = errors.New("not a secp256k1 public key")
+	}
+	if err != nil {
+		return fmt.Errorf("local_party_key: %w", err)
+	}
+	k.local = local
+	for i, key := range k.ParticipantKeys {
+		curve, raw, err := DecodePubKey(key)
+		if err == nil && curve != Secp256k1 {
+			err = errors.New("not a secp256k1 public key")
+		}
+		if err != nil {
+			return fmt.Errorf("participant_keys[%d]: %w", i, err)
+		}
+		k.participants = append(k.participants, raw)
+	}
+	slices.SortFunc(k.participants, bytes.Compare)
+	for i := 1; i < len(k.participants); i++ {
+		if bytes.Equal(k.participants[i-1], k.participants[i]) {
+			return errors.New("participant_keys: the same key twice")
+		}
+	}
+	if !containsKey(k.participants, k.local) {
+		return errors.New("local_party_key is not among the participant_keys")
+	}
+	return nil
+}
+
+func (k *Keyshare) decodeLocalData() (err error) {
+	if k.curve == Secp256k1 {
+		k.ecdsa = new(eckeygen.LocalPartySaveData)
+		err = json.Unmarshal(k.raw, k.ecdsa)
+		k.ks, k.bigXj, k.xi, k.pub = k.ecdsa.Ks, k.ecdsa.BigXj, k.ecdsa.Xi, k.ecdsa.ECDSAPub
+	} else {
+		k.eddsa = new(edkeygen.LocalPartySaveData)
+		err = json.Unmarshal(k.raw, k.eddsa)
+		k.ks, k.bigXj, k.xi, k.pub = k.eddsa.Ks, k.eddsa.BigXj, k.eddsa.Xi, k.eddsa.EDDSAPub
+	}
+	if err != nil {
+		return fmt.Errorf("local_data: %w", hideValue(err))
+	}
+	if err := k.checkForm(); err != nil {
+		return fmt.Errorf("local_data: %w", err)
+	}
+	return nil
+}
+
+// hideValue keeps the position in a JSON error and drops the text, which may be part of a secret.
+func hideValue(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("malformed JSON at byte %d", syntax.Offset)
+	}
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Errorf("unexpected type of field %s", kind.Field)
+	}
+	return errors.New("malformed JSON")
+}
+
+func containsKey(keys [][]byte, key []byte) bool {
+	return slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) })
+}
+
+// compress returns the usual bytes of a point: 33 for secp256k1, 32 for ed25519.
+func compress(curve Curve, p *crypto.ECPoint) []byte {
+	x, y := p.X(), p.Y()
+	if curve == Secp256k1 {
+		out := make([]byte, 33)
+		out[0] = 2 + byte(y.Bit(0))
+		x.FillBytes(out[1:])
+		return out
+	}
+	out := y.FillBytes(make([]byte, 32))
+	slices.Reverse(out)
+	out[31] |= byte(x.Bit(0)) << 7
+	return out
+}
+
+func (c Curve) params() (order, field *big.Int) {
+	ec := tss.S256()
+	if c == Ed25519 {
+		ec = tss.Edwards()
+	}
+	return ec.Params().N, ec.Params().P
+}
