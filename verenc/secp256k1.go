@@ -105,7 +105,7 @@ func (secp) add(a, b *scalar) scalar {
 func (s secp) sub(a, b *scalar) scalar {
 	var y secp256k1.ModNScalar
 	y.SetBytes(b)
-	minusB := scalar(y.Negate().Bytes())
+	minusB := y.Negate().Bytes()
 	out := s.add(a, &minusB)
 	y.Zero()
 	clear(minusB[:])
@@ -116,7 +116,7 @@ func (s secp) mulAdd(a, b, c *scalar) scalar {
 	var x, y secp256k1.ModNScalar
 	x.SetBytes(a)
 	y.SetBytes(b)
-	product := scalar(x.Mul(&y).Bytes())
+	product := x.Mul(&y).Bytes()
 	out := s.add(&product, c)
 	x.Zero()
 	y.Zero()

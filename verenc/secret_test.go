@@ -39,7 +39,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 	require.Contains(t, printed, redactedText)
 	for _, secret := range [][]byte{key.sk.scalar()[:], shares[0].Bytes(), shares[1].Bytes()} {
-		numbers := strings.Trim(fmt.Sprint(secret[:4]), "[]")
+		numbers := strings.Trim(fmt.Sprintf("%d", secret[:4]), "[]")
 		for _, form := range []string{string(secret), hex.EncodeToString(secret[:4]), strings.ToUpper(hex.EncodeToString(secret[:4])), numbers, strings.ReplaceAll(numbers, " ", ", ")} {
 			require.NotContains(t, printed, form)
 		}
