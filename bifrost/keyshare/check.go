@@ -166,26 +166,26 @@ func (k *Keyshare) checkForm() error {
 		return k.eddsa.ShareID
 	}()
 	if shareID == nil || shareID.Cmp(new(big.Int).SetBytes(k.local)) != 0 {
-		return errors.New("ShareID is not that of the local party")
+		return errors.New("field ShareID is not that of the local party")
 	}
 	if k.xi == nil || k.xi.Sign() <= 0 || k.xi.Cmp(order) >= 0 {
-		return errors.New("Xi is not a scalar")
+		return errors.New("field Xi is not a scalar")
 	}
 	if len(k.ks) != n || len(k.bigXj) != n {
-		return errors.New("Ks and BigXj do not have one entry for each participant")
+		return errors.New("fields Ks and BigXj do not have one entry for each participant")
 	}
 	residues := make(map[string]bool, n)
 	for i := range n {
 		if k.ks[i] == nil || k.ks[i].Cmp(new(big.Int).SetBytes(k.participants[i])) != 0 {
-			return fmt.Errorf("Ks[%d] is not that of the participant", i)
+			return fmt.Errorf("field Ks[%d] is not that of the participant", i)
 		}
 		residue := new(big.Int).Mod(k.ks[i], order)
 		if residue.Sign() == 0 || residues[residue.String()] {
-			return fmt.Errorf("Ks[%d] is not usable on this curve", i)
+			return fmt.Errorf("field Ks[%d] is not usable on this curve", i)
 		}
 		residues[residue.String()] = true
 		if !k.validPoint(k.bigXj[i]) {
-			return fmt.Errorf("BigXj[%d] is not a point of %s", i, k.curve)
+			return fmt.Errorf("field BigXj[%d] is not a point of %s", i, k.curve)
 		}
 	}
 	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.curve, k.pub), k.vault) {
@@ -196,18 +196,18 @@ func (k *Keyshare) checkForm() error {
 	}
 	for _, list := range [][]*big.Int{k.ecdsa.NTildej, k.ecdsa.H1j, k.ecdsa.H2j} {
 		if len(list) != n || slices.ContainsFunc(list, func(v *big.Int) bool { return v == nil || v.Sign() <= 0 || v.BitLen() > maxBits }) {
-			return errors.New("NTildej, H1j and H2j do not have one number for each participant")
+			return errors.New("fields NTildej, H1j and H2j do not have one number for each participant")
 		}
 	}
 	if len(k.ecdsa.PaillierPKs) != n || slices.ContainsFunc(k.ecdsa.PaillierPKs, func(p *paillier.PublicKey) bool {
 		return p == nil || !validModulus(p.N)
 	}) {
-		return errors.New("PaillierPKs do not have one key for each participant")
+		return errors.New("fields PaillierPKs do not have one key for each participant")
 	}
 	sk := k.ecdsa.PaillierSK
 	if sk == nil || !validModulus(sk.N) || sk.LambdaN == nil || sk.PhiN == nil ||
 		sk.LambdaN.Sign() <= 0 || sk.PhiN.Sign() <= 0 || sk.LambdaN.BitLen() > maxBits || sk.PhiN.BitLen() > maxBits {
-		return errors.New("PaillierSK is incomplete")
+		return errors.New("field PaillierSK is incomplete")
 	}
 	return nil
 }
