@@ -51,16 +51,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-const (
-	// handlerGas is what an exempt transaction may use beyond the gas for its
-	// size and its signature. A blame in a keygen of 512 members needs most: it
-	// reads the record that holds all of them, here and in its handler, and
-	// writes those it blames.
-	handlerGas = 1_000_000
-	// maxOverhead bounds the bytes of an exempt transaction around its envelope:
-	// keys, signatures, memo, and the addresses of many blamed members.
-	maxOverhead = 32 << 10
-)
+// maxOverhead bounds the bytes of an exempt transaction around its envelope:
+// keys, signatures, memo, and the addresses of many blamed members.
+const maxOverhead = 32 << 10
 
 // Keeper is what the decorators ask of the module's state.
 type Keeper interface {
@@ -195,7 +188,7 @@ func (d FeeDecorator) checkBounds(ctx sdk.Context, tx sdk.Tx, vote types.Exempti
 		return nil
 	}
 	params := d.accounts.GetParams(ctx)
-	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + handlerGas
+	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas
 	if gas := tx.(sdk.FeeTx).GetGas(); gas > limit {
 		return errorsmod.Wrapf(sdkerrors.ErrInvalidGasLimit, "a vote without a fee may have a gas limit of %d at its size, not %d", limit, gas)
 	}
