@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 )
 
 const (
@@ -69,8 +70,14 @@ func newNetwork(bin, dir string) (*network, error) {
 			return nil, err
 		}
 	}
+	ports, err := freeport.Addrs(4 * members)
+	if err != nil {
+		return nil, err
+	}
 	for i := range members {
+		own := ports[4*i:]
 		n.members = append(n.members, &member{
+			p2p: own[0], RPC: "http://" + own[1], signer: own[2], metrics: own[3],
 			Index:        i,
 			MnemonicFile: filepath.Join(dir, "mnemonics", fmt.Sprintf("member%d", i)),
 			SignerHome:   filepath.Join(dir, fmt.Sprintf("signer%d", i)),
@@ -87,20 +94,6 @@ func (n *network) path(name string) string { return filepath.Join(n.bin, name) }
 
 func (n *network) tssbackupd(ctx context.Context, m *member, args ...string) ([]byte, error) {
 	return command(ctx, n.path("tssbackupd"), append(args, "--home", m.home)...)
-}
-
-// freePorts finds ports that are free now; they are used a moment later.
-func freePorts(count int) ([]string, error) {
-	var addrs []string
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // kept open until all are found, so that none comes twice
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // startValidators makes a genesis with four validators and starts their nodes.
@@ -233,15 +226,6 @@ func dig(m map[string]any, keys ...string) (map[string]any, bool) {
 }
 
 func (n *network) startValidator(ctx context.Context, m *member) error {
-	if m.p2p == "" {
-		for _, each := range n.members {
-			ports, err := freePorts(4)
-			if err != nil {
-				return err
-			}
-			each.p2p, each.RPC, each.signer, each.metrics = ports[0], "http://"+ports[1], ports[2], ports[3]
-		}
-	}
 	var peers []string
 	for _, other := range n.members {
 		if other != m {

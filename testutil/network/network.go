@@ -15,7 +15,6 @@ package network
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +42,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -154,8 +154,10 @@ func New(t testing.TB, cfg Config) *Network {
 	require.NoError(t, err)
 
 	root := t.TempDir()
+	addrs, err := freeport.Addrs(2 * cfg.Validators)
+	require.NoError(t, err)
 	for i := range cfg.Validators {
-		n.Validators = append(n.Validators, n.newValidator(i, root))
+		n.Validators = append(n.Validators, n.newValidator(i, root, addrs[2*i], addrs[2*i+1]))
 	}
 	n.genesis = cfg.GenesisDoc
 	if n.genesis == nil {
@@ -176,7 +178,7 @@ func New(t testing.TB, cfg Config) *Network {
 	return n
 }
 
-func (n *Network) newValidator(i int, root string) *Validator {
+func (n *Network) newValidator(i int, root, p2pAddr, rpcAddr string) *Validator {
 	v := &Validator{
 		Index:    i,
 		Moniker:  fmt.Sprintf("validator%d", i),
@@ -197,20 +199,11 @@ func (n *Network) newValidator(i int, root string) *Validator {
 		filepath.Join(v.Home, "data", "priv_validator_state.json"),
 	)
 	v.privVal.Save()
-	v.p2pAddr, v.rpcAddr = freeAddr(n.t), freeAddr(n.t)
+	v.p2pAddr, v.rpcAddr = p2pAddr, rpcAddr
 	var err error
 	v.client, err = rpchttp.New("http://"+v.rpcAddr, "/websocket")
 	require.NoError(n.t, err)
 	return v
-}
-
-// freeAddr finds a loopback port that is free now. The port is used a moment
-// later, and again when the validator is started again.
-func freeAddr(t testing.TB) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
 }
 
 // Start starts validator i, again with its data if it was stopped.
