@@ -136,6 +136,4 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not
 	// asked. Otherwise its form is still to be checked.
 	Envelope []byte
-	// Asked tells whether the member was asked to publish.
-	Asked bool
 }
