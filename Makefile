@@ -46,7 +46,7 @@ bench: ## sizes, times and ratios
 	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc
 
 fuzz: ## every fuzz target for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME) $(PURE)
+	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss
 
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate
