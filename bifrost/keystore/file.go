@@ -182,6 +182,15 @@ func (f *folder) unlock(failed bool) {
 	_ = f.handle.Close() // and with it goes the lock
 }
 
+// MakeFolder makes a folder durably, with mode 0700, and those above it that are missing. One that is there stays as it is.
+func MakeFolder(path string) error {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return mkdirAll(path)
+	}
+	return err
+}
+
 func removeTemps(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -33,6 +33,8 @@ type Chain interface {
 	Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error)
 	// Vaults are the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
+	// Vault is one vault, whatever its status.
+	Vault(ctx context.Context, vault string) (types.VaultInfo, error)
 	// Backup holds the commitments of a member of a vault, the latest first, or
 	// ErrNotFound.
 	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)

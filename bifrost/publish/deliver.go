@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -106,11 +107,15 @@ func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.
 	if isOpen {
 		return e.rec.Step == StepDone, nil
 	}
-	if e.rec.Step != StepDone && e.rec.EnvelopeSHA256 != "" && k.Vault == e.rec.Vault {
-		// The votes are gone once the vault is active: the backups remain.
-		stands, err := p.stands(ctx, e.rec.Vault, e.rec.EnvelopeSHA256)
-		if err != nil {
-			return false, err
+	if e.rec.final() && e.rec.Step != StepDone && k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+		// The votes are gone once the vault is active: what remains are the backups, and
+		// who was silent.
+		stands := !slices.Contains(k.Silent, p.cfg.Address)
+		if e.rec.EnvelopeSHA256 != "" && k.Vault == e.rec.Vault {
+			var err error
+			if stands, err = p.stands(ctx, e.rec.Vault, e.rec.EnvelopeSHA256); err != nil {
+				return false, err
+			}
 		}
 		if stands {
 			if err := p.done(e); err != nil {

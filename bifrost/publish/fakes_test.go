@@ -149,6 +149,11 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 		return
 	}
 	k.Status = types.KeygenStatus_KEYGEN_STATUS_READY
+	for _, m := range k.Members {
+		if voteOf(*k, m.Address) == nil {
+			k.Silent = append(k.Silent, m.Address)
+		}
+	}
 	for _, v := range k.Votes {
 		if v.Vault == "" {
 			continue
@@ -234,11 +239,20 @@ func (c *fakeChain) Vaults(_ context.Context, member string) ([]types.VaultInfo,
 	defer c.mu.Unlock()
 	var list []types.VaultInfo
 	for _, v := range c.vaults {
-		if slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
+		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED && slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
 			list = append(list, *v)
 		}
 	}
 	return list, nil
+}
+
+func (c *fakeChain) Vault(_ context.Context, vault string) (types.VaultInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.vaults[vault]; v != nil {
+		return *v, nil
+	}
+	return types.VaultInfo{}, ErrNotFound
 }
 
 func (c *fakeChain) Backup(_ context.Context, vault, member string) ([]types.CommitmentInfo, error) {
@@ -364,12 +378,16 @@ func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, 
 			delete(ses.joined, string(s.pubKey))
 			return nil, ctx.Err()
 		}
-		ses.blame = &BlameError{Reason: "did not join"}
+		blame := &BlameError{Reason: "did not join"}
 		for _, m := range members {
 			if !ses.joined[string(m)] {
-				ses.blame.Members = append(ses.blame.Members, m)
+				blame.Members = append(blame.Members, m)
 			}
 		}
+		if ctx.Err() != nil { // its deadline, which the others have yet to see
+			return nil, fmt.Errorf("joining %s: %w", id, blame)
+		}
+		ses.blame = blame
 		delete(s.sessions, id)
 		close(ses.over)
 	}

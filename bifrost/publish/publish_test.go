@@ -626,5 +626,100 @@ func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
 		w.chain.open(2, 1000, w.infos())
 		p = m.open()
 		require.ErrorContains(t, p.poll(context.Background()), "another chain of the same name")
+		require.NoError(t, os.Remove(p.outbox.path(voteName(2))))
 	})
+	t.Run("of the same name, started again, when all is closed", func(t *testing.T) {
+		for _, m := range w.members {
+			m.halt()
+		}
+		delete(w.chain.keygens, 2)
+		w.chain.open(1, 1000, w.infos())
+		require.ErrorContains(t, m.open().poll(context.Background()), "another chain of the same name")
+	})
+}
+
+func TestResultThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
+	w := newWorld(t, 4)
+	m := w.members[0]
+	// A folder in the place of the record stands for a disk that takes nothing.
+	obstacle := filepath.Join(m.home, "outbox", voteName(1))
+	require.NoError(t, os.MkdirAll(obstacle, 0o700))
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.eventually("it says why", func() bool { return m.says("not a regular file") })
+	w.eventually("the others have voted without it", func() bool { return len(w.keygen(1).Votes) == 3 })
+	require.NoError(t, os.Remove(obstacle))
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(m))
+	w.checkInvariants()
+}
+
+func TestBlameOfAKeygenIsForgottenOnceItWorked(t *testing.T) {
+	w := newWorld(t, 4)
+	w.tss.fail = func(_ []byte, id string) error {
+		if strings.Contains(id, "check") {
+			return errors.New("no memory")
+		}
+		return nil
+	}
+	w.chain.open(1, 1000, w.infos())
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.members[3].run()
+	for _, m := range w.members {
+		w.eventually("no signing works", func() bool { return m.says("no memory") })
+	}
+	w.chain.advance(985)
+	for _, m := range w.members {
+		w.eventually("it is late", func() bool { return m.says(errLate.Error()) })
+	}
+	w.chain.advance(100)
+	w.awaitClosed(1)
+	for _, m := range w.members {
+		require.Zero(t, w.chainVotes(m), "nobody is to blame")
+	}
+}
+
+func TestLastVoteWithoutAnEnvelopeIsNotTakenForAMissedOne(t *testing.T) {
+	w := newWorld(t, 6)
+	infos := w.infos()
+	infos[5].Asked = false
+	w.chain.open(1, 1000, infos)
+	w.chain.keygens[1].Needed = 5
+	last := w.members[5]
+	w.chain.drop[last.address] = true
+	w.start()
+	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
+	w.chain.mu.Lock()
+	w.chain.drop = map[string]bool{}
+	w.chain.mu.Unlock()
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(last))
+	require.Zero(t, last.counted("bifrost_missed_keygens_total", ""))
+	require.EqualValues(t, 1, last.counted("bifrost_delivered_total", "result"))
+}
+
+func TestPublicationForARetiredVaultIsGivenUp(t *testing.T) {
+	w := newWorld(t, 6)
+	w.chain.open(1, 1000, w.infos())
+	w.chain.keygens[1].Needed = 5
+	late := w.members[5]
+	w.chain.drop[late.address] = true
+	w.start()
+	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
+	w.chain.advance(1001)
+	w.awaitReady(1)
+	w.eventually("a publication is on its way", func() bool {
+		s := late.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Step == StepTx
+	})
+	w.chain.mu.Lock()
+	w.chain.vaults[w.chain.keygens[1].Vault].Status = types.VaultStatus_VAULT_STATUS_RETIRED
+	w.chain.mu.Unlock()
+	w.eventually("it is closed", func() bool { return len(late.status().Outbox) == 0 })
+	require.Zero(t, late.counted("bifrost_delivered_total", "backup"))
 }

@@ -193,12 +193,11 @@ func (p *Publisher) poll(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 
+	var errs []error
 	for name, k := range open {
-		if err := p.pursue(ctx, name, k, height); err != nil {
-			return err
-		}
+		errs = append(errs, p.pursue(ctx, name, k, height))
 	}
-	return errors.Join(p.deliver(ctx, height, open), p.republish(ctx))
+	return errors.Join(append(errs, p.deliver(ctx, height, open), p.republish(ctx))...)
 }
 
 func (p *Publisher) isMember(members []types.MemberInfo) bool {
@@ -231,7 +230,8 @@ func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo,
 			return err
 		}
 		if closed != nil {
-			return nil // the node lags behind: this keygen was closed before
+			// The node lags behind: this keygen was closed before.
+			return closed.sameKeygen(k)
 		}
 		e = &entry{rec: p.newVote(k)}
 	}
@@ -271,8 +271,13 @@ func (p *Publisher) newVote(k types.KeygenInfo) *record {
 func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) {
 	log := p.log.With().Uint64("keygen", k.Id).Logger()
 	failures := 0
+	// next is kept until it is on the disk: what a ceremony gave cannot be had again.
+	var next *record
 	for {
-		next, err := p.advance(ctx, ceremonies, e, k)
+		var err error
+		if next == nil {
+			next, err = p.advance(ctx, ceremonies, e, k)
+		}
 		if err == nil {
 			err = p.save(e, next)
 		}
@@ -282,6 +287,7 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.Keyg
 			if next.final() {
 				return
 			}
+			next, e.lastBlame = nil, nil
 			failures = 0
 			continue
 		case ctx.Err() != nil || p.dead.Load() || errors.Is(err, errOver):

@@ -160,13 +160,23 @@ func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, erro
 	return msg.KeysharesBackup, nil
 }
 
-// settleBackup looks whether a later publication stands in state.
+// settleBackup looks whether a later publication stands in state, or its vault
+// was retired, for which the chain takes none any more.
 func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 	published, err := p.isPublished(ctx, e.rec.Vault)
-	if err != nil || !published {
+	if err != nil {
 		return false, err
 	}
 	next := *e.rec
+	if !published {
+		vault, err := p.chain.Vault(ctx, next.Vault)
+		if err != nil || vault.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
+			return false, err
+		}
+		next.Outcome = "retired"
+		p.log.Warn().Str("vault", next.Vault).Msg("the vault was retired before its backup was published")
+		return true, p.close(e, &next)
+	}
 	next.Step = StepDone
 	next.Message, next.Tx = nil, nil
 	next.Outcome = "published"

@@ -43,6 +43,11 @@ func (p *Publisher) sealChecked(vault, vaultEd25519 string, members []types.Memb
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, f := range files {
+			sanity.Wipe(f.Data)
+		}
+	}()
 	p.sealing.Lock()
 	defer p.sealing.Unlock()
 	begin := time.Now()

@@ -141,6 +141,9 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 // ErrNotRunning means that no bifrost answers in a home.
 var ErrNotRunning = errors.New("no bifrost runs in this home")
 
+// statusTimeout is how long a bifrost may take to say how it goes.
+const statusTimeout = 10 * time.Second
+
 // Control speaks to the bifrost that runs in a home.
 type Control struct {
 	socket string
@@ -160,6 +163,8 @@ func NewControl(home string) *Control {
 
 // Status asks how it goes.
 func (c *Control) Status(ctx context.Context) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	var st Status
 	return &st, c.do(ctx, http.MethodGet, "/v1/status", nil, &st)
 }

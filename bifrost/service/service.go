@@ -350,7 +350,9 @@ func (s *service) status() Status {
 	}
 	p := s.publisher.Status()
 	st.Publish = &p
-	if age := time.Since(p.LastPoll); age > maxPollAge {
+	if p.LastPoll.IsZero() {
+		problem("no look at the chain has worked yet: %s", p.Error)
+	} else if age := time.Since(p.LastPoll); age > maxPollAge {
 		problem("the last look at the chain that worked was %s ago: %s", age.Round(time.Second), p.Error)
 	}
 	if p.SealError != "" {

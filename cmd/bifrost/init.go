@@ -59,7 +59,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(a.home, 0o700); err != nil {
+	if err := keystore.MakeFolder(a.home); err != nil {
 		return err
 	}
 	if err := service.CheckHome(a.home); err != nil {
