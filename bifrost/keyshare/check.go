@@ -176,13 +176,13 @@ func (k *Keyshare) verifyRingPedersen(own int) error {
 	p.Add(p, one)
 	q.Add(q, one)
 	if p.Mul(p, q).Cmp(d.NTildei) != 0 {
-		return errors.New("P and Q do not fit NTildei: it is not (2P+1)·(2Q+1)")
+		return errors.New("the secrets P and Q do not fit NTildei: it is not (2P+1)·(2Q+1)")
 	}
 	if new(big.Int).Exp(d.H1i, d.Alpha, d.NTildei).Cmp(d.H2i) != 0 {
-		return errors.New("Alpha does not fit: H2i is not H1i to its power")
+		return errors.New("the secret Alpha does not fit: H2i is not H1i to its power")
 	}
 	if new(big.Int).Exp(d.H2i, d.Beta, d.NTildei).Cmp(d.H1i) != 0 {
-		return errors.New("Beta does not fit: H1i is not H2i to its power")
+		return errors.New("the secret Beta does not fit: H1i is not H2i to its power")
 	}
 	return nil
 }

@@ -30,19 +30,19 @@ func (k *Keyshare) checkForm() error {
 		return errors.New("ShareID is not that of the local party")
 	}
 	if k.xi == nil || k.xi.Sign() <= 0 || k.xi.Cmp(order) >= 0 {
-		return errors.New("Xi is not a scalar")
+		return errors.New("the secret share Xi is not a scalar")
 	}
 	if len(k.ks) != n || len(k.bigXj) != n {
-		return fmt.Errorf("Ks has %d entries and BigXj %d for %d participants", len(k.ks), len(k.bigXj), n)
+		return fmt.Errorf("there are %d entries in Ks and %d in BigXj for %d participants", len(k.ks), len(k.bigXj), n)
 	}
 	residues := make(map[string]bool, n)
 	for i := range n {
 		if k.ks[i] == nil || k.ks[i].Cmp(new(big.Int).SetBytes(k.participants[i])) != 0 {
-			return fmt.Errorf("Ks[%d] is not that of the participant", i)
+			return fmt.Errorf("the key Ks[%d] is not that of the participant", i)
 		}
 		residue := new(big.Int).Mod(k.ks[i], order)
 		if residue.Sign() == 0 || residues[residue.String()] {
-			return fmt.Errorf("Ks[%d] is not usable on this curve", i)
+			return fmt.Errorf("the key Ks[%d] is not usable on this curve", i)
 		}
 		residues[residue.String()] = true
 		if !k.validPoint(k.bigXj[i]) {

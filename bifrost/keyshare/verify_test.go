@@ -141,11 +141,11 @@ func TestVerifyNamesWhatDoesNotFit(t *testing.T) {
 		{"both forms of H1 are another's", "ECDSA", func(l object) {
 			l["H1i"] = l["H1j"].([]any)[1]
 			l["H1j"].([]any)[0] = l["H1i"]
-		}, "Alpha does not fit"},
+		}, "secret Alpha does not fit"},
 		{"both forms of H2 are another's", "ECDSA", func(l object) {
 			l["H2i"] = l["H2j"].([]any)[1]
 			l["H2j"].([]any)[0] = l["H2i"]
-		}, "Alpha does not fit"},
+		}, "secret Alpha does not fit"},
 		{"H1 and H2 are equal", "ECDSA", func(l object) { l["H2j"].([]any)[2] = l["H1j"].([]any)[2] }, "H1j[2] and H2j[2] do not fit NTildej[2]"},
 		{"H1 is one", "ECDSA", func(l object) { l["H1j"].([]any)[3] = json.Number("1") }, "H1j[3]"},
 		{"a modulus of another member is even", "ECDSA", func(l object) {
