@@ -34,7 +34,7 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 
 // Envelope fetches the bytes that a commitment stands for from the block that it
 // names. What it returns has the commitment's size and hash. The error is
-// [ErrNoBlock] when the node does not hold the block, [ErrNotFound] when the
+// [ErrNoBlock] when the node does not hold the block, [ErrNoEnvelope] when the
 // block it shows holds no such bytes.
 func (c *Client) Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error) {
 	hash, err := hex.DecodeString(commitment.Sha256)
@@ -47,7 +47,7 @@ func (c *Client) Envelope(ctx context.Context, commitment types.CommitmentInfo) 
 	}
 	envelope, ok := FindEnvelope(txs, commitment.Size_, [sha256.Size]byte(hash))
 	if !ok {
-		return nil, fmt.Errorf("%w: block %d holds no envelope with hash %s", ErrNotFound, commitment.Height, commitment.Sha256)
+		return nil, fmt.Errorf("%w: block %d holds none with hash %s", ErrNoEnvelope, commitment.Height, commitment.Sha256)
 	}
 	return envelope, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
 
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -198,6 +199,12 @@ func TestAccount(t *testing.T) {
 			require.Equal(t, tc.sequence, sequence)
 		})
 	}
+}
+
+func TestParseAccountInfoOfAnything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, _, _ = parseAccountInfo(rapid.SliceOf(rapid.Byte()).Draw(t, "answer"))
+	})
 }
 
 func TestBroadcast(t *testing.T) {

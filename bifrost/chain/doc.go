@@ -9,6 +9,7 @@
 // against its commitment, for example).
 //
 // Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock],
-// [ErrSequence] and [ErrInMempool] with errors.Is. A [RefusedError] carries the
-// code with which the application refused a query or a transaction.
+// [ErrNoEnvelope], [ErrSequence] and [ErrInMempool] with errors.Is. A
+// [RefusedError] carries the code with which the application refused a query or a
+// transaction.
 package chain

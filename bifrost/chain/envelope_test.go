@@ -90,9 +90,9 @@ func TestEnvelope(t *testing.T) {
 		change func(*types.CommitmentInfo)
 		err    error
 	}{
-		"another block":             {func(c *types.CommitmentInfo) { c.Height = 61 }, ErrNotFound},
-		"another hash":              {func(c *types.CommitmentInfo) { c.Sha256 = hex.EncodeToString(make([]byte, 32)) }, ErrNotFound},
-		"another size":              {func(c *types.CommitmentInfo) { c.Size_ = 499 }, ErrNotFound},
+		"another block":             {func(c *types.CommitmentInfo) { c.Height = 61 }, ErrNoEnvelope},
+		"another hash":              {func(c *types.CommitmentInfo) { c.Sha256 = hex.EncodeToString(make([]byte, 32)) }, ErrNoEnvelope},
+		"another size":              {func(c *types.CommitmentInfo) { c.Size_ = 499 }, ErrNoEnvelope},
 		"a block that is not there": {func(c *types.CommitmentInfo) { c.Height = 101 }, ErrNoBlock},
 		"a hash that is too short":  {func(c *types.CommitmentInfo) { c.Sha256 = "00" }, ErrUnreachable},
 		"a hash that is not in hex": {func(c *types.CommitmentInfo) { c.Sha256 = "zz" }, ErrUnreachable},

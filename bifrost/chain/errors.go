@@ -23,6 +23,9 @@ var (
 	// ErrNoBlock means that the node does not hold the block: it pruned it, never
 	// had it, or has not reached it.
 	ErrNoBlock = errors.New("block not available at this node")
+	// ErrNoEnvelope means that the block which should carry an envelope, as the node
+	// shows it, does not.
+	ErrNoEnvelope = errors.New("envelope is not in its block")
 	// ErrSequence means that a transaction was signed for another sequence than
 	// the account's: ask for the account and sign again.
 	ErrSequence = errors.New("account sequence mismatch")

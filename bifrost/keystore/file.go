@@ -201,7 +201,7 @@ const suffixLen = 16
 
 func randomSuffix() string {
 	b := make([]byte, suffixLen/2)
-	rand.Read(b) // never fails
+	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
 }
 

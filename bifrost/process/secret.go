@@ -61,12 +61,14 @@ func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err er
 
 // ask reads a line with the echo off. The read itself cannot be interrupted, so it
 // is left behind when ctx ends.
-func (s Secret) ask(ctx context.Context) ([]byte, error) {
+func (s Secret) ask(ctx context.Context) (secret []byte, err error) {
 	fd := int(s.Stdin.Fd())
-	before, err := term.GetState(fd)
+	// The echo goes off before the prompt invites anything to be typed or pasted.
+	restore, err := disableEcho(fd)
 	if err != nil {
 		return nil, ErrNoTerminal
 	}
+	defer func() { err = errors.Join(err, restore()) }()
 	fmt.Fprint(s.Stderr, s.Prompt)
 	defer fmt.Fprintln(s.Stderr)
 	type line struct {
@@ -82,7 +84,7 @@ func (s Secret) ask(ctx context.Context) ([]byte, error) {
 	case l := <-typed:
 		return l.text, l.err
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+		return nil, ctx.Err()
 	}
 }
 

@@ -490,7 +490,8 @@ func (m *MsgStartChurn) GetAuthority() string {
 	return ""
 }
 
-// MsgStartChurnResponse is the answer to MsgStartChurn.
+// MsgStartChurnResponse is the answer to MsgStartChurn. It is empty when too few
+// validators could take part: EventChurnSkipped tells why.
 type MsgStartChurnResponse struct {
 	ChurnId   uint64   `protobuf:"varint,1,opt,name=churn_id,json=churnId,proto3" json:"churn_id,omitempty"`
 	KeygenIds []uint64 `protobuf:"varint,2,rep,packed,name=keygen_ids,json=keygenIds,proto3" json:"keygen_ids,omitempty"`

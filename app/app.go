@@ -1,0 +1,115 @@
+// Package app is the smallest chain that embeds the tssbackup module: accounts,
+// bank, staking, governance and what these need. Governance is the module's
+// authority.
+//
+// An existing chain needs less than this package: the module in its app config,
+// its name among the end blockers and precommiters, and the two decorators of
+// package ante in its ante chain. New shows each of these in place.
+package app
+
+import (
+	"fmt"
+	"sync"
+
+	"cosmossdk.io/depinject"
+	"cosmossdk.io/log/v2"
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/codec"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	"github.com/cosmos/cosmos-sdk/runtime"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+	authante "github.com/cosmos/cosmos-sdk/x/auth/ante"
+	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
+	bankkeeper "github.com/cosmos/cosmos-sdk/x/bank/keeper"
+	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/ante"
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
+)
+
+// App is the chain's application.
+type App struct {
+	*runtime.App
+
+	cdc               codec.Codec
+	txConfig          client.TxConfig
+	interfaceRegistry codectypes.InterfaceRegistry
+
+	// The keepers are for tests and for code that embeds the app.
+	AccountKeeper   authkeeper.AccountKeeper
+	BankKeeper      bankkeeper.Keeper
+	StakingKeeper   *stakingkeeper.Keeper
+	TssbackupKeeper *keeper.Keeper
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ servertypes.Application = (*App)(nil)
+
+// New builds the app over db. With loadLatest it loads the latest state; without,
+// the caller loads the height it wants with LoadHeight before using the app.
+func New(
+	logger log.Logger,
+	db dbm.DB,
+	loadLatest bool,
+	appOpts servertypes.AppOptions,
+	baseAppOptions ...func(*baseapp.BaseApp),
+) (*App, error) {
+	var (
+		app     App
+		builder *runtime.AppBuilder
+	)
+	err := depinject.Inject(
+		depinject.Configs(Config(), depinject.Supply(logger, appOpts)),
+		&builder,
+		&app.cdc,
+		&app.txConfig,
+		&app.interfaceRegistry,
+		&app.AccountKeeper,
+		&app.BankKeeper,
+		&app.StakingKeeper,
+		&app.TssbackupKeeper,
+	)
+	if err != nil {
+		return nil, fmt.Errorf("wire the app: %w", err)
+	}
+	app.App = builder.Build(db, baseAppOptions...)
+
+	anteHandler, err := ante.NewAnteHandler(ante.HandlerOptions{
+		HandlerOptions: authante.HandlerOptions{
+			AccountKeeper:   app.AccountKeeper,
+			BankKeeper:      app.BankKeeper,
+			SignModeHandler: app.txConfig.SignModeHandler(),
+			SigGasConsumer:  authante.DefaultSigVerificationGasConsumer,
+		},
+		Keeper: app.TssbackupKeeper,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the ante chain: %w", err)
+	}
+	app.SetAnteHandler(anteHandler)
+
+	if err := app.Load(loadLatest); err != nil {
+		return nil, fmt.Errorf("load the state: %w", err)
+	}
+	return &app, nil
+}
+
+// Codec is the app's proto codec.
+func (app *App) Codec() codec.Codec { return app.cdc }
+
+// TxConfig encodes, decodes and builds the chain's transactions.
+func (app *App) TxConfig() client.TxConfig { return app.txConfig }
+
+// InterfaceRegistry knows every message and key type of the chain.
+func (app *App) InterfaceRegistry() codectypes.InterfaceRegistry { return app.interfaceRegistry }
+
+// Close releases the app's databases. Only the first call does, because a node
+// that stops calls it more than once.
+func (app *App) Close() error {
+	app.closeOnce.Do(func() { app.closeErr = app.App.Close() })
+	return app.closeErr
+}

@@ -1,0 +1,18 @@
+package process
+
+import "golang.org/x/sys/unix"
+
+// disableEcho lets a terminal show nothing of what is typed until restore is
+// called.
+func disableEcho(fd int) (restore func() error, err error) {
+	before, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return nil, err
+	}
+	silent := *before
+	silent.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, setTermios, &silent); err != nil {
+		return nil, err
+	}
+	return func() error { return unix.IoctlSetTermios(fd, setTermios, before) }, nil
+}

@@ -1,0 +1,85 @@
+package process
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultHome(t *testing.T) {
+	for name, tc := range map[string]struct{ data, home, want string }{
+		"where XDG says":                          {"/data", "/home/me", "/data/bifrost"},
+		"in the user's home otherwise":            {"", "/home/me", "/home/me/.local/share/bifrost"},
+		"a relative path is not one, as XDG says": {"data", "/home/me", "/home/me/.local/share/bifrost"},
+		"nowhere": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("XDG_DATA_HOME", tc.data)
+			t.Setenv("HOME", tc.home)
+			home, err := DefaultHome()
+			require.Equal(t, tc.want, home)
+			require.Equal(t, tc.want == "", err != nil)
+		})
+	}
+}
+
+func TestSecretFromAFile(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text    string
+		mode    os.FileMode
+		warning bool
+		err     string
+	}{
+		"private":                {text: "words\n", mode: 0o600},
+		"for reading alone":      {text: "words", mode: 0o400},
+		"empty":                  {text: "", mode: 0o600},
+		"readable by the group":  {text: "words\n", mode: 0o640, warning: true},
+		"readable by all":        {text: "words\n", mode: 0o644, warning: true},
+		"as large as is allowed": {text: strings.Repeat("x", maxSecret), mode: 0o600},
+		"larger":                 {text: strings.Repeat("x", maxSecret+1), mode: 0o600, err: "more than 4096 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "words")
+			require.NoError(t, os.WriteFile(path, []byte(tc.text), tc.mode))
+			secret, warning, err := Secret{Path: path}.Read(t.Context())
+			require.Equal(t, tc.warning, warning != "")
+			if tc.err != "" {
+				require.ErrorContains(t, err, tc.err)
+				require.Nil(t, secret)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.text, string(secret))
+		})
+	}
+	_, _, err := Secret{Path: filepath.Join(t.TempDir(), "nothing")}.Read(t.Context())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, _, err = Secret{Path: t.TempDir()}.Read(t.Context())
+	require.Error(t, err)
+}
+
+func TestSecretFromStandardInput(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = io.WriteString(w, "more\nwords\n")
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	secret, warning, err := Secret{Path: "-", Stdin: r}.Read(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, warning)
+	require.Equal(t, "more\nwords\n", string(secret))
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	_, _, err = Secret{Stdin: r, Stderr: io.Discard}.Read(t.Context())
+	require.ErrorIs(t, err, ErrNoTerminal)
+}

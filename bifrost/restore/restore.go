@@ -1,0 +1,251 @@
+// Package restore is the way back: from the chain's record of a member's backups
+// to keyshare files on its disk.
+//
+// For each vault it takes the member's commitments, the latest first, and stops at
+// the first one whose envelope can be fetched, has the committed hash, opens with
+// the mnemonic, and holds exactly the two keyshares that this member has of this
+// vault. Only then is anything written: both files or none, and never over a file
+// that differs.
+//
+// What a node says about vaults and commitments is taken from the [Chain] as it
+// is; everything that follows from it is checked here.
+package restore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// The errors of this package to branch on, beside those of the chain, of
+// envelope.Open and keystore.ErrDifferent, which are passed on wrapped.
+var (
+	// ErrNoVault means that the member belongs to no vault that could be restored.
+	ErrNoVault = errors.New("member of no vault")
+	// ErrNoBackup means that the chain holds no backup of the member for a vault.
+	ErrNoBackup = errors.New("no backup is published")
+	// ErrCommitment means that the bytes are not those that the chain committed to.
+	ErrCommitment = errors.New("envelope does not match its commitment")
+	// ErrKeyshare means that what the envelope holds is not this member's share of
+	// this vault, whole.
+	ErrKeyshare = errors.New("keyshares do not fit")
+	// ErrRecord means that the chain's record of a vault contradicts itself.
+	ErrRecord = errors.New("vault record does not hold together")
+)
+
+// Chain is what a restore needs of a node.
+type Chain interface {
+	// Vaults returns the active and retiring vaults of a member.
+	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
+	// Vault returns one vault, whatever its status.
+	Vault(ctx context.Context, vault string) (types.VaultInfo, error)
+	// Backup returns the commitments of a member of a vault, the latest first;
+	// none when there are none.
+	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
+	// Envelope fetches the bytes that a commitment stands for.
+	Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error)
+}
+
+// Store keeps keyshare files; keystore.Store is one.
+type Store interface {
+	// Save keeps all files or none and never replaces one that differs.
+	Save(files map[string][]byte) error
+	// Load returns a file that is there.
+	Load(name string) ([]byte, error)
+}
+
+// Step is a part of the work that takes time.
+type Step string
+
+// The steps of one vault, in order. After StepOpen or StepCheck the next may be
+// StepFetch again, of the backup before.
+const (
+	StepRecord Step = "reading the record"
+	StepFetch  Step = "fetching the envelope"
+	StepOpen   Step = "opening the envelope"
+	StepCheck  Step = "checking the keyshares"
+	StepWrite  Step = "writing the keyshares"
+)
+
+// Event tells that a step begins.
+type Event struct {
+	Vault string
+	Step  Step
+	// Commitment is the backup that the step works on; unset in StepRecord.
+	Commitment types.CommitmentInfo
+}
+
+// Config says what to restore, from where and to where.
+type Config struct {
+	Chain    Chain
+	Store    Store
+	Mnemonic *sanity.Mnemonic
+	// Member is the bech32 address under which the member stands in its vaults.
+	Member string
+	// Vault restricts the restore to one vault, which may be a retired one; empty
+	// means every active and retiring vault of the member.
+	Vault string
+	// Progress is called as steps begin; nil is allowed.
+	Progress func(Event)
+}
+
+// Result is what became of one vault.
+type Result struct {
+	Vault types.VaultInfo
+	// Commitment is the backup that was restored; unset when Err is not nil.
+	Commitment types.CommitmentInfo
+	// Files are the names of the keyshare files, the secp256k1 one first.
+	Files []string
+	// Present tells that all files were there already, and equal.
+	Present bool
+	// Rejected tells why each later backup than Commitment was passed over.
+	Rejected []error
+	// Err is nil when the vault's files are in the store. Nothing of this vault was
+	// written otherwise.
+	Err error
+}
+
+// Run restores vault after vault; a failure of one does not keep it from the
+// next. The error says why there are no results or fewer than vaults: the chain
+// could not be asked, there is no vault ([ErrNoVault]), or ctx ended.
+func Run(ctx context.Context, cfg Config) ([]Result, error) {
+	vaults, err := find(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, 0, len(vaults))
+	for _, vault := range vaults {
+		result := Result{Vault: vault}
+		result.Err = cfg.restore(ctx, &result)
+		if ctx.Err() != nil && result.Err != nil {
+			return results, ctx.Err()
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+func find(ctx context.Context, cfg Config) ([]types.VaultInfo, error) {
+	if cfg.Vault != "" {
+		vault, err := cfg.Chain.Vault(ctx, cfg.Vault)
+		if err != nil {
+			return nil, fmt.Errorf("vault %s: %w", cfg.Vault, err)
+		}
+		if vault.Vault != cfg.Vault {
+			return nil, fmt.Errorf("%w: asked for vault %s, got %q", ErrRecord, cfg.Vault, vault.Vault)
+		}
+		return []types.VaultInfo{vault}, nil
+	}
+	vaults, err := cfg.Chain.Vaults(ctx, cfg.Member)
+	if err != nil {
+		return nil, fmt.Errorf("vaults of %s: %w", cfg.Member, err)
+	}
+	if len(vaults) == 0 {
+		return nil, fmt.Errorf("%w: %s is in no active or retiring vault", ErrNoVault, cfg.Member)
+	}
+	return vaults, nil
+}
+
+// restore works on one vault.
+func (cfg Config) restore(ctx context.Context, result *Result) error {
+	record, err := readRecord(result.Vault, cfg.Member)
+	if err != nil {
+		return err
+	}
+	cfg.progress(Event{Vault: result.Vault.Vault, Step: StepRecord})
+	commitments, err := cfg.Chain.Backup(ctx, result.Vault.Vault, cfg.Member)
+	if err != nil {
+		return err
+	}
+	if len(commitments) == 0 {
+		return ErrNoBackup
+	}
+	for _, commitment := range commitments {
+		files, err := cfg.open(ctx, record, commitment)
+		if ctx.Err() != nil {
+			wipe(files)
+			return ctx.Err()
+		}
+		if err != nil {
+			result.Rejected = append(result.Rejected, fmt.Errorf("backup of block %d: %w", commitment.Height, err))
+			continue
+		}
+		defer wipe(files)
+		cfg.progress(Event{record.name, StepWrite, commitment})
+		if err := cfg.save(files, result); err != nil {
+			return err
+		}
+		result.Commitment = commitment
+		return nil
+	}
+	err = errors.Join(result.Rejected...)
+	result.Rejected = nil
+	return err
+}
+
+// open returns the files of one backup, the secp256k1 keyshare first, once every
+// check has passed.
+func (cfg Config) open(ctx context.Context, record *record, commitment types.CommitmentInfo) ([]envelope.File, error) {
+	cfg.progress(Event{record.name, StepFetch, commitment})
+	sealed, err := cfg.Chain.Envelope(ctx, commitment)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(sealed)
+	if hex.EncodeToString(hash[:]) != commitment.Sha256 || uint64(len(sealed)) != commitment.Size_ {
+		return nil, fmt.Errorf("%w: got %d bytes with hash %x", ErrCommitment, len(sealed), hash)
+	}
+	cfg.progress(Event{record.name, StepOpen, commitment})
+	files, err := envelope.Open(sealed, cfg.Mnemonic)
+	if err != nil {
+		return nil, err
+	}
+	cfg.progress(Event{record.name, StepCheck, commitment})
+	sorted, err := record.check(files)
+	if err != nil {
+		wipe(files)
+		return nil, err
+	}
+	return sorted, nil
+}
+
+func (cfg Config) save(files []envelope.File, result *Result) error {
+	byName := make(map[string][]byte, len(files))
+	present := true
+	for _, f := range files {
+		byName[f.Name] = f.Data
+		result.Files = append(result.Files, f.Name)
+		present = present && cfg.holds(f)
+	}
+	if err := cfg.Store.Save(byName); err != nil {
+		result.Files = nil
+		return err
+	}
+	result.Present = present
+	return nil
+}
+
+// holds tells whether the store has this file already.
+func (cfg Config) holds(f envelope.File) bool {
+	data, err := cfg.Store.Load(f.Name)
+	defer sanity.Wipe(data)
+	return err == nil && string(data) == string(f.Data)
+}
+
+func (cfg Config) progress(e Event) {
+	if cfg.Progress != nil {
+		cfg.Progress(e)
+	}
+}
+
+func wipe(files []envelope.File) {
+	for _, f := range files {
+		sanity.Wipe(f.Data)
+	}
+}

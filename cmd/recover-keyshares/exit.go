@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+)
+
+// The exit codes are part of the command's interface. 7 is kept for a node that
+// cannot be trusted.
+const (
+	codeDone        = 0
+	codeOther       = 1
+	codeUsage       = 2
+	codeNoBackup    = 3
+	codeMnemonic    = 4
+	codeCheck       = 5
+	codeUnreachable = 6
+)
+
+const exitCodes = `Exit codes:
+  0  done
+  1  anything that is not listed here, such as a different file in the way, a
+     full disk, or an interruption
+  2  wrong usage
+  3  no backup found: the chain holds none; coverage: a vault is not covered
+  4  wrong mnemonic: it is none, or it does not open the envelope
+  5  an envelope, a keyshare or a record fails a check
+  6  the node cannot be reached, or does not hold the block any more
+  7  kept for a node that cannot be trusted
+When several vaults, or the two backups of a vault, fail in different ways, the
+code is the first of 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
+of every vault are in place.`
+
+var (
+	errMnemonic   = errors.New("wrong mnemonic")
+	errNotCovered = errors.New("not covered")
+)
+
+// usageError is the user's.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// codeOf returns the exit code of an error, which may join several.
+func codeOf(err error) int {
+	if err == nil {
+		return codeDone
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return codeUsage
+	}
+	var part incomplete
+	if errors.As(err, &part) {
+		return part.code
+	}
+	for _, kind := range []struct {
+		code int
+		of   []error
+	}{
+		{codeCheck, []error{
+			chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
+			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
+		}},
+		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
+		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
+		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, errNotCovered}},
+	} {
+		for _, target := range kind.of {
+			if errors.Is(err, target) {
+				return kind.code
+			}
+		}
+	}
+	return codeOther
+}
+
+// worst is the code of the whole when its parts end with these.
+func worst(codes []int) int {
+	for _, code := range []int{codeCheck, codeMnemonic, codeUnreachable, codeOther, codeNoBackup} {
+		for _, c := range codes {
+			if c == code {
+				return code
+			}
+		}
+	}
+	return codeDone
+}

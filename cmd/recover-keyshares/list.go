@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+)
+
+// listing is the result of list in JSON.
+type listing struct {
+	Node    string        `json:"node"`
+	ChainID string        `json:"chain_id"`
+	Address string        `json:"address"`
+	Vaults  []listedVault `json:"vaults"`
+}
+
+type listedVault struct {
+	Vault         string `json:"vault"`
+	PubKeyEd25519 string `json:"pub_key_ed25519"`
+	Status        string `json:"status"`
+	Members       int    `json:"members"`
+	Threshold     uint32 `json:"threshold"`
+	// Asked tells that the member must publish.
+	Asked bool `json:"asked"`
+	// Backups are the latest and the one before.
+	Backups []backup `json:"backups"`
+}
+
+func (a *app) listCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list --node URL --address ADDRESS",
+		Short: "Show what the chain holds for a member; needs no mnemonic",
+		Long: `list shows the active and retiring vaults of a member and its published backups.
+It exits with 3 when there is none.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context()) },
+	}
+	a.nodeFlag(cmd)
+	cmd.Flags().StringVar(&a.address, "address", "", "the member's address")
+	return cmd
+}
+
+func (a *app) list(ctx context.Context) error {
+	client, err := a.connect()
+	if err != nil {
+		return err
+	}
+	if a.address == "" {
+		return usageError{errors.New("--address is missing")}
+	}
+	if err := a.checkNames(); err != nil {
+		return err
+	}
+	chainID, err := a.greet(ctx, client)
+	if err != nil {
+		return err
+	}
+	vaults, err := client.Vaults(ctx, a.address)
+	if err != nil {
+		return err
+	}
+	l := &listing{Node: client.Name(), ChainID: chainID, Address: a.address, Vaults: []listedVault{}}
+	published := 0
+	for _, vault := range vaults {
+		commitments, err := client.Backup(ctx, vault.Vault, a.address)
+		if err != nil {
+			return err
+		}
+		published += len(commitments)
+		listed := listedVault{
+			Vault: oneLine(vault.Vault), PubKeyEd25519: oneLine(vault.PubKeyEd25519), Status: statusName(vault.Status),
+			Members: len(vault.Members), Threshold: vault.Threshold, Backups: describeBackups(commitments),
+		}
+		for _, m := range vault.Members {
+			listed.Asked = listed.Asked || (m.Address == a.address && m.Asked)
+		}
+		l.Vaults = append(l.Vaults, listed)
+	}
+	if err := a.print(l, l.text); err != nil {
+		return err
+	}
+	switch {
+	case len(vaults) == 0:
+		return fmt.Errorf("%w: %s is in no active or retiring vault", restore.ErrNoVault, a.address)
+	case published == 0:
+		return fmt.Errorf("%w for %s", restore.ErrNoBackup, a.address)
+	}
+	return nil
+}
+
+func (l *listing) text(w io.Writer) {
+	for _, v := range l.Vaults {
+		fmt.Fprintf(w, "vault %s (%s): %d of %d members sign\n", v.Vault, v.Status, v.Threshold, v.Members)
+		switch {
+		case len(v.Backups) > 0:
+			for i, b := range v.Backups {
+				which := "latest  "
+				if i > 0 {
+					which = "previous"
+				}
+				fmt.Fprintf(w, "  %s  block %d  %d bytes  %s\n", which, b.Height, b.Size, b.SHA256)
+			}
+		case v.Asked:
+			fmt.Fprintln(w, "  no backup, though the member is asked for one")
+		default:
+			fmt.Fprintln(w, "  no backup; the member is not asked for one")
+		}
+	}
+}

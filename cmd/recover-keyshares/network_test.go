@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// TestRecoveryFromAChain takes the way of the data on a real chain: four signers
+// vote with their envelopes, as bifrost sends them, and the command gets each
+// member's keyshares back over RPC.
+func TestRecoveryFromAChain(t *testing.T) {
+	n := network.New(t, network.Config{})
+	n.RegisterSigners()
+	ctx := t.Context()
+
+	var (
+		keys      []*signer.Key
+		pubKeys   [][]byte
+		mnemonics []*sanity.Mnemonic
+	)
+	for _, v := range n.Validators {
+		m, err := sanity.ParseMnemonic([]byte(v.Signer.Mnemonic))
+		require.NoError(t, err)
+		key, err := signer.Derive(m, signer.DefaultHDPath)
+		require.NoError(t, err)
+		require.Equal(t, v.Signer.Bech32(), key.Bech32("cosmos"))
+		mnemonics, keys, pubKeys = append(mnemonics, m), append(keys, key), append(pubKeys, key.PubKey())
+	}
+	vault := fakevault.New(t, "cosmos", pubKeys)
+	churn := n.StartChurn()
+	keygen := churn.KeygenIds[0]
+	strangers(ctx, t, n, keygen)
+
+	for i, v := range n.Validators {
+		node, err := chain.New(v.RPC(), 0)
+		require.NoError(t, err)
+		sealed, err := seal(mnemonics[i], vault.Files[i])
+		require.NoError(t, err)
+		vote := network.Vault{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}.Vote(n.ChainID, keygen, v.Signer, sealed)
+		send(ctx, t, n, node, keys[i], vote)
+	}
+	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+
+	url := n.Validators[0].RPC()
+	work := t.TempDir()
+	require.NoError(t, exec.Command("recover-keyshares", "coverage", "--node", url).Run())
+	for i, v := range n.Validators {
+		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")
+		require.NoError(t, os.WriteFile(words, []byte(v.Signer.Mnemonic), 0o600))
+		cmd := exec.Command("recover-keyshares", "--node", url, "--mnemonic-file", words, "--out", out, "--output", "json")
+		cmd.Stderr = t.Output()
+		stdout, err := cmd.Output()
+		require.NoError(t, err)
+
+		var result recovery
+		require.NoError(t, json.Unmarshal(stdout, &result))
+		require.Equal(t, n.ChainID, result.ChainID)
+		require.Equal(t, v.Signer.Bech32(), result.Address)
+		require.Len(t, result.Vaults, 1)
+		require.Equal(t, vault.Name(), result.Vaults[0].Vault)
+		entries, err := os.ReadDir(out)
+		require.NoError(t, err)
+		require.Len(t, entries, len(vault.Files[i]))
+		for j, f := range vault.Files[i] {
+			require.Equal(t, filepath.Join(out, f.Name), result.Vaults[0].Files[j])
+			data, err := os.ReadFile(result.Vaults[0].Files[j])
+			require.NoError(t, err)
+			require.Equal(t, f.Data, data)
+		}
+	}
+}
+
+// send sends a vote as bifrost does, and holds what a node answers on the way
+// against what package chain makes of it.
+func send(ctx context.Context, t *testing.T, n *network.Network, node *chain.Client, key *signer.Key, vote *types.MsgTssPool) {
+	number, sequence, err := node.Account(ctx, vote.Signer)
+	require.NoError(t, err)
+	status, err := node.Status(ctx)
+	require.NoError(t, err)
+	params := chain.TxParams{
+		ChainID: status.ChainID, AccountNumber: number, Sequence: sequence + 1,
+		Gas: 1_000_000, TimeoutHeight: uint64(status.Height) + 100,
+	}
+	tx, err := chain.SignTx(vote, params, key)
+	require.NoError(t, err)
+	require.ErrorIs(t, node.Broadcast(ctx, tx), chain.ErrSequence)
+
+	params.Sequence = sequence
+	tx, err = chain.SignTx(vote, params, key)
+	require.NoError(t, err)
+	hash := sha256.Sum256(tx)
+	_, err = node.Tx(ctx, hash[:])
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	require.NoError(t, node.Broadcast(ctx, tx))
+	require.ErrorIs(t, node.Broadcast(ctx, tx), chain.ErrInMempool)
+
+	var result chain.TxResult
+	n.Wait(func() bool {
+		result, err = node.Tx(ctx, hash[:])
+		return err == nil
+	}, "vote in a block")
+	require.NoError(t, result.Err)
+	txs, err := node.BlockTxs(ctx, result.Height)
+	require.NoError(t, err)
+	require.Contains(t, txs, tx)
+	_, err = node.BlockTxs(ctx, result.Height+1000)
+	require.ErrorIs(t, err, chain.ErrNoBlock)
+
+	n.WaitHeight(result.Height)
+}
+
+// strangers asks for what is there in an open churn and what is not.
+func strangers(ctx context.Context, t *testing.T, n *network.Network, keygen uint64) {
+	const (
+		stranger = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnrk363e"
+		noVault  = "020000000000000000000000000000000000000000000000000000000000000001"
+	)
+	node, err := chain.New(n.Validators[0].RPC(), 0)
+	require.NoError(t, err)
+
+	params, err := node.Params(ctx)
+	require.NoError(t, err)
+	require.NoError(t, params.Validate())
+	open, err := node.OpenKeygens(ctx)
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	require.Equal(t, keygen, open[0].Id)
+	churns, err := node.Churns(ctx, 5)
+	require.NoError(t, err)
+	require.Len(t, churns, 1)
+	registered, err := node.Signer(ctx, n.Validators[1].OperatorAddress())
+	require.NoError(t, err)
+	require.Equal(t, n.Validators[1].Signer.Bech32(), registered.Address)
+
+	_, err = node.Keygen(ctx, 1000)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	_, err = node.Signer(ctx, stranger)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	_, err = node.Vault(ctx, noVault)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	_, err = node.Coverage(ctx, noVault)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	_, _, err = node.Account(ctx, stranger)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	vaults, err := node.Vaults(ctx, stranger)
+	require.NoError(t, err)
+	require.Empty(t, vaults)
+	commitments, err := node.Backup(ctx, noVault, stranger)
+	require.NoError(t, err)
+	require.Empty(t, commitments)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// output collects what a process writes.
+type output struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.Lock()
+	defer o.Unlock()
+	return o.Buffer.Write(p)
+}
+
+func (o *output) String() string {
+	o.Lock()
+	defer o.Unlock()
+	return o.Buffer.String()
+}
+
+// openPty returns both ends of a new terminal, and what it shows.
+func openPty(t *testing.T) (keyboard, tty *os.File, screen *output) {
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	screen = &output{}
+	go func() { _, _ = io.Copy(screen, keyboard) }()
+	t.Cleanup(func() {
+		_ = tty.Close()
+		_ = keyboard.Close()
+	})
+	return keyboard, tty, screen
+}
+
+func echoes(t *testing.T, tty *os.File) bool {
+	state, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	require.NoError(t, err)
+	return state.Lflag&unix.ECHO != 0
+}
+
+// startAtPrompt starts the command on a terminal and returns when it asks.
+func startAtPrompt(t *testing.T, args ...string) (cmd *exec.Cmd, keyboard, tty *os.File, screen *output) {
+	keyboard, tty, screen = openPty(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, "recover-keyshares", args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return strings.Contains(screen.String(), "it is not shown") },
+		30*time.Second, 10*time.Millisecond)
+	return cmd, keyboard, tty, screen
+}
+
+func TestPrompt(t *testing.T) {
+	m := makeMembers(t)
+	node, url := fakenode.New(t)
+	s := &scene{members: m, node: node, height: 10}
+	vault := m.vaults["active"]
+	node.Vaults = []types.VaultInfo{s.vaultInfo("active", types.VaultStatus_VAULT_STATUS_ACTIVE)}
+	sealed, err := s.seal("active", "good")
+	require.NoError(t, err)
+	node.Publish(vault.Name(), m.infos[0].Address, s.height, sealed)
+
+	t.Run("what is typed is used and not shown", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "keyshares")
+		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		require.False(t, echoes(t, tty))
+		_, err := io.WriteString(keyboard, mnemonics[0]+"\n")
+		require.NoError(t, err)
+		require.NoError(t, cmd.Wait())
+		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "restored from block 10") },
+			10*time.Second, 10*time.Millisecond)
+		for _, word := range strings.Fields(mnemonics[0]) {
+			require.NotContains(t, screen.String(), word)
+		}
+		require.True(t, echoes(t, tty))
+		for _, f := range vault.Files[0] {
+			data, err := os.ReadFile(filepath.Join(out, f.Name))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(f.Data, data))
+		}
+	})
+	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "keyshares")
+		cmd, _, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
+		require.True(t, echoes(t, tty))
+		require.NoDirExists(t, out)
+		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "interrupted") },
+			10*time.Second, 10*time.Millisecond)
+	})
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// backup is a commitment in JSON.
+type backup struct {
+	SHA256 string `json:"sha256"`
+	Size   uint64 `json:"size"`
+	Height int64  `json:"height"`
+}
+
+func describeBackup(c types.CommitmentInfo) backup {
+	return backup{SHA256: oneLine(c.Sha256), Size: c.Size_, Height: c.Height}
+}
+
+func describeBackups(commitments []types.CommitmentInfo) []backup {
+	all := []backup{}
+	for _, c := range commitments {
+		all = append(all, describeBackup(c))
+	}
+	return all
+}
+
+// statusName is active, retiring or retired.
+func statusName(s types.VaultStatus) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "VAULT_STATUS_"))
+}

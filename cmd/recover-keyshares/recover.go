@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// recovery is the result of a recovery in JSON.
+type recovery struct {
+	Node     string           `json:"node"`
+	ChainID  string           `json:"chain_id"`
+	Address  string           `json:"address"`
+	Out      string           `json:"out"`
+	Warnings []string         `json:"warnings"`
+	Vaults   []recoveredVault `json:"vaults"`
+}
+
+type recoveredVault struct {
+	Vault  string `json:"vault"`
+	Status string `json:"status"`
+	// Result is restored, present (the files were there and equal) or failed.
+	Result string `json:"result"`
+	// Backup is the one that was restored, null when none was.
+	Backup *backup  `json:"backup"`
+	Files  []string `json:"files"`
+	// Rejected tells why later backups were passed over.
+	Rejected []string `json:"rejected"`
+	Error    string   `json:"error"`
+	// Code is the exit code that this vault alone would give.
+	Code int `json:"code"`
+}
+
+// recover is the command itself.
+func (a *app) recover(ctx context.Context) error {
+	client, err := a.connect()
+	if err != nil {
+		return err
+	}
+	if err := a.checkNames(); err != nil {
+		return err
+	}
+	dir, err := a.outDir()
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	// Whoever types 24 words should not learn only then that the node is down.
+	chainID, err := a.greet(ctx, client)
+	if err != nil {
+		return err
+	}
+	mnemonic, err := a.mnemonic(ctx)
+	if err != nil {
+		return err
+	}
+	defer mnemonic.Wipe()
+	r := &recovery{Node: client.Name(), ChainID: chainID, Out: dir, Warnings: []string{}, Vaults: []recoveredVault{}}
+	if r.Address, err = a.member(mnemonic, r); err != nil {
+		return err
+	}
+
+	results, runErr := restore.Run(ctx, restore.Config{
+		Chain: client, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
+		Member: r.Address, Vault: a.vault, Progress: a.step,
+	})
+	if errors.Is(runErr, restore.ErrNoVault) {
+		runErr = fmt.Errorf("%w (if it should be: --hd-path, --prefix and --address say which address to look for)", runErr)
+	}
+	codes := make([]int, 0, len(results))
+	var failed []error
+	for _, result := range results {
+		v := describe(result, dir)
+		r.Vaults = append(r.Vaults, v)
+		codes = append(codes, v.Code)
+		if result.Err != nil {
+			failed = append(failed, result.Err)
+		}
+	}
+	if err := a.print(r, r.text); err != nil {
+		return err
+	}
+	if runErr != nil {
+		return runErr
+	}
+	if len(failed) > 0 {
+		return incomplete{fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)), worst(codes)}
+	}
+	return nil
+}
+
+// greet asks the node who it is.
+func (a *app) greet(ctx context.Context, client *chain.Client) (chainID string, err error) {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", client.Name(), err)
+	}
+	a.progress("%s: chain %s at height %d", client.Name(), status.ChainID, status.Height)
+	if status.CatchingUp {
+		a.warn("the node is catching up: what it says may be old")
+	}
+	return status.ChainID, nil
+}
+
+// member is the address to recover for.
+func (a *app) member(mnemonic *sanity.Mnemonic, r *recovery) (string, error) {
+	key, err := signer.Derive(mnemonic, a.hdPath)
+	if err != nil {
+		return "", usageError{fmt.Errorf("--hd-path: %w", err)}
+	}
+	defer key.Wipe()
+	derived := key.Bech32(a.prefix)
+	if a.address == "" {
+		a.progress("the mnemonic derives %s", derived)
+		return derived, nil
+	}
+	if a.address != derived {
+		text := fmt.Sprintf("the mnemonic derives %s at %s, not %s", derived, a.hdPath, a.address)
+		a.warn(text)
+		r.Warnings = append(r.Warnings, text)
+	}
+	return a.address, nil
+}
+
+func (a *app) step(e restore.Event) {
+	vault := oneLine(short(e.Vault))
+	switch e.Step {
+	case restore.StepRecord:
+		a.progress("vault %s: %s", vault, e.Step)
+	case restore.StepFetch:
+		a.progress("vault %s: %s of block %d (%d bytes)", vault, e.Step, e.Commitment.Height, e.Commitment.Size_)
+	case restore.StepOpen:
+		a.progress("vault %s: %s, which takes a few seconds", vault, e.Step)
+	default:
+		a.progress("vault %s: %s", vault, e.Step)
+	}
+}
+
+func describe(result restore.Result, dir string) recoveredVault {
+	v := recoveredVault{
+		Vault: oneLine(result.Vault.Vault), Status: statusName(result.Vault.Status),
+		Result: "restored", Files: []string{}, Rejected: []string{},
+		Code: codeOf(result.Err),
+	}
+	for _, err := range result.Rejected {
+		v.Rejected = append(v.Rejected, oneLine(err.Error()))
+	}
+	switch {
+	case result.Err != nil:
+		v.Result, v.Error = "failed", oneLine(result.Err.Error())
+		return v
+	case result.Present:
+		v.Result = "present"
+	}
+	b := describeBackup(result.Commitment)
+	v.Backup = &b
+	for _, name := range result.Files {
+		v.Files = append(v.Files, filepath.Join(dir, name))
+	}
+	return v
+}
+
+func (r *recovery) text(w io.Writer) {
+	for _, v := range r.Vaults {
+		fmt.Fprintf(w, "vault %s (%s): ", v.Vault, v.Status)
+		switch v.Result {
+		case "failed":
+			fmt.Fprintf(w, "failed: %s\n", v.Error)
+		case "present":
+			fmt.Fprintf(w, "already there, as backed up in block %d\n", v.Backup.Height)
+		default:
+			fmt.Fprintf(w, "restored from block %d\n", v.Backup.Height)
+		}
+		for _, reason := range v.Rejected {
+			fmt.Fprintf(w, "  passed over: %s\n", reason)
+		}
+		for _, file := range v.Files {
+			fmt.Fprintf(w, "  %s\n", file)
+		}
+	}
+}
+
+// incomplete is an error that the results explain, with the code that they give.
+type incomplete struct {
+	error
+	code int
+}
+
+// short is the beginning of a vault's name, for progress.
+func short(vault string) string {
+	const digits = 16
+	if len(vault) <= digits {
+		return vault
+	}
+	return vault[:digits] + "…"
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// app is one invocation.
+type app struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+	// started tells that the arguments were understood and the work began.
+	started bool
+
+	node, address, vault, out string
+	mnemonicFile, output      string
+	hdPath, prefix            string
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recover-keyshares --node URL",
+		Short: "Get keyshares back from the chain with the signer's mnemonic",
+		Long: `recover-keyshares finds the backups that a signer has published for every active
+and retiring vault it is a member of, opens them with the signer's mnemonic,
+checks that the keyshares belong to these vaults and this member, and writes them
+where bifrost looks for them. It never replaces a file.
+
+The mnemonic is asked for on the terminal, or read from --mnemonic-file. The
+address follows from the mnemonic. Results go to standard output, everything else
+to standard error.
+
+` + exitCodes,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.started = true
+			if a.output != "text" && a.output != "json" {
+				return usageError{errors.New("--output must be text or json")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.recover(cmd.Context()) },
+	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.PersistentFlags().StringVar(&a.output, "output", "text", "form of the results: text or json")
+	a.nodeFlag(cmd)
+	a.openFlags(cmd)
+	cmd.Flags().StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
+	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
+	cmd.Flags().StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
+	cmd.Flags().StringVar(&a.prefix, "prefix", "cosmos", "prefix of the chain's addresses")
+	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.versionCommand())
+	return cmd
+}
+
+func (a *app) nodeFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.node, "node", "", "CometBFT RPC address of a node, http://HOST:26657")
+}
+
+func (a *app) openFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
+	cmd.Flags().StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
+}
+
+// connect makes the client of the node.
+func (a *app) connect() (*chain.Client, error) {
+	if a.node == "" {
+		return nil, usageError{errors.New("--node is missing")}
+	}
+	client, err := chain.New(a.node, 0)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return client, nil
+}
+
+// checkNames brings --address and --vault into their normal forms.
+func (a *app) checkNames() error {
+	if a.address != "" {
+		prefix, raw, err := bech32.DecodeAndConvert(a.address)
+		if err != nil {
+			return usageError{fmt.Errorf("--address: %w", err)}
+		}
+		if a.address, err = bech32.ConvertAndEncode(prefix, raw); err != nil {
+			return usageError{fmt.Errorf("--address: %w", err)}
+		}
+	}
+	if a.vault != "" {
+		raw, err := hex.DecodeString(a.vault)
+		if err != nil || len(raw) != 33 {
+			return usageError{errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits")}
+		}
+		a.vault = hex.EncodeToString(raw)
+	}
+	return nil
+}
+
+// outDir is the folder for the keyshares.
+func (a *app) outDir() (string, error) {
+	if a.out != "" {
+		return a.out, nil
+	}
+	home, err := process.DefaultHome()
+	if err != nil {
+		return "", usageError{fmt.Errorf("--out is missing, and there is no home folder: %w", err)}
+	}
+	return process.KeysharesDir(home), nil
+}
+
+// mnemonic reads the mnemonic from where the user has it.
+func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
+	raw, warning, err := process.Secret{
+		Path: a.mnemonicFile, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.stdin, Stderr: a.stderr,
+	}.Read(ctx)
+	defer sanity.Wipe(raw)
+	if errors.Is(err, process.ErrNoTerminal) {
+		return nil, usageError{fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		a.warn(warning)
+	}
+	m, err := sanity.ParseMnemonic(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
+	}
+	return m, nil
+}
+
+func (a *app) warn(text string) { fmt.Fprintln(a.stderr, "warning:", text) }
+
+func (a *app) progress(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// print writes the results: the value as JSON, or what text writes.
+func (a *app) print(value any, text func(w io.Writer)) error {
+	var b strings.Builder
+	if a.output == "json" {
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(value); err != nil {
+			return err
+		}
+	} else {
+		text(&b)
+	}
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
+}
+
+// oneLine makes text of a node or a library fit for a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return ';'
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+}

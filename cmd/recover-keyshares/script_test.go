@@ -1,0 +1,249 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// The mnemonics are valid, and made of words that occur in no message, so that
+// finding one in an output means that the mnemonic was printed.
+var mnemonics = []string{
+	"december noodle battle screen artist miracle exercise amused jacket rhythm marble prepare despair pigeon resist caution twenty pumpkin inmate fragile genius digital panther adjust",
+	"ticket olympic capable gesture mountain burger august quality cupboard dismiss emotion holiday parrot dilemma perfect mystery anchor canyon kingdom narrow company decade mammal choice",
+	"school casino rescue olympic tornado special century property venture slight permit family voyage crouch topple beauty island shoulder aerobic acquire peanut tenant famous burden",
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"recover-keyshares": main})
+}
+
+// members are three members and two vaults of theirs. The scripts are about the
+// first member.
+type members struct {
+	mnemonics []*sanity.Mnemonic
+	infos     []types.MemberInfo
+	vaults    map[string]*fakevault.Vault // active, retiring
+}
+
+func makeMembers(t testing.TB) *members {
+	m := &members{vaults: map[string]*fakevault.Vault{}}
+	var keys [][]byte
+	for _, words := range mnemonics {
+		mnemonic, err := sanity.ParseMnemonic([]byte(words))
+		require.NoError(t, err)
+		key, err := signer.Derive(mnemonic, signer.DefaultHDPath)
+		require.NoError(t, err)
+		m.mnemonics = append(m.mnemonics, mnemonic)
+		keys = append(keys, key.PubKey())
+		m.infos = append(m.infos, types.MemberInfo{Address: key.Bech32("cosmos"), PubKey: hex.EncodeToString(key.PubKey()), Asked: true})
+	}
+	m.vaults["active"] = fakevault.New(t, "cosmos", keys)
+	m.vaults["retiring"] = fakevault.New(t, "cosmos", keys)
+	return m
+}
+
+func (m *members) vaultInfo(name string, status types.VaultStatus) types.VaultInfo {
+	v := m.vaults[name]
+	return types.VaultInfo{
+		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.Keys.Ed25519), Status: status, Threshold: 2, Members: m.infos,
+	}
+}
+
+// scene is what one script plays in.
+type scene struct {
+	*members
+	node   *fakenode.Node
+	height int64
+}
+
+type sceneKey struct{}
+
+func TestScripts(t *testing.T) {
+	m := makeMembers(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			node, url := fakenode.New(t)
+			s := &scene{members: m, node: node, height: 10}
+			for name, status := range map[string]types.VaultStatus{
+				"active": types.VaultStatus_VAULT_STATUS_ACTIVE, "retiring": types.VaultStatus_VAULT_STATUS_RETIRING,
+			} {
+				node.Vaults = append(node.Vaults, m.vaultInfo(name, status))
+				env.Setenv(strings.ToUpper(name), m.vaults[name].Name())
+			}
+			env.Values[sceneKey{}] = s
+			env.Setenv("NODE", url)
+			env.Setenv("MEMBER", m.infos[0].Address)
+			env.Setenv("OTHER", m.infos[1].Address)
+			for i, name := range []string{"words", "otherwords"} {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(mnemonics[i]+"\n"), 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"recover":  cmdRecover,
+			"publish":  cmdPublish,
+			"envelope": cmdEnvelope,
+			"node":     cmdNode,
+			"holds":    cmdHolds,
+		},
+	})
+}
+
+// recover CODE ARGS... runs the command, requires this exit code, and that no word
+// of a mnemonic is in what it prints.
+func cmdRecover(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	err := ts.Exec("recover-keyshares", args[1:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d instead of %s", code, args[0])
+	}
+	for _, stream := range []string{"stdout", "stderr"} {
+		text := strings.ToLower(ts.ReadFile(stream))
+		for _, words := range mnemonics {
+			for _, word := range strings.Fields(words) {
+				if strings.Contains(text, word) {
+					ts.Fatalf("%s holds a word of a mnemonic", stream)
+				}
+			}
+		}
+	}
+}
+
+// seal makes an envelope of one of these kinds from a vault's keyshares.
+func (s *scene) seal(vault, kind string) ([]byte, error) {
+	v, mnemonic := s.vaults[vault], s.mnemonics[0]
+	files := v.Files[0]
+	switch kind {
+	case "good":
+	case "foreign": // another member's, as it published it
+		files, mnemonic = v.Files[1], s.mnemonics[1]
+	case "mixed-up": // another member's keyshares under this member's mnemonic
+		files = v.Files[1]
+	case "half":
+		files = files[:1]
+	case "garbage":
+		return []byte(sanity.EnvelopePrefix + "what is this?"), nil
+	default:
+		return nil, fmt.Errorf("no kind %q", kind)
+	}
+	return seal(mnemonic, files)
+}
+
+func seal(mnemonic *sanity.Mnemonic, files []fixture.File) ([]byte, error) {
+	var in []envelope.File
+	for _, f := range files {
+		in = append(in, envelope.File{Name: f.Name, Data: f.Data})
+	}
+	return envelope.Seal(in, mnemonic, envelope.WithWorkFactor(10))
+}
+
+// publish VAULT KIND [MEMBER] publishes an envelope, for the first member unless
+// another is given by its number.
+func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	sealed, err := s.seal(args[0], args[1])
+	ts.Check(err)
+	member := 0
+	if len(args) > 2 {
+		member, err = strconv.Atoi(args[2])
+		ts.Check(err)
+	}
+	s.node.Publish(s.vaults[args[0]].Name(), s.infos[member].Address, s.height, sealed)
+	s.height++
+}
+
+// envelope FILE VAULT KIND writes an envelope to a file.
+func cmdEnvelope(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	sealed, err := s.seal(args[1], args[2])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), sealed, 0o600))
+}
+
+// node STATE changes the node or what it holds.
+func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	s.node.Lock()
+	defer s.node.Unlock()
+	switch args[0] {
+	case "prunes":
+		s.node.Earliest = s.node.Height
+	case "empties-blocks":
+		clear(s.node.Blocks)
+	case "catches-up":
+		s.node.CatchingUp = true
+	case "retires": // one vault
+		for i, v := range s.node.Vaults {
+			if v.Vault == s.vaults[args[1]].Name() {
+				s.node.Vaults[i].Status = types.VaultStatus_VAULT_STATUS_RETIRED
+			}
+		}
+	default:
+		ts.Fatalf("no state %q", args[0])
+	}
+}
+
+// holds DIR VAULT... requires that DIR holds the first member's keyshares of these
+// vaults and nothing else; without vaults, that it does not exist or is empty.
+func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	want := map[string]string{}
+	for _, vault := range args[1:] {
+		for _, f := range s.vaults[vault].Files[0] {
+			want[f.Name] = string(f.Data)
+		}
+	}
+	dir := ts.MkAbs(args[0])
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		ts.Check(err)
+	}
+	if len(entries) > 0 {
+		info, err := os.Stat(dir)
+		ts.Check(err)
+		if info.Mode().Perm() != 0o700 {
+			ts.Fatalf("%s has mode %o", args[0], info.Mode().Perm())
+		}
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		ts.Check(err)
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		ts.Check(err)
+		if want[e.Name()] != string(data) || info.Mode().Perm() != 0o600 {
+			ts.Fatalf("%s is not what it should be, or its mode is not: %o", e.Name(), info.Mode().Perm())
+		}
+		delete(want, e.Name())
+	}
+	if len(want) > 0 {
+		ts.Fatalf("%d files are missing", len(want))
+	}
+}

@@ -1,0 +1,294 @@
+// Package fakenode is a CometBFT RPC endpoint for tests: it answers status, block,
+// tx, broadcast_tx_sync and abci_query over JSON-RPC from what the test put into
+// it, in the encoding of a real node. Nothing in it checks anything, so a test can
+// make it say whatever a wrong or hostile node might.
+package fakenode
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtjson "github.com/cometbft/cometbft/libs/json"
+	"github.com/cometbft/cometbft/p2p"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	rpctypes "github.com/cometbft/cometbft/rpc/jsonrpc/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Node is the fake. Its fields may be changed between requests while Lock is held.
+type Node struct {
+	sync.Mutex
+	ChainID    string
+	Height     int64
+	Earliest   int64
+	CatchingUp bool
+	Vaults     []types.VaultInfo
+	// Backups are kept by vault, then by member.
+	Backups map[string]map[string]types.QueryBackupResponse
+	Blocks  map[int64][][]byte
+	// Txs are the results of transactions by upper-case hex of their hash.
+	Txs map[string]ctypes.ResultTx
+	// Answers are the answers to ABCI queries by path, before the fake's own.
+	Answers map[string]func(data []byte) abci.ResponseQuery
+	// Broadcast answers broadcast_tx_sync; nil accepts.
+	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
+	// Requests counts the requests by method, or by path for ABCI queries.
+	Requests map[string]int
+}
+
+// New returns a node of an empty chain and the URL under which it answers until
+// the test ends.
+func New(t testing.TB) (*Node, string) {
+	n := &Node{
+		ChainID:  "fake-1",
+		Height:   100,
+		Earliest: 1,
+		Backups:  map[string]map[string]types.QueryBackupResponse{},
+		Blocks:   map[int64][][]byte{},
+		Txs:      map[string]ctypes.ResultTx{},
+		Answers:  map[string]func([]byte) abci.ResponseQuery{},
+		Requests: map[string]int{},
+	}
+	server := httptest.NewServer(n)
+	t.Cleanup(server.Close)
+	return n, server.URL
+}
+
+// Publish puts an envelope into a transaction of its own in a block and records
+// it as the latest backup of a member of a vault.
+func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
+	n.Lock()
+	defer n.Unlock()
+	hash := sha256.Sum256(envelope)
+	commitment := types.CommitmentInfo{Sha256: hex.EncodeToString(hash[:]), Size_: uint64(len(envelope)), Height: height}
+	if n.Backups[vault] == nil {
+		n.Backups[vault] = map[string]types.QueryBackupResponse{}
+	}
+	record := types.QueryBackupResponse{Latest: commitment}
+	if before, ok := n.Backups[vault][member]; ok {
+		record.Previous = &before.Latest
+	}
+	n.Backups[vault][member] = record
+	n.Blocks[height] = append(n.Blocks[height], append([]byte("transaction:"), envelope...))
+}
+
+// ServeHTTP answers one JSON-RPC request.
+func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var req rpctypes.RPCRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	n.Lock()
+	result, err := n.call(req.Method, req.Params)
+	n.Unlock()
+	answer := rpctypes.RPCResponse{JSONRPC: "2.0", ID: req.ID}
+	if err == nil {
+		answer.Result, err = cmtjson.Marshal(result)
+	}
+	if err != nil {
+		answer = rpctypes.RPCInternalError(req.ID, err)
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (n *Node) call(method string, params json.RawMessage) (any, error) {
+	var args map[string]json.RawMessage
+	if len(params) > 0 {
+		if err := json.Unmarshal(params, &args); err != nil {
+			return nil, err
+		}
+	}
+	if method != "abci_query" {
+		n.Requests[method]++
+	}
+	switch method {
+	case "status":
+		return n.status(), nil
+	case "block":
+		var height int64
+		if err := cmtjson.Unmarshal(args["height"], &height); err != nil {
+			return nil, err
+		}
+		return n.block(height)
+	case "tx":
+		var hash []byte
+		if err := json.Unmarshal(args["hash"], &hash); err != nil {
+			return nil, err
+		}
+		result, ok := n.Txs[fmt.Sprintf("%X", hash)]
+		if !ok {
+			return nil, fmt.Errorf("tx (%X) not found", hash)
+		}
+		return &result, nil
+	case "broadcast_tx_sync":
+		var tx []byte
+		if err := json.Unmarshal(args["tx"], &tx); err != nil {
+			return nil, err
+		}
+		if n.Broadcast == nil {
+			return &ctypes.ResultBroadcastTx{}, nil
+		}
+		return n.Broadcast(tx)
+	case "abci_query":
+		var path, data string
+		if err := json.Unmarshal(args["path"], &path); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(args["data"], &data); err != nil {
+			return nil, err
+		}
+		raw, err := hex.DecodeString(data)
+		if err != nil {
+			return nil, err
+		}
+		n.Requests[path]++
+		return &ctypes.ResultABCIQuery{Response: n.query(path, raw)}, nil
+	}
+	return nil, fmt.Errorf("method %s not found", method)
+}
+
+func (n *Node) status() *ctypes.ResultStatus {
+	return &ctypes.ResultStatus{
+		NodeInfo: p2p.DefaultNodeInfo{Network: n.ChainID},
+		SyncInfo: ctypes.SyncInfo{
+			LatestBlockHeight:   n.Height,
+			LatestBlockTime:     time.Unix(1_700_000_000, 0).UTC(),
+			EarliestBlockHeight: n.Earliest,
+			CatchingUp:          n.CatchingUp,
+		},
+		ValidatorInfo: ctypes.ValidatorInfo{PubKey: ed25519.GenPrivKeyFromSecret([]byte("fake")).PubKey()},
+	}
+}
+
+func (n *Node) block(height int64) (*ctypes.ResultBlock, error) {
+	if height > n.Height {
+		return nil, fmt.Errorf("height %d must be less than or equal to the current blockchain height %d", height, n.Height)
+	}
+	if height < n.Earliest {
+		return nil, fmt.Errorf("height %d is not available, lowest height is %d", height, n.Earliest)
+	}
+	txs := make([]cmttypes.Tx, 0, len(n.Blocks[height]))
+	for _, tx := range n.Blocks[height] {
+		txs = append(txs, tx)
+	}
+	return &ctypes.ResultBlock{Block: cmttypes.MakeBlock(height, txs, &cmttypes.Commit{}, nil)}, nil
+}
+
+func (n *Node) query(path string, data []byte) abci.ResponseQuery {
+	if answer, ok := n.Answers[path]; ok {
+		return answer(data)
+	}
+	switch path {
+	case "/tssbackup.v1.Query/Vaults":
+		return Answer(data, &types.QueryVaultsRequest{}, n.vaults)
+	case "/tssbackup.v1.Query/Vault":
+		return Answer(data, &types.QueryVaultRequest{}, n.vault)
+	case "/tssbackup.v1.Query/Backup":
+		return Answer(data, &types.QueryBackupRequest{}, n.backup)
+	case "/tssbackup.v1.Query/Coverage":
+		return Answer(data, &types.QueryCoverageRequest{}, n.coverage)
+	}
+	return failed(sdkerrors.ErrUnknownRequest.ABCICode(), "unknown query path")
+}
+
+func (n *Node) vaults(req *types.QueryVaultsRequest) (*types.QueryVaultsResponse, bool) {
+	res := &types.QueryVaultsResponse{}
+	for _, v := range n.Vaults {
+		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED && (req.Member == "" || isMember(v, req.Member)) {
+			res.Vaults = append(res.Vaults, v)
+		}
+	}
+	return res, true
+}
+
+func (n *Node) vault(req *types.QueryVaultRequest) (*types.QueryVaultResponse, bool) {
+	for _, v := range n.Vaults {
+		if v.Vault == req.Vault {
+			return &types.QueryVaultResponse{Vault: v}, true
+		}
+	}
+	return nil, false
+}
+
+func (n *Node) backup(req *types.QueryBackupRequest) (*types.QueryBackupResponse, bool) {
+	record, ok := n.Backups[req.Vault][req.Member]
+	return &record, ok
+}
+
+func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, bool) {
+	res := &types.QueryCoverageResponse{}
+	for _, v := range n.Vaults {
+		if req.Vault == "" && v.Status == types.VaultStatus_VAULT_STATUS_RETIRED || req.Vault != "" && v.Vault != req.Vault {
+			continue
+		}
+		c := types.VaultCoverage{
+			Vault: v.Vault, Status: v.Status, Threshold: v.Threshold, Members: uint32(len(v.Members)),
+		}
+		for _, m := range v.Members {
+			member := types.MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Asked}
+			record, published := n.Backups[v.Vault][m.Address]
+			if published {
+				c.Published++
+				member.Commitments = append(member.Commitments, record.Latest)
+				if record.Previous != nil {
+					member.Commitments = append(member.Commitments, *record.Previous)
+				}
+			}
+			if m.Asked {
+				c.Asked++
+				if !published {
+					c.Missing = append(c.Missing, m.Address)
+				}
+			}
+			c.List = append(c.List, member)
+		}
+		c.Recoverable = c.Published >= c.Threshold
+		res.Vaults = append(res.Vaults, c)
+	}
+	return res, req.Vault == "" || len(res.Vaults) > 0
+}
+
+func isMember(v types.VaultInfo, address string) bool {
+	for _, m := range v.Members {
+		if m.Address == address {
+			return true
+		}
+	}
+	return false
+}
+
+// Answer decodes a query, asks serve and encodes its answer; when serve reports
+// false the answer is that the key is not found.
+func Answer[Req, Res proto.Message](data []byte, req Req, serve func(Req) (Res, bool)) abci.ResponseQuery {
+	if err := proto.Unmarshal(data, req); err != nil {
+		return failed(sdkerrors.ErrInvalidRequest.ABCICode(), err.Error())
+	}
+	res, ok := serve(req)
+	if !ok {
+		return failed(sdkerrors.ErrKeyNotFound.ABCICode(), "rpc error: code = NotFound desc = not found: key not found")
+	}
+	value, err := proto.Marshal(res)
+	if err != nil {
+		return failed(sdkerrors.ErrInvalidRequest.ABCICode(), err.Error())
+	}
+	return abci.ResponseQuery{Value: value}
+}
+
+func failed(code uint32, log string) abci.ResponseQuery {
+	return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: code, Log: log}
+}

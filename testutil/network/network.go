@@ -1,0 +1,336 @@
+// Package network runs a chain of several validators inside a test: each
+// validator is a CometBFT node with its own app, connected to the others over
+// loopback. A validator can be stopped and started again with its data.
+//
+//	n := network.New(t, network.Config{Validators: 4})
+//	n.RegisterSigners()
+//	churn := n.StartChurn()
+//
+// Helpers fail the test when something does not hold, so they are called from
+// the test's goroutine. Nothing waits for a fixed time: what waits, waits for a
+// condition. The validators' keys follow from the chain id and their numbers, so
+// that two runs of a test differ in nothing but timing.
+package network
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cosmossdk.io/log/v2"
+	cmtdb "github.com/cometbft/cometbft-db"
+	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
+	"github.com/cometbft/cometbft/proxy"
+	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
+	cmttypes "github.com/cometbft/cometbft/types"
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/client/flags"
+	"github.com/cosmos/cosmos-sdk/codec"
+	"github.com/cosmos/cosmos-sdk/server"
+	serverlog "github.com/cosmos/cosmos-sdk/server/log"
+	"github.com/cosmos/cosmos-sdk/testutil/sims"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const (
+	// Timeout is how long a helper waits for a condition before it fails the
+	// test.
+	Timeout = 60 * time.Second
+	// poll is how often a condition is looked at.
+	poll = 20 * time.Millisecond
+	// MinGasPrices is what every validator of a network asks, so that a
+	// transaction that costs nothing shows that it is exempt.
+	MinGasPrices = "0.001stake"
+)
+
+// Config says what differs from a plain network of four validators. The zero
+// value is usable.
+type Config struct {
+	// Validators is the number of validators, 4 if it is 0.
+	Validators int
+	// ChainID is "tssbackup-test" if it is empty.
+	ChainID string
+	// TimeoutCommit is the pause between blocks, 200 ms if it is 0.
+	TimeoutCommit time.Duration
+	// Tssbackup changes the module's genesis. The default parameters accept
+	// envelopes of the lowest work factor, so that sealing is quick.
+	Tssbackup func(*types.GenesisState)
+	// Genesis changes the app's genesis, after Tssbackup, as the last step.
+	Genesis func(cdc codec.JSONCodec, state map[string]json.RawMessage)
+	// GenesisDoc replaces the genesis altogether: the network goes on from an
+	// exported state. Its validators are those of a network of the same ChainID
+	// and size.
+	GenesisDoc *cmttypes.GenesisDoc
+	// Node changes the configuration of validator i, each time it starts.
+	Node func(i int, cfg *NodeConfig)
+	// Logger is for what nodes and apps log; nothing is logged if it is nil.
+	Logger log.Logger
+}
+
+// NodeConfig is what one validator's node is started with.
+type NodeConfig struct {
+	Comet *cmtcfg.Config
+	// AppOptions is what a daemon reads from app.toml and its flags.
+	AppOptions sims.AppOptionsMap
+	// BaseApp sets pruning, snapshots and the like.
+	BaseApp []func(*baseapp.BaseApp)
+}
+
+// Network is a running chain.
+type Network struct {
+	// ChainID is the chain's id, Validators its validators in order.
+	ChainID    string
+	Validators []*Validator
+
+	t       testing.TB
+	cfg     Config
+	app     *app.App
+	genesis *cmttypes.GenesisDoc
+}
+
+// Validator is one validator and its node.
+type Validator struct {
+	// Index is its number in the network, and Moniker its name.
+	Index   int
+	Moniker string
+	// Home is the folder of the node's files, as a daemon has it.
+	Home string
+	// Operator is the account that controls the validator; it has funds.
+	Operator Account
+	// Signer is the account of the key that a bifrost of this validator derives
+	// from the mnemonic. It has no funds, and exists once it is registered.
+	Signer Account
+
+	network *Network
+	privVal *privval.FilePV
+	nodeKey *p2p.NodeKey
+	p2pAddr string
+	rpcAddr string
+	client  *rpchttp.HTTP
+
+	// appDB and cometDBs outlive the node, so that it can be started again.
+	appDB    dbm.DB
+	cometDBs map[string]cmtdb.DB
+
+	node *node.Node
+	app  *app.App
+}
+
+// New starts a network and waits for its first block. The network stops when the
+// test ends.
+func New(t testing.TB, cfg Config) *Network {
+	t.Helper()
+	if cfg.Validators == 0 {
+		cfg.Validators = 4
+	}
+	if cfg.ChainID == "" {
+		cfg.ChainID = "tssbackup-test"
+	}
+	if cfg.TimeoutCommit == 0 {
+		cfg.TimeoutCommit = 200 * time.Millisecond
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = log.NewNopLogger()
+	}
+	n := &Network{ChainID: cfg.ChainID, t: t, cfg: cfg}
+
+	// An app without a node: it knows the codecs, and it makes the genesis.
+	var err error
+	n.app, err = app.New(log.NewNopLogger(), dbm.NewMemDB(), true, sims.AppOptionsMap{}, baseapp.SetChainID(cfg.ChainID))
+	require.NoError(t, err)
+
+	root := t.TempDir()
+	for i := range cfg.Validators {
+		n.Validators = append(n.Validators, n.newValidator(i, root))
+	}
+	n.genesis = cfg.GenesisDoc
+	if n.genesis == nil {
+		n.genesis = n.newGenesis()
+	}
+
+	t.Cleanup(func() {
+		for _, v := range n.Validators {
+			if v.Running() {
+				assert.NoError(t, v.stop(), v)
+			}
+		}
+	})
+	for i := range n.Validators {
+		n.Start(i)
+	}
+	n.WaitHeight(n.genesis.InitialHeight)
+	return n
+}
+
+func (n *Network) newValidator(i int, root string) *Validator {
+	v := &Validator{
+		Index:    i,
+		Moniker:  fmt.Sprintf("validator%d", i),
+		Operator: NewAccount(fmt.Sprintf("%s/operator/%d", n.ChainID, i)),
+		Signer:   NewAccount(fmt.Sprintf("%s/signer/%d", n.ChainID, i)),
+		network:  n,
+		appDB:    dbm.NewMemDB(),
+		cometDBs: make(map[string]cmtdb.DB),
+	}
+	v.Home = filepath.Join(root, v.Moniker)
+	for _, dir := range []string{"config", "data"} {
+		require.NoError(n.t, os.MkdirAll(filepath.Join(v.Home, dir), 0o700))
+	}
+	v.nodeKey = &p2p.NodeKey{PrivKey: newConsensusKey(fmt.Sprintf("%s/node/%d", n.ChainID, i))}
+	v.privVal = privval.NewFilePV(
+		newConsensusKey(fmt.Sprintf("%s/consensus/%d", n.ChainID, i)),
+		filepath.Join(v.Home, "config", "priv_validator_key.json"),
+		filepath.Join(v.Home, "data", "priv_validator_state.json"),
+	)
+	v.privVal.Save()
+	v.p2pAddr, v.rpcAddr = freeAddr(n.t), freeAddr(n.t)
+	var err error
+	v.client, err = rpchttp.New("http://"+v.rpcAddr, "/websocket")
+	require.NoError(n.t, err)
+	return v
+}
+
+// freeAddr finds a loopback port that is free now. The port is used a moment
+// later, and again when the validator is started again.
+func freeAddr(t testing.TB) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// Start starts validator i, again with its data if it was stopped.
+func (n *Network) Start(i int) {
+	n.t.Helper()
+	v := n.Validators[i]
+	require.False(n.t, v.Running(), "%s is running", v.Moniker)
+
+	cfg := v.config()
+	if n.cfg.Node != nil {
+		n.cfg.Node(i, cfg)
+	}
+	var err error
+	v.app, err = app.New(n.cfg.Logger.With("validator", i), v.appDB, true, cfg.AppOptions, cfg.BaseApp...)
+	require.NoError(n.t, err)
+	v.node, err = node.NewNode(
+		cfg.Comet,
+		privval.LoadFilePV(cfg.Comet.PrivValidatorKeyFile(), cfg.Comet.PrivValidatorStateFile()),
+		v.nodeKey,
+		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(v.app)),
+		func() (*cmttypes.GenesisDoc, error) { return n.genesis, nil },
+		v.cometDB,
+		node.DefaultMetricsProvider(cfg.Comet.Instrumentation),
+		serverlog.CometLoggerWrapper{Logger: n.cfg.Logger.With("validator", i)},
+	)
+	require.NoError(n.t, err)
+	require.NoError(n.t, v.node.Start())
+}
+
+// Stop stops validator i. Its data stays.
+func (n *Network) Stop(i int) {
+	n.t.Helper()
+	v := n.Validators[i]
+	require.True(n.t, v.Running(), "%s is not running", v.Moniker)
+	require.NoError(n.t, v.stop())
+}
+
+func (v *Validator) stop() error {
+	err := v.node.Stop()
+	v.node.Wait()
+	v.node = nil
+	if closeErr := v.app.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// Running tells whether the validator is started.
+func (v *Validator) Running() bool { return v.node != nil }
+
+// RPC is the address of the node's RPC server, as in http://127.0.0.1:26657.
+func (v *Validator) RPC() string { return "http://" + v.rpcAddr }
+
+// Client speaks to the node's RPC server.
+func (v *Validator) Client() *rpchttp.HTTP { return v.client }
+
+// App is the running node's app, for what only its insides show.
+func (v *Validator) App() *app.App { return v.app }
+
+// Genesis is what the network started from.
+func (n *Network) Genesis() *cmttypes.GenesisDoc { return n.genesis }
+
+// DB is the app's store of a validator that is stopped.
+func (v *Validator) DB() dbm.DB { return v.appDB }
+
+// ClientContext sends queries to the node and knows the chain's codecs:
+// types.NewQueryClient(v.ClientContext()) is the module's query client.
+func (v *Validator) ClientContext() client.Context {
+	a := v.network.app
+	return client.Context{}.
+		WithCodec(a.Codec()).
+		WithInterfaceRegistry(a.InterfaceRegistry()).
+		WithTxConfig(a.TxConfig()).
+		WithChainID(v.network.ChainID).
+		WithClient(v.client)
+}
+
+// config is what the validator's node starts with before the test changes it.
+func (v *Validator) config() *NodeConfig {
+	n := v.network
+	comet := cmtcfg.DefaultConfig()
+	comet.SetRoot(v.Home)
+	comet.Moniker = v.Moniker
+	comet.P2P.ListenAddress = "tcp://" + v.p2pAddr
+	comet.P2P.AddrBookStrict = false
+	comet.P2P.AllowDuplicateIP = true
+	comet.P2P.PexReactor = false
+	comet.P2P.FlushThrottleTimeout = 10 * time.Millisecond
+	comet.P2P.PersistentPeersMaxDialPeriod = time.Second
+	var peers []string
+	for _, peer := range n.Validators {
+		if peer != v {
+			peers = append(peers, fmt.Sprintf("%s@%s", peer.nodeKey.ID(), peer.p2pAddr))
+		}
+	}
+	comet.P2P.PersistentPeers = strings.Join(peers, ",")
+	comet.RPC.ListenAddress = "tcp://" + v.rpcAddr
+	comet.RPC.PprofListenAddress = ""
+	comet.Consensus.TimeoutPropose = time.Second
+	comet.Consensus.TimeoutPrevote = 500 * time.Millisecond
+	comet.Consensus.TimeoutPrecommit = 500 * time.Millisecond
+	comet.Consensus.TimeoutCommit = n.cfg.TimeoutCommit
+	comet.Consensus.PeerGossipSleepDuration = 10 * time.Millisecond
+	return &NodeConfig{
+		Comet:      comet,
+		AppOptions: sims.AppOptionsMap{flags.FlagHome: v.Home},
+		BaseApp: []func(*baseapp.BaseApp){
+			baseapp.SetChainID(n.ChainID),
+			baseapp.SetMinGasPrices(MinGasPrices),
+		},
+	}
+}
+
+// cometDB gives the node's databases. They are kept in memory past the node, so
+// that closing them does nothing.
+func (v *Validator) cometDB(ctx *cmtcfg.DBContext) (cmtdb.DB, error) {
+	db, ok := v.cometDBs[ctx.ID]
+	if !ok {
+		db = cmtdb.NewMemDB()
+		v.cometDBs[ctx.ID] = db
+	}
+	return db, nil
+}

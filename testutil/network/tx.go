@@ -1,0 +1,158 @@
+package network
+
+import (
+	"context"
+	"fmt"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	coretypes "github.com/cometbft/cometbft/rpc/core/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// defaultGas is enough for any message of the module and of governance without a
+// large envelope; defaultFee pays for it at MinGasPrices.
+const defaultGas = 1_000_000
+
+var defaultFee = sdk.NewCoins(sdk.NewInt64Coin(Denom, 1_000))
+
+// FirstRunning is the first validator whose node runs.
+func (n *Network) FirstRunning() *Validator {
+	n.t.Helper()
+	for _, v := range n.Validators {
+		if v.Running() {
+			return v
+		}
+	}
+	require.FailNow(n.t, "no validator is running")
+	return nil
+}
+
+// Sign makes the bytes of a transaction that the account can send next, with its
+// number and sequence as the chain has them.
+func (n *Network) Sign(from Account, opts TxOptions, msgs ...sdk.Msg) []byte {
+	n.t.Helper()
+	return n.signAll([]Account{from}, opts, msgs...)
+}
+
+func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byte {
+	n.t.Helper()
+	auth := authtypes.NewQueryClient(n.FirstRunning().ClientContext())
+	signers := make([]Signer, len(from))
+	for i, account := range from {
+		res, err := auth.AccountInfo(context.Background(), &authtypes.QueryAccountInfoRequest{Address: account.Bech32()})
+		require.NoError(n.t, err)
+		signers[i] = Signer{Account: account, Number: res.Info.AccountNumber, Sequence: res.Info.Sequence}
+	}
+	tx := SignTx(n.t, n.app.TxConfig(), n.ChainID, signers, opts, msgs...)
+	bytes, err := n.app.TxConfig().TxEncoder()(tx)
+	require.NoError(n.t, err)
+	return bytes
+}
+
+// Broadcast hands the transaction to the node and returns what its mempool says.
+func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
+	n.t.Helper()
+	res, err := n.FirstRunning().client.BroadcastTxSync(context.Background(), tx)
+	require.NoError(n.t, err)
+	return res
+}
+
+// WaitTx waits until the transaction is in a block and all running validators
+// have that block.
+func (n *Network) WaitTx(tx []byte) *coretypes.ResultTx {
+	n.t.Helper()
+	var res *coretypes.ResultTx
+	n.Wait(func() bool {
+		var err error
+		res, err = n.FirstRunning().client.Tx(context.Background(), cmttypes.Tx(tx).Hash(), false)
+		return err == nil
+	}, "transaction in a block")
+	n.WaitHeight(res.Height)
+	return res
+}
+
+// Send signs messages, pays for them, and waits until they are in a block. The
+// test fails when the transaction does.
+func (n *Network) Send(from Account, msgs ...sdk.Msg) *coretypes.ResultTx {
+	n.t.Helper()
+	return n.send(from, TxOptions{Gas: defaultGas, Fee: defaultFee}, msgs...)
+}
+
+// SendVote sends one message without a fee, as a bifrost sends its votes.
+func (n *Network) SendVote(from Account, vote sdk.Msg) *coretypes.ResultTx {
+	n.t.Helper()
+	gas := uint64(defaultGas)
+	if m, ok := vote.(interface{ GetKeysharesBackup() []byte }); ok {
+		gas += 10 * uint64(len(m.GetKeysharesBackup()))
+	}
+	return n.send(from, TxOptions{Gas: gas}, vote)
+}
+
+func (n *Network) send(from Account, opts TxOptions, msgs ...sdk.Msg) *coretypes.ResultTx {
+	n.t.Helper()
+	return n.deliver(n.Sign(from, opts, msgs...))
+}
+
+// deliver broadcasts a transaction and waits until it is in a block, where it is
+// to succeed.
+func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
+	n.t.Helper()
+	check := n.Broadcast(tx)
+	require.Equal(n.t, abci.CodeTypeOK, check.Code, check.Log)
+	res := n.WaitTx(tx)
+	require.Equal(n.t, abci.CodeTypeOK, res.TxResult.Code, res.TxResult.Log)
+	return res
+}
+
+// RegisterSigner registers the signer of validator i, or replaces the one it
+// has.
+func (n *Network) RegisterSigner(i int) {
+	n.t.Helper()
+	v := n.Validators[i]
+	pubKey := v.Signer.Key.PubKey().Bytes()
+	message := types.RegisterMessage(n.ChainID, v.Operator.Address(), pubKey)
+	signature, err := v.Signer.Key.Sign(message)
+	require.NoError(n.t, err)
+	n.Send(v.Operator, &types.MsgRegisterSigner{
+		Operator:  v.OperatorAddress(),
+		PubKey:    pubKey,
+		Signature: signature,
+	})
+}
+
+// RegisterSigners registers the signers of all validators.
+func (n *Network) RegisterSigners() {
+	n.t.Helper()
+	for i := range n.Validators {
+		n.RegisterSigner(i)
+	}
+}
+
+// Query is the module's query client at the first running validator.
+func (n *Network) Query() types.QueryClient {
+	n.t.Helper()
+	return types.NewQueryClient(n.FirstRunning().ClientContext())
+}
+
+// Height is the height of the validator's last block.
+func (v *Validator) Height() int64 { return v.node.BlockStore().Height() }
+
+// AppHash is the hash of the app's state after the block at height, as the next
+// block of validator i has it. It waits for that block.
+func (n *Network) AppHash(i int, height int64) []byte {
+	n.t.Helper()
+	next := height + 1
+	v := n.Validators[i]
+	n.Wait(func() bool { return v.Height() >= next }, "%s at height %d", v, next)
+	res, err := v.client.Commit(context.Background(), &next)
+	require.NoError(n.t, err)
+	return res.AppHash
+}
+
+// String names the validator in failures.
+func (v *Validator) String() string { return fmt.Sprintf("%s (%s)", v.Moniker, v.RPC()) }

@@ -1,0 +1,73 @@
+package network
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Vault is a vault whose whole keys the test holds, so that it can cast votes
+// without a keygen.
+type Vault struct {
+	Secp256k1 *secp256k1.PrivateKey
+	Ed25519   ed25519.PrivateKey
+}
+
+// NewVault makes the vault that follows from the name.
+func NewVault(name string) Vault {
+	seed := sha256.Sum256([]byte("tssbackup/testutil/network/vault/" + name))
+	return Vault{
+		Secp256k1: secp256k1.PrivKeyFromBytes(seed[:]),
+		Ed25519:   ed25519.NewKeyFromSeed(seed[:]),
+	}
+}
+
+// Name is the vault's name on chain.
+func (v Vault) Name() string {
+	return hex.EncodeToString(v.Secp256k1.PubKey().SerializeCompressed())
+}
+
+// Vote is the vote of a member for this vault, with the vault's signatures.
+func (v Vault) Vote(chainID string, keygenID uint64, member Account, envelope []byte) *types.MsgTssPool {
+	pubKey := v.Secp256k1.PubKey().SerializeCompressed()
+	pubKeyEd25519 := v.Ed25519.Public().(ed25519.PublicKey)
+	check := types.CheckMessage(chainID, keygenID, pubKey, pubKeyEd25519)
+	// A compact signature is a byte for recovery and R||S with low S.
+	signature := ecdsa.SignCompact(v.Secp256k1, check, true)[1:]
+	return &types.MsgTssPool{
+		Signer:           member.Bech32(),
+		KeygenId:         keygenID,
+		PubKey:           hex.EncodeToString(pubKey),
+		PubKeyEd25519:    hex.EncodeToString(pubKeyEd25519),
+		KeysharesBackup:  envelope,
+		Signature:        signature,
+		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
+	}
+}
+
+// Seal makes an envelope of a file of this size, which does not compress, for the
+// member, with the least work. Each call gives another envelope.
+func Seal(t testing.TB, member Account, size int) []byte {
+	t.Helper()
+	mnemonic, err := sanity.ParseMnemonic([]byte(member.Mnemonic))
+	require.NoError(t, err)
+	data := make([]byte, size)
+	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(member.Mnemonic))).Read(data)
+	sealed, err := envelope.Seal(
+		[]envelope.File{{Name: "localstate-test.json", Data: data}},
+		mnemonic,
+		envelope.WithWorkFactor(minWorkFactor),
+	)
+	require.NoError(t, err)
+	return sealed
+}

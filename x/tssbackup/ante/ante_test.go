@@ -1,0 +1,395 @@
+package ante_test
+
+import (
+	"strings"
+	"testing"
+
+	errorsmod "cosmossdk.io/errors"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// minGasPrices is what the node asks in tests, unless they say otherwise.
+const minGasPrices = network.MinGasPrices
+
+// TestRefusedTransactions has what may not pass without a fee. Each row makes one
+// transaction; every way into a block refuses it, and it leaves no trace.
+func TestRefusedTransactions(t *testing.T) {
+	rows := []struct {
+		name string
+		make func(c *chain) []byte
+		want *errorsmod.Error
+		// inBlocks and inReCheck tell that blocks, or ReCheckTx, do not refuse
+		// it: what a node asks for its mempool is no rule of the chain, and
+		// signatures are verified once.
+		inBlocks, inReCheck bool
+	}{
+		{
+			name: "a vote of an account that is no member",
+			make: func(c *chain) []byte {
+				return c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
+			},
+			want: types.ErrNotMember,
+		},
+		{
+			name: "a vote for a keygen that does not exist",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.KeygenId++
+				return c.tx(c.asked[0], network.TxOptions{}, vote)
+			},
+			want: types.ErrKeygenNotFound,
+		},
+		{
+			name: "a vote after the deadline",
+			make: func(c *chain) []byte {
+				for range deadline + 1 {
+					c.block()
+				}
+				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+			},
+			want: types.ErrKeygenClosed,
+		},
+		{
+			name: "a second vote of a member",
+			make: func(c *chain) []byte {
+				first := c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				c.requireOK(c.block(first)[0].Code)
+				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+			},
+			want: types.ErrAlreadyVoted,
+		},
+		{
+			name: "a vote of an asked member without its envelope",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.KeysharesBackup = nil
+				return c.tx(c.asked[0], network.TxOptions{}, vote)
+			},
+			want: types.ErrEnvelopeMissing,
+		},
+		{
+			name: "a vote with an envelope of a member that is not asked",
+			make: func(c *chain) []byte {
+				return c.tx(c.other, network.TxOptions{}, c.vote(c.other))
+			},
+			want: types.ErrNotAsked,
+		},
+		{
+			name: "a vote whose envelope is none",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.KeysharesBackup = []byte(strings.Repeat("x", 1000))
+				return c.tx(c.asked[0], network.TxOptions{}, vote)
+			},
+			want: types.ErrEnvelopeForm,
+		},
+		{
+			name: "a vote whose envelope is larger than the parameters accept",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.KeysharesBackup = network.Seal(c.t, c.asked[0], 600<<10)
+				return c.tx(c.asked[0], network.TxOptions{Gas: 7_000_000}, vote)
+			},
+			want: types.ErrEnvelopeForm,
+		},
+		{
+			name: "a vote that another key signed",
+			make: func(c *chain) []byte {
+				tx := c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				tx[len(tx)-1] ^= 1
+				return tx
+			},
+			want:      sdkerrors.ErrUnauthorized,
+			inReCheck: true,
+		},
+		{
+			name: "a vote that asks for much more gas than it needs",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{Gas: 50_000_000}, c.vote(c.asked[0]))
+			},
+			want: sdkerrors.ErrInvalidGasLimit,
+		},
+		{
+			name: "a blame that carries a load",
+			make: func(c *chain) []byte {
+				blame := &types.MsgTssPool{
+					Signer:   c.asked[0].Bech32(),
+					KeygenId: keygenID,
+					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: strings.Repeat("x", 40<<10)},
+				}
+				return c.tx(c.asked[0], network.TxOptions{Gas: 1_000_000}, blame)
+			},
+			want: sdkerrors.ErrTxTooLarge,
+		},
+		{
+			name: "a vote whose fee a member without money is to pay",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{Fee: fee}, c.vote(c.asked[0]))
+			},
+			want: sdkerrors.ErrInsufficientFunds,
+		},
+		{
+			name: "a vote that names a fee granter",
+			make: func(c *chain) []byte {
+				opts := network.TxOptions{FeeGranter: c.rich.Address()}
+				return c.tx(c.asked[0], opts, c.vote(c.asked[0]))
+			},
+			want: sdkerrors.ErrInsufficientFee,
+		},
+		{
+			name: "two votes in one transaction",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				return c.tx(c.asked[0], network.TxOptions{}, vote, vote)
+			},
+			want:     sdkerrors.ErrInsufficientFee,
+			inBlocks: true,
+		},
+		{
+			name: "a vote and a payment in one transaction",
+			make: func(c *chain) []byte {
+				send := banktypes.NewMsgSend(c.asked[0].Address(), c.rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]), send)
+			},
+			want:     sdkerrors.ErrInsufficientFee,
+			inBlocks: true,
+		},
+		{
+			name: "a payment without a fee",
+			make: func(c *chain) []byte {
+				send := banktypes.NewMsgSend(c.rich.Address(), c.other.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.tx(c.rich, network.TxOptions{}, send)
+			},
+			want:     sdkerrors.ErrInsufficientFee,
+			inBlocks: true,
+		},
+		{
+			name: "a publication of a backup that is there",
+			make: func(c *chain) []byte {
+				c.activate()
+				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+			},
+			want: types.ErrBackupPresent,
+		},
+		{
+			name: "a publication for a vault that does not exist",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+			},
+			want: types.ErrVaultNotFound,
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := newChain(t, minGasPrices)
+			tx := row.make(c)
+			before := make(map[string]uint64)
+			for _, member := range c.asked {
+				before[member.Bech32()] = c.attempts(member)
+			}
+
+			res := c.check(tx)
+			requireError(t, row.want, res.Codespace, res.Code, res.Log)
+			if !row.inReCheck {
+				res = c.recheck(tx)
+				requireError(t, row.want, res.Codespace, res.Code, res.Log)
+			}
+			result := c.block(tx)[0]
+			switch {
+			case row.inBlocks:
+			case row.want == sdkerrors.ErrInsufficientFee:
+				// A block refuses it for another reason.
+				require.NotZero(t, result.Code)
+			default:
+				requireError(t, row.want, result.Codespace, result.Code, result.Log)
+			}
+			for _, member := range c.asked {
+				require.Equal(t, before[member.Bech32()], c.attempts(member))
+			}
+		})
+	}
+}
+
+// TestEligibleTransactionsPassWithoutFee has what members without any money can
+// do, on a node that asks for fees.
+func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
+	rows := []struct {
+		name string
+		make func(c *chain) []byte
+	}{
+		{
+			name: "the vote of an asked member",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+			},
+		},
+		{
+			name: "the vote of a member that is not asked",
+			make: func(c *chain) []byte {
+				return c.tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.other, nil))
+			},
+		},
+		{
+			name: "a vote with the largest envelope",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.KeysharesBackup = network.Seal(c.t, c.asked[0], 500<<10)
+				return c.tx(c.asked[0], network.TxOptions{Gas: 6_000_000}, vote)
+			},
+		},
+		{
+			name: "a blame",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, &types.MsgTssPool{
+					Signer:   c.asked[0].Bech32(),
+					KeygenId: keygenID,
+					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: "silent"},
+				})
+			},
+		},
+		{
+			name: "the publication of a backup that is missing",
+			make: func(c *chain) []byte {
+				c.activate()
+				return c.tx(c.other, network.TxOptions{}, c.publication(c.other))
+			},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := newChain(t, minGasPrices)
+			tx := row.make(c)
+			res := c.check(tx)
+			require.Zero(t, res.Code, res.Log)
+			c.block()
+			res = c.recheck(tx)
+			require.Zero(t, res.Code, res.Log)
+			result := c.block(tx)[0]
+			require.Zero(t, result.Code, result.Log)
+			require.Positive(t, result.GasUsed)
+			for _, member := range append(c.asked, c.other) {
+				require.Zero(t, c.balance(member))
+			}
+		})
+	}
+}
+
+// TestPayingTransactions has votes and publications that pay as everything else
+// does; they are not counted.
+func TestPayingTransactions(t *testing.T) {
+	rows := []struct {
+		name string
+		make func(c *chain, from network.Account) []byte
+	}{
+		{
+			name: "a vote with a fee",
+			make: func(c *chain, from network.Account) []byte {
+				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from))
+			},
+		},
+		{
+			name: "a vote and a payment with a fee",
+			make: func(c *chain, from network.Account) []byte {
+				send := banktypes.NewMsgSend(from.Address(), c.rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from), send)
+			},
+		},
+		{
+			name: "a vote with a fee after all attempts without one",
+			make: func(c *chain, from network.Account) []byte {
+				for range types.MaxExemptAttempts {
+					require.NotZero(c.t, c.block(c.tx(from, network.TxOptions{}, c.badVote(from)))[0].Code)
+				}
+				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from))
+			},
+		},
+		{
+			name: "a backup that is published once more",
+			make: func(c *chain, from network.Account) []byte {
+				c.activate()
+				return c.tx(from, network.TxOptions{Fee: fee}, c.publication(from))
+			},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := newChain(t, minGasPrices)
+			from := c.asked[0]
+			c.fund(from)
+			tx := row.make(c, from)
+			before := c.balance(from)
+			res := c.check(tx)
+			require.Zero(t, res.Code, res.Log)
+			result := c.block(tx)[0]
+			require.Zero(t, result.Code, result.Log)
+			require.LessOrEqual(t, c.balance(from), before-fee.AmountOf(network.Denom).Int64())
+		})
+	}
+}
+
+func TestSimulation(t *testing.T) {
+	rows := []struct {
+		name string
+		make func(c *chain) []byte
+		want *errorsmod.Error
+	}{
+		{
+			name: "a vote without a fee is simulated",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+			},
+		},
+		{
+			name: "a publication that will pay is simulated before it has a fee",
+			make: func(c *chain) []byte {
+				c.activate()
+				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+			},
+		},
+		{
+			name: "the simulation of a vote that cannot be cast says why",
+			make: func(c *chain) []byte {
+				return c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
+			},
+			want: types.ErrNotMember,
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := newChain(t, minGasPrices)
+			tx := row.make(c)
+			before := c.attempts(c.asked[0])
+			gas, _, err := c.app.Simulate(tx)
+			if row.want != nil {
+				require.ErrorIs(t, err, row.want)
+				return
+			}
+			require.NoError(t, err)
+			require.Positive(t, gas.GasUsed)
+			require.Equal(t, before, c.attempts(c.asked[0]))
+		})
+	}
+}
+
+func TestIneligibleVotesAreRefusedWhereTransactionsCostNothing(t *testing.T) {
+	c := newChain(t, "")
+	tx := c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
+	res := c.check(tx)
+	requireError(t, types.ErrNotMember, res.Codespace, res.Code, res.Log)
+	res = c.recheck(tx)
+	requireError(t, types.ErrNotMember, res.Codespace, res.Code, res.Log)
+	result := c.block(tx)[0]
+	requireError(t, types.ErrNotMember, result.Codespace, result.Code, result.Log)
+}
+
+func requireError(t *testing.T, want *errorsmod.Error, codespace string, code uint32, log string) {
+	t.Helper()
+	require.Equal(t, want.Codespace(), codespace, log)
+	require.Equal(t, want.ABCICode(), code, log)
+}

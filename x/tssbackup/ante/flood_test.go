@@ -1,0 +1,173 @@
+package ante_test
+
+import (
+	"testing"
+
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// TestFloods shows what a member can get into the mempool and into blocks
+// without paying: MaxExemptAttempts transactions of each keygen.
+func TestFloods(t *testing.T) {
+	rows := []struct {
+		name string
+		run  func(t *testing.T, c *chain)
+	}{
+		{
+			name: "the mempool takes three votes of a member and no more",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				for range types.MaxExemptAttempts {
+					res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+					require.Zero(t, res.Code, res.Log)
+				}
+				for range 5 {
+					res := c.check(c.txAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))
+					requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
+				}
+				// Others are not held up by it.
+				res := c.check(c.tx(c.asked[1], network.TxOptions{}, c.vote(c.asked[1])))
+				require.Zero(t, res.Code, res.Log)
+			},
+		},
+		{
+			name: "a full mempool takes no more after a block without its votes",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				var held [][]byte
+				for range types.MaxExemptAttempts {
+					held = append(held, c.tx(member, network.TxOptions{}, c.vote(member)))
+				}
+				for _, tx := range held {
+					c.requireOK(c.check(tx).Code)
+				}
+				c.block()
+				for _, tx := range held {
+					c.requireOK(c.recheck(tx).Code)
+				}
+				res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
+			},
+		},
+		{
+			name: "votes that fail count in blocks, and so do those in the mempool with them",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				result := c.block(c.tx(member, network.TxOptions{}, c.badVote(member)))[0]
+				requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
+				require.EqualValues(t, 1, c.attempts(member))
+
+				for range types.MaxExemptAttempts - 1 {
+					c.requireOK(c.check(c.tx(member, network.TxOptions{}, c.vote(member))).Code)
+				}
+				res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
+			},
+		},
+		{
+			name: "a block of a member's failing votes runs three of them",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				var txs [][]byte
+				for range 8 {
+					txs = append(txs, c.tx(member, network.TxOptions{}, c.badVote(member)))
+				}
+				for i, result := range c.block(txs...) {
+					if i < types.MaxExemptAttempts {
+						requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
+					} else {
+						requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
+					}
+				}
+				require.EqualValues(t, types.MaxExemptAttempts, c.attempts(member))
+				// It stays so in later blocks.
+				result := c.block(c.txAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))[0]
+				requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
+			},
+		},
+		{
+			name: "one vote of a block's three is cast, and the others are stale",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				results := c.block(
+					c.txAt(member, 0, network.TxOptions{}, c.vote(member)),
+					c.txAt(member, 1, network.TxOptions{}, c.vote(member)),
+					c.txAt(member, 1, network.TxOptions{}, c.vote(member)),
+				)
+				c.requireOK(results[0].Code)
+				for _, result := range results[1:] {
+					requireError(t, types.ErrAlreadyVoted, result.Codespace, result.Code, result.Log)
+				}
+			},
+		},
+		{
+			name: "votes with a wrong signature cost the member no attempt",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				forged := c.txAt(member, 0, network.TxOptions{}, c.vote(member))
+				forged[len(forged)-1] ^= 1
+				for range 10 {
+					res := c.check(forged)
+					requireError(t, sdkerrors.ErrUnauthorized, res.Codespace, res.Code, res.Log)
+					result := c.block(forged)[0]
+					requireError(t, sdkerrors.ErrUnauthorized, result.Codespace, result.Code, result.Log)
+					if c.height > deadline-2 {
+						break
+					}
+				}
+				require.Zero(t, c.attempts(member))
+				c.requireOK(c.block(c.txAt(member, 0, network.TxOptions{}, c.vote(member)))[0].Code)
+			},
+		},
+		{
+			name: "a vote in the mempool is stale when another of the member is in a block",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				first := c.tx(member, network.TxOptions{}, c.vote(member))
+				second := c.tx(member, network.TxOptions{}, c.vote(member))
+				c.requireOK(c.check(first).Code)
+				c.requireOK(c.check(second).Code)
+				c.requireOK(c.block(first)[0].Code)
+				res := c.recheck(second)
+				requireError(t, types.ErrAlreadyVoted, res.Codespace, res.Code, res.Log)
+			},
+		},
+		{
+			name: "a vote in the mempool is stale when its keygen is over",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				vote := c.tx(member, network.TxOptions{}, c.vote(member))
+				c.requireOK(c.check(vote).Code)
+				for range deadline + 1 {
+					c.block()
+				}
+				res := c.recheck(vote)
+				requireError(t, types.ErrKeygenClosed, res.Codespace, res.Code, res.Log)
+			},
+		},
+		{
+			name: "publications that fail count as votes do",
+			run: func(t *testing.T, c *chain) {
+				c.activate()
+				// The gas suffices for the ante chain and not for the handler.
+				opts := network.TxOptions{Gas: c.anteGas(c.other, c.publication(c.other))}
+				for i := range types.MaxExemptAttempts + 1 {
+					result := c.block(c.tx(c.other, opts, c.publication(c.other)))[0]
+					if i < types.MaxExemptAttempts {
+						requireError(t, sdkerrors.ErrOutOfGas, result.Codespace, result.Code, result.Log)
+						require.EqualValues(t, i+1, c.attempts(c.other))
+					} else {
+						requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
+					}
+				}
+			},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) { row.run(t, newChain(t, minGasPrices)) })
+	}
+}

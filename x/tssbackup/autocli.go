@@ -1,0 +1,107 @@
+package tssbackup
+
+import (
+	"fmt"
+
+	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
+	"github.com/cosmos/cosmos-sdk/version"
+)
+
+// AutoCLIOptions describes the commands `query tssbackup` and `tx tssbackup`.
+func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
+	return &autocliv1.ModuleOptions{
+		Query: &autocliv1.ServiceCommandDescriptor{
+			Service: "tssbackup.v1.Query",
+			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
+				{RpcMethod: "Params", Use: "params", Short: "Show the parameters"},
+				{
+					RpcMethod:      "Signer",
+					Use:            "signer [address]",
+					Short:          "Show the signer of an operator, or who a signer belongs to",
+					PositionalArgs: args("address"),
+				},
+				{RpcMethod: "Signers", Use: "signers", Short: "List the registered signers"},
+				{RpcMethod: "Churn", Use: "churn [id]", Short: "Show one churn", PositionalArgs: args("id")},
+				{RpcMethod: "Churns", Use: "churns", Short: "List the churns"},
+				{
+					RpcMethod:      "Keygen",
+					Use:            "keygen [id]",
+					Short:          "Show one keygen with its votes and blames",
+					PositionalArgs: args("id"),
+				},
+				{RpcMethod: "Keygens", Use: "keygens", Short: "List the keygens"},
+				{
+					RpcMethod:      "Vault",
+					Use:            "vault [vault]",
+					Short:          "Show one vault, named by its secp256k1 key in hex",
+					PositionalArgs: args("vault"),
+				},
+				{
+					RpcMethod: "Vaults",
+					Use:       "vaults",
+					Short:     "List the vaults that are not retired, or those of one status or member",
+					Example:   fmt.Sprintf("%s query tssbackup vaults --member cosmos1...", version.AppName),
+				},
+				{
+					RpcMethod:      "Backup",
+					Use:            "backup [vault] [member]",
+					Short:          "Show the commitments of a member of a vault",
+					PositionalArgs: args("vault", "member"),
+				},
+				{
+					RpcMethod: "Coverage",
+					Use:       "coverage [vault]",
+					Short:     "Show who has published a backup, of one vault or of all that are not retired",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{
+						{ProtoField: "vault", Optional: true},
+					},
+				},
+			},
+		},
+		Tx: &autocliv1.ServiceCommandDescriptor{
+			Service: "tssbackup.v1.Msg",
+			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
+				{
+					RpcMethod: "RegisterSigner",
+					Use:       "register-signer [pub-key] [signature] --from [operator-key]",
+					Short:     "Bind a signer to the validator of the key that sends it",
+					Long: "Bind a signer to the validator of the key that sends it, or replace the one it has.\n" +
+						"Both arguments are hex: bifrost prints them for its mnemonic.",
+					PositionalArgs: args("pub_key", "signature"),
+				},
+				{RpcMethod: "TssPool", Skip: true},
+				{RpcMethod: "PublishBackup", Skip: true},
+				{
+					RpcMethod:   "StartChurn",
+					Use:         "start-churn",
+					Short:       "Propose to open a churn",
+					GovProposal: true,
+				},
+				{
+					RpcMethod:      "RetireVault",
+					Use:            "retire-vault [vault]",
+					Short:          "Propose to retire a vault that is retiring and holds no money any more",
+					PositionalArgs: args("vault"),
+					GovProposal:    true,
+				},
+				{
+					RpcMethod: "UpdateParams",
+					Use:       "update-params [params]",
+					Short:     "Propose to replace all parameters",
+					Long: fmt.Sprintf("Propose to replace all parameters, given as JSON. "+
+						"`%s query tssbackup params --output json` shows them.", version.AppName),
+					PositionalArgs: args("params"),
+					GovProposal:    true,
+				},
+			},
+		},
+	}
+}
+
+func args(fields ...string) []*autocliv1.PositionalArgDescriptor {
+	list := make([]*autocliv1.PositionalArgDescriptor, len(fields))
+	for i, field := range fields {
+		list[i] = &autocliv1.PositionalArgDescriptor{ProtoField: field}
+	}
+	return list
+}

@@ -1,0 +1,336 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// EndBlocker closes what is decided, retires what has waited long enough, and
+// opens a churn when one is due. Its work is bounded by the members of one churn
+// and the vaults that are not retired.
+func (k Keeper) EndBlocker(ctx context.Context) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if err := k.closeChurn(ctx, params); err != nil {
+		return err
+	}
+	if err := k.retireDue(ctx, params); err != nil {
+		return err
+	}
+	return k.openDue(ctx, params)
+}
+
+// closing is a keygen of the open churn in the block that may close it.
+type closing struct {
+	types.Keygen
+	votes []memberVote
+}
+
+// closeChurn decides the keygens of the open churn that all members voted on,
+// or all of them at the deadline. The churn fails with its first keygen that
+// does, and is complete when all are ready.
+func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
+	id, err := k.OpenChurn.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	churn, err := k.Churns.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	keygens := make([]closing, len(churn.KeygenIds))
+	var made [][]byte // the vaults of the keygens that are ready
+	for i, id := range churn.KeygenIds {
+		if keygens[i].Keygen, err = k.Keygens.Get(ctx, id); err != nil {
+			return err
+		}
+		if keygens[i].votes, err = k.votesOf(ctx, id); err != nil {
+			return err
+		}
+		if keygens[i].Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+			made = append(made, keygens[i].Vault)
+		}
+	}
+
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	due := height >= churn.Deadline
+	failed := false
+	for i := range keygens {
+		c := &keygens[i]
+		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || !due && len(c.votes) < len(c.Members) {
+			continue
+		}
+		result, ok := c.verdict()
+		// Two keygens of a churn cannot make one vault.
+		if !ok || slices.ContainsFunc(made, func(v []byte) bool { return bytes.Equal(v, result.PubKey) }) {
+			failed = true
+			continue
+		}
+		made = append(made, result.PubKey)
+		c.Status = types.KeygenStatus_KEYGEN_STATUS_READY
+		c.Vault = result.PubKey
+		c.ClosedHeight = height
+		c.Blamed, c.Silent = c.atFault(due)
+		if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+			return err
+		}
+		err := sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventKeygenReady{
+			KeygenId: c.Id,
+			Vault:    types.VaultName(c.Vault),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case failed:
+		return k.failChurn(ctx, params, churn, keygens, due)
+	case len(made) == len(keygens):
+		return k.completeChurn(ctx, params, churn, keygens)
+	}
+	return nil
+}
+
+// verdict is the result that enough members voted for with their envelope. When
+// all members voted one result, they are enough, because every member that was
+// asked has published; and needed is more than half of the members, so that at
+// most one result has enough.
+func (c closing) verdict() (types.Result, bool) {
+	count := make(map[string]uint32)
+	for _, v := range c.votes {
+		if v.Result == nil || v.Commitment == nil {
+			continue
+		}
+		key := v.Result.Key()
+		count[key]++
+		if count[key] == c.Needed {
+			return *v.Result, true
+		}
+	}
+	return types.Result{}, false
+}
+
+// atFault are the members that at least the threshold of members blamed, and
+// those that were silent when the votes ended. Both are in the order of the
+// members.
+func (c closing) atFault(due bool) (blamed, silent [][]byte) {
+	count := make(map[string]uint32)
+	voted := make(map[string]bool)
+	for _, v := range c.votes {
+		voted[string(v.member)] = true
+		for _, addr := range v.Blamed {
+			count[string(addr)]++
+		}
+	}
+	for _, m := range c.Members {
+		addr := m.Address()
+		if count[string(addr)] >= c.Threshold {
+			blamed = append(blamed, addr)
+		}
+		if due && !voted[string(addr)] {
+			silent = append(silent, addr)
+		}
+	}
+	return blamed, silent
+}
+
+// failChurn closes a churn in which a keygen failed: no vault of it is ever
+// active, and no older vault retires.
+func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.Churn, keygens []closing, due bool) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	for i := range keygens {
+		c := &keygens[i]
+		c.Blamed, c.Silent = c.atFault(due)
+		c.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
+		c.Vault = nil
+		c.ClosedHeight = sdkCtx.BlockHeight()
+		if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+			return err
+		}
+		if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
+			return err
+		}
+		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
+			return err
+		}
+		event := &types.EventKeygenFailed{KeygenId: c.Id}
+		var err error
+		if event.Blamed, err = k.bech32s(c.Blamed); err != nil {
+			return err
+		}
+		if event.Silent, err = k.bech32s(c.Silent); err != nil {
+			return err
+		}
+		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+			return err
+		}
+	}
+	if params.RetryInterval != 0 {
+		if err := k.scheduleChurn(ctx, params.RetryInterval); err != nil {
+			return err
+		}
+	}
+	if err := k.endChurn(ctx, churn, types.ChurnStatus_CHURN_STATUS_FAILED); err != nil {
+		return err
+	}
+	for _, c := range keygens {
+		blamed, err := k.hookMembers(ctx, c.Blamed)
+		if err != nil {
+			return err
+		}
+		silent, err := k.hookMembers(ctx, c.Silent)
+		if err != nil {
+			return err
+		}
+		err = k.runHooks(ctx, "AfterKeygenFailed", func(ctx context.Context, h types.TssbackupHooks) error {
+			return h.AfterKeygenFailed(ctx, c.Id, blamed, silent)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeChurn makes the vaults of a churn active, all in this block, and those
+// that were active retiring.
+func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn types.Churn, keygens []closing) error {
+	if err := k.retireActive(ctx); err != nil {
+		return err
+	}
+	vaults := make([]types.Vault, len(keygens))
+	keys := make([][]byte, len(keygens))
+	for i, c := range keygens {
+		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
+			return err
+		}
+		var err error
+		if vaults[i], err = k.activate(ctx, c); err != nil {
+			return err
+		}
+		keys[i] = c.Vault
+	}
+	if err := k.addLive(ctx, churn.Id, keys); err != nil {
+		return err
+	}
+	if err := k.endChurn(ctx, churn, types.ChurnStatus_CHURN_STATUS_COMPLETE); err != nil {
+		return err
+	}
+	for i, c := range keygens {
+		err := k.runHooks(ctx, "AfterVaultActive", func(ctx context.Context, h types.TssbackupHooks) error {
+			return h.AfterVaultActive(ctx, c.Vault, vaults[i])
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// activate writes down a keygen's vault and its members' backups. The members
+// move from the keygen to the vault, and the votes become the backups.
+func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	result, ok := c.verdict()
+	if !ok || !bytes.Equal(result.PubKey, c.Vault) {
+		return types.Vault{}, types.ErrInvalidResult.Wrapf("keygen %d is ready without a result", c.Id)
+	}
+	vault := types.Vault{
+		PubKeyEd25519: result.PubKeyEd25519,
+		Status:        types.VaultStatus_VAULT_STATUS_ACTIVE,
+		KeygenId:      c.Id,
+		ChurnId:       c.ChurnId,
+		Threshold:     c.Threshold,
+		ActiveHeight:  sdkCtx.BlockHeight(),
+		Members:       c.Members,
+	}
+	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
+		return types.Vault{}, err
+	}
+	published := uint32(0)
+	for _, v := range c.votes {
+		if v.Result != nil && v.Result.Key() == result.Key() && v.Commitment != nil {
+			backup := types.Backup{Latest: *v.Commitment}
+			if err := k.Backups.Set(ctx, collections.Join(c.Vault, v.member), backup); err != nil {
+				return types.Vault{}, err
+			}
+			published++
+		}
+		if err := k.Votes.Remove(ctx, collections.Join(c.Id, v.member)); err != nil {
+			return types.Vault{}, err
+		}
+	}
+	if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
+		return types.Vault{}, err
+	}
+	c.Members = nil
+	if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+		return types.Vault{}, err
+	}
+	return vault, sdkCtx.EventManager().EmitTypedEvent(&types.EventVaultActive{
+		Vault:         types.VaultName(c.Vault),
+		PubKeyEd25519: hex.EncodeToString(result.PubKeyEd25519),
+		KeygenId:      c.Id,
+		Published:     published,
+		Threshold:     c.Threshold,
+	})
+}
+
+// endChurn closes a churn, after its keygens.
+func (k Keeper) endChurn(ctx context.Context, churn types.Churn, status types.ChurnStatus) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	churn.Status = status
+	churn.ClosedHeight = sdkCtx.BlockHeight()
+	if err := k.Churns.Set(ctx, churn.Id, churn); err != nil {
+		return err
+	}
+	if err := k.OpenChurn.Remove(ctx); err != nil {
+		return err
+	}
+	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnClosed{
+		ChurnId:  churn.Id,
+		Complete: status == types.ChurnStatus_CHURN_STATUS_COMPLETE,
+	})
+}
+
+// sitOut makes the validators at fault sit out, so that one dead signer cannot
+// block every churn. A member that was silent about a keygen that is ready all
+// the same sits out too: the next ceremony would wait for it.
+func (k Keeper) sitOut(ctx context.Context, params types.Params, keygen types.Keygen) error {
+	if params.PenaltyBlocks == 0 {
+		return nil
+	}
+	until := sdk.UnwrapSDKContext(ctx).BlockHeight() + int64(params.PenaltyBlocks)
+	for _, addr := range slices.Concat(keygen.Blamed, keygen.Silent) {
+		operator, err := k.operatorOf(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if err := k.SitOuts.Set(ctx, operator, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k Keeper) removeAttempts(ctx context.Context, keygenID uint64, members []types.Member) error {
+	for _, m := range members {
+		if err := k.Attempts.Remove(ctx, collections.Join(keygenID, []byte(m.Address()))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package keeper
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// StartChurn opens a churn now, for the embedding chain and for MsgStartChurn.
+// The error is ErrChurnOpen while one is open. When too few validators can take
+// part, an event says so and the churn returned is empty.
+func (k Keeper) StartChurn(ctx context.Context) (types.Churn, error) {
+	open, err := k.OpenChurn.Has(ctx)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	if open {
+		return types.Churn{}, types.ErrChurnOpen
+	}
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	return k.openChurn(ctx, params)
+}
+
+// openDue opens a churn when its time has come. One that is due while another is
+// open waits.
+func (k Keeper) openDue(ctx context.Context, params types.Params) error {
+	next, err := k.NextChurnHeight.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sdk.UnwrapSDKContext(ctx).BlockHeight() < next {
+		return nil
+	}
+	open, err := k.OpenChurn.Has(ctx)
+	if err != nil || open {
+		return err
+	}
+	churn, err := k.openChurn(ctx, params)
+	if err != nil || churn.Id != 0 {
+		return err
+	}
+	// Too few can take part now. Those who sit out come back, so it is tried
+	// again as after a failure.
+	return k.scheduleChurn(ctx, cmp.Or(params.RetryInterval, params.ChurnInterval))
+}
+
+// scheduleChurn makes the next churn open by itself that many blocks from now,
+// or never when it is 0.
+func (k Keeper) scheduleChurn(ctx context.Context, blocks uint64) error {
+	if blocks == 0 {
+		return k.NextChurnHeight.Remove(ctx)
+	}
+	return k.NextChurnHeight.Set(ctx, sdk.UnwrapSDKContext(ctx).BlockHeight()+int64(blocks))
+}
+
+// openChurn freezes the members of a churn and opens its keygens.
+func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	candidates, err := k.candidates(ctx)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	if len(candidates) < types.MinMembers {
+		return types.Churn{}, sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnSkipped{
+			Members: uint32(len(candidates)),
+			Reason:  "fewer than 3 bonded validators have a signer and do not sit out",
+		})
+	}
+	id, err := k.ChurnSequence.Next(ctx)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	churn := types.Churn{
+		Id:           id,
+		Status:       types.ChurnStatus_CHURN_STATUS_OPEN,
+		OpenedHeight: sdkCtx.BlockHeight(),
+		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
+	}
+	for _, group := range assign(id, candidates, int(params.MaxVaultMembers)) {
+		keygen, err := k.openKeygen(ctx, params, id, group)
+		if err != nil {
+			return types.Churn{}, err
+		}
+		churn.KeygenIds = append(churn.KeygenIds, keygen)
+	}
+	if err := k.Churns.Set(ctx, id, churn); err != nil {
+		return types.Churn{}, err
+	}
+	if err := k.OpenChurn.Set(ctx, id); err != nil {
+		return types.Churn{}, err
+	}
+	if err := k.scheduleChurn(ctx, params.ChurnInterval); err != nil {
+		return types.Churn{}, err
+	}
+	return churn, sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnOpened{
+		ChurnId:   id,
+		KeygenIds: churn.KeygenIds,
+		Deadline:  churn.Deadline,
+	})
+}
+
+// candidates are the keys of the signers that take part in a churn that opens
+// now: those of bonded validators who do not sit out. What sat out long enough
+// is forgotten.
+func (k Keeper) candidates(ctx context.Context) ([][]byte, error) {
+	var operators []string
+	err := k.staking.IterateBondedValidatorsByPower(ctx, func(_ int64, v stakingtypes.ValidatorI) bool {
+		operators = append(operators, v.GetOperator())
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	var pubKeys [][]byte
+	for _, bech := range operators {
+		operator, err := k.staking.ValidatorAddressCodec().StringToBytes(bech)
+		if err != nil {
+			return nil, err
+		}
+		signer, err := k.Signers.Get(ctx, operator)
+		if errors.Is(err, collections.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		until, err := k.SitOuts.Get(ctx, operator)
+		switch {
+		case errors.Is(err, collections.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case height < until:
+			continue
+		default:
+			if err := k.SitOuts.Remove(ctx, operator); err != nil {
+				return nil, err
+			}
+		}
+		pubKeys = append(pubKeys, signer.PubKey)
+	}
+	return pubKeys, nil
+}
+
+// assign parts the members of a churn into as many groups as needed, so that
+// none is larger than size and their sizes differ by at most one. Who comes into
+// which follows from a hash, so that no order of the validators decides it.
+func assign(churnID uint64, pubKeys [][]byte, size int) [][][]byte {
+	pubKeys = byHash(churnID, pubKeys)
+	count := (len(pubKeys) + size - 1) / size
+	least, larger := len(pubKeys)/count, len(pubKeys)%count
+	groups := make([][][]byte, count)
+	for i := range groups {
+		n := least
+		if i < larger {
+			n++
+		}
+		groups[i], pubKeys = pubKeys[:n:n], pubKeys[n:]
+	}
+	return groups
+}
+
+// openKeygen opens a keygen among members.
+func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uint64, pubKeys [][]byte) (uint64, error) {
+	id, err := k.KeygenSequence.Next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := len(pubKeys)
+	members := make([]types.Member, n)
+	for i, pubKey := range byHash(id, pubKeys) {
+		members[i] = types.Member{PubKey: pubKey, Asked: i < params.Asked(n)}
+	}
+	slices.SortFunc(members, func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	return id, k.Keygens.Set(ctx, id, types.Keygen{
+		Id:        id,
+		ChurnId:   churnID,
+		Status:    types.KeygenStatus_KEYGEN_STATUS_OPEN,
+		Threshold: uint32(types.Threshold(n)),
+		Needed:    uint32(params.Needed(n)),
+		Members:   members,
+	})
+}
+
+// byHash returns signers in the order of SHA-256(u64(id) || address).
+func byHash(id uint64, pubKeys [][]byte) [][]byte {
+	type ranked struct {
+		hash   [sha256.Size]byte
+		pubKey []byte
+	}
+	list := make([]ranked, len(pubKeys))
+	for i, pubKey := range pubKeys {
+		b := binary.BigEndian.AppendUint64(nil, id)
+		list[i] = ranked{sha256.Sum256(append(b, types.SignerAddress(pubKey)...)), pubKey}
+	}
+	slices.SortFunc(list, func(a, b ranked) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+	sorted := make([][]byte, len(list))
+	for i, r := range list {
+		sorted[i] = r.pubKey
+	}
+	return sorted
+}

@@ -1,0 +1,440 @@
+package keeper_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// TestKeygenVerdict has the members of one keygen vote, each by one letter: a
+// result (v), another result (o), a result with the same secp256k1 key and
+// another ed25519 key (e), a blame of the first other member (b), or nothing (-).
+func TestKeygenVerdict(t *testing.T) {
+	one := types.Fraction{Numerator: 1, Denominator: 1}
+	half := types.Fraction{Numerator: 1, Denominator: 2}
+	tests := []struct {
+		name             string
+		votes            string
+		coverage, sample types.Fraction
+		early            bool // closed before the deadline
+		status           types.KeygenStatus
+		blamed, silent   int
+	}{
+		{"all agree", "vvvv", one, one, true, ready, 0, 0},
+		{"nobody votes", "----", half, one, false, failed, 0, 4},
+		{"one is silent and all are needed", "vvv-", one, one, false, failed, 0, 1},
+		{"one is silent and the threshold is enough", "vvv-", half, one, false, ready, 0, 1},
+		{"one blames and all are needed", "vvvb", one, one, true, failed, 0, 0},
+		{"one blames and the threshold is enough", "vvvb", half, one, true, ready, 0, 0},
+		{"one has another result and the threshold is enough", "vvvo", half, one, true, ready, 0, 0},
+		{"the ed25519 key is part of the result", "vvve", one, one, true, failed, 0, 0},
+		{"two results are even", "vvoo", half, one, true, failed, 0, 0},
+		{"two results and silence are below the threshold", "vv--", half, one, false, failed, 0, 2},
+		{"three blame the first", "-bbb", half, one, false, failed, 1, 1},
+		{"two blame the first, below the threshold", "vvbb", half, one, true, failed, 0, 0},
+		{"all of seven but one, five sixths needed", "vvvvvv-", types.DefaultParams().MinCoverage, one, false, ready, 0, 1},
+		{"all of seven but two, five sixths needed", "vvvvv--", types.DefaultParams().MinCoverage, one, false, failed, 0, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			params := testParams()
+			params.MinCoverage, params.Sample = tt.coverage, tt.sample
+			c, _ := startChain(t, params, len(tt.votes))
+			keygen := c.keygen(c.startChurn()[0])
+			made, other, mixed := newVault("made"), newVault("other"), newVault("made")
+			mixed.ed = other.ed
+			for i, m := range keygen.Members {
+				first := bech(keygen.Members[0].Address())
+				if i == 0 {
+					first = bech(keygen.Members[1].Address())
+				}
+				switch tt.votes[i] {
+				case 'v':
+					c.mustRun(made.vote(keygen, m))
+				case 'o':
+					c.mustRun(other.vote(keygen, m))
+				case 'e':
+					c.mustRun(mixed.vote(keygen, m))
+				case 'b':
+					c.mustRun(blame(keygen.Id, bech(m.Address()), first))
+				}
+			}
+			c.endBlock()
+			require.Equal(t, tt.early, c.keygen(keygen.Id).Status != open)
+			if !tt.early {
+				c.endBlocks(9)
+				require.Equal(t, open, c.keygen(keygen.Id).Status, "open until the deadline")
+				c.endBlock()
+			}
+			got := c.keygen(keygen.Id)
+			require.Equal(t, tt.status, got.Status)
+			require.Len(t, got.Blamed, tt.blamed)
+			require.Len(t, got.Silent, tt.silent)
+			require.Equal(t, tt.status == ready, c.emitted("EventVaultActive"))
+			require.Equal(t, tt.status == failed, c.emitted("EventKeygenFailed"))
+			require.True(t, c.emitted("EventChurnClosed"))
+		})
+	}
+}
+
+const (
+	open   = types.KeygenStatus_KEYGEN_STATUS_OPEN
+	ready  = types.KeygenStatus_KEYGEN_STATUS_READY
+	failed = types.KeygenStatus_KEYGEN_STATUS_FAILED
+)
+
+func TestVotesOfMembersThatAreNotAskedDoNotCount(t *testing.T) {
+	params := testParams()
+	params.Sample = types.Fraction{Numerator: 1, Denominator: 100} // asked: the threshold
+	c, _ := startChain(t, params, 4)
+	keygen := c.keygen(c.startChurn()[0])
+	vault := newVault("v")
+	// Three of four vote the result, but one of the three asked is silent.
+	skipped := false
+	for _, m := range keygen.Members {
+		if m.Asked && !skipped {
+			skipped = true
+			continue
+		}
+		c.mustRun(vault.vote(keygen, m))
+	}
+	c.endBlocks(11)
+	require.Equal(t, failed, c.keygen(keygen.Id).Status)
+}
+
+// openTwo opens a churn with two keygens of three members.
+func openTwo(t *testing.T, change ...func(*types.Params)) (*chain, types.Keygen, types.Keygen) {
+	params := testParams()
+	params.MaxVaultMembers = 5
+	for _, f := range change {
+		f(&params)
+	}
+	c, _ := startChain(t, params, 6)
+	ids := c.startChurn()
+	require.Len(t, ids, 2)
+	return c, c.keygen(ids[0]), c.keygen(ids[1])
+}
+
+func (c *chain) allVote(keygen types.Keygen, vault vaultKeys) {
+	c.t.Helper()
+	for _, m := range keygen.Members {
+		c.mustRun(vault.vote(keygen, m))
+	}
+}
+
+func TestVaultsOfAChurnBecomeActiveTogether(t *testing.T) {
+	c, a, b := openTwo(t)
+	va, vb := newVault("a"), newVault("b")
+	c.allVote(a, va)
+	c.endBlocks(3)
+	require.Equal(t, ready, c.keygen(a.Id).Status)
+	require.Empty(t, c.coverage(""), "a ready keygen waits for its sibling")
+	require.Error(t, c.run(va.vote(a, a.Members[0])))
+	c.allVote(b, vb)
+	c.endBlock()
+	list := c.coverage("")
+	require.Len(t, list, 2)
+	for _, v := range list {
+		require.Equal(t, types.VaultStatus_VAULT_STATUS_ACTIVE, v.Status)
+		require.EqualValues(t, 3, v.Published)
+		require.Empty(t, v.Missing)
+	}
+	require.Empty(t, c.keygen(a.Id).Members, "the vault has the members")
+	require.Greater(t, c.keygen(b.Id).ClosedHeight, c.keygen(a.Id).ClosedHeight)
+}
+
+func TestNoVaultOfAFailedChurnIsActive(t *testing.T) {
+	c, a, b := openTwo(t)
+	old := newVault("old")
+	c.allVote(a, old)
+	c.allVote(b, newVault("old too"))
+	c.endBlock()
+	ids := c.startChurn()
+	a, b = c.keygen(ids[0]), c.keygen(ids[1])
+	c.allVote(a, newVault("a"))
+	c.endBlock()
+	for i, m := range b.Members {
+		c.mustRun(blame(b.Id, bech(m.Address()), bech(b.Members[(i+1)%3].Address())))
+	}
+	c.endBlock()
+	for _, k := range []types.Keygen{a, b} {
+		got := c.keygen(k.Id)
+		require.Equal(t, failed, got.Status)
+		require.Empty(t, got.Vault)
+		require.Empty(t, got.Silent, "before the deadline nobody is silent")
+		require.Len(t, got.Members, 3)
+	}
+	for _, v := range c.coverage("") {
+		require.Equal(t, types.VaultStatus_VAULT_STATUS_ACTIVE, v.Status, "no older vault retires")
+	}
+	require.Len(t, c.coverage(""), 2)
+	res, err := c.query.Keygen(c.ctx, &types.QueryKeygenRequest{Id: b.Id})
+	require.NoError(t, err)
+	require.Len(t, res.Keygen.Votes, 3, "a failed keygen keeps its votes")
+}
+
+func TestTwoKeygensCannotMakeOneVault(t *testing.T) {
+	for name, blocks := range map[string]int{"in one block": 0, "in different blocks": 2} {
+		t.Run(name, func(t *testing.T) {
+			c, a, b := openTwo(t)
+			c.allVote(a, newVault("same"))
+			c.endBlocks(blocks)
+			c.allVote(b, newVault("same"))
+			c.endBlock()
+			require.Equal(t, failed, c.keygen(a.Id).Status)
+			require.Equal(t, failed, c.keygen(b.Id).Status)
+			require.Empty(t, c.coverage(""))
+		})
+	}
+}
+
+func TestOlderVaultsRetire(t *testing.T) {
+	params := testParams()
+	params.RetirementDelay = 4
+	c, _ := startChain(t, params, 3)
+	first, second := newVault("first"), newVault("second")
+	c.complete(c.startChurn()[0], first)
+	keygen := c.keygen(c.startChurn()[0])
+	c.allVote(keygen, second)
+	c.endBlock()
+	require.True(t, c.emitted("EventVaultRetiring"))
+	require.Equal(t, types.VaultStatus_VAULT_STATUS_RETIRING, c.coverage(first.name())[0].Status)
+	c.endBlocks(3)
+	require.Len(t, c.coverage(""), 2)
+	require.Equal(t, second.name(), c.coverage("")[0].Vault, "active vaults come first")
+	c.endBlock()
+	require.True(t, c.emitted("EventVaultRetired"))
+	require.Equal(t, types.VaultStatus_VAULT_STATUS_RETIRED, c.coverage(first.name())[0].Status)
+	require.Len(t, c.coverage(""), 1)
+	c.endBlocks(10)
+	require.Equal(t, types.VaultStatus_VAULT_STATUS_ACTIVE, c.coverage(second.name())[0].Status)
+}
+
+func TestRetiredVaultsHaveNoAttempts(t *testing.T) {
+	params := testParams()
+	params.Sample = types.Fraction{Numerator: 1, Denominator: 100}
+	c, _ := startChain(t, params, 4)
+	vault := newVault("v")
+	keygen := c.keygen(c.startChurn()[0])
+	c.complete(keygen.Id, vault)
+	for _, m := range keygen.Members {
+		if !m.Asked {
+			require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+		}
+	}
+	require.NotEmpty(t, c.export().Attempts)
+	c.complete(c.startChurn()[0], newVault("next"))
+	require.NotEmpty(t, c.export().Attempts)
+	c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: vault.name()})
+	require.Empty(t, c.export().Attempts)
+}
+
+func TestChurnsOpenByThemselves(t *testing.T) {
+	params := testParams()
+	params.ChurnInterval = 15
+	c, _ := startChain(t, params, 3)
+	c.endBlocks(15)
+	require.False(t, c.emitted("EventChurnOpened"))
+	c.endBlock() // 16, one interval after the genesis at 1
+	require.True(t, c.emitted("EventChurnOpened"))
+	require.ErrorIs(t, c.run(&types.MsgStartChurn{Authority: authority}), types.ErrChurnOpen)
+	c.complete(1, newVault("v"))
+	c.endBlocks(13)
+	require.False(t, c.emitted("EventChurnOpened"))
+	c.endBlock() // 31
+	require.True(t, c.emitted("EventChurnOpened"), "the interval is from opening to opening")
+
+	// Silent until the deadline at 41: the retry is due at 46, but all sit out
+	// until 61. Each retry interval it is tried again.
+	c.endBlocks(10)
+	require.True(t, c.emitted("EventChurnClosed"))
+	c.endBlocks(4)
+	require.False(t, c.emitted("EventChurnSkipped"))
+	c.endBlock()
+	require.True(t, c.emitted("EventChurnSkipped"))
+	c.endBlocks(15)
+	require.True(t, c.emitted("EventChurnOpened"))
+	require.EqualValues(t, 62, c.ctx.BlockHeight())
+}
+
+func TestADueChurnWaitsForTheOpenOne(t *testing.T) {
+	params := testParams()
+	c, _ := startChain(t, params, 3)
+	c.startChurn()
+	params.ChurnInterval, params.KeygenDeadline = 3, 2 // the open churn keeps its deadline of 10
+	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
+	c.endBlocks(8)
+	require.False(t, c.emitted("EventChurnOpened"))
+	c.complete(1, newVault("v"))
+	require.True(t, c.emitted("EventChurnClosed"))
+	require.True(t, c.emitted("EventChurnOpened"))
+}
+
+func TestOneDeadSignerCannotBlockEveryChurn(t *testing.T) {
+	c, vals := startChain(t, testParams(), 4)
+	dead := vals[2]
+	keygen := c.keygen(c.startChurn()[0])
+	for _, m := range keygen.Members {
+		if !m.Address().Equals(dead.addr()) {
+			c.mustRun(newVault("v").vote(keygen, m))
+		}
+	}
+	c.endBlocks(11)
+	require.Equal(t, failed, c.keygen(keygen.Id).Status)
+	// A new signer does not end the validator's penalty.
+	dead.signer = signerKey("new")
+	c.mustRun(dead.register())
+	c.endBlocks(5)
+	require.True(t, c.emitted("EventChurnOpened"), "it is tried again by itself")
+	retry := c.keygen(keygen.Id + 1)
+	require.Len(t, retry.Members, 3)
+	_, ok := types.FindMember(retry.Members, dead.addr())
+	require.False(t, ok)
+	c.complete(retry.Id, newVault("retry"))
+	require.Len(t, c.coverage(""), 1)
+
+	res, err := c.query.Signer(c.ctx, &types.QuerySignerRequest{Address: dead.valoper()})
+	require.NoError(t, err)
+	c.ctx = c.ctx.WithBlockHeight(res.Signer.SitsOutUntil)
+	require.Len(t, c.keygen(c.startChurn()[0]).Members, 4, "it is back in the block that the query told")
+}
+
+func TestAnOpenChurnIsFrozen(t *testing.T) {
+	c, vals := startChain(t, testParams(), 4)
+	keygen := c.keygen(c.startChurn()[0])
+	vals[0].bonded = false
+	vals[1].gone = true
+	former := vals[2].addr()
+	vals[2].signer = signerKey("new")
+	c.mustRun(vals[2].register())
+	c.endBlocks(2)
+	require.Equal(t, keygen, c.keygen(keygen.Id))
+	require.ErrorIs(t, c.run(newVault("v").result(keygen.Id, vals[2].account(), envelope("e", 100))), types.ErrNotMember)
+	c.complete(keygen.Id, newVault("v"))
+	list := c.coverage("")
+	require.EqualValues(t, 4, list[0].Published)
+	found := false
+	for _, m := range list[0].List {
+		if m.Address == bech(former) {
+			found = true
+			require.Equal(t, vals[2].valoper(), m.Operator)
+		}
+	}
+	require.True(t, found)
+}
+
+func TestTooFewMembers(t *testing.T) {
+	c, vals := startChain(t, testParams(), 3)
+	vals[0].bonded = false
+	res, err := c.msg.StartChurn(c.ctx.WithEventManager(sdk.NewEventManager()), &types.MsgStartChurn{Authority: authority})
+	require.NoError(t, err)
+	require.Equal(t, &types.MsgStartChurnResponse{}, res)
+	c.mustRun(&types.MsgStartChurn{Authority: authority})
+	require.True(t, c.emitted("EventChurnSkipped"))
+	vals[0].bonded = true
+	require.Equal(t, []uint64{1}, c.startChurn(), "a skipped churn takes no number")
+}
+
+func TestVaultsOfAChurnAreEqual(t *testing.T) {
+	params := testParams()
+	params.MaxVaultMembers = 5
+	for n := 3; n <= 40; n++ {
+		c, _ := startChain(t, params, n)
+		ids := c.startChurn()
+		require.Len(t, ids, (n+4)/5)
+		least, most := n, 0
+		for _, id := range ids {
+			size := len(c.keygen(id).Members)
+			least, most = min(least, size), max(most, size)
+		}
+		require.GreaterOrEqual(t, least, 3, "%d validators", n)
+		require.LessOrEqual(t, most, 5)
+		require.LessOrEqual(t, most-least, 1)
+	}
+}
+
+func TestMembersOfVaultsChangeFromChurnToChurn(t *testing.T) {
+	c, _, _ := openTwo(t)
+	groups := map[string]bool{}
+	for id := uint64(1); id <= 40; id += 2 {
+		var b bytes.Buffer
+		for _, m := range c.keygen(id).Members {
+			b.Write(m.PubKey)
+		}
+		groups[b.String()] = true
+		c.allVote(c.keygen(id), newVault(fmt.Sprint(id)))
+		c.allVote(c.keygen(id+1), newVault(fmt.Sprint(id+1)))
+		c.endBlock()
+		c.startChurn()
+	}
+	require.Greater(t, len(groups), 8, "of 20 possible")
+}
+
+func TestHooks(t *testing.T) {
+	c, vals := startChain(t, testParams(), 3)
+	hooks := &fakeHooks{}
+	c.k.SetHooks(hooks)
+	require.Panics(t, func() { c.k.SetHooks(hooks) })
+
+	vault, next := newVault("vault"), newVault("next")
+	c.complete(c.startChurn()[0], vault)
+	c.complete(c.startChurn()[0], next)
+	c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: vault.name()})
+	require.Equal(t, []string{
+		"active " + vault.name()[:8] + " of 3",
+		"active " + next.name()[:8] + " of 3",
+		"retired " + vault.name()[:8],
+	}, hooks.calls)
+
+	hooks.calls = nil
+	keygen := c.keygen(c.startChurn()[0])
+	for _, v := range vals[1:] {
+		c.mustRun(blame(keygen.Id, v.account(), vals[0].account()))
+	}
+	c.endBlocks(11)
+	name := vals[0].valoper()
+	require.Equal(t, []string{fmt.Sprintf("failed 3 blamed [%s] silent [%s]", name, name)}, hooks.calls)
+}
+
+func TestAHookThatFailsIsUndoneAndHaltsNothing(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		c, vals := startChain(t, testParams(), 3)
+		bad := &fakeHooks{fail: errors.New("no"), panic: panics}
+		write := func(ctx context.Context) {
+			require.NoError(t, c.k.SitOuts.Set(ctx, vals[0].operator, 99))
+		}
+		bad.run = write
+		good := &fakeHooks{}
+		c.k.SetHooks(bad, good)
+		c.complete(c.startChurn()[0], newVault("v"))
+		require.True(t, c.emitted("EventHookFailed"))
+		require.Len(t, c.coverage(""), 1)
+		require.Len(t, good.calls, 1, "other hooks run")
+		require.Empty(t, c.export().SitOuts)
+
+		bad.fail, bad.panic = nil, false
+		c.complete(c.startChurn()[0], newVault("next"))
+		require.Len(t, c.export().SitOuts, 1, "what a good hook writes stands")
+	}
+}
+
+func (c *chain) coverage(vault string) []types.VaultCoverage {
+	c.t.Helper()
+	res, err := c.query.Coverage(c.ctx, &types.QueryCoverageRequest{Vault: vault})
+	require.NoError(c.t, err)
+	return res.Vaults
+}
+
+func (c *chain) export() *types.GenesisState {
+	c.t.Helper()
+	gs, err := c.k.ExportGenesis(c.ctx)
+	require.NoError(c.t, err)
+	return gs
+}

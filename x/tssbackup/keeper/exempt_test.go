@@ -1,0 +1,152 @@
+package keeper_test
+
+import (
+	"bytes"
+	"testing"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+func TestExemptVote(t *testing.T) {
+	vault := newVault("vault")
+	params := testParams()
+	params.Sample = types.Fraction{Numerator: 3, Denominator: 4}
+	stranger := bech(bytes.Repeat([]byte{1}, 20))
+
+	type fixture struct {
+		c              *chain
+		keygen         types.Keygen
+		asked, unasked string
+	}
+	// active makes the vault, of which the member that was not asked has no backup.
+	active := func(f *fixture) { f.c.complete(f.keygen.Id, vault) }
+	tests := []struct {
+		name  string
+		msg   func(f *fixture) sdk.Msg
+		err   error
+		asked bool
+	}{
+		{"a result of a member that is asked", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+		}, nil, true},
+		{"a result of a member that is not asked", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, f.unasked, nil)
+		}, nil, false},
+		{"a blame", func(f *fixture) sdk.Msg {
+			return blame(f.keygen.Id, f.asked, f.unasked)
+		}, nil, true},
+		{"a stranger's result", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, stranger, envelope("e", 100))
+		}, types.ErrNotMember, false},
+		{"a second vote", func(f *fixture) sdk.Msg {
+			msg := vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+			f.c.mustRun(msg)
+			return msg
+		}, types.ErrAlreadyVoted, false},
+		{"a vote on a closed keygen", func(f *fixture) sdk.Msg {
+			active(f)
+			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+		}, types.ErrKeygenClosed, false},
+		{"a vote on no keygen", func(f *fixture) sdk.Msg {
+			return vault.result(77, f.asked, envelope("e", 100))
+		}, types.ErrKeygenNotFound, false},
+		{"a vote without the envelope", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, f.asked, nil)
+		}, types.ErrEnvelopeMissing, false},
+		{"an envelope that nobody asked for", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, f.unasked, envelope("e", 100))
+		}, types.ErrNotAsked, false},
+		{"a blame with an envelope", func(f *fixture) sdk.Msg {
+			msg := blame(f.keygen.Id, f.asked, f.unasked)
+			msg.KeysharesBackup = envelope("e", 100)
+			return msg
+		}, types.ErrInvalidBlame, false},
+		{"a fourth attempt", func(f *fixture) sdk.Msg {
+			addr, err := accCodec.StringToBytes(f.asked)
+			require.NoError(t, err)
+			for range types.MaxExemptAttempts {
+				require.NoError(t, f.c.k.CountAttempt(f.c.ctx, f.keygen.Id, addr))
+			}
+			require.ErrorIs(t, f.c.k.CountAttempt(f.c.ctx, f.keygen.Id, addr), types.ErrTooManyAttempts)
+			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+		}, types.ErrTooManyAttempts, false},
+		{"a publication of a backup that is missing", func(f *fixture) sdk.Msg {
+			active(f)
+			return &types.MsgPublishBackup{Signer: f.unasked, Vault: vault.name(), KeysharesBackup: envelope("e", 100)}
+		}, nil, false},
+		{"a publication of a backup that is there", func(f *fixture) sdk.Msg {
+			active(f)
+			return &types.MsgPublishBackup{Signer: f.asked, Vault: vault.name(), KeysharesBackup: envelope("e", 100)}
+		}, types.ErrBackupPresent, false},
+		{"a publication for no vault", func(f *fixture) sdk.Msg {
+			return &types.MsgPublishBackup{Signer: f.asked, Vault: vault.name(), KeysharesBackup: envelope("e", 100)}
+		}, types.ErrVaultNotFound, false},
+		{"a publication by a stranger", func(f *fixture) sdk.Msg {
+			active(f)
+			return &types.MsgPublishBackup{Signer: stranger, Vault: vault.name(), KeysharesBackup: envelope("e", 100)}
+		}, types.ErrNotMember, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := startChain(t, params, 4)
+			f := &fixture{c: c, keygen: c.keygen(c.startChurn()[0])}
+			for _, m := range f.keygen.Members {
+				if m.Asked {
+					f.asked = bech(m.Address())
+				} else {
+					f.unasked = bech(m.Address())
+				}
+			}
+			msg := tt.msg(f)
+			before := c.dump()
+			v, ok, err := c.k.ExemptVote(c.ctx, msg)
+			require.ErrorIs(t, err, tt.err)
+			require.Equal(t, tt.err == nil, ok)
+			require.Equal(t, before, c.dump(), "it writes nothing")
+			if ok {
+				require.Equal(t, f.keygen.Id, v.KeygenID)
+				require.Equal(t, tt.asked, v.Asked)
+			}
+		})
+	}
+
+	c, _ := startChain(t, params, 4)
+	for _, msg := range []sdk.Msg{&banktypes.MsgSend{}, &types.MsgStartChurn{Authority: authority}, &types.MsgRegisterSigner{}} {
+		_, ok, err := c.k.ExemptVote(c.ctx, msg)
+		require.NoError(t, err)
+		require.False(t, ok, "%T is no vote", msg)
+	}
+}
+
+func TestCheckForm(t *testing.T) {
+	c, _ := startChain(t, testParams(), 0)
+	require.NoError(t, c.k.CheckForm(c.ctx, envelope("e", 100)))
+	require.ErrorIs(t, c.k.CheckForm(c.ctx, nil), types.ErrEnvelopeForm)
+	require.ErrorIs(t, c.k.CheckForm(c.ctx, envelope("e", 10)), types.ErrEnvelopeForm)
+	require.ErrorIs(t, c.k.CheckForm(c.ctx, envelope("e", 128<<10)), types.ErrEnvelopeForm)
+}
+
+func TestAttemptsEndWithTheKeygen(t *testing.T) {
+	for name, vote := range map[string]bool{"when it is ready": true, "when it failed": false} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := startChain(t, testParams(), 3)
+			keygen := c.keygen(c.startChurn()[0])
+			for _, m := range keygen.Members {
+				require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+			}
+			require.Len(t, c.export().Attempts, 3)
+			for i, m := range keygen.Members {
+				if vote {
+					c.mustRun(newVault("v").vote(keygen, m))
+					require.Len(t, c.export().Attempts, 2-i, "nor after the vote")
+				}
+			}
+			c.endBlocks(11)
+			require.Empty(t, c.export().Attempts)
+		})
+	}
+}

@@ -1,0 +1,203 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// InitGenesis writes a whole state, which it validates first. Heights are
+// absolute: a state that was exported continues in a chain whose initial height
+// is above the one it was exported at, which is what the export command writes.
+// A chain that starts again at height 1 refuses it.
+func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
+	if err := gs.Validate(); err != nil {
+		return err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if latest := latestHeight(gs); latest > height {
+		return types.ErrInvalidGenesis.Wrapf("it has heights up to %d: the chain's initial height must be above", latest)
+	}
+	if err := k.initItems(ctx, gs); err != nil {
+		return err
+	}
+	for _, s := range gs.Signers {
+		if err := k.Signers.Set(ctx, s.Operator, s.Signer); err != nil {
+			return err
+		}
+	}
+	for _, o := range gs.SignerOwners {
+		if err := k.SignerOwners.Set(ctx, o.Address, o.Operator); err != nil {
+			return err
+		}
+	}
+	for _, s := range gs.SitOuts {
+		if err := k.SitOuts.Set(ctx, s.Operator, s.Until); err != nil {
+			return err
+		}
+	}
+	for _, c := range gs.Churns {
+		if err := k.Churns.Set(ctx, c.Id, c); err != nil {
+			return err
+		}
+	}
+	for _, g := range gs.Keygens {
+		if err := k.Keygens.Set(ctx, g.Id, g); err != nil {
+			return err
+		}
+	}
+	for _, v := range gs.Votes {
+		if err := k.Votes.Set(ctx, collections.Join(v.KeygenId, v.Member), v.Vote); err != nil {
+			return err
+		}
+	}
+	for _, a := range gs.Attempts {
+		if err := k.Attempts.Set(ctx, collections.Join(a.KeygenId, a.Member), a.Count); err != nil {
+			return err
+		}
+	}
+	for _, v := range gs.Vaults {
+		if err := k.Vaults.Set(ctx, v.PubKey, v.Vault); err != nil {
+			return err
+		}
+	}
+	for _, b := range gs.Backups {
+		if err := k.Backups.Set(ctx, collections.Join(b.Vault, b.Member), b.Backup); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initItems writes what there is one of.
+func (k Keeper) initItems(ctx context.Context, gs types.GenesisState) error {
+	if err := k.Params.Set(ctx, gs.Params); err != nil {
+		return err
+	}
+	if err := k.ChurnSequence.Set(ctx, gs.LastChurnId+1); err != nil {
+		return err
+	}
+	if err := k.KeygenSequence.Set(ctx, gs.LastKeygenId+1); err != nil {
+		return err
+	}
+	if gs.NextChurnHeight != 0 {
+		if err := k.NextChurnHeight.Set(ctx, gs.NextChurnHeight); err != nil {
+			return err
+		}
+	} else if err := k.scheduleChurn(ctx, gs.Params.ChurnInterval); err != nil {
+		return err
+	}
+	if churn, ok := gs.OpenChurn(); ok {
+		if err := k.OpenChurn.Set(ctx, churn.Id); err != nil {
+			return err
+		}
+	}
+	if gs.LiveChurnId == 0 {
+		return nil
+	}
+	live := types.LiveVaults{ChurnId: gs.LiveChurnId}
+	for _, v := range gs.Vaults {
+		if v.Vault.IsLive() {
+			live.PubKeys = append(live.PubKeys, v.PubKey)
+		}
+	}
+	return k.LiveVaults.Set(ctx, live)
+}
+
+// latestHeight is the highest height at which something in the state happened.
+func latestHeight(gs types.GenesisState) int64 {
+	var latest int64
+	for _, s := range gs.Signers {
+		latest = max(latest, s.Signer.Height)
+	}
+	for _, c := range gs.Churns {
+		latest = max(latest, c.OpenedHeight, c.ClosedHeight)
+	}
+	for _, v := range gs.Votes {
+		latest = max(latest, v.Vote.Height)
+	}
+	for _, v := range gs.Vaults {
+		latest = max(latest, v.Vault.RetiringHeight, v.Vault.RetiredHeight)
+	}
+	for _, b := range gs.Backups {
+		latest = max(latest, b.Backup.Latest.Height)
+	}
+	return latest
+}
+
+// ExportGenesis returns the whole state. Imported again it gives the same store,
+// byte for byte, at any point of a churn.
+func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
+	gs := &types.GenesisState{}
+	var err error
+	if gs.Params, err = k.Params.Get(ctx); err != nil {
+		return nil, err
+	}
+	if gs.NextChurnHeight, err = k.NextChurnHeight.Get(ctx); err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	if gs.LastChurnId, err = last(ctx, k.ChurnSequence); err != nil {
+		return nil, err
+	}
+	if gs.LastKeygenId, err = last(ctx, k.KeygenSequence); err != nil {
+		return nil, err
+	}
+	live, err := k.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gs.LiveChurnId = live.ChurnId
+
+	return gs, errors.Join(
+		each(ctx, k.Signers, func(operator []byte, s types.Signer) {
+			gs.Signers = append(gs.Signers, types.GenesisSigner{Operator: operator, Signer: s})
+		}),
+		each(ctx, k.SignerOwners, func(address, operator []byte) {
+			gs.SignerOwners = append(gs.SignerOwners, types.GenesisSignerOwner{Address: address, Operator: operator})
+		}),
+		each(ctx, k.SitOuts, func(operator []byte, until int64) {
+			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, Until: until})
+		}),
+		each(ctx, k.Churns, func(_ uint64, c types.Churn) {
+			gs.Churns = append(gs.Churns, c)
+		}),
+		each(ctx, k.Keygens, func(_ uint64, g types.Keygen) {
+			gs.Keygens = append(gs.Keygens, g)
+		}),
+		each(ctx, k.Votes, func(key collections.Pair[uint64, []byte], v types.Vote) {
+			gs.Votes = append(gs.Votes, types.GenesisVote{KeygenId: key.K1(), Member: key.K2(), Vote: v})
+		}),
+		each(ctx, k.Attempts, func(key collections.Pair[uint64, []byte], count uint64) {
+			gs.Attempts = append(gs.Attempts, types.GenesisAttempt{KeygenId: key.K1(), Member: key.K2(), Count: count})
+		}),
+		each(ctx, k.Vaults, func(pubKey []byte, v types.Vault) {
+			gs.Vaults = append(gs.Vaults, types.GenesisVault{PubKey: pubKey, Vault: v})
+		}),
+		each(ctx, k.Backups, func(key collections.Pair[[]byte, []byte], b types.Backup) {
+			gs.Backups = append(gs.Backups, types.GenesisBackup{Vault: key.K1(), Member: key.K2(), Backup: b})
+		}),
+	)
+}
+
+// last is the highest number that a sequence has given out.
+func last(ctx context.Context, s collections.Sequence) (uint64, error) {
+	next, err := s.Peek(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if next == 0 {
+		return 0, errors.New("a sequence was never set: the state has no genesis")
+	}
+	return next - 1, nil
+}
+
+func each[K, V any](ctx context.Context, m collections.Map[K, V], f func(K, V)) error {
+	return m.Walk(ctx, nil, func(key K, value V) (bool, error) {
+		f(key, value)
+		return false, nil
+	})
+}

@@ -1,0 +1,208 @@
+package keeper_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// busy is a chain with a record of every kind: a retired, a retiring and an
+// active vault, a failed churn, an open one with votes, attempts and a validator
+// that sits out.
+func busy(t testing.TB) *chain {
+	params := testParams()
+	params.Sample = types.Fraction{Numerator: 3, Denominator: 4}
+	params.PenaltyBlocks = 100
+	params.ChurnInterval = 50
+	c, vals := startChain(t, params, 5)
+	first := newVault("first")
+	c.complete(c.startChurn()[0], first)
+	keygen := c.keygen(c.startChurn()[0]) // fails
+	for _, m := range keygen.Members {
+		if !m.Address().Equals(vals[0].addr()) {
+			c.mustRun(blame(keygen.Id, bech(m.Address()), vals[0].account()))
+		}
+	}
+	c.endBlocks(11)
+	c.complete(c.startChurn()[0], newVault("second"))
+	c.complete(c.startChurn()[0], newVault("third"))
+	c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: first.name()})
+	keygen = c.keygen(c.startChurn()[0])
+	c.mustRun(newVault("fourth").vote(keygen, keygen.Members[0]))
+	c.mustRun(blame(keygen.Id, bech(keygen.Members[1].Address()), bech(keygen.Members[2].Address())))
+	require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, keygen.Members[2].Address()))
+	vals[4].signer = signerKey("new")
+	c.mustRun(vals[4].register())
+	for _, m := range c.coverage(newVault("third").name())[0].List {
+		if m.Asked {
+			c.mustRun(&types.MsgPublishBackup{Signer: m.Address, Vault: newVault("third").name(), KeysharesBackup: envelope("again", 100)})
+		}
+	}
+	c.endBlock()
+	return c
+}
+
+func TestGenesisRoundTrip(t *testing.T) {
+	c := busy(t)
+	gs := c.export()
+	for name, n := range map[string]int{
+		"signers": len(gs.Signers), "owners": len(gs.SignerOwners), "sit-outs": len(gs.SitOuts), "churns": len(gs.Churns),
+		"keygens": len(gs.Keygens), "votes": len(gs.Votes), "attempts": len(gs.Attempts), "vaults": len(gs.Vaults),
+		"backups": len(gs.Backups),
+	} {
+		require.NotZero(t, n, name)
+	}
+	require.NoError(t, gs.Validate())
+	next := exportInto(t, c)
+	require.Equal(t, c.dump(), next.dump())
+	require.Equal(t, answers(t, c), answers(t, next))
+
+	// Both go on in the same way.
+	for _, chain := range []*chain{c, next} {
+		keygen := chain.keygen(chain.export().LastKeygenId)
+		chain.mustRun(newVault("fourth").vote(keygen, keygen.Members[2]))
+		chain.endBlocks(60)
+	}
+	require.Equal(t, c.dump(), next.dump())
+}
+
+func TestGenesisAtAnEarlierHeightIsRefused(t *testing.T) {
+	c := busy(t)
+	next := newChain(t, c.staking)
+	next.ctx = next.ctx.WithBlockHeight(1)
+	require.ErrorContains(t, next.k.InitGenesis(next.ctx, *c.export()), "initial height")
+}
+
+func TestDefaultGenesis(t *testing.T) {
+	c := newChain(t, &fakeStaking{})
+	c.ctx = c.ctx.WithBlockHeight(0)
+	require.NoError(t, c.k.InitGenesis(c.ctx, *types.DefaultGenesis()))
+	require.Equal(t, types.DefaultGenesis(), c.export())
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
+}
+
+func TestGenesisIsValidatedStrictly(t *testing.T) {
+	good := busy(t).export()
+	require.NoError(t, good.Validate())
+	last := len(good.Keygens) - 1
+	tests := []struct {
+		name   string
+		change func(gs *types.GenesisState)
+	}{
+		{"parameters that do not fit", func(gs *types.GenesisState) { gs.Params.KeygenDeadline = 0 }},
+		{"a negative next churn height", func(gs *types.GenesisState) { gs.NextChurnHeight = -1 }},
+		{"a churn above the last number", func(gs *types.GenesisState) { gs.LastChurnId-- }},
+		{"a keygen above the last number", func(gs *types.GenesisState) { gs.LastKeygenId-- }},
+		{"an operator without an address", func(gs *types.GenesisState) { gs.SignerOwners[0].Operator = nil }},
+		{"a signer owner twice", func(gs *types.GenesisState) { gs.SignerOwners[1] = gs.SignerOwners[0] }},
+		{"a signer that its operator does not own", func(gs *types.GenesisState) {
+			gs.Signers[0].Signer, gs.Signers[1].Signer = gs.Signers[1].Signer, gs.Signers[0].Signer
+		}},
+		{"a signer with another address", func(gs *types.GenesisState) { gs.Signers[0].Signer.Address = gs.Signers[1].Signer.Address }},
+		{"a signer without a key", func(gs *types.GenesisState) { gs.Signers[0].Signer.PubKey = nil }},
+		{"signers out of order", func(gs *types.GenesisState) {
+			gs.Signers[0], gs.Signers[1] = gs.Signers[1], gs.Signers[0]
+		}},
+		{"a sit-out without an end", func(gs *types.GenesisState) { gs.SitOuts[0].Until = 0 }},
+		{"a churn without a status", func(gs *types.GenesisState) { gs.Churns[0].Status = 0 }},
+		{"a churn that is closed before it opened", func(gs *types.GenesisState) { gs.Churns[1].ClosedHeight = gs.Churns[1].OpenedHeight - 1 }},
+		{"a churn without keygens", func(gs *types.GenesisState) { gs.Churns[0].KeygenIds = nil }},
+		{"a churn twice", func(gs *types.GenesisState) { gs.Churns[1] = gs.Churns[0] }},
+		{"two open churns", func(gs *types.GenesisState) {
+			gs.Churns[1].Status, gs.Churns[1].ClosedHeight = types.ChurnStatus_CHURN_STATUS_OPEN, 0
+		}},
+		{"a missing keygen", func(gs *types.GenesisState) { gs.Keygens = gs.Keygens[1:] }},
+		{"a keygen of no churn", func(gs *types.GenesisState) {
+			gs.Keygens = append(gs.Keygens, types.Keygen{Id: gs.LastKeygenId})
+		}},
+		{"a keygen of another churn", func(gs *types.GenesisState) { gs.Keygens[0].ChurnId = 2 }},
+		{"a keygen with two members", func(gs *types.GenesisState) { gs.Keygens[last].Members = gs.Keygens[last].Members[:2] }},
+		{"a keygen with a wrong threshold", func(gs *types.GenesisState) { gs.Keygens[last].Threshold-- }},
+		{"a keygen that needs less than the threshold", func(gs *types.GenesisState) { gs.Keygens[last].Needed = 1 }},
+		{"a keygen that needs more than its members", func(gs *types.GenesisState) { gs.Keygens[last].Needed = 9 }},
+		{"a keygen that asks too few", func(gs *types.GenesisState) {
+			for i := range gs.Keygens[last].Members {
+				gs.Keygens[last].Members[i].Asked = false
+			}
+		}},
+		{"members out of order", func(gs *types.GenesisState) {
+			m := gs.Keygens[last].Members
+			m[0], m[1] = m[1], m[0]
+		}},
+		{"a member that was never registered", func(gs *types.GenesisState) {
+			gs.Keygens[last].Members[0].PubKey = append([]byte{2}, make([]byte, 31)...)
+			gs.Keygens[last].Members[0].PubKey = append(gs.Keygens[last].Members[0].PubKey, 1)
+		}},
+		{"an open keygen of a closed churn", func(gs *types.GenesisState) {
+			gs.Keygens[1].Status, gs.Keygens[1].ClosedHeight = open, 0
+		}},
+		{"a ready keygen of a failed churn", func(gs *types.GenesisState) {
+			gs.Keygens[1].Status, gs.Keygens[1].Vault = ready, newVault("x").pubKey()
+		}},
+		{"a failed keygen with a vault", func(gs *types.GenesisState) { gs.Keygens[1].Vault = newVault("x").pubKey() }},
+		{"a complete keygen with members", func(gs *types.GenesisState) { gs.Keygens[0].Members = gs.Vaults[0].Vault.Members }},
+		{"a keygen closed after its churn", func(gs *types.GenesisState) { gs.Keygens[0].ClosedHeight = 40 }},
+		{"a vote on no keygen", func(gs *types.GenesisState) { gs.Votes[0].KeygenId = 77 }},
+		{"a stranger's vote", func(gs *types.GenesisState) { gs.Votes[0].Member = bytes.Repeat([]byte{1}, 20) }},
+		{"a vote twice", func(gs *types.GenesisState) { gs.Votes = append(gs.Votes, gs.Votes[len(gs.Votes)-1]) }},
+		{"a vote after the deadline", func(gs *types.GenesisState) { gs.Votes[0].Vote.Height = 1000 }},
+		{"a vote for nothing", func(gs *types.GenesisState) { gs.Votes[0].Vote.Blamed = nil }},
+		{"a vote with a short hash", func(gs *types.GenesisState) {
+			vote(gs).Commitment.Sha256 = []byte{1}
+		}},
+		{"a vote with a key that is no point", func(gs *types.GenesisState) { vote(gs).Result.PubKeyEd25519 = make([]byte, 32) }},
+		{"a vote with a result and a blame", func(gs *types.GenesisState) { vote(gs).Blamed = gs.Votes[0].Vote.Blamed }},
+		{"a vote without the envelope that was asked for", func(gs *types.GenesisState) { vote(gs).Commitment = nil }},
+		{"an attempt for no keygen", func(gs *types.GenesisState) { gs.Attempts[0].KeygenId = 77 }},
+		{"too many attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 4 }},
+		{"no attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 0 }},
+		{"a stranger's attempt", func(gs *types.GenesisState) { gs.Attempts[0].Member = []byte{1} }},
+		{"a vault that no keygen made", func(gs *types.GenesisState) { gs.Vaults[0].PubKey = newVault("x").pubKey() }},
+		{"a vault twice", func(gs *types.GenesisState) { gs.Vaults[1] = gs.Vaults[0] }},
+		{"a missing vault", func(gs *types.GenesisState) { gs.Vaults = gs.Vaults[:1] }},
+		{"a vault without an ed25519 key", func(gs *types.GenesisState) { gs.Vaults[0].Vault.PubKeyEd25519 = nil }},
+		{"a vault without a status", func(gs *types.GenesisState) { gs.Vaults[0].Vault.Status = 0 }},
+		{"a vault with a status that does not fit its heights", func(gs *types.GenesisState) {
+			for i := range gs.Vaults {
+				gs.Vaults[i].Vault.Status = types.VaultStatus_VAULT_STATUS_RETIRED
+			}
+		}},
+		{"a vault that was active before its churn closed", func(gs *types.GenesisState) { gs.Vaults[0].Vault.ActiveHeight-- }},
+		{"a live churn that is not complete", func(gs *types.GenesisState) { gs.LiveChurnId = 5 }},
+		{"no live churn", func(gs *types.GenesisState) { gs.LiveChurnId = 0 }},
+		{"a backup of no vault", func(gs *types.GenesisState) { gs.Backups[0].Vault = newVault("x").pubKey() }},
+		{"a stranger's backup", func(gs *types.GenesisState) { gs.Backups[0].Member = []byte{1} }},
+		{"a backup twice", func(gs *types.GenesisState) { gs.Backups[1] = gs.Backups[0] }},
+		{"a backup of no bytes", func(gs *types.GenesisState) { gs.Backups[0].Backup.Latest.Size_ = 0 }},
+		{"a backup with a short hash before", func(gs *types.GenesisState) {
+			gs.Backups[0].Backup.Previous = &types.Commitment{Sha256: []byte{1}, Size_: 1}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bz, err := testCodec.Marshal(good)
+			require.NoError(t, err)
+			var gs types.GenesisState
+			require.NoError(t, testCodec.Unmarshal(bz, &gs))
+			tt.change(&gs)
+			require.Error(t, gs.Validate())
+			next := newChain(t, &fakeStaking{})
+			next.ctx = next.ctx.WithBlockHeight(1 << 30)
+			require.Error(t, next.k.InitGenesis(next.ctx, gs))
+		})
+	}
+}
+
+// vote is the first vote for a result with an envelope.
+func vote(gs *types.GenesisState) *types.Vote {
+	for i := range gs.Votes {
+		if gs.Votes[i].Vote.Commitment != nil {
+			return &gs.Votes[i].Vote
+		}
+	}
+	panic(fmt.Sprint("no such vote among ", len(gs.Votes)))
+}

@@ -1,0 +1,393 @@
+package keeper_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosmossdk.io/core/address"
+	"github.com/cosmos/cosmos-sdk/codec"
+	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	sdksecp256k1 "github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/runtime"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	"github.com/cosmos/cosmos-sdk/testutil"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const chainID = "test-1"
+
+var (
+	accCodec  = addresscodec.NewBech32Codec("cosmos")
+	valCodec  = addresscodec.NewBech32Codec("cosmosvaloper")
+	authority = mustString(accCodec.BytesToString(authtypes.NewModuleAddress("gov")))
+	testCodec = codec.NewProtoCodec(codectypes.NewInterfaceRegistry())
+)
+
+// chain is the module on a store of its own, with a block height that moves.
+type chain struct {
+	t        testing.TB
+	key      *storetypes.KVStoreKey
+	ctx      sdk.Context
+	k        *keeper.Keeper
+	msg      types.MsgServer
+	query    types.QueryServer
+	staking  *fakeStaking
+	accounts *fakeAccounts
+	events   sdk.Events // of the last message or end of a block
+}
+
+// newChain is a chain without a genesis.
+func newChain(t testing.TB, staking *fakeStaking) *chain {
+	key := storetypes.NewKVStoreKey(types.StoreKey)
+	tc := testutil.DefaultContextWithDB(t, key, storetypes.NewTransientStoreKey("transient"))
+	c := &chain{t: t, key: key, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
+	c.ctx = tc.Ctx.WithChainID(chainID).WithBlockHeight(1).WithGasMeter(storetypes.NewInfiniteGasMeter())
+	var err error
+	c.k, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(key), c.accounts, staking, authority)
+	require.NoError(t, err)
+	c.msg = keeper.NewMsgServer(c.k)
+	c.query = keeper.NewQueryServer(c.k)
+	return c
+}
+
+// startChain is a chain with these parameters and so many bonded validators with
+// a signer each.
+func startChain(t testing.TB, params types.Params, validators int) (*chain, []*validator) {
+	c := newChain(t, &fakeStaking{})
+	require.NoError(t, c.k.InitGenesis(c.ctx, types.GenesisState{Params: params}))
+	vals := make([]*validator, validators)
+	for i := range vals {
+		vals[i] = newValidator(i)
+		c.staking.validators = append(c.staking.validators, vals[i])
+		require.NoError(t, c.run(vals[i].register()))
+	}
+	return c, vals
+}
+
+// testParams are parameters with short times.
+func testParams() types.Params {
+	p := types.DefaultParams()
+	p.KeygenDeadline = 10
+	p.RetryInterval = 5
+	p.PenaltyBlocks = 20
+	p.MinWorkFactor = 1
+	p.MaxEnvelopeBytes = 128 << 10
+	return p
+}
+
+// run handles a message as a transaction does: what it wrote stands only when
+// there is no error.
+func (c *chain) run(msg sdk.Msg) error {
+	ctx, write := c.ctx.WithEventManager(sdk.NewEventManager()).CacheContext()
+	err := dispatch(ctx, c.msg, msg)
+	if err == nil {
+		write()
+	}
+	c.events = ctx.EventManager().Events()
+	return err
+}
+
+func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error) {
+	switch msg := msg.(type) {
+	case *types.MsgRegisterSigner:
+		_, err = srv.RegisterSigner(ctx, msg)
+	case *types.MsgTssPool:
+		_, err = srv.TssPool(ctx, msg)
+	case *types.MsgPublishBackup:
+		_, err = srv.PublishBackup(ctx, msg)
+	case *types.MsgStartChurn:
+		_, err = srv.StartChurn(ctx, msg)
+	case *types.MsgRetireVault:
+		_, err = srv.RetireVault(ctx, msg)
+	case *types.MsgUpdateParams:
+		_, err = srv.UpdateParams(ctx, msg)
+	default:
+		panic(fmt.Sprintf("no handler for %T", msg))
+	}
+	return err
+}
+
+func (c *chain) mustRun(msg sdk.Msg) {
+	c.t.Helper()
+	require.NoError(c.t, c.run(msg))
+}
+
+// endBlock ends the block and begins the next.
+func (c *chain) endBlock() {
+	c.t.Helper()
+	ctx := c.ctx.WithEventManager(sdk.NewEventManager())
+	require.NoError(c.t, c.k.EndBlocker(ctx))
+	c.events = ctx.EventManager().Events()
+	c.ctx = c.ctx.WithBlockHeight(c.ctx.BlockHeight() + 1)
+}
+
+func (c *chain) endBlocks(n int) {
+	c.t.Helper()
+	for range n {
+		c.endBlock()
+	}
+}
+
+// emitted tells whether an event of this kind was emitted last.
+func (c *chain) emitted(name string) bool {
+	return slices.ContainsFunc(c.events, func(e sdk.Event) bool { return e.Type == "tssbackup.v1."+name })
+}
+
+// startChurn opens a churn and returns its keygens.
+func (c *chain) startChurn() []uint64 {
+	c.t.Helper()
+	res, err := c.msg.StartChurn(c.ctx, &types.MsgStartChurn{Authority: authority})
+	require.NoError(c.t, err)
+	return res.KeygenIds
+}
+
+func (c *chain) keygen(id uint64) types.Keygen {
+	c.t.Helper()
+	keygen, err := c.k.Keygens.Get(c.ctx, id)
+	require.NoError(c.t, err)
+	return keygen
+}
+
+// dump is the module's raw store.
+func (c *chain) dump() map[string]string {
+	store := c.ctx.KVStore(c.key)
+	iter := store.Iterator(nil, nil)
+	defer iter.Close()
+	m := map[string]string{}
+	for ; iter.Valid(); iter.Next() {
+		m[hex.EncodeToString(iter.Key())] = hex.EncodeToString(iter.Value())
+	}
+	return m
+}
+
+// size is the number of bytes of all keys and values of the module's store.
+func (c *chain) size() int {
+	n := 0
+	for key, value := range c.dump() {
+		n += (len(key) + len(value)) / 2
+	}
+	return n
+}
+
+// validator is a validator with the key of its signer.
+type validator struct {
+	operator []byte
+	bonded   bool
+	gone     bool
+	signer   *sdksecp256k1.PrivKey
+	// registered is for the test to remember.
+	registered bool
+}
+
+func newValidator(i int) *validator {
+	sum := sha256.Sum256(fmt.Appendf(nil, "operator %d", i))
+	return &validator{operator: sum[:20], bonded: true, signer: signerKey(fmt.Sprint("signer ", i))}
+}
+
+func signerKey(name string) *sdksecp256k1.PrivKey {
+	sum := sha256.Sum256([]byte(name))
+	return &sdksecp256k1.PrivKey{Key: sum[:]}
+}
+
+func (v *validator) valoper() string      { return mustString(valCodec.BytesToString(v.operator)) }
+func (v *validator) account() string      { return bech(v.signer.PubKey().Address()) }
+func (v *validator) addr() sdk.AccAddress { return sdk.AccAddress(v.signer.PubKey().Address()) }
+
+// register is the message that registers the validator's signer.
+func (v *validator) register() *types.MsgRegisterSigner {
+	pubKey := v.signer.PubKey().Bytes()
+	sig, err := v.signer.Sign(types.RegisterMessage(chainID, v.operator, pubKey))
+	if err != nil {
+		panic(err)
+	}
+	return &types.MsgRegisterSigner{Operator: v.valoper(), PubKey: pubKey, Signature: sig}
+}
+
+// vaultKeys are both keys of a vault, known to the test.
+type vaultKeys struct {
+	secp *secp256k1.PrivateKey
+	ed   ed25519.PrivateKey
+}
+
+func newVault(name string) vaultKeys {
+	a, b := sha256.Sum256([]byte("secp "+name)), sha256.Sum256([]byte("ed "+name))
+	return vaultKeys{secp: secp256k1.PrivKeyFromBytes(a[:]), ed: ed25519.NewKeyFromSeed(b[:])}
+}
+
+func (v vaultKeys) pubKey() []byte        { return v.secp.PubKey().SerializeCompressed() }
+func (v vaultKeys) pubKeyEd25519() []byte { return v.ed.Public().(ed25519.PublicKey) }
+func (v vaultKeys) name() string          { return types.VaultName(v.pubKey()) }
+
+// result is a vote for the vault.
+func (v vaultKeys) result(keygen uint64, signer string, envelope []byte) *types.MsgTssPool {
+	check := types.CheckMessage(chainID, keygen, v.pubKey(), v.pubKeyEd25519())
+	return &types.MsgTssPool{
+		Signer:           signer,
+		KeygenId:         keygen,
+		PubKey:           v.name(),
+		PubKeyEd25519:    hex.EncodeToString(v.pubKeyEd25519()),
+		KeysharesBackup:  envelope,
+		Signature:        ecdsa.SignCompact(v.secp, check, true)[1:],
+		SignatureEd25519: ed25519.Sign(v.ed, check),
+	}
+}
+
+// vote is a member's vote for the vault, with an envelope when it is asked.
+func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
+	var env []byte
+	if m.Asked {
+		env = envelope(fmt.Sprint(keygen.Id, m.Address()), 300)
+	}
+	return v.result(keygen.Id, bech(m.Address()), env)
+}
+
+func blame(keygen uint64, signer string, blamed ...string) *types.MsgTssPool {
+	return &types.MsgTssPool{
+		Signer:   signer,
+		KeygenId: keygen,
+		Blame:    &types.Blame{Members: blamed, Reason: "round 2: no message"},
+	}
+}
+
+// envelope is an envelope in form, with a payload that follows from the name. Its
+// whole length is a little more than size.
+func envelope(name string, size int) []byte {
+	field := func(s string, n int) string {
+		sum := sha256.Sum256([]byte(s + name))
+		return base64.RawStdEncoding.EncodeToString(sum[:n])
+	}
+	header := sanity.EnvelopePrefix + field("salt", 16) + " 18\n" + field("body", 32) + "\n--- " + field("mac", 32) + "\n"
+	payload := make([]byte, size)
+	sum := sha256.Sum256([]byte(name))
+	copy(payload, sum[:])
+	return append([]byte(header), payload...)
+}
+
+func bech(addr []byte) string { return mustString(accCodec.BytesToString(addr)) }
+
+func mustString(s string, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// fakeStaking is x/staking as the module sees it.
+type fakeStaking struct{ validators []*validator }
+
+func (*fakeStaking) ValidatorAddressCodec() address.Codec { return valCodec }
+
+func (s *fakeStaking) Validator(_ context.Context, operator sdk.ValAddress) (stakingtypes.ValidatorI, error) {
+	for _, v := range s.validators {
+		if !v.gone && operator.Equals(sdk.ValAddress(v.operator)) {
+			return stakingtypes.Validator{OperatorAddress: v.valoper()}, nil
+		}
+	}
+	return nil, stakingtypes.ErrNoValidatorFound
+}
+
+func (s *fakeStaking) IterateBondedValidatorsByPower(_ context.Context, fn func(int64, stakingtypes.ValidatorI) bool) error {
+	for i, v := range s.validators {
+		if v.bonded && !v.gone && fn(int64(i), stakingtypes.Validator{OperatorAddress: v.valoper()}) {
+			break
+		}
+	}
+	return nil
+}
+
+// fakeAccounts is x/auth as the module sees it.
+type fakeAccounts struct{ accounts map[string]sdk.AccountI }
+
+func (*fakeAccounts) AddressCodec() address.Codec { return accCodec }
+
+func (a *fakeAccounts) GetAccount(_ context.Context, addr sdk.AccAddress) sdk.AccountI {
+	return a.accounts[string(addr)]
+}
+
+func (*fakeAccounts) NewAccountWithAddress(_ context.Context, addr sdk.AccAddress) sdk.AccountI {
+	return authtypes.NewBaseAccountWithAddress(addr)
+}
+
+func (a *fakeAccounts) SetAccount(_ context.Context, acc sdk.AccountI) {
+	a.accounts[string(acc.GetAddress())] = acc
+}
+
+// fakeHooks records what it was told.
+type fakeHooks struct {
+	calls []string
+	fail  error
+	panic bool
+	run   func(ctx context.Context)
+}
+
+func (h *fakeHooks) AfterVaultActive(ctx context.Context, pubKey []byte, vault types.Vault) error {
+	return h.note(ctx, fmt.Sprintf("active %s of %d", types.VaultName(pubKey)[:8], len(vault.Members)))
+}
+
+func (h *fakeHooks) AfterVaultRetired(ctx context.Context, pubKey []byte, _ types.Vault) error {
+	return h.note(ctx, "retired "+types.VaultName(pubKey)[:8])
+}
+
+func (h *fakeHooks) AfterKeygenFailed(ctx context.Context, id uint64, blamed, silent []types.HookMember) error {
+	names := func(members []types.HookMember) string {
+		var list []string
+		for _, m := range members {
+			list = append(list, mustString(valCodec.BytesToString(m.Operator)))
+		}
+		return strings.Join(list, ",")
+	}
+	return h.note(ctx, fmt.Sprintf("failed %d blamed [%s] silent [%s]", id, names(blamed), names(silent)))
+}
+
+func (h *fakeHooks) note(ctx context.Context, call string) error {
+	h.calls = append(h.calls, call)
+	if h.run != nil {
+		h.run(ctx)
+	}
+	if h.panic {
+		panic(errors.New("hook panics"))
+	}
+	return h.fail
+}
+
+// complete has all members of a keygen, which is alone in its churn, vote for a
+// vault, and ends the block.
+func (c *chain) complete(id uint64, vault vaultKeys) {
+	c.t.Helper()
+	keygen := c.keygen(id)
+	for _, m := range keygen.Members {
+		c.mustRun(vault.vote(keygen, m))
+	}
+	c.endBlock()
+}
+
+func commitment(envelope []byte) string {
+	sum := sha256.Sum256(envelope)
+	return hex.EncodeToString(sum[:])
+}
+
+// highS is the other valid ECDSA signature.
+func highS(sig []byte) []byte {
+	var s secp256k1.ModNScalar
+	s.SetByteSlice(sig[32:])
+	b := s.Negate().Bytes()
+	return slices.Concat(sig[:32], b[:])
+}

@@ -1,0 +1,147 @@
+// Package keeper is the state machine of the tssbackup module: who the signers
+// are, the life of churns and their keygens, the vaults that they make, and the
+// commitments to their backups.
+//
+// State holds commitments, never envelopes: an envelope travels in a transaction
+// and is forgotten once its hash, size and height are written down.
+package keeper
+
+import (
+	"context"
+
+	"cosmossdk.io/collections"
+	"cosmossdk.io/core/store"
+	"github.com/cosmos/cosmos-sdk/codec"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Keeper keeps the module's state. Its fields are the schema of the store.
+//
+// Operators, signer addresses and vault keys are raw bytes.
+type Keeper struct {
+	cdc      codec.BinaryCodec
+	accounts types.AccountKeeper
+	staking  types.StakingKeeper
+	// authority is the bech32 address that may start churns, retire vaults and
+	// change parameters.
+	authority string
+	hooks     []types.TssbackupHooks
+
+	Schema collections.Schema
+	Params collections.Item[types.Params]
+	// Signers are the present signers, by operator.
+	Signers collections.Map[[]byte, types.Signer]
+	// SignerOwners are the operators of all signers that ever were, by the
+	// signer's address. An address never changes its owner.
+	SignerOwners collections.Map[[]byte, []byte]
+	// SitOuts are the first heights at which operators that sit out take part
+	// again.
+	SitOuts collections.Map[[]byte, int64]
+	Churns  collections.Map[uint64, types.Churn]
+	Keygens collections.Map[uint64, types.Keygen]
+	// Votes are kept by keygen and member until the keygen's vault is active.
+	Votes collections.Map[collections.Pair[uint64, []byte], types.Vote]
+	// Attempts count the exempt transactions of a member for a keygen.
+	Attempts collections.Map[collections.Pair[uint64, []byte], uint64]
+	// Vaults are kept by their secp256k1 key.
+	Vaults collections.Map[[]byte, types.Vault]
+	// Backups are kept by vault and member.
+	Backups    collections.Map[collections.Pair[[]byte, []byte], types.Backup]
+	LiveVaults collections.Item[types.LiveVaults]
+	// OpenChurn is the number of the churn that is open; absent when none is.
+	OpenChurn collections.Item[uint64]
+	// NextChurnHeight is the first block in which a churn may open by itself;
+	// absent when none will.
+	NextChurnHeight collections.Item[int64]
+	ChurnSequence   collections.Sequence
+	KeygenSequence  collections.Sequence
+}
+
+// NewKeeper returns a keeper of the state behind storeService. authority is the
+// bech32 address that may start churns, retire vaults and change parameters.
+func NewKeeper(
+	cdc codec.BinaryCodec,
+	storeService store.KVStoreService,
+	accounts types.AccountKeeper,
+	staking types.StakingKeeper,
+	authority string,
+) (*Keeper, error) {
+	if _, err := accounts.AddressCodec().StringToBytes(authority); err != nil {
+		return nil, types.ErrInvalidAuthority.Wrapf("%q: %s", authority, err)
+	}
+	sb := collections.NewSchemaBuilder(storeService)
+	k := &Keeper{
+		cdc:       cdc,
+		accounts:  accounts,
+		staking:   staking,
+		authority: authority,
+
+		Params:       collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
+		Signers:      collections.NewMap(sb, types.SignersPrefix, "signers", collections.BytesKey, codec.CollValue[types.Signer](cdc)),
+		SignerOwners: collections.NewMap(sb, types.SignerOwnersPrefix, "signer_owners", collections.BytesKey, collections.BytesValue),
+		SitOuts:      collections.NewMap(sb, types.SitOutsPrefix, "sit_outs", collections.BytesKey, collections.Int64Value),
+		Churns:       collections.NewMap(sb, types.ChurnsPrefix, "churns", collections.Uint64Key, codec.CollValue[types.Churn](cdc)),
+		Keygens:      collections.NewMap(sb, types.KeygensPrefix, "keygens", collections.Uint64Key, codec.CollValue[types.Keygen](cdc)),
+		Votes:        collections.NewMap(sb, types.VotesPrefix, "votes", types.KeygenMemberKeyCodec, codec.CollValue[types.Vote](cdc)),
+		Attempts:     collections.NewMap(sb, types.AttemptsPrefix, "attempts", types.KeygenMemberKeyCodec, collections.Uint64Value),
+		Vaults:       collections.NewMap(sb, types.VaultsPrefix, "vaults", collections.BytesKey, codec.CollValue[types.Vault](cdc)),
+		Backups:      collections.NewMap(sb, types.BackupsPrefix, "backups", types.BackupKeyCodec, codec.CollValue[types.Backup](cdc)),
+
+		LiveVaults:      collections.NewItem(sb, types.LiveVaultsPrefix, "live_vaults", codec.CollValue[types.LiveVaults](cdc)),
+		OpenChurn:       collections.NewItem(sb, types.OpenChurnPrefix, "open_churn", collections.Uint64Value),
+		NextChurnHeight: collections.NewItem(sb, types.NextChurnHeightPrefix, "next_churn_height", collections.Int64Value),
+		ChurnSequence:   collections.NewSequence(sb, types.ChurnSequencePrefix, "churn_sequence"),
+		KeygenSequence:  collections.NewSequence(sb, types.KeygenSequencePrefix, "keygen_sequence"),
+	}
+	schema, err := sb.Build()
+	if err != nil {
+		return nil, err
+	}
+	k.Schema = schema
+	return k, nil
+}
+
+// SetHooks sets what runs when vaults and keygens end or begin, once, in the
+// order given.
+func (k *Keeper) SetHooks(hooks ...types.TssbackupHooks) {
+	if k.hooks != nil {
+		panic("tssbackup hooks are set already")
+	}
+	k.hooks = hooks
+}
+
+func (k Keeper) checkAuthority(authority string) error {
+	if authority != k.authority {
+		return types.ErrInvalidAuthority.Wrapf("%s, not %s", k.authority, authority)
+	}
+	return nil
+}
+
+// operatorOf is the raw operator address of a member.
+func (k Keeper) operatorOf(ctx context.Context, address []byte) ([]byte, error) {
+	return k.SignerOwners.Get(ctx, address)
+}
+
+// votesOf are the votes on a keygen, in ascending order of the members.
+func (k Keeper) votesOf(ctx context.Context, keygenID uint64) ([]memberVote, error) {
+	iter, err := k.Votes.Iterate(ctx, collections.NewPrefixedPairRange[uint64, []byte](keygenID))
+	if err != nil {
+		return nil, err
+	}
+	kvs, err := iter.KeyValues()
+	if err != nil {
+		return nil, err
+	}
+	votes := make([]memberVote, len(kvs))
+	for i, kv := range kvs {
+		votes[i] = memberVote{member: kv.Key.K2(), Vote: kv.Value}
+	}
+	return votes, nil
+}
+
+// memberVote is a vote and the raw address of who cast it.
+type memberVote struct {
+	member []byte
+	types.Vote
+}

@@ -1,0 +1,519 @@
+package keeper_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cosmos/cosmos-sdk/types/query"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// TestLife has any number of validators do anything in any order, and compares
+// the chain with the model after each step.
+func TestLife(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		l := newLife(t, rt)
+		rt.Repeat(map[string]func(*rapid.T){
+			"":          l.compare,
+			"block":     l.block,
+			"blocks":    l.blocks,
+			"deadline":  l.deadline,
+			"start":     l.start,
+			"vote":      l.vote,
+			"agree":     l.agree,
+			"churn":     l.churn,
+			"attempts":  l.attempts,
+			"blame":     l.blame,
+			"all blame": l.allBlame,
+			"publish":   l.publish,
+			"retire":    l.retire,
+			"validator": l.changeValidator,
+			"params":    l.changeParams,
+			"genesis":   l.genesis,
+		})
+	})
+}
+
+type life struct {
+	t    *testing.T
+	c    *chain
+	m    *model
+	vals []*validator
+	keys int // how many signer keys there are
+}
+
+func newLife(t *testing.T, rt *rapid.T) *life {
+	params := genParams().Draw(rt, "params")
+	n := rapid.IntRange(0, 14).Draw(rt, "validators")
+	l := &life{t: t, c: newChain(t, &fakeStaking{}), m: &model{
+		params: params,
+		height: 1,
+		sitOut: map[*validator]int64{},
+		owner:  map[string]*validator{},
+	}}
+	require.NoError(t, l.c.k.InitGenesis(l.c.ctx, types.GenesisState{Params: params}))
+	if params.ChurnInterval > 0 {
+		l.m.next = 1 + int64(params.ChurnInterval)
+	}
+	for i := range n {
+		v := newValidator(i)
+		l.vals = append(l.vals, v)
+		l.c.staking.validators = append(l.c.staking.validators, v)
+		l.register(v)
+	}
+	return l
+}
+
+func genParams() *rapid.Generator[types.Params] {
+	fraction := rapid.SampledFrom([]types.Fraction{
+		{Numerator: 1, Denominator: 100},
+		{Numerator: 1, Denominator: 2},
+		{Numerator: 3, Denominator: 4},
+		{Numerator: 5, Denominator: 6},
+		{Numerator: 1, Denominator: 1},
+	})
+	return rapid.Custom(func(t *rapid.T) types.Params {
+		p := testParams()
+		p.KeygenDeadline = rapid.Uint64Range(1, 8).Draw(t, "deadline")
+		if rapid.Bool().Draw(t, "by itself") {
+			p.ChurnInterval = p.KeygenDeadline + rapid.Uint64Range(1, 10).Draw(t, "interval")
+		}
+		p.RetryInterval = rapid.Uint64Range(0, 5).Draw(t, "retry")
+		if rapid.Bool().Draw(t, "penalty") {
+			p.PenaltyBlocks = p.RetryInterval + rapid.Uint64Range(1, 12).Draw(t, "penalty blocks")
+		} else {
+			p.PenaltyBlocks = 0
+		}
+		p.MaxVaultMembers = rapid.SampledFrom([]uint32{5, 6, 9, 40}).Draw(t, "max members")
+		p.MinCoverage = fraction.Draw(t, "coverage")
+		p.Sample = fraction.Draw(t, "sample")
+		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
+		return p
+	})
+}
+
+func (l *life) register(v *validator) {
+	err := l.c.run(v.register())
+	if v.gone {
+		require.ErrorIs(l.t, err, types.ErrInvalidOperator)
+		return
+	}
+	require.NoError(l.t, err)
+	v.registered = true
+	l.m.owner[v.account()] = v
+}
+
+// block ends a block.
+func (l *life) block(*rapid.T) {
+	opens := l.m.endBlock(l.vals)
+	l.c.endBlock()
+	if opens {
+		l.opened()
+	}
+	l.m.height++
+}
+
+func (l *life) blocks(rt *rapid.T) {
+	for range rapid.IntRange(2, 12).Draw(rt, "blocks") {
+		l.block(rt)
+	}
+}
+
+// deadline ends blocks until the open churn has its deadline.
+func (l *life) deadline(rt *rapid.T) {
+	c := l.m.open()
+	if c == nil {
+		rt.Skip("no churn is open")
+	}
+	for c.status == types.ChurnStatus_CHURN_STATUS_OPEN {
+		l.block(rt)
+	}
+}
+
+func (l *life) start(*rapid.T) {
+	err := l.c.run(&types.MsgStartChurn{Authority: authority})
+	if l.m.open() != nil {
+		require.ErrorIs(l.t, err, types.ErrChurnOpen)
+		return
+	}
+	require.NoError(l.t, err)
+	if len(l.m.candidates(l.vals)) < 3 {
+		require.True(l.t, l.c.emitted("EventChurnSkipped"))
+		return
+	}
+	l.opened()
+}
+
+// opened takes over the churn that the chain has opened, after it checked that
+// its keygens are what they must be.
+func (l *life) opened() {
+	t := l.t
+	var want []string
+	for _, v := range l.m.candidates(l.vals) {
+		want = append(want, v.account())
+	}
+	id := uint64(len(l.m.churns) + 1)
+	churn, err := l.c.k.Churns.Get(l.c.ctx, id)
+	require.NoError(t, err)
+	height := l.m.height
+	c := &modelChurn{
+		status: types.ChurnStatus_CHURN_STATUS_OPEN, opened: height, deadline: height + int64(l.m.params.KeygenDeadline),
+	}
+	var got []string
+	var sizes []int
+	for _, id := range churn.KeygenIds {
+		keygen := l.c.keygen(id)
+		k := &modelKeygen{
+			id: id, churn: c, status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
+			votes: map[string]modelVote{}, attempts: map[string]uint64{},
+		}
+		asked := 0
+		for _, m := range keygen.Members {
+			address := bech(m.Address())
+			got = append(got, address)
+			k.members = append(k.members, modelMember{address, m.Asked})
+			if m.Asked {
+				asked++
+			}
+		}
+		n := len(k.members)
+		require.Equal(t, l.m.asked(n), asked)
+		k.threshold, k.needed = threshold(n), l.m.needed(n)
+		require.Greater(t, 2*k.needed, n, "two results cannot both have enough")
+		sizes = append(sizes, n)
+		c.keygens = append(c.keygens, k)
+	}
+	require.ElementsMatch(t, want, got)
+	require.ElementsMatch(t, l.m.sizes(len(want)), sizes)
+	require.GreaterOrEqual(t, slices.Min(sizes), 3)
+	l.m.churns = append(l.m.churns, c)
+	l.m.keygens = append(l.m.keygens, c.keygens...)
+	l.m.next = 0
+	if l.m.params.ChurnInterval > 0 {
+		l.m.next = height + int64(l.m.params.ChurnInterval)
+	}
+}
+
+// anyKeygen draws a keygen, mostly of the latest churn.
+func (l *life) anyKeygen(rt *rapid.T) *modelKeygen {
+	if len(l.m.churns) == 0 {
+		rt.Skip("no keygen")
+	}
+	if rapid.IntRange(0, 9).Draw(rt, "old") == 0 {
+		return rapid.SampledFrom(l.m.keygens).Draw(rt, "keygen")
+	}
+	return rapid.SampledFrom(l.m.churns[len(l.m.churns)-1].keygens).Draw(rt, "keygen")
+}
+
+// anyMember draws a member of the keygen, or someone else.
+func (l *life) anyMember(rt *rapid.T, k *modelKeygen) string {
+	if rapid.IntRange(0, 9).Draw(rt, "stranger") == 0 {
+		return rapid.SampledFrom(l.vals).Draw(rt, "validator").account()
+	}
+	return rapid.SampledFrom(k.members).Draw(rt, "member").address
+}
+
+// anyVault draws a result: mostly the one the members made, sometimes another,
+// one with the same first key, one that a sibling votes for too, or an old one.
+func (l *life) anyVault(rt *rapid.T, k *modelKeygen) vaultKeys {
+	made := l.made(k)
+	switch rapid.IntRange(0, 9).Draw(rt, "result") {
+	case 0:
+		made = newVault(fmt.Sprint("wrong ", k.id))
+	case 1:
+		made.ed = newVault(fmt.Sprint("wrong ", k.id)).ed
+	case 2:
+		made = newVault(fmt.Sprint("shared ", k.churn.opened))
+	case 3:
+		if len(l.m.vaults) > 0 {
+			made = rapid.SampledFrom(l.m.vaults).Draw(rt, "vault").keys
+		}
+	}
+	return made
+}
+
+func (l *life) made(k *modelKeygen) vaultKeys { return newVault(fmt.Sprint("made ", k.id)) }
+
+// vote casts any vote for a result, first as the ante handler sees it.
+func (l *life) vote(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	l.castResult(k, l.anyMember(rt, k), l.anyVault(rt, k), rapid.Bool().Draw(rt, "exempt"))
+}
+
+// agree has members vote what they made: all of them, or all but a few.
+func (l *life) agree(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	but := rapid.IntRange(0, 2*len(k.members)).Draw(rt, "but")
+	vault := l.made(k)
+	if rapid.IntRange(0, 9).Draw(rt, "collide") == 0 {
+		vault = newVault(fmt.Sprint("shared ", k.churn.opened))
+	}
+	for i, m := range k.members {
+		if i != but {
+			l.castResult(k, m.address, vault, true)
+		}
+	}
+}
+
+// churn has a whole churn agree, unless two of its keygens claim one vault.
+func (l *life) churn(rt *rapid.T) {
+	if l.m.open() == nil {
+		l.start(rt)
+	}
+	c := l.m.open()
+	if c == nil {
+		rt.Skip("too few members")
+	}
+	collide := rapid.IntRange(0, 3).Draw(rt, "collide") == 0
+	for _, k := range c.keygens {
+		vault := l.made(k)
+		if collide {
+			vault = newVault(fmt.Sprint("shared ", c.opened))
+		}
+		for _, m := range k.members {
+			l.castResult(k, m.address, vault, false)
+		}
+		if rapid.IntRange(0, 3).Draw(rt, "between") == 0 {
+			l.block(rt)
+		}
+	}
+	l.block(rt)
+}
+
+// attempts has a member use up its exempt attempts with messages that fail.
+func (l *life) attempts(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	address := l.anyMember(rt, k)
+	for range rapid.IntRange(1, 4).Draw(rt, "count") {
+		l.ante(blame(k.id, address), k, address, k.mayVote(address), true)
+	}
+}
+
+func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, exempt bool) {
+	member, _ := k.member(address)
+	var env []byte
+	if member.asked {
+		env = envelope(fmt.Sprint(k.id, address), 100)
+	}
+	msg := vault.result(k.id, address, env)
+	want := k.mayVote(address)
+	l.ante(msg, k, address, want, exempt)
+	if want == nil && l.m.vaultNamed(vault.name()) != nil {
+		want = types.ErrVaultExists
+	}
+	err := l.c.run(msg)
+	require.ErrorIs(l.t, err, want)
+	if want != nil {
+		return
+	}
+	vote := modelVote{vault: &vault, height: l.m.height}
+	if env != nil {
+		vote.sha = commitment(env)
+	}
+	k.votes[address] = vote
+	delete(k.attempts, address)
+}
+
+// ante asks what the ante handler asks, and counts an attempt as it does.
+func (l *life) ante(msg *types.MsgTssPool, k *modelKeygen, address string, want error, count bool) {
+	if want == nil && k.attempts[address] >= types.MaxExemptAttempts {
+		want = types.ErrTooManyAttempts
+	}
+	v, ok, err := l.c.k.ExemptVote(l.c.ctx, msg)
+	require.ErrorIs(l.t, err, want)
+	require.Equal(l.t, want == nil, ok)
+	if !ok || !count {
+		return
+	}
+	require.Equal(l.t, k.id, v.KeygenID)
+	require.Equal(l.t, address, bech(v.Member))
+	require.Equal(l.t, msg.KeysharesBackup, v.Envelope)
+	require.NoError(l.t, l.c.k.CountAttempt(l.c.ctx, v.KeygenID, v.Member))
+	k.attempts[address]++
+}
+
+func (l *life) blame(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	address := l.anyMember(rt, k)
+	var blamed []string
+	for range rapid.IntRange(0, 3).Draw(rt, "count") {
+		blamed = append(blamed, l.anyMember(rt, k))
+	}
+	l.castBlame(k, address, blamed, rapid.Bool().Draw(rt, "exempt"))
+}
+
+// allBlame has all members who can blame one of them.
+func (l *life) allBlame(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	whom := rapid.SampledFrom(k.members).Draw(rt, "whom").address
+	for _, m := range k.members {
+		if m.address != whom {
+			l.castBlame(k, m.address, []string{whom}, false)
+		}
+	}
+}
+
+func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt bool) {
+	msg := blame(k.id, address, blamed...)
+	want := k.mayVote(address)
+	l.ante(msg, k, address, want, exempt)
+	if want == nil {
+		for i, b := range blamed {
+			if _, ok := k.member(b); !ok || b == address || slices.Contains(blamed[:i], b) {
+				want = types.ErrInvalidBlame
+			}
+		}
+		if len(blamed) == 0 {
+			want = types.ErrInvalidBlame
+		}
+	}
+	require.ErrorIs(l.t, l.c.run(msg), want)
+	if want == nil {
+		k.votes[address] = modelVote{blamed: blamed, height: l.m.height}
+		delete(k.attempts, address)
+	}
+}
+
+func (l *life) publish(rt *rapid.T) {
+	if len(l.m.vaults) == 0 {
+		rt.Skip("no vault")
+	}
+	v := rapid.SampledFrom(l.m.vaults).Draw(rt, "vault")
+	address := l.anyMember(rt, v.keygen)
+	env := envelope(fmt.Sprint(address, rapid.IntRange(0, 3).Draw(rt, "envelope")), 100)
+	msg := &types.MsgPublishBackup{Signer: address, Vault: v.keys.name(), KeysharesBackup: env}
+	_, isMember := v.keygen.member(address)
+	var want error
+	switch {
+	case !v.live():
+		want = types.ErrVaultNotLive
+	case !isMember:
+		want = types.ErrNotMember
+	}
+
+	exempt, ok, err := l.c.k.ExemptVote(l.c.ctx, msg)
+	wantExempt := want
+	switch {
+	case want != nil:
+	case v.backups[address] != nil:
+		wantExempt = types.ErrBackupPresent
+	case v.keygen.attempts[address] >= types.MaxExemptAttempts:
+		wantExempt = types.ErrTooManyAttempts
+	}
+	require.ErrorIs(rt, err, wantExempt)
+	if ok {
+		require.NoError(rt, l.c.k.CountAttempt(l.c.ctx, exempt.KeygenID, exempt.Member))
+		v.keygen.attempts[address]++
+		if rapid.Bool().Draw(rt, "fails") {
+			return
+		}
+	}
+
+	sha := commitment(env)
+	if want == nil && len(v.backups[address]) > 0 && v.backups[address][0] == sha {
+		want = types.ErrBackupPresent
+	}
+	require.ErrorIs(rt, l.c.run(msg), want)
+	if want == nil {
+		list := append([]string{sha}, v.backups[address]...)
+		v.backups[address] = list[:min(2, len(list))]
+		delete(v.keygen.attempts, address)
+	}
+}
+
+func (l *life) retire(rt *rapid.T) {
+	if len(l.m.vaults) == 0 {
+		rt.Skip("no vault")
+	}
+	v := rapid.SampledFrom(l.m.vaults).Draw(rt, "vault")
+	var want error
+	if v.status != types.VaultStatus_VAULT_STATUS_RETIRING {
+		want = types.ErrVaultNotRetiring
+	}
+	require.ErrorIs(rt, l.c.run(&types.MsgRetireVault{Authority: authority, Vault: v.keys.name()}), want)
+	if want == nil {
+		l.m.retire(v)
+	}
+}
+
+// changeValidator jails, bonds, removes or re-registers a validator.
+func (l *life) changeValidator(rt *rapid.T) {
+	if len(l.vals) == 0 {
+		rt.Skip("no validator")
+	}
+	v := rapid.SampledFrom(l.vals).Draw(rt, "validator")
+	switch rapid.IntRange(0, 5).Draw(rt, "change") {
+	case 0:
+		v.bonded = false
+	case 1, 2:
+		v.bonded, v.gone = true, false
+	case 3:
+		v.gone = true
+	default:
+		if v.gone {
+			rt.Skip("gone")
+		}
+		l.keys++
+		v.signer = signerKey(fmt.Sprint("another ", l.keys))
+		l.register(v)
+	}
+}
+
+func (l *life) changeParams(rt *rapid.T) {
+	params := genParams().Draw(rt, "params")
+	if params.ChurnInterval != l.m.params.ChurnInterval {
+		l.m.next = 0
+		if params.ChurnInterval > 0 {
+			l.m.next = l.m.height + int64(params.ChurnInterval)
+		}
+	}
+	l.m.params = params
+	require.NoError(rt, l.c.run(&types.MsgUpdateParams{Authority: authority, Params: params}))
+}
+
+// genesis exports the state, as JSON, into a new chain that goes on from there.
+func (l *life) genesis(rt *rapid.T) {
+	next := exportInto(l.t, l.c)
+	require.Equal(rt, l.c.dump(), next.dump())
+	require.Equal(rt, answers(l.t, l.c), answers(l.t, next))
+	l.c = next
+}
+
+// exportInto is a new chain that starts with the exported state of another.
+func exportInto(t testing.TB, c *chain) *chain {
+	gs, err := c.k.ExportGenesis(c.ctx)
+	require.NoError(t, err)
+	bz, err := testCodec.MarshalJSON(gs)
+	require.NoError(t, err)
+	var imported types.GenesisState
+	require.NoError(t, testCodec.UnmarshalJSON(bz, &imported))
+	next := newChain(t, c.staking)
+	next.accounts = c.accounts
+	next.ctx = next.ctx.WithBlockHeight(c.ctx.BlockHeight())
+	require.NoError(t, next.k.InitGenesis(next.ctx, imported))
+	return next
+}
+
+// answers are the answers to all queries.
+func answers(t testing.TB, c *chain) []string {
+	var list []string
+	add := func(res fmt.Stringer, err error) {
+		require.NoError(t, err)
+		list = append(list, res.String())
+	}
+	all := &query.PageRequest{Limit: 1000}
+	add(c.query.Params(c.ctx, &types.QueryParamsRequest{}))
+	add(c.query.Signers(c.ctx, &types.QuerySignersRequest{Pagination: all}))
+	add(c.query.Churns(c.ctx, &types.QueryChurnsRequest{Pagination: all}))
+	add(c.query.Keygens(c.ctx, &types.QueryKeygensRequest{Pagination: all}))
+	for status := range types.VaultStatus_name {
+		add(c.query.Vaults(c.ctx, &types.QueryVaultsRequest{Status: types.VaultStatus(status), Pagination: all}))
+	}
+	add(c.query.Coverage(c.ctx, &types.QueryCoverageRequest{}))
+	slices.Sort(list)
+	return list
+}

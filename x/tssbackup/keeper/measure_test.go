@@ -1,0 +1,184 @@
+package keeper_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// growth is what a churn of n members at a height of millions adds to the store
+// for each backup: by the votes alone, from before the first vote to the active
+// vault, and from before the churn to the active vault.
+func growth(t testing.TB, n int) (votes, backups, churn float64) {
+	params := testParams()
+	params.MaxVaultMembers = 512
+	c, _ := startChain(t, params, n)
+	c.ctx = c.ctx.WithBlockHeight(25_000_000)
+	// The vault before, so that it is retired by this churn.
+	c.complete(c.startChurn()[0], newVault("before"))
+
+	before := c.size()
+	keygen := c.keygen(c.startChurn()[0])
+	opened := c.size()
+	vault := newVault("v")
+	for _, m := range keygen.Members {
+		require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+		msg := vault.result(keygen.Id, bech(m.Address()), envelope(bech(m.Address()), 64<<10))
+		c.mustRun(msg)
+	}
+	voted := c.size()
+	c.endBlock()
+	active := c.size()
+	require.EqualValues(t, n, c.coverage(vault.name())[0].Published)
+	per := func(bytes int) float64 { return float64(bytes) / float64(n) }
+	return per(voted - opened), per(active - opened), per(active - before)
+}
+
+// maxGrowth is how many bytes the state may grow by for each accepted backup.
+const maxGrowth = 200
+
+func TestStateGrowth(t *testing.T) {
+	for _, n := range []int{3, 4, 20, 100} {
+		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
+			votes, backups, churn := growth(t, n)
+			t.Logf("bytes for each backup: %.0f while voting, %.0f when active, %.0f with the whole churn", votes, backups, churn)
+			require.LessOrEqual(t, votes, float64(maxGrowth))
+			require.LessOrEqual(t, backups, float64(maxGrowth))
+			if n > 3 {
+				// The records of the churn, the keygen and the vault alone come to more
+				// than 60 bytes for each of three members.
+				require.LessOrEqual(t, churn, float64(maxGrowth))
+			}
+		})
+	}
+}
+
+func TestStateGrowthOfAPublication(t *testing.T) {
+	params := testParams()
+	params.Sample = types.Fraction{Numerator: 1, Denominator: 100}
+	c, _ := startChain(t, params, 4)
+	keygen := c.keygen(c.startChurn()[0])
+	vault := newVault("v")
+	c.complete(keygen.Id, vault)
+	for _, m := range keygen.Members {
+		before := c.size()
+		require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+		env := envelope("first", 64<<10)
+		c.mustRun(&types.MsgPublishBackup{Signer: bech(m.Address()), Vault: vault.name(), KeysharesBackup: env})
+		require.LessOrEqual(t, c.size()-before, maxGrowth)
+		before = c.size()
+		env = envelope("again", 64<<10)
+		c.mustRun(&types.MsgPublishBackup{Signer: bech(m.Address()), Vault: vault.name(), KeysharesBackup: env})
+		require.LessOrEqual(t, c.size()-before, maxGrowth)
+	}
+}
+
+func TestEnvelopesNeverEnterTheState(t *testing.T) {
+	c, _ := startChain(t, testParams(), 3)
+	c.complete(c.startChurn()[0], newVault("v"))
+	for key, value := range c.dump() {
+		require.Less(t, len(value)/2, 512, key)
+		require.NotContains(t, value, fmt.Sprintf("%x", "age-encryption"))
+		require.NotEmpty(t, value, "an empty value cannot be proven")
+	}
+}
+
+// TestSameInputsSameStore runs one history on two chains: the stores, which make
+// up the app hash, are the same.
+func TestSameInputsSameStore(t *testing.T) {
+	run := func() (map[string]string, []string) {
+		params := testParams()
+		params.MaxVaultMembers = 6
+		params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 2}
+		c, vals := startChain(t, params, 17)
+		var events []string
+		end := func(blocks int) {
+			for range blocks {
+				c.endBlock()
+				events = append(events, fmt.Sprint(c.events))
+			}
+		}
+		for round := range 3 {
+			for _, id := range c.startChurn() {
+				keygen := c.keygen(id)
+				if keygen.Status != open {
+					continue // its sibling has failed
+				}
+				for i, m := range keygen.Members {
+					switch {
+					case round == 1 && i < 3:
+						c.mustRun(blame(id, bech(m.Address()), bech(keygen.Members[5].Address()), bech(keygen.Members[4].Address())))
+					case i == round:
+					default:
+						c.mustRun(newVault(fmt.Sprint(id)).vote(keygen, m))
+					}
+				}
+				end(1)
+			}
+			end(40)
+			vals[round].signer = signerKey(fmt.Sprint("round ", round))
+			c.mustRun(vals[round].register())
+			if has, err := c.k.OpenChurn.Has(c.ctx); err == nil && has {
+				end(11)
+			}
+		}
+		return c.dump(), events
+	}
+	store, events := run()
+	require.True(t, strings.Contains(strings.Join(events, ""), "EventVaultActive"))
+	for range 3 {
+		again, eventsAgain := run()
+		require.Equal(t, store, again)
+		require.Equal(t, events, eventsAgain)
+	}
+}
+
+// BenchmarkVote handles one vote with an envelope of 64 KiB, and reports what a
+// backup costs in state.
+func BenchmarkVote(b *testing.B) {
+	for _, n := range []int{4, 20, 100} {
+		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
+			params := testParams()
+			params.MaxVaultMembers = 512
+			c, _ := startChain(b, params, n)
+			keygen := c.keygen(c.startChurn()[0])
+			msg := newVault("v").result(keygen.Id, bech(keygen.Members[0].Address()), envelope("e", 64<<10))
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, _ := c.ctx.CacheContext()
+				if _, err := c.msg.TssPool(ctx, msg); err != nil {
+					b.Fatal(err)
+				}
+			}
+			_, backups, churn := growth(b, n)
+			b.ReportMetric(backups, "state-B/backup")
+			b.ReportMetric(churn, "state-B/backup-with-churn")
+		})
+	}
+}
+
+// BenchmarkEndBlock ends a block in which a churn is open and all but one have
+// voted.
+func BenchmarkEndBlock(b *testing.B) {
+	for _, n := range []int{4, 20, 100} {
+		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
+			params := testParams()
+			params.MaxVaultMembers = 512
+			c, _ := startChain(b, params, n)
+			keygen := c.keygen(c.startChurn()[0])
+			for _, m := range keygen.Members[1:] {
+				c.mustRun(newVault("v").vote(keygen, m))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.k.EndBlocker(c.ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,296 @@
+package keeper_test
+
+import (
+	"slices"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// model is the life of churns in the plainest words: what the module must do,
+// without a store. It takes from the chain only what a hash decides: which
+// members come into which keygen, and who of them is asked.
+type model struct {
+	params  types.Params
+	height  int64
+	next    int64 // 0: no churn opens by itself
+	sitOut  map[*validator]int64
+	owner   map[string]*validator // of each signer address that ever was
+	churns  []*modelChurn
+	keygens []*modelKeygen // of all churns
+	vaults  []*modelVault
+}
+
+type modelChurn struct {
+	status           types.ChurnStatus
+	opened, deadline int64
+	closed           int64
+	keygens          []*modelKeygen
+}
+
+type modelKeygen struct {
+	id        uint64
+	churn     *modelChurn
+	status    types.KeygenStatus
+	members   []modelMember
+	threshold int
+	needed    int
+	votes     map[string]modelVote
+	vault     *vaultKeys // when ready
+	blamed    []string
+	silent    []string
+	closed    int64
+	attempts  map[string]uint64
+}
+
+type modelMember struct {
+	address string
+	asked   bool
+}
+
+type modelVote struct {
+	vault  *vaultKeys // nil: a blame
+	sha    string     // of the envelope, empty when not asked
+	blamed []string
+	height int64
+}
+
+type modelVault struct {
+	keys             vaultKeys
+	keygen           *modelKeygen
+	status           types.VaultStatus
+	active, retiring int64
+	retired          int64
+	backups          map[string][]string // hashes, latest first
+}
+
+func (m *model) open() *modelChurn {
+	if len(m.churns) == 0 {
+		return nil
+	}
+	if c := m.churns[len(m.churns)-1]; c.status == types.ChurnStatus_CHURN_STATUS_OPEN {
+		return c
+	}
+	return nil
+}
+
+func (m *model) vaultNamed(name string) *modelVault {
+	for _, v := range m.vaults {
+		if v.keys.name() == name {
+			return v
+		}
+	}
+	return nil
+}
+
+func (v *modelVault) live() bool { return v.status != types.VaultStatus_VAULT_STATUS_RETIRED }
+
+func (k *modelKeygen) member(address string) (modelMember, bool) {
+	for _, m := range k.members {
+		if m.address == address {
+			return m, true
+		}
+	}
+	return modelMember{}, false
+}
+
+// mayVote tells whether a member may vote now.
+func (k *modelKeygen) mayVote(address string) error {
+	if k == nil {
+		return types.ErrKeygenNotFound
+	}
+	if k.status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
+		return types.ErrKeygenClosed
+	}
+	if _, ok := k.member(address); !ok {
+		return types.ErrNotMember
+	}
+	if _, ok := k.votes[address]; ok {
+		return types.ErrAlreadyVoted
+	}
+	return nil
+}
+
+// candidates are the validators that take part in a churn that opens now.
+func (m *model) candidates(vals []*validator) []*validator {
+	var list []*validator
+	for _, v := range vals {
+		if v.registered && v.bonded && !v.gone && m.height >= m.sitOut[v] {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// sizes are the sizes of the vaults of a churn of n members.
+func (m *model) sizes(n int) []int {
+	count := 1
+	for n > count*int(m.params.MaxVaultMembers) {
+		count++
+	}
+	sizes := make([]int, count)
+	for i := range n {
+		sizes[i%count]++
+	}
+	return sizes
+}
+
+// ceil is the least x with x/n at least f.
+func ceil(f types.Fraction, n int) int {
+	x := 0
+	for uint64(x)*f.Denominator < f.Numerator*uint64(n) {
+		x++
+	}
+	return x
+}
+
+func threshold(n int) int { return ceil(types.Fraction{Numerator: 2, Denominator: 3}, n) }
+
+func (m *model) asked(n int) int { return max(threshold(n), ceil(m.params.Sample, n)) }
+
+func (m *model) needed(n int) int {
+	return max(threshold(n), ceil(m.params.MinCoverage, m.asked(n)))
+}
+
+// endBlock does what the end of a block must do, but for the members of a churn
+// that opens: opened tells that one does.
+func (m *model) endBlock(vals []*validator) (opened bool) {
+	if c := m.open(); c != nil {
+		m.close(c)
+	}
+	for _, v := range m.vaults {
+		if d := int64(m.params.RetirementDelay); d != 0 && v.status == types.VaultStatus_VAULT_STATUS_RETIRING && m.height >= v.retiring+d {
+			m.retire(v)
+		}
+	}
+	if m.next != 0 && m.height >= m.next && m.open() == nil {
+		if len(m.candidates(vals)) >= 3 {
+			return true
+		}
+		switch {
+		case m.params.RetryInterval > 0:
+			m.next = m.height + int64(m.params.RetryInterval)
+		case m.params.ChurnInterval > 0:
+			m.next = m.height + int64(m.params.ChurnInterval)
+		default:
+			m.next = 0
+		}
+	}
+	return false
+}
+
+func (m *model) retire(v *modelVault) {
+	v.status = types.VaultStatus_VAULT_STATUS_RETIRED
+	v.retired = m.height
+	clear(v.keygen.attempts)
+}
+
+func (m *model) close(c *modelChurn) {
+	due := m.height >= c.deadline
+	failed, ready := false, 0
+	for _, k := range c.keygens {
+		if k.status == types.KeygenStatus_KEYGEN_STATUS_OPEN && (due || len(k.votes) == len(k.members)) {
+			k.vault = k.winner()
+			// The vault is some keygen's that was ready before.
+			for _, other := range c.keygens {
+				if other != k && k.vault != nil && other.status == types.KeygenStatus_KEYGEN_STATUS_READY && other.vault.name() == k.vault.name() {
+					k.vault = nil
+				}
+			}
+			if k.vault == nil {
+				failed = true
+				continue
+			}
+			k.status = types.KeygenStatus_KEYGEN_STATUS_READY
+			k.closed = m.height
+			m.findFault(k, due)
+		}
+		if k.status == types.KeygenStatus_KEYGEN_STATUS_READY {
+			ready++
+		}
+	}
+	switch {
+	case failed:
+		c.status, c.closed = types.ChurnStatus_CHURN_STATUS_FAILED, m.height
+		for _, k := range c.keygens {
+			k.status, k.vault, k.closed = types.KeygenStatus_KEYGEN_STATUS_FAILED, nil, m.height
+			m.findFault(k, due)
+			m.punish(k)
+			clear(k.attempts)
+		}
+		if m.params.RetryInterval > 0 {
+			m.next = m.height + int64(m.params.RetryInterval)
+		}
+	case ready == len(c.keygens):
+		c.status, c.closed = types.ChurnStatus_CHURN_STATUS_COMPLETE, m.height
+		for _, v := range m.vaults {
+			if v.status == types.VaultStatus_VAULT_STATUS_ACTIVE {
+				v.status, v.retiring = types.VaultStatus_VAULT_STATUS_RETIRING, m.height
+			}
+		}
+		for _, k := range c.keygens {
+			m.punish(k)
+			v := &modelVault{
+				keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
+				backups: map[string][]string{},
+			}
+			for address, vote := range k.votes {
+				if vote.vault != nil && same(*vote.vault, *k.vault) && vote.sha != "" {
+					v.backups[address] = []string{vote.sha}
+				}
+			}
+			clear(k.votes)
+			clear(k.attempts)
+			m.vaults = append(m.vaults, v)
+		}
+	}
+}
+
+func same(a, b vaultKeys) bool {
+	return a.name() == b.name() && string(a.pubKeyEd25519()) == string(b.pubKeyEd25519())
+}
+
+// winner is the result that enough members voted for with an envelope.
+func (k *modelKeygen) winner() *vaultKeys {
+	for _, vote := range k.votes {
+		if vote.vault == nil {
+			continue
+		}
+		count := 0
+		for _, other := range k.votes {
+			if other.vault != nil && same(*other.vault, *vote.vault) && other.sha != "" {
+				count++
+			}
+		}
+		if count >= k.needed {
+			return vote.vault
+		}
+	}
+	return nil
+}
+
+func (m *model) findFault(k *modelKeygen, due bool) {
+	k.blamed, k.silent = nil, nil
+	for _, member := range k.members {
+		count := 0
+		for _, vote := range k.votes {
+			if slices.Contains(vote.blamed, member.address) {
+				count++
+			}
+		}
+		if count >= k.threshold {
+			k.blamed = append(k.blamed, member.address)
+		}
+		if _, voted := k.votes[member.address]; due && !voted {
+			k.silent = append(k.silent, member.address)
+		}
+	}
+}
+
+func (m *model) punish(k *modelKeygen) {
+	if m.params.PenaltyBlocks == 0 {
+		return
+	}
+	for _, address := range slices.Concat(k.blamed, k.silent) {
+		m.sitOut[m.owner[address]] = m.height + int64(m.params.PenaltyBlocks)
+	}
+}

@@ -1,0 +1,155 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+var _ types.MsgServer = msgServer{}
+
+type msgServer struct{ k *Keeper }
+
+// NewMsgServer returns the server of the module's messages.
+func NewMsgServer(k *Keeper) types.MsgServer {
+	return msgServer{k}
+}
+
+// RegisterSigner binds a signer to a validator, or replaces the one it has.
+// Keygens that are open keep the members that they opened with.
+func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSigner) (*types.MsgRegisterSignerResponse, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(msg.Operator)
+	if err != nil {
+		return nil, types.ErrInvalidOperator.Wrap(err.Error())
+	}
+	if _, err := s.k.staking.Validator(ctx, operator); err != nil {
+		return nil, types.ErrInvalidOperator.Wrapf("%s: %s", msg.Operator, err)
+	}
+
+	sdkCtx.GasMeter().ConsumeGas(gasPerSignature, "signer's signature")
+	if err := types.CheckPubKey(msg.PubKey); err != nil {
+		return nil, types.ErrInvalidSigner.Wrap(err.Error())
+	}
+	digest := sha256.Sum256(types.RegisterMessage(sdkCtx.ChainID(), operator, msg.PubKey))
+	if !types.VerifySecp256k1(msg.PubKey, digest[:], msg.Signature) {
+		return nil, types.ErrInvalidSignature.Wrap("signer's signature over the registration")
+	}
+
+	signer := types.Signer{
+		Address: types.SignerAddress(msg.PubKey),
+		PubKey:  msg.PubKey,
+		Height:  sdkCtx.BlockHeight(),
+	}
+	owner, err := s.k.SignerOwners.Get(ctx, signer.Address)
+	switch {
+	case errors.Is(err, collections.ErrNotFound):
+	case err != nil:
+		return nil, err
+	case !bytes.Equal(owner, operator):
+		return nil, types.ErrSignerTaken
+	}
+	before, err := s.k.Signers.Get(ctx, operator)
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	if bytes.Equal(before.Address, signer.Address) {
+		return nil, types.ErrSignerPresent
+	}
+	if err := s.k.ensureAccount(ctx, signer.Address); err != nil {
+		return nil, err
+	}
+	if err := s.k.Signers.Set(ctx, operator, signer); err != nil {
+		return nil, err
+	}
+	if err := s.k.SignerOwners.Set(ctx, signer.Address, operator); err != nil {
+		return nil, err
+	}
+
+	event := &types.EventSignerRegistered{}
+	if event.Operator, err = s.k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
+		return nil, err
+	}
+	if event.Address, err = s.k.bech32(signer.Address); err != nil {
+		return nil, err
+	}
+	if len(before.Address) != 0 {
+		if event.Replaced, err = s.k.bech32(before.Address); err != nil {
+			return nil, err
+		}
+	}
+	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+		return nil, err
+	}
+	return &types.MsgRegisterSignerResponse{Address: event.Address}, nil
+}
+
+// ensureAccount makes the account of a signer when there is none, because only
+// an account can send a vote.
+func (k Keeper) ensureAccount(ctx context.Context, address sdk.AccAddress) error {
+	switch acc := k.accounts.GetAccount(ctx, address).(type) {
+	case nil:
+		k.accounts.SetAccount(ctx, k.accounts.NewAccountWithAddress(ctx, address))
+	case sdk.ModuleAccountI:
+		return types.ErrInvalidSigner.Wrapf("it is the account of module %s", acc.GetName())
+	}
+	return nil
+}
+
+// StartChurn opens a churn now.
+func (s msgServer) StartChurn(ctx context.Context, msg *types.MsgStartChurn) (*types.MsgStartChurnResponse, error) {
+	if err := s.k.checkAuthority(msg.Authority); err != nil {
+		return nil, err
+	}
+	churn, err := s.k.StartChurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &types.MsgStartChurnResponse{ChurnId: churn.Id, KeygenIds: churn.KeygenIds}, nil
+}
+
+// RetireVault says that a retiring vault holds no money any more.
+func (s msgServer) RetireVault(ctx context.Context, msg *types.MsgRetireVault) (*types.MsgRetireVaultResponse, error) {
+	if err := s.k.checkAuthority(msg.Authority); err != nil {
+		return nil, err
+	}
+	pubKey, err := types.ParseVault(msg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.k.RetireVault(ctx, pubKey); err != nil {
+		return nil, err
+	}
+	return &types.MsgRetireVaultResponse{}, nil
+}
+
+// UpdateParams replaces all parameters. A churn that is open keeps its deadline
+// and its keygens what they need. When the churn interval changes, the next
+// churn is due one interval from now.
+func (s msgServer) UpdateParams(ctx context.Context, msg *types.MsgUpdateParams) (*types.MsgUpdateParamsResponse, error) {
+	if err := s.k.checkAuthority(msg.Authority); err != nil {
+		return nil, err
+	}
+	if err := msg.Params.Validate(); err != nil {
+		return nil, err
+	}
+	before, err := s.k.Params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.k.Params.Set(ctx, msg.Params); err != nil {
+		return nil, err
+	}
+	if msg.Params.ChurnInterval != before.ChurnInterval {
+		if err := s.k.scheduleChurn(ctx, msg.Params.ChurnInterval); err != nil {
+			return nil, err
+		}
+	}
+	return &types.MsgUpdateParamsResponse{}, nil
+}

@@ -1,0 +1,112 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// commit checks the form of an envelope, which is charged before, and binds the
+// chain to it.
+func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	kib := (uint64(len(envelope)) + 1023) / 1024
+	sdkCtx.GasMeter().ConsumeGas(kib*gasPerEnvelopeKiB, "envelope form and hash")
+	if err := k.CheckForm(ctx, envelope); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(envelope)
+	return &types.Commitment{Sha256: sum[:], Size_: uint64(len(envelope)), Height: sdkCtx.BlockHeight()}, nil
+}
+
+// CheckForm tells whether the bytes have the form and the size of an envelope
+// that the parameters accept. The error wraps ErrEnvelopeForm.
+func (k Keeper) CheckForm(ctx context.Context, envelope []byte) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	rules := sanity.EnvelopeRules{
+		MaxBytes:      params.MaxEnvelopeBytes,
+		MinWorkFactor: params.MinWorkFactor,
+		MaxWorkFactor: sanity.MaxWorkFactor,
+	}
+	if err := sanity.CheckEnvelopeForm(envelope, rules); err != nil {
+		return types.ErrEnvelopeForm.Wrap(err.Error())
+	}
+	return nil
+}
+
+// PublishBackup writes down a member's envelope of a vault that exists.
+func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBackup) (*types.MsgPublishBackupResponse, error) {
+	pubKey, vault, signer, err := s.k.checkPublisher(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	key := collections.Join(pubKey, []byte(signer))
+	before, err := s.k.Backups.Get(ctx, key)
+	missing := errors.Is(err, collections.ErrNotFound)
+	if err != nil && !missing {
+		return nil, err
+	}
+	commitment, err := s.k.commit(ctx, msg.KeysharesBackup)
+	if err != nil {
+		return nil, err
+	}
+	backup := types.Backup{Latest: *commitment}
+	if !missing {
+		if bytes.Equal(before.Latest.Sha256, commitment.Sha256) {
+			return nil, types.ErrBackupPresent.Wrap("this envelope is the latest")
+		}
+		backup.Previous = &before.Latest
+	}
+	if err := s.k.Backups.Set(ctx, key, backup); err != nil {
+		return nil, err
+	}
+	if err := s.k.Attempts.Remove(ctx, collections.Join(vault.KeygenId, []byte(signer))); err != nil {
+		return nil, err
+	}
+	member, err := s.k.bech32(signer)
+	if err != nil {
+		return nil, err
+	}
+	err = sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventBackupPublished{
+		Vault:      msg.Vault,
+		Member:     member,
+		Commitment: hex.EncodeToString(commitment.Sha256),
+		Size_:      commitment.Size_,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &types.MsgPublishBackupResponse{}, nil
+}
+
+// checkPublisher finds the live vault that a publication names, of which the
+// signer is a member.
+func (k Keeper) checkPublisher(ctx context.Context, msg *types.MsgPublishBackup) (pubKey []byte, vault types.Vault, signer sdk.AccAddress, err error) {
+	if signer, err = k.accounts.AddressCodec().StringToBytes(msg.Signer); err != nil {
+		return nil, vault, nil, types.ErrNotMember.Wrap(err.Error())
+	}
+	if pubKey, err = types.ParseVault(msg.Vault); err != nil {
+		return nil, vault, nil, err
+	}
+	if vault, err = k.vault(ctx, pubKey); err != nil {
+		return nil, vault, nil, err
+	}
+	if !vault.IsLive() {
+		return nil, vault, nil, types.ErrVaultNotLive.Wrap(msg.Vault)
+	}
+	if _, ok := types.FindMember(vault.Members, signer); !ok {
+		return nil, vault, nil, types.ErrNotMember.Wrapf("%s in vault %s", msg.Signer, msg.Vault)
+	}
+	return pubKey, vault, signer, nil
+}

@@ -1,0 +1,276 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+	"github.com/cosmos/cosmos-sdk/types/query"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+var _ types.QueryServer = queryServer{}
+
+type queryServer struct{ k *Keeper }
+
+// NewQueryServer returns the server of the module's queries.
+func NewQueryServer(k *Keeper) types.QueryServer {
+	return queryServer{k}
+}
+
+// statusOf makes an error one of gRPC: what is not there is NotFound.
+func statusOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, collections.ErrNotFound), errors.Is(err, types.ErrVaultNotFound):
+		return status.Error(codes.NotFound, err.Error())
+	case errors.Is(err, types.ErrInvalidVault):
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	return err
+}
+
+func invalid(err error) error {
+	return status.Error(codes.InvalidArgument, err.Error())
+}
+
+var errEmptyRequest = status.Error(codes.InvalidArgument, "empty request")
+
+// Params returns the parameters.
+func (s queryServer) Params(ctx context.Context, req *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	params, err := s.k.Params.Get(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryParamsResponse{Params: params}, nil
+}
+
+// Signer returns the signer of an operator, or the present signer of the
+// operator that registered an address.
+func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) (*types.QuerySignerResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(req.Address)
+	if err != nil {
+		addr, err := s.k.accounts.AddressCodec().StringToBytes(req.Address)
+		if err != nil {
+			return nil, invalid(errors.New("neither a validator's operator address nor an account address"))
+		}
+		if operator, err = s.k.SignerOwners.Get(ctx, addr); err != nil {
+			return nil, statusOf(err)
+		}
+	}
+	signer, err := s.k.Signers.Get(ctx, operator)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	info, err := s.k.signerInfo(ctx, operator, signer)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QuerySignerResponse{Signer: info}, nil
+}
+
+// Signers lists the present signers.
+func (s queryServer) Signers(ctx context.Context, req *types.QuerySignersRequest) (*types.QuerySignersResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	signers, page, err := query.CollectionPaginate(ctx, s.k.Signers, req.Pagination,
+		func(operator []byte, signer types.Signer) (types.SignerInfo, error) {
+			return s.k.signerInfo(ctx, operator, signer)
+		})
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QuerySignersResponse{Signers: signers, Pagination: page}, nil
+}
+
+// Churn returns one churn.
+func (s queryServer) Churn(ctx context.Context, req *types.QueryChurnRequest) (*types.QueryChurnResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	churn, err := s.k.Churns.Get(ctx, req.Id)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryChurnResponse{Churn: churn}, nil
+}
+
+// Churns lists the churns, and tells when the next may open by itself.
+func (s queryServer) Churns(ctx context.Context, req *types.QueryChurnsRequest) (*types.QueryChurnsResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	churns, page, err := query.CollectionPaginate(ctx, s.k.Churns, req.Pagination,
+		func(_ uint64, churn types.Churn) (types.Churn, error) { return churn, nil })
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	next, err := s.k.NextChurnHeight.Get(ctx)
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	return &types.QueryChurnsResponse{Churns: churns, Pagination: page, NextChurnHeight: next}, nil
+}
+
+// Keygen returns one keygen with its votes.
+func (s queryServer) Keygen(ctx context.Context, req *types.QueryKeygenRequest) (*types.QueryKeygenResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	keygen, err := s.k.Keygens.Get(ctx, req.Id)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	info, err := s.k.keygenInfo(ctx, keygen)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryKeygenResponse{Keygen: info}, nil
+}
+
+// Keygens lists the keygens, those of one status when it is set.
+func (s queryServer) Keygens(ctx context.Context, req *types.QueryKeygensRequest) (*types.QueryKeygensResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	keygens, page, err := query.CollectionFilteredPaginate(ctx, s.k.Keygens, req.Pagination,
+		func(_ uint64, keygen types.Keygen) (bool, error) {
+			return req.Status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED || keygen.Status == req.Status, nil
+		},
+		func(_ uint64, keygen types.Keygen) (types.KeygenInfo, error) {
+			return s.k.keygenInfo(ctx, keygen)
+		})
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryKeygensResponse{Keygens: keygens, Pagination: page}, nil
+}
+
+// Vault returns one vault.
+func (s queryServer) Vault(ctx context.Context, req *types.QueryVaultRequest) (*types.QueryVaultResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	vault, err := s.k.vault(ctx, pubKey)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	info, err := s.k.vaultInfo(ctx, pubKey, vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryVaultResponse{Vault: info}, nil
+}
+
+// Vaults lists the vaults that are not retired, or those of one status; of these
+// the ones of one member when it is set.
+func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) (*types.QueryVaultsResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	var member []byte
+	if req.Member != "" {
+		var err error
+		if member, err = s.k.accounts.AddressCodec().StringToBytes(req.Member); err != nil {
+			return nil, invalid(err)
+		}
+	}
+	vaults, page, err := query.CollectionFilteredPaginate(ctx, s.k.Vaults, req.Pagination,
+		func(_ []byte, vault types.Vault) (bool, error) {
+			if req.Status == types.VaultStatus_VAULT_STATUS_UNSPECIFIED && !vault.IsLive() {
+				return false, nil
+			}
+			if req.Status != types.VaultStatus_VAULT_STATUS_UNSPECIFIED && vault.Status != req.Status {
+				return false, nil
+			}
+			if member == nil {
+				return true, nil
+			}
+			_, ok := types.FindMember(vault.Members, member)
+			return ok, nil
+		},
+		func(pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
+			return s.k.vaultInfo(ctx, pubKey, vault)
+		})
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryVaultsResponse{Vaults: vaults, Pagination: page}, nil
+}
+
+// Backup returns the commitments of a member of a vault.
+func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) (*types.QueryBackupResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	member, err := s.k.accounts.AddressCodec().StringToBytes(req.Member)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	backup, err := s.k.Backups.Get(ctx, collections.Join(pubKey, member))
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	res := &types.QueryBackupResponse{Latest: commitmentInfo(backup.Latest)}
+	if backup.Previous != nil {
+		previous := commitmentInfo(*backup.Previous)
+		res.Previous = &previous
+	}
+	return res, nil
+}
+
+// Coverage tells who has published, of one vault or of all that are not retired,
+// those that are active first.
+func (s queryServer) Coverage(ctx context.Context, req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	var pubKeys [][]byte
+	if req.Vault == "" {
+		live, err := s.k.live(ctx)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		pubKeys = live.PubKeys
+	} else {
+		pubKey, err := types.ParseVault(req.Vault)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		pubKeys = [][]byte{pubKey}
+	}
+	res := &types.QueryCoverageResponse{}
+	for _, pubKey := range pubKeys {
+		vault, err := s.k.vault(ctx, pubKey)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		coverage, err := s.k.coverage(ctx, pubKey, vault)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		res.Vaults = append(res.Vaults, coverage)
+	}
+	slices.SortStableFunc(res.Vaults, func(a, b types.VaultCoverage) int { return int(a.Status) - int(b.Status) })
+	return res, nil
+}

@@ -1,0 +1,138 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// RetireVault says that a retiring vault holds no money any more, for the
+// embedding chain and for MsgRetireVault. Its backups stay as history.
+func (k Keeper) RetireVault(ctx context.Context, pubKey []byte) error {
+	vault, err := k.vault(ctx, pubKey)
+	if err != nil {
+		return err
+	}
+	if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING {
+		return types.ErrVaultNotRetiring.Wrap(types.VaultName(pubKey))
+	}
+	return k.retire(ctx, pubKey, vault)
+}
+
+// vault returns the vault, or an error that wraps ErrVaultNotFound.
+func (k Keeper) vault(ctx context.Context, pubKey []byte) (types.Vault, error) {
+	vault, err := k.Vaults.Get(ctx, pubKey)
+	if errors.Is(err, collections.ErrNotFound) {
+		return vault, types.ErrVaultNotFound.Wrap(types.VaultName(pubKey))
+	}
+	return vault, err
+}
+
+// live returns the item with all vaults that are not retired, empty before the
+// first is active.
+func (k Keeper) live(ctx context.Context) (types.LiveVaults, error) {
+	live, err := k.LiveVaults.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return types.LiveVaults{}, nil
+	}
+	return live, err
+}
+
+// addLive puts the vaults of a churn into the item with all that are not
+// retired.
+func (k Keeper) addLive(ctx context.Context, churnID uint64, pubKeys [][]byte) error {
+	live, err := k.live(ctx)
+	if err != nil {
+		return err
+	}
+	live.ChurnId = churnID
+	live.PubKeys = slices.SortedFunc(slices.Values(append(live.PubKeys, pubKeys...)), bytes.Compare)
+	return k.LiveVaults.Set(ctx, live)
+}
+
+// retireActive makes the vaults that are active retiring.
+func (k Keeper) retireActive(ctx context.Context) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	live, err := k.live(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pubKey := range live.PubKeys {
+		vault, err := k.Vaults.Get(ctx, pubKey)
+		if err != nil {
+			return err
+		}
+		if vault.Status != types.VaultStatus_VAULT_STATUS_ACTIVE {
+			continue
+		}
+		vault.Status = types.VaultStatus_VAULT_STATUS_RETIRING
+		vault.RetiringHeight = sdkCtx.BlockHeight()
+		if err := k.Vaults.Set(ctx, pubKey, vault); err != nil {
+			return err
+		}
+		event := &types.EventVaultRetiring{Vault: types.VaultName(pubKey)}
+		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retireDue retires the vaults that have been retiring for the retirement delay.
+func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
+	if params.RetirementDelay == 0 {
+		return nil
+	}
+	live, err := k.live(ctx)
+	if err != nil {
+		return err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	for _, pubKey := range live.PubKeys {
+		vault, err := k.Vaults.Get(ctx, pubKey)
+		if err != nil {
+			return err
+		}
+		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING || height < vault.RetiringHeight+int64(params.RetirementDelay) {
+			continue
+		}
+		if err := k.retire(ctx, pubKey, vault); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retire ends a retiring vault.
+func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	vault.Status = types.VaultStatus_VAULT_STATUS_RETIRED
+	vault.RetiredHeight = sdkCtx.BlockHeight()
+	if err := k.Vaults.Set(ctx, pubKey, vault); err != nil {
+		return err
+	}
+	live, err := k.live(ctx)
+	if err != nil {
+		return err
+	}
+	live.PubKeys = slices.DeleteFunc(live.PubKeys, func(key []byte) bool { return bytes.Equal(key, pubKey) })
+	if err := k.LiveVaults.Set(ctx, live); err != nil {
+		return err
+	}
+	if err := k.removeAttempts(ctx, vault.KeygenId, vault.Members); err != nil {
+		return err
+	}
+	event := &types.EventVaultRetired{Vault: types.VaultName(pubKey)}
+	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+		return err
+	}
+	return k.runHooks(ctx, "AfterVaultRetired", func(ctx context.Context, h types.TssbackupHooks) error {
+		return h.AfterVaultRetired(ctx, pubKey, vault)
+	})
+}

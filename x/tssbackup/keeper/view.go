@@ -1,0 +1,200 @@
+package keeper
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// The state as queries and events show it: addresses in bech32, keys and hashes
+// in lower-case hex.
+
+func (k Keeper) bech32(address []byte) (string, error) {
+	return k.accounts.AddressCodec().BytesToString(address)
+}
+
+func (k Keeper) bech32s(addresses [][]byte) ([]string, error) {
+	var list []string
+	for _, addr := range addresses {
+		bech, err := k.bech32(addr)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, bech)
+	}
+	return list, nil
+}
+
+func commitmentInfo(c types.Commitment) types.CommitmentInfo {
+	return types.CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
+}
+
+func (k Keeper) signerInfo(ctx context.Context, operator []byte, signer types.Signer) (info types.SignerInfo, err error) {
+	info = types.SignerInfo{PubKey: hex.EncodeToString(signer.PubKey), Height: signer.Height}
+	if info.Operator, err = k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
+		return info, err
+	}
+	if info.Address, err = k.bech32(signer.Address); err != nil {
+		return info, err
+	}
+	until, err := k.SitOuts.Get(ctx, operator)
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return info, err
+	}
+	if sdk.UnwrapSDKContext(ctx).BlockHeight() < until {
+		info.SitsOutUntil = until
+	}
+	return info, nil
+}
+
+// memberNames are the address and the operator of a member.
+func (k Keeper) memberNames(ctx context.Context, member types.Member) (address, operator string, err error) {
+	if address, err = k.bech32(member.Address()); err != nil {
+		return "", "", err
+	}
+	raw, err := k.operatorOf(ctx, member.Address())
+	if err != nil {
+		return "", "", err
+	}
+	operator, err = k.staking.ValidatorAddressCodec().BytesToString(raw)
+	return address, operator, err
+}
+
+func (k Keeper) memberInfos(ctx context.Context, members []types.Member) ([]types.MemberInfo, error) {
+	infos := make([]types.MemberInfo, len(members))
+	for i, m := range members {
+		address, operator, err := k.memberNames(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		infos[i] = types.MemberInfo{
+			Address:  address,
+			Operator: operator,
+			PubKey:   hex.EncodeToString(m.PubKey),
+			Asked:    m.Asked,
+		}
+	}
+	return infos, nil
+}
+
+// keygenInfo shows a keygen, with the members of its vault once that has them.
+func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types.KeygenInfo, err error) {
+	churn, err := k.Churns.Get(ctx, keygen.ChurnId)
+	if err != nil {
+		return info, err
+	}
+	info = types.KeygenInfo{
+		Id:           keygen.Id,
+		ChurnId:      keygen.ChurnId,
+		Status:       keygen.Status,
+		Threshold:    keygen.Threshold,
+		Needed:       keygen.Needed,
+		OpenedHeight: churn.OpenedHeight,
+		Deadline:     churn.Deadline,
+		ClosedHeight: keygen.ClosedHeight,
+		Vault:        types.VaultName(keygen.Vault),
+	}
+	members := keygen.Members
+	if len(members) == 0 {
+		vault, err := k.vault(ctx, keygen.Vault)
+		if err != nil {
+			return info, err
+		}
+		members = vault.Members
+	}
+	if info.Members, err = k.memberInfos(ctx, members); err != nil {
+		return info, err
+	}
+	votes, err := k.votesOf(ctx, keygen.Id)
+	if err != nil {
+		return info, err
+	}
+	for _, v := range votes {
+		vote, err := k.voteInfo(v)
+		if err != nil {
+			return info, err
+		}
+		info.Votes = append(info.Votes, vote)
+	}
+	if info.Blamed, err = k.bech32s(keygen.Blamed); err != nil {
+		return info, err
+	}
+	info.Silent, err = k.bech32s(keygen.Silent)
+	return info, err
+}
+
+func (k Keeper) voteInfo(v memberVote) (info types.VoteInfo, err error) {
+	info.Height = v.Height
+	if info.Member, err = k.bech32(v.member); err != nil {
+		return info, err
+	}
+	if v.Result != nil {
+		info.Vault = types.VaultName(v.Result.PubKey)
+		info.PubKeyEd25519 = hex.EncodeToString(v.Result.PubKeyEd25519)
+	}
+	if v.Commitment != nil {
+		commitment := commitmentInfo(*v.Commitment)
+		info.Commitment = &commitment
+	}
+	info.Blamed, err = k.bech32s(v.Blamed)
+	return info, err
+}
+
+func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
+	members, err := k.memberInfos(ctx, vault.Members)
+	return types.VaultInfo{
+		Vault:          types.VaultName(pubKey),
+		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
+		Status:         vault.Status,
+		KeygenId:       vault.KeygenId,
+		ChurnId:        vault.ChurnId,
+		Threshold:      vault.Threshold,
+		ActiveHeight:   vault.ActiveHeight,
+		RetiringHeight: vault.RetiringHeight,
+		RetiredHeight:  vault.RetiredHeight,
+		Members:        members,
+	}, err
+}
+
+// coverage tells who of a vault has published.
+func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultCoverage, error) {
+	c := types.VaultCoverage{
+		Vault:     types.VaultName(pubKey),
+		Status:    vault.Status,
+		Members:   uint32(len(vault.Members)),
+		Threshold: vault.Threshold,
+	}
+	for _, m := range vault.Members {
+		address, operator, err := k.memberNames(ctx, m)
+		if err != nil {
+			return c, err
+		}
+		member := types.MemberCoverage{Address: address, Operator: operator, Asked: m.Asked}
+		if m.Asked {
+			c.Asked++
+		}
+		backup, err := k.Backups.Get(ctx, collections.Join(pubKey, []byte(m.Address())))
+		switch {
+		case errors.Is(err, collections.ErrNotFound):
+			if m.Asked {
+				c.Missing = append(c.Missing, address)
+			}
+		case err != nil:
+			return c, err
+		default:
+			c.Published++
+			member.Commitments = append(member.Commitments, commitmentInfo(backup.Latest))
+			if backup.Previous != nil {
+				member.Commitments = append(member.Commitments, commitmentInfo(*backup.Previous))
+			}
+		}
+		c.List = append(c.List, member)
+	}
+	c.Recoverable = c.Published >= c.Threshold
+	return c, nil
+}

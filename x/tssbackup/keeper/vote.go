@@ -1,0 +1,157 @@
+package keeper
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// What a vote costs before the work is done, at about ten units of gas for a
+// microsecond.
+const (
+	gasPerSignature   = 2_000
+	gasPerEnvelopeKiB = 100
+)
+
+// ballot is a vote that may be cast as far as the state tells.
+type ballot struct {
+	signer sdk.AccAddress
+	member types.Member
+	keygen types.Keygen
+}
+
+// checkBallot tells whether a vote may be cast now: the keygen is open, the
+// signer is a member that has not voted, and there is an envelope exactly when
+// there must be one. It is cheap, and says nothing about what the vote holds.
+func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
+	signer, err := k.accounts.AddressCodec().StringToBytes(msg.Signer)
+	if err != nil {
+		return ballot{}, types.ErrNotMember.Wrap(err.Error())
+	}
+	keygen, err := k.Keygens.Get(ctx, msg.KeygenId)
+	if errors.Is(err, collections.ErrNotFound) {
+		return ballot{}, types.ErrKeygenNotFound.Wrapf("keygen %d", msg.KeygenId)
+	}
+	if err != nil {
+		return ballot{}, err
+	}
+	if keygen.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
+		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d", msg.KeygenId)
+	}
+	churn, err := k.Churns.Get(ctx, keygen.ChurnId)
+	if err != nil {
+		return ballot{}, err
+	}
+	if sdk.UnwrapSDKContext(ctx).BlockHeight() > churn.Deadline {
+		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d had its deadline at %d", msg.KeygenId, churn.Deadline)
+	}
+	member, ok := types.FindMember(keygen.Members, signer)
+	if !ok {
+		return ballot{}, types.ErrNotMember.Wrapf("%s in keygen %d", msg.Signer, msg.KeygenId)
+	}
+	voted, err := k.Votes.Has(ctx, collections.Join(msg.KeygenId, signer))
+	if err != nil {
+		return ballot{}, err
+	}
+	if voted {
+		return ballot{}, types.ErrAlreadyVoted.Wrapf("%s in keygen %d", msg.Signer, msg.KeygenId)
+	}
+	switch {
+	case msg.Blame != nil:
+		if len(msg.KeysharesBackup) != 0 {
+			return ballot{}, types.ErrInvalidBlame.Wrap("a blame carries no envelope")
+		}
+	case member.Asked && len(msg.KeysharesBackup) == 0:
+		return ballot{}, types.ErrEnvelopeMissing.Wrapf("%s is asked to publish", msg.Signer)
+	case !member.Asked && len(msg.KeysharesBackup) != 0:
+		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
+	}
+	return ballot{signer: signer, keygen: keygen, member: member}, nil
+}
+
+// TssPool casts a member's vote. Checks run from the cheapest to the dearest.
+func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.MsgTssPoolResponse, error) {
+	b, err := s.k.checkBallot(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	vote := types.Vote{Height: sdkCtx.BlockHeight()}
+	var event proto.Message
+	member, err := s.k.bech32(b.signer)
+	if err != nil {
+		return nil, err
+	}
+	if msg.Blame != nil {
+		if vote.Blamed, err = msg.ParseBlame(b.signer, b.keygen.Members, s.k.accounts.AddressCodec()); err != nil {
+			return nil, err
+		}
+		blamed, err := s.k.bech32s(vote.Blamed)
+		if err != nil {
+			return nil, err
+		}
+		event = &types.EventBlame{KeygenId: msg.KeygenId, Member: member, Blamed: blamed, Reason: msg.Blame.Reason}
+	} else {
+		if vote.Result, vote.Commitment, err = s.k.checkResult(ctx, msg); err != nil {
+			return nil, err
+		}
+		pool := &types.EventTssPool{KeygenId: msg.KeygenId, Member: member, Vault: msg.PubKey}
+		if vote.Commitment != nil {
+			pool.Commitment = hex.EncodeToString(vote.Commitment.Sha256)
+			pool.Size_ = vote.Commitment.Size_
+		}
+		event = pool
+	}
+
+	key := collections.Join(msg.KeygenId, []byte(b.signer))
+	if err := s.k.Votes.Set(ctx, key, vote); err != nil {
+		return nil, err
+	}
+	// The vote is final, so the member has no attempts left to count.
+	if err := s.k.Attempts.Remove(ctx, key); err != nil {
+		return nil, err
+	}
+	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+		return nil, err
+	}
+	return &types.MsgTssPoolResponse{}, nil
+}
+
+// checkResult reads the result and the commitment of a vote: keys that are
+// points and name no vault yet, an envelope in form, and signatures by the new
+// vault that show that it can sign.
+func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool) (*types.Result, *types.Commitment, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	sdkCtx.GasMeter().ConsumeGas(2*gasPerSignature, "vault keys and signatures")
+	result, err := msg.ParseResult()
+	if err != nil {
+		return nil, nil, err
+	}
+	exists, err := k.Vaults.Has(ctx, result.PubKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	if exists {
+		return nil, nil, types.ErrVaultExists.Wrap(msg.PubKey)
+	}
+	var commitment *types.Commitment
+	if len(msg.KeysharesBackup) != 0 {
+		if commitment, err = k.commit(ctx, msg.KeysharesBackup); err != nil {
+			return nil, nil, err
+		}
+	}
+	check := types.CheckMessage(sdkCtx.ChainID(), msg.KeygenId, result.PubKey, result.PubKeyEd25519)
+	if !types.VerifySecp256k1(result.PubKey, check, msg.Signature) {
+		return nil, nil, types.ErrInvalidSignature.Wrap("vault's secp256k1 signature over the check message")
+	}
+	if !types.VerifyEd25519(result.PubKeyEd25519, check, msg.SignatureEd25519) {
+		return nil, nil, types.ErrInvalidSignature.Wrap("vault's ed25519 signature over the check message")
+	}
+	return &result, commitment, nil
+}

@@ -1,0 +1,32 @@
+package types
+
+import (
+	"github.com/cosmos/cosmos-sdk/codec"
+	"github.com/cosmos/cosmos-sdk/codec/legacy"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/msgservice"
+)
+
+// RegisterLegacyAminoCodec registers the messages for amino JSON signing.
+func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
+	legacy.RegisterAminoMsg(cdc, &MsgRegisterSigner{}, "tssbackup/MsgRegisterSigner")
+	legacy.RegisterAminoMsg(cdc, &MsgTssPool{}, "tssbackup/MsgTssPool")
+	legacy.RegisterAminoMsg(cdc, &MsgPublishBackup{}, "tssbackup/MsgPublishBackup")
+	legacy.RegisterAminoMsg(cdc, &MsgStartChurn{}, "tssbackup/MsgStartChurn")
+	legacy.RegisterAminoMsg(cdc, &MsgRetireVault{}, "tssbackup/MsgRetireVault")
+	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "tssbackup/MsgUpdateParams")
+}
+
+// RegisterInterfaces registers the messages as implementations of sdk.Msg.
+func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
+	registry.RegisterImplementations((*sdk.Msg)(nil),
+		&MsgRegisterSigner{},
+		&MsgTssPool{},
+		&MsgPublishBackup{},
+		&MsgStartChurn{},
+		&MsgRetireVault{},
+		&MsgUpdateParams{},
+	)
+	msgservice.RegisterMsgServiceDesc(registry, &_Msg_serviceDesc)
+}

@@ -1,0 +1,35 @@
+package types
+
+import (
+	"cosmossdk.io/errors"
+)
+
+// The module's errors. The codes are part of the interface: they never change,
+// and a code that is given up is not used again.
+var (
+	ErrInvalidParams    = errors.Register(ModuleName, 2, "invalid parameters")
+	ErrInvalidGenesis   = errors.Register(ModuleName, 3, "invalid genesis state")
+	ErrInvalidSigner    = errors.Register(ModuleName, 4, "invalid signer")
+	ErrSignerTaken      = errors.Register(ModuleName, 5, "signer belongs to another validator")
+	ErrSignerPresent    = errors.Register(ModuleName, 6, "signer is registered already")
+	ErrInvalidOperator  = errors.Register(ModuleName, 7, "operator is not a validator")
+	ErrKeygenNotFound   = errors.Register(ModuleName, 8, "keygen not found")
+	ErrKeygenClosed     = errors.Register(ModuleName, 9, "keygen is closed")
+	ErrNotMember        = errors.Register(ModuleName, 10, "not a member")
+	ErrAlreadyVoted     = errors.Register(ModuleName, 11, "member has voted already")
+	ErrInvalidResult    = errors.Register(ModuleName, 12, "invalid keygen result")
+	ErrVaultExists      = errors.Register(ModuleName, 13, "vault exists already")
+	ErrEnvelopeForm     = errors.Register(ModuleName, 14, "invalid envelope")
+	ErrNotAsked         = errors.Register(ModuleName, 15, "member is not asked to publish")
+	ErrEnvelopeMissing  = errors.Register(ModuleName, 16, "envelope is missing")
+	ErrInvalidSignature = errors.Register(ModuleName, 17, "invalid signature")
+	ErrInvalidBlame     = errors.Register(ModuleName, 18, "invalid blame")
+	ErrInvalidVault     = errors.Register(ModuleName, 19, "invalid vault name")
+	ErrVaultNotFound    = errors.Register(ModuleName, 20, "vault not found")
+	ErrVaultNotLive     = errors.Register(ModuleName, 21, "vault is retired")
+	ErrVaultNotRetiring = errors.Register(ModuleName, 22, "vault is not retiring")
+	ErrBackupPresent    = errors.Register(ModuleName, 23, "backup is there already")
+	ErrTooManyAttempts  = errors.Register(ModuleName, 24, "too many exempt attempts")
+	ErrChurnOpen        = errors.Register(ModuleName, 25, "a churn is open")
+	ErrInvalidAuthority = errors.Register(ModuleName, 26, "not the authority")
+)

@@ -1,0 +1,252 @@
+package types
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// DefaultGenesis returns the state of a new chain.
+func DefaultGenesis() *GenesisState {
+	return &GenesisState{Params: DefaultParams()}
+}
+
+// OpenChurn returns the churn that is open, if one is.
+func (gs GenesisState) OpenChurn() (Churn, bool) {
+	for _, c := range gs.Churns {
+		if c.Status == ChurnStatus_CHURN_STATUS_OPEN {
+			return c, true
+		}
+	}
+	return Churn{}, false
+}
+
+// Validate checks the whole state: every record by itself, that records are in
+// the order of the store and none is there twice, and that records agree.
+func (gs GenesisState) Validate() error {
+	if err := gs.Params.Validate(); err != nil {
+		return err
+	}
+	g := genesisIndex{
+		owners:  map[string][]byte{},
+		churns:  map[uint64]Churn{},
+		keygens: map[uint64]Keygen{},
+		vaults:  map[string]Vault{},
+		made:    map[uint64][]byte{},
+	}
+	for _, check := range []func(GenesisState) error{
+		g.checkSigners, g.checkChurns, g.checkKeygens, g.checkVaults, g.checkVotes, g.checkAttempts, g.checkBackups,
+	} {
+		if err := check(gs); err != nil {
+			return ErrInvalidGenesis.Wrap(err.Error())
+		}
+	}
+	return nil
+}
+
+// genesisIndex is what has been checked so far, by key.
+type genesisIndex struct {
+	owners  map[string][]byte
+	churns  map[uint64]Churn
+	keygens map[uint64]Keygen
+	vaults  map[string]Vault
+	made    map[uint64][]byte // the vault that a keygen made
+}
+
+func (g genesisIndex) checkSigners(gs GenesisState) error {
+	var last []byte
+	for i, o := range gs.SignerOwners {
+		if err := checkAddress(o.Address); err != nil {
+			return fmt.Errorf("signer owner %d: %w", i, err)
+		}
+		if err := checkAddress(o.Operator); err != nil {
+			return fmt.Errorf("signer owner %d: operator: %w", i, err)
+		}
+		if bytes.Compare(last, o.Address) >= 0 {
+			return fmt.Errorf("signer owner %d is not in ascending order", i)
+		}
+		last = o.Address
+		g.owners[string(o.Address)] = o.Operator
+	}
+	last = nil
+	for i, s := range gs.Signers {
+		if err := CheckPubKey(s.Signer.PubKey); err != nil {
+			return fmt.Errorf("signer %d: %w", i, err)
+		}
+		if !bytes.Equal(SignerAddress(s.Signer.PubKey), s.Signer.Address) {
+			return fmt.Errorf("signer %d: address is not the key's", i)
+		}
+		if !bytes.Equal(g.owners[string(s.Signer.Address)], s.Operator) {
+			return fmt.Errorf("signer %d is not owned by its operator", i)
+		}
+		if s.Signer.Height < 0 {
+			return fmt.Errorf("signer %d: height is negative", i)
+		}
+		if bytes.Compare(last, s.Operator) >= 0 {
+			return fmt.Errorf("signer %d is not in ascending order", i)
+		}
+		last = s.Operator
+	}
+	last = nil
+	for i, s := range gs.SitOuts {
+		if err := checkAddress(s.Operator); err != nil {
+			return fmt.Errorf("sit-out %d: %w", i, err)
+		}
+		if s.Until <= 0 {
+			return fmt.Errorf("sit-out %d ends at no height", i)
+		}
+		if bytes.Compare(last, s.Operator) >= 0 {
+			return fmt.Errorf("sit-out %d is not in ascending order", i)
+		}
+		last = s.Operator
+	}
+	return nil
+}
+
+func (g genesisIndex) checkChurns(gs GenesisState) error {
+	if gs.NextChurnHeight < 0 {
+		return errors.New("next churn height is negative")
+	}
+	var last, lastKeygen uint64
+	open := false
+	for i, c := range gs.Churns {
+		if c.Id <= last || c.Id > gs.LastChurnId {
+			return fmt.Errorf("churn %d is not in ascending order or above the last number", i)
+		}
+		last = c.Id
+		if c.OpenedHeight < 0 || c.Deadline <= c.OpenedHeight {
+			return fmt.Errorf("churn %d: heights are out of order", c.Id)
+		}
+		switch c.Status {
+		case ChurnStatus_CHURN_STATUS_OPEN:
+			if open {
+				return errors.New("two churns are open")
+			}
+			open = true
+			if c.ClosedHeight != 0 {
+				return fmt.Errorf("churn %d is open and closed", c.Id)
+			}
+		case ChurnStatus_CHURN_STATUS_COMPLETE, ChurnStatus_CHURN_STATUS_FAILED:
+			if c.ClosedHeight < c.OpenedHeight || c.ClosedHeight == 0 {
+				return fmt.Errorf("churn %d: heights are out of order", c.Id)
+			}
+		default:
+			return fmt.Errorf("churn %d has no status", c.Id)
+		}
+		if len(c.KeygenIds) == 0 {
+			return fmt.Errorf("churn %d has no keygen", c.Id)
+		}
+		for _, id := range c.KeygenIds {
+			if id <= lastKeygen || id > gs.LastKeygenId {
+				return fmt.Errorf("churn %d: keygen %d is not in ascending order or above the last number", c.Id, id)
+			}
+			lastKeygen = id
+		}
+		g.churns[c.Id] = c
+	}
+	return nil
+}
+
+func (g genesisIndex) checkKeygens(gs GenesisState) error {
+	i := 0
+	for _, c := range gs.Churns {
+		for _, id := range c.KeygenIds {
+			if i == len(gs.Keygens) || gs.Keygens[i].Id != id {
+				return fmt.Errorf("keygen %d is missing or not in ascending order", id)
+			}
+			k := gs.Keygens[i]
+			i++
+			if k.ChurnId != c.Id {
+				return fmt.Errorf("keygen %d is not of churn %d", id, c.Id)
+			}
+			if err := checkKeygen(k, c); err != nil {
+				return fmt.Errorf("keygen %d: %w", id, err)
+			}
+			if err := g.checkOwned(k.Members); err != nil {
+				return fmt.Errorf("keygen %d: %w", id, err)
+			}
+			g.keygens[id] = k
+			if c.Status == ChurnStatus_CHURN_STATUS_COMPLETE {
+				g.made[id] = k.Vault
+			}
+		}
+	}
+	if i != len(gs.Keygens) {
+		return fmt.Errorf("keygen %d is of no churn", gs.Keygens[i].Id)
+	}
+	return nil
+}
+
+func checkKeygen(k Keygen, c Churn) error {
+	complete := c.Status == ChurnStatus_CHURN_STATUS_COMPLETE
+	if complete {
+		if len(k.Members) != 0 {
+			return errors.New("members belong into the vault")
+		}
+	} else {
+		if err := checkMembers(k.Members, k.Threshold); err != nil {
+			return err
+		}
+		if k.Needed < k.Threshold || int(k.Needed) > len(k.Members) {
+			return errors.New("needed is not between the threshold and the number of members")
+		}
+	}
+	switch k.Status {
+	case KeygenStatus_KEYGEN_STATUS_OPEN:
+		if c.Status != ChurnStatus_CHURN_STATUS_OPEN || k.ClosedHeight != 0 || len(k.Vault) != 0 {
+			return errors.New("open, though its churn or itself is closed")
+		}
+	case KeygenStatus_KEYGEN_STATUS_READY:
+		if c.Status == ChurnStatus_CHURN_STATUS_FAILED {
+			return errors.New("ready in a failed churn")
+		}
+		if err := CheckPubKey(k.Vault); err != nil {
+			return err
+		}
+	case KeygenStatus_KEYGEN_STATUS_FAILED:
+		if c.Status != ChurnStatus_CHURN_STATUS_FAILED || len(k.Vault) != 0 {
+			return errors.New("failed, though its churn did not fail or it has a vault")
+		}
+	default:
+		return errors.New("no status")
+	}
+	if k.Status != KeygenStatus_KEYGEN_STATUS_OPEN &&
+		(k.ClosedHeight < c.OpenedHeight || k.ClosedHeight == 0 || c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
+		return errors.New("heights are out of order")
+	}
+	for _, list := range [][][]byte{k.Blamed, k.Silent} {
+		for _, addr := range list {
+			if err := checkAddress(addr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkMembers(members []Member, threshold uint32) error {
+	if len(members) < MinMembers {
+		return fmt.Errorf("fewer than %d members", MinMembers)
+	}
+	if int(threshold) != Threshold(len(members)) {
+		return errors.New("threshold does not fit the number of members")
+	}
+	var last []byte
+	asked := 0
+	for i, m := range members {
+		if err := CheckPubKey(m.PubKey); err != nil {
+			return fmt.Errorf("member %d: %w", i, err)
+		}
+		if bytes.Compare(last, m.PubKey) >= 0 {
+			return fmt.Errorf("member %d is not in ascending order", i)
+		}
+		last = m.PubKey
+		if m.Asked {
+			asked++
+		}
+	}
+	if asked < int(threshold) {
+		return errors.New("fewer members are asked than the threshold")
+	}
+	return nil
+}

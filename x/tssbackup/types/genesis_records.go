@@ -1,0 +1,190 @@
+package types
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// checkOwned tells whether each member's operator is known.
+func (g genesisIndex) checkOwned(members []Member) error {
+	for i, m := range members {
+		if g.owners[string(m.Address())] == nil {
+			return fmt.Errorf("member %d was never registered", i)
+		}
+	}
+	return nil
+}
+
+func (g genesisIndex) checkVaults(gs GenesisState) error {
+	var last []byte
+	for i, gv := range gs.Vaults {
+		v := gv.Vault
+		if err := CheckPubKey(gv.PubKey); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
+		if bytes.Compare(last, gv.PubKey) >= 0 {
+			return fmt.Errorf("vault %d is not in ascending order", i)
+		}
+		last = gv.PubKey
+		if err := CheckPubKeyEd25519(v.PubKeyEd25519); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
+		if err := checkMembers(v.Members, v.Threshold); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
+		if err := g.checkOwned(v.Members); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
+		if !bytes.Equal(g.made[v.KeygenId], gv.PubKey) || g.keygens[v.KeygenId].ChurnId != v.ChurnId {
+			return fmt.Errorf("vault %d was not made by its keygen", i)
+		}
+		if v.ChurnId > gs.LiveChurnId {
+			return fmt.Errorf("vault %d is newer than the list of live vaults", i)
+		}
+		if v.ActiveHeight != g.churns[v.ChurnId].ClosedHeight {
+			return fmt.Errorf("vault %d was not active when its churn closed", i)
+		}
+		ok := false
+		switch v.Status {
+		case VaultStatus_VAULT_STATUS_ACTIVE:
+			ok = v.RetiringHeight == 0 && v.RetiredHeight == 0 && v.ChurnId == gs.LiveChurnId
+		case VaultStatus_VAULT_STATUS_RETIRING:
+			ok = v.RetiringHeight > v.ActiveHeight && v.RetiredHeight == 0
+		case VaultStatus_VAULT_STATUS_RETIRED:
+			ok = v.RetiringHeight > v.ActiveHeight && v.RetiredHeight >= v.RetiringHeight
+		}
+		if !ok {
+			return fmt.Errorf("vault %d: status and heights do not fit", i)
+		}
+		g.vaults[string(gv.PubKey)] = v
+	}
+	if len(g.vaults) != len(g.made) {
+		return errors.New("a keygen's vault is missing")
+	}
+	c := g.churns[gs.LiveChurnId]
+	if gs.LiveChurnId != 0 && c.Status != ChurnStatus_CHURN_STATUS_COMPLETE {
+		return errors.New("live churn is not complete")
+	}
+	return nil
+}
+
+func (g genesisIndex) checkVotes(gs GenesisState) error {
+	var lastID uint64
+	var last []byte
+	for i, v := range gs.Votes {
+		k, ok := g.keygens[v.KeygenId]
+		if !ok {
+			return fmt.Errorf("vote %d is on no keygen", i)
+		}
+		m, ok := FindMember(k.Members, v.Member)
+		if !ok {
+			return fmt.Errorf("vote %d is not a member's", i)
+		}
+		if v.KeygenId < lastID || v.KeygenId == lastID && bytes.Compare(last, v.Member) >= 0 {
+			return fmt.Errorf("vote %d is not in ascending order", i)
+		}
+		lastID, last = v.KeygenId, v.Member
+		if err := checkVote(v.Vote, m, g.churns[k.ChurnId]); err != nil {
+			return fmt.Errorf("vote %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkVote(v Vote, m Member, c Churn) error {
+	if v.Height < c.OpenedHeight || v.Height > c.Deadline {
+		return errors.New("height is not in its churn")
+	}
+	if v.Result == nil {
+		if len(v.Blamed) == 0 || v.Commitment != nil {
+			return errors.New("neither a result nor a blame")
+		}
+		for _, addr := range v.Blamed {
+			if err := checkAddress(addr); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(v.Blamed) != 0 || (v.Commitment != nil) != m.Asked {
+		return errors.New("a result with a blame, or an envelope that does not fit what was asked")
+	}
+	if err := CheckPubKey(v.Result.PubKey); err != nil {
+		return err
+	}
+	if err := CheckPubKeyEd25519(v.Result.PubKeyEd25519); err != nil {
+		return err
+	}
+	if v.Commitment != nil {
+		return checkCommitment(*v.Commitment)
+	}
+	return nil
+}
+
+func (g genesisIndex) checkAttempts(gs GenesisState) error {
+	var lastID uint64
+	var last []byte
+	for i, a := range gs.Attempts {
+		k, ok := g.keygens[a.KeygenId]
+		if !ok {
+			return fmt.Errorf("attempt %d is for no keygen", i)
+		}
+		members := k.Members
+		if v, ok := g.vaults[string(g.made[a.KeygenId])]; ok {
+			members = v.Members
+		}
+		if _, ok := FindMember(members, a.Member); !ok {
+			return fmt.Errorf("attempt %d is not a member's", i)
+		}
+		if a.Count < 1 || a.Count > MaxExemptAttempts {
+			return fmt.Errorf("attempt %d is not in 1 to %d", i, MaxExemptAttempts)
+		}
+		if a.KeygenId < lastID || a.KeygenId == lastID && bytes.Compare(last, a.Member) >= 0 {
+			return fmt.Errorf("attempt %d is not in ascending order", i)
+		}
+		lastID, last = a.KeygenId, a.Member
+	}
+	return nil
+}
+
+func (g genesisIndex) checkBackups(gs GenesisState) error {
+	var lastVault, last []byte
+	for i, b := range gs.Backups {
+		v, ok := g.vaults[string(b.Vault)]
+		if !ok {
+			return fmt.Errorf("backup %d is of no vault", i)
+		}
+		if _, ok := FindMember(v.Members, b.Member); !ok {
+			return fmt.Errorf("backup %d is not a member's", i)
+		}
+		if c := bytes.Compare(lastVault, b.Vault); c > 0 || c == 0 && bytes.Compare(last, b.Member) >= 0 {
+			return fmt.Errorf("backup %d is not in ascending order", i)
+		}
+		lastVault, last = b.Vault, b.Member
+		if err := checkCommitment(b.Backup.Latest); err != nil {
+			return fmt.Errorf("backup %d: %w", i, err)
+		}
+		if b.Backup.Previous != nil {
+			if err := checkCommitment(*b.Backup.Previous); err != nil {
+				return fmt.Errorf("backup %d: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkCommitment(c Commitment) error {
+	if len(c.Sha256) != HashSize || c.Size_ == 0 || c.Height < 0 {
+		return errors.New("invalid commitment")
+	}
+	return nil
+}
+
+// checkAddress bounds a raw address as the SDK does.
+func checkAddress(addr []byte) error {
+	if len(addr) == 0 || len(addr) > 255 {
+		return errors.New("address is empty or longer than 255 bytes")
+	}
+	return nil
+}

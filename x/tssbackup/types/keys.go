@@ -1,0 +1,91 @@
+// Package types holds what the tssbackup module and its clients share: the
+// generated messages, the layout of the store, errors, and the checks that need
+// no state.
+//
+// A client that verifies Merkle proofs builds the raw store keys with the *Key
+// functions and decodes the values as the protobuf messages named there. No
+// value in the store is ever empty, so every record, and every record's absence,
+// can be proven.
+package types
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"cosmossdk.io/collections"
+)
+
+const (
+	// ModuleName is the module's name.
+	ModuleName = "tssbackup"
+	// StoreKey is the name of the module's store.
+	StoreKey = ModuleName
+)
+
+// Prefixes of the module's store. They never change their meaning.
+var (
+	ParamsPrefix          = collections.NewPrefix(0)
+	SignersPrefix         = collections.NewPrefix(1)
+	SignerOwnersPrefix    = collections.NewPrefix(2)
+	SitOutsPrefix         = collections.NewPrefix(3)
+	ChurnsPrefix          = collections.NewPrefix(4)
+	KeygensPrefix         = collections.NewPrefix(5)
+	VotesPrefix           = collections.NewPrefix(6)
+	AttemptsPrefix        = collections.NewPrefix(7)
+	VaultsPrefix          = collections.NewPrefix(8)
+	BackupsPrefix         = collections.NewPrefix(9)
+	LiveVaultsPrefix      = collections.NewPrefix(10)
+	OpenChurnPrefix       = collections.NewPrefix(11)
+	NextChurnHeightPrefix = collections.NewPrefix(12)
+	ChurnSequencePrefix   = collections.NewPrefix(13)
+	KeygenSequencePrefix  = collections.NewPrefix(14)
+)
+
+// BackupKeyCodec encodes the (vault, member) of a backup: the length of the
+// vault's key in one byte, the key, and the member's address.
+var BackupKeyCodec = collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)
+
+// KeygenMemberKeyCodec encodes the (keygen, member) of a vote or an attempt: the
+// keygen's number in 8 bytes, big-endian, then the member's address.
+var KeygenMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
+
+// LiveVaultsKey is the raw store key of the LiveVaults item, which names every
+// vault that is not retired. It is absent until the first vault is active.
+func LiveVaultsKey() []byte {
+	return bytes.Clone(LiveVaultsPrefix.Bytes())
+}
+
+// ParamsKey is the raw store key of the Params item.
+func ParamsKey() []byte {
+	return bytes.Clone(ParamsPrefix.Bytes())
+}
+
+// VaultKey is the raw store key of the Vault record with this compressed
+// secp256k1 key.
+func VaultKey(vault []byte) []byte {
+	return slices.Concat(VaultsPrefix.Bytes(), vault)
+}
+
+// BackupKey is the raw store key of the Backup record of a member, by its raw
+// account address, of a vault.
+func BackupKey(vault, member []byte) []byte {
+	return slices.Concat(BackupsPrefix.Bytes(), []byte{byte(len(vault))}, vault, member)
+}
+
+// KeygenKey is the raw store key of the Keygen record with this number.
+func KeygenKey(id uint64) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(KeygensPrefix.Bytes()), id)
+}
+
+// SignerKey is the raw store key of the Signer record of an operator, by its raw
+// operator address.
+func SignerKey(operator []byte) []byte {
+	return slices.Concat(SignersPrefix.Bytes(), operator)
+}
+
+// SignerOwnerKey is the raw store key of the raw operator address that
+// registered a signer, by the signer's raw account address.
+func SignerOwnerKey(address []byte) []byte {
+	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
+}

@@ -1,0 +1,135 @@
+package types
+
+import (
+	"encoding/hex"
+	"unicode/utf8"
+
+	"cosmossdk.io/core/address"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+)
+
+// ParseVault reads the name of a vault: its compressed secp256k1 key in
+// lower-case hex. Whether it is a point of the curve is not checked.
+func ParseVault(name string) ([]byte, error) {
+	key, ok := decodeHex(name, PubKeySize)
+	if !ok {
+		return nil, ErrInvalidVault.Wrap("a vault is named by 66 lower-case hex digits")
+	}
+	return key, nil
+}
+
+// VaultName is the name of the vault with this compressed secp256k1 key.
+func VaultName(pubKey []byte) string {
+	return hex.EncodeToString(pubKey)
+}
+
+// decodeHex decodes exactly size bytes of lower-case hex.
+func decodeHex(s string, size int) ([]byte, bool) {
+	if len(s) != 2*size {
+		return nil, false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return nil, false
+		}
+	}
+	b, err := hex.DecodeString(s)
+	return b, err == nil
+}
+
+// ParseResult reads the result of a vote: both keys in lower-case hex, each a
+// strictly encoded point.
+func (m *MsgTssPool) ParseResult() (Result, error) {
+	pubKey, ok := decodeHex(m.PubKey, PubKeySize)
+	if !ok {
+		return Result{}, ErrInvalidResult.Wrap("pub_key is not 66 lower-case hex digits")
+	}
+	if err := CheckPubKey(pubKey); err != nil {
+		return Result{}, ErrInvalidResult.Wrap(err.Error())
+	}
+	pubKeyEd25519, ok := decodeHex(m.PubKeyEd25519, PubKeyEd25519Size)
+	if !ok {
+		return Result{}, ErrInvalidResult.Wrap("pub_key_ed25519 is not 64 lower-case hex digits")
+	}
+	if err := CheckPubKeyEd25519(pubKeyEd25519); err != nil {
+		return Result{}, ErrInvalidResult.Wrap(err.Error())
+	}
+	return Result{PubKey: pubKey, PubKeyEd25519: pubKeyEd25519}, nil
+}
+
+// ParseBlame reads the raw addresses that a blame names, which are members
+// without the voter, each once. A blame comes with nothing else.
+func (m *MsgTssPool) ParseBlame(voter sdk.AccAddress, members []Member, codec address.Codec) ([][]byte, error) {
+	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
+		len(m.Signature) != 0 || len(m.SignatureEd25519) != 0 {
+		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
+	}
+	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
+		return nil, ErrInvalidBlame.Wrapf("reason is not at most %d bytes of UTF-8", MaxBlameReason)
+	}
+	if len(m.Blame.Members) == 0 {
+		return nil, ErrInvalidBlame.Wrap("nobody is blamed")
+	}
+	if len(m.Blame.Members) >= len(members) {
+		return nil, ErrInvalidBlame.Wrap("more are blamed than there are other members")
+	}
+	// open are those who can still be named.
+	open := make(map[string]bool, len(members))
+	for _, member := range members {
+		open[string(member.Address())] = true
+	}
+	delete(open, string(voter))
+	blamed := make([][]byte, len(m.Blame.Members))
+	for i, bech := range m.Blame.Members {
+		addr, err := codec.StringToBytes(bech)
+		if err != nil {
+			return nil, ErrInvalidBlame.Wrapf("member %d: %s", i+1, err)
+		}
+		if !open[string(addr)] {
+			return nil, ErrInvalidBlame.Wrapf("member %d is the voter, named twice, or not in the keygen", i+1)
+		}
+		delete(open, string(addr))
+		blamed[i] = addr
+	}
+	return blamed, nil
+}
+
+// Address is the account address of the member's signer.
+func (m Member) Address() sdk.AccAddress {
+	return SignerAddress(m.PubKey)
+}
+
+// FindMember finds the member with this raw account address.
+func FindMember(members []Member, addr []byte) (Member, bool) {
+	for _, m := range members {
+		if m.Address().Equals(sdk.AccAddress(addr)) {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// Key is both keys of a result, one after the other: two results are the same
+// when their keys are.
+func (r Result) Key() string {
+	return string(r.PubKey) + string(r.PubKeyEd25519)
+}
+
+// IsLive tells whether the vault is not retired.
+func (v Vault) IsLive() bool {
+	return v.Status == VaultStatus_VAULT_STATUS_ACTIVE || v.Status == VaultStatus_VAULT_STATUS_RETIRING
+}
+
+// Exemption is what the ante handler learns of a vote or a publication that may
+// pass without a fee.
+type Exemption struct {
+	// KeygenID is the keygen whose attempts of the member are counted.
+	KeygenID uint64
+	// Member is the account that votes or publishes.
+	Member sdk.AccAddress
+	// Envelope is empty for a blame and for the vote of a member that is not
+	// asked. Otherwise its form is still to be checked.
+	Envelope []byte
+	// Asked tells whether the member was asked to publish.
+	Asked bool
+}

@@ -1,0 +1,127 @@
+package types
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+const (
+	// MinMembers is how many members a keygen has at least.
+	MinMembers = 3
+	// MaxExemptAttempts is how many transactions a member may send for one keygen
+	// without a fee, failing ones included.
+	MaxExemptAttempts = 3
+	// MaxBlameReason is the length of a blame's reason in bytes.
+	MaxBlameReason = 256
+
+	// Bounds of the parameters.
+	minVaultMembers   = 5
+	maxVaultMembers   = 512
+	maxBlocks         = 1 << 32
+	maxDenominator    = 1_000_000
+	minEnvelopeBytes  = 1 << 10
+	maxEnvelopeBytes  = 4 << 20
+	defaultMaxMembers = 40
+)
+
+// DefaultParams returns the parameters of a new chain. Churns open by
+// MsgStartChurn alone until a churn interval is set.
+func DefaultParams() Params {
+	return Params{
+		ChurnInterval:    0,
+		KeygenDeadline:   720,
+		RetryInterval:    720,
+		PenaltyBlocks:    4320,
+		MaxVaultMembers:  defaultMaxMembers,
+		MinCoverage:      Fraction{Numerator: 5, Denominator: 6},
+		Sample:           Fraction{Numerator: 1, Denominator: 1},
+		MaxEnvelopeBytes: 512 << 10,
+		MinWorkFactor:    18,
+		RetirementDelay:  0,
+	}
+}
+
+// Validate checks the parameters together. It returns all that is wrong.
+func (p Params) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	for _, b := range []struct {
+		name  string
+		value uint64
+	}{
+		{"churn_interval", p.ChurnInterval},
+		{"keygen_deadline", p.KeygenDeadline},
+		{"retry_interval", p.RetryInterval},
+		{"penalty_blocks", p.PenaltyBlocks},
+		{"retirement_delay", p.RetirementDelay},
+	} {
+		if b.value > maxBlocks {
+			fail("%s is above %d blocks", b.name, uint64(maxBlocks))
+		}
+	}
+	if p.KeygenDeadline == 0 {
+		fail("keygen_deadline is zero")
+	}
+	if p.ChurnInterval != 0 && p.ChurnInterval <= p.KeygenDeadline {
+		fail("churn_interval is not longer than keygen_deadline")
+	}
+	if p.PenaltyBlocks != 0 && p.PenaltyBlocks <= p.RetryInterval {
+		fail("penalty_blocks is not longer than retry_interval")
+	}
+	if p.MaxVaultMembers < minVaultMembers || p.MaxVaultMembers > maxVaultMembers {
+		fail("max_vault_members is not in %d to %d", minVaultMembers, maxVaultMembers)
+	}
+	if err := p.MinCoverage.validate(); err != nil {
+		fail("min_coverage: %w", err)
+	}
+	if err := p.Sample.validate(); err != nil {
+		fail("sample: %w", err)
+	}
+	if p.MaxEnvelopeBytes < minEnvelopeBytes || p.MaxEnvelopeBytes > maxEnvelopeBytes {
+		fail("max_envelope_bytes is not in %d to %d", minEnvelopeBytes, maxEnvelopeBytes)
+	}
+	if p.MinWorkFactor < 1 || p.MinWorkFactor > sanity.MaxWorkFactor {
+		fail("min_work_factor is not in 1 to %d", sanity.MaxWorkFactor)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return ErrInvalidParams.Wrap(err.Error())
+	}
+	return nil
+}
+
+func (f Fraction) validate() error {
+	if f.Denominator == 0 || f.Denominator > maxDenominator {
+		return fmt.Errorf("denominator is not in 1 to %d", maxDenominator)
+	}
+	if f.Numerator == 0 || f.Numerator > f.Denominator {
+		return errors.New("not above 0 and at most 1")
+	}
+	return nil
+}
+
+// ceilOf is the least whole number that is at least this share of n. The
+// fraction is valid and n is the size of a vault, so nothing overflows.
+func (f Fraction) ceilOf(n int) int {
+	num, den := int(f.Numerator), int(f.Denominator)
+	return (num*n + den - 1) / den
+}
+
+// Threshold is how many of n members sign: ceil(2n/3).
+func Threshold(n int) int {
+	return (2*n + 2) / 3
+}
+
+// Asked is how many of a keygen's n members are asked to publish.
+func (p Params) Asked(n int) int {
+	return max(Threshold(n), p.Sample.ceilOf(n))
+}
+
+// Needed is how many asked members must vote one result by the deadline, for a
+// keygen of n members. It is more than half of n, so that no two results reach
+// it.
+func (p Params) Needed(n int) int {
+	return max(Threshold(n), p.MinCoverage.ceilOf(p.Asked(n)))
+}

@@ -1,0 +1,141 @@
+package types_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"cosmossdk.io/collections"
+	sdksecp256k1 "github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+func TestParams(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(p *types.Params)
+		ok     bool
+	}{
+		{"the defaults", func(*types.Params) {}, true},
+		{"no deadline", func(p *types.Params) { p.KeygenDeadline = 0 }, false},
+		{"an interval longer than the deadline", func(p *types.Params) { p.ChurnInterval = 721 }, true},
+		{"an interval of the deadline", func(p *types.Params) { p.ChurnInterval = 720 }, false},
+		{"a penalty of the retry interval", func(p *types.Params) { p.PenaltyBlocks = p.RetryInterval }, false},
+		{"no penalty", func(p *types.Params) { p.PenaltyBlocks = 0 }, true},
+		{"no retry", func(p *types.Params) { p.RetryInterval = 0 }, true},
+		{"vaults of four", func(p *types.Params) { p.MaxVaultMembers = 4 }, false},
+		{"vaults of five", func(p *types.Params) { p.MaxVaultMembers = 5 }, true},
+		{"vaults of more than 512", func(p *types.Params) { p.MaxVaultMembers = 513 }, false},
+		{"a share above one", func(p *types.Params) { p.Sample.Numerator = 2 }, false},
+		{"a share of nothing", func(p *types.Params) { p.MinCoverage.Numerator = 0 }, false},
+		{"a share without a denominator", func(p *types.Params) { p.MinCoverage.Denominator = 0 }, false},
+		{"a share in too small parts", func(p *types.Params) { p.Sample = types.Fraction{Numerator: 1, Denominator: 1_000_001} }, false},
+		{"envelopes of less than 1 KiB", func(p *types.Params) { p.MaxEnvelopeBytes = 1023 }, false},
+		{"envelopes of more than 4 MiB", func(p *types.Params) { p.MaxEnvelopeBytes = 4<<20 + 1 }, false},
+		{"no work", func(p *types.Params) { p.MinWorkFactor = 0 }, false},
+		{"a work factor of 20", func(p *types.Params) { p.MinWorkFactor = 20 }, true},
+		{"a work factor of 21", func(p *types.Params) { p.MinWorkFactor = 21 }, false},
+		{"an endless delay", func(p *types.Params) { p.RetirementDelay = 1 << 63 }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := types.DefaultParams()
+			tt.change(&p)
+			if tt.ok {
+				require.NoError(t, p.Validate())
+			} else {
+				require.ErrorIs(t, p.Validate(), types.ErrInvalidParams)
+			}
+		})
+	}
+}
+
+func TestWhoIsAskedAndNeeded(t *testing.T) {
+	p := types.DefaultParams()
+	tests := []struct{ n, threshold, asked, needed int }{
+		{3, 2, 3, 3}, {4, 3, 4, 4}, {5, 4, 5, 5}, {6, 4, 6, 5}, {7, 5, 7, 6}, {12, 8, 12, 10}, {20, 14, 20, 17}, {100, 67, 100, 84},
+	}
+	for _, tt := range tests {
+		require.Equal(t, tt.threshold, types.Threshold(tt.n))
+		require.Equal(t, tt.asked, p.Asked(tt.n))
+		require.Equal(t, tt.needed, p.Needed(tt.n))
+	}
+	p.Sample = types.Fraction{Numerator: 7, Denominator: 10}
+	require.Equal(t, 14, p.Asked(20))
+	require.Equal(t, 14, p.Needed(20), "never below the threshold")
+	require.Equal(t, 70, p.Asked(100))
+	require.Equal(t, 67, p.Needed(100))
+}
+
+// The messages that are signed are part of the interface: other programs build
+// them too.
+func TestSignedMessages(t *testing.T) {
+	pubKey, ed := make([]byte, 33), make([]byte, 32)
+	for i := range pubKey {
+		pubKey[i] = byte(i)
+	}
+	for i := range ed {
+		ed[i] = byte(100 + i)
+	}
+	want := "tssbackup/check/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x00\x00\x00\x01\x02" + string(pubKey) + string(ed)
+	sum := sha256.Sum256([]byte(want))
+	require.Equal(t, sum[:], types.CheckMessage("test-1", 258, pubKey, ed))
+
+	want = "tssbackup/register/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x14operator-of-20-bytes" + "\x00\x00\x00\x21" + string(pubKey)
+	require.Equal(t, want, string(types.RegisterMessage("test-1", []byte("operator-of-20-bytes"), pubKey)))
+}
+
+func TestVerifySecp256k1AcceptsWhatTheSDKSigns(t *testing.T) {
+	key := sdksecp256k1.GenPrivKey()
+	msg := []byte("message")
+	sig, err := key.Sign(msg)
+	require.NoError(t, err)
+	digest := sha256.Sum256(msg)
+	require.True(t, types.VerifySecp256k1(key.PubKey().Bytes(), digest[:], sig))
+	for i := range sig {
+		bad := append([]byte{}, sig...)
+		bad[i] ^= 1
+		require.False(t, types.VerifySecp256k1(key.PubKey().Bytes(), digest[:], bad))
+	}
+	require.False(t, types.VerifySecp256k1(key.PubKey().Bytes(), digest[:], make([]byte, 64)))
+	require.False(t, types.VerifySecp256k1(nil, digest[:], sig))
+}
+
+func TestKeysAreThoseOfTheCollections(t *testing.T) {
+	vault, member := make([]byte, 33), make([]byte, 20)
+	for i := range vault {
+		vault[i] = byte(i)
+	}
+	key, err := collections.EncodeKeyWithPrefix(types.BackupsPrefix.Bytes(), types.BackupKeyCodec, collections.Join(vault, member))
+	require.NoError(t, err)
+	require.Equal(t, key, types.BackupKey(vault, member))
+	require.Equal(t, "0921"+hex.EncodeToString(vault)+hex.EncodeToString(member), hex.EncodeToString(key))
+
+	key, err = collections.EncodeKeyWithPrefix(types.VaultsPrefix.Bytes(), collections.BytesKey, vault)
+	require.NoError(t, err)
+	require.Equal(t, key, types.VaultKey(vault))
+	key, err = collections.EncodeKeyWithPrefix(types.KeygensPrefix.Bytes(), collections.Uint64Key, 7)
+	require.NoError(t, err)
+	require.Equal(t, key, types.KeygenKey(7))
+	key, err = collections.EncodeKeyWithPrefix(types.SignersPrefix.Bytes(), collections.BytesKey, member)
+	require.NoError(t, err)
+	require.Equal(t, key, types.SignerKey(member))
+	key, err = collections.EncodeKeyWithPrefix(types.SignerOwnersPrefix.Bytes(), collections.BytesKey, member)
+	require.NoError(t, err)
+	require.Equal(t, key, types.SignerOwnerKey(member))
+	require.Equal(t, []byte{10}, types.LiveVaultsKey())
+	require.Equal(t, []byte{0}, types.ParamsKey())
+}
+
+func TestParseVault(t *testing.T) {
+	name := "02" + hex.EncodeToString(make([]byte, 31)) + "ab"
+	key, err := types.ParseVault(name)
+	require.NoError(t, err)
+	require.Equal(t, name, types.VaultName(key))
+	for _, bad := range []string{"", name[2:], name + "00", "02AB" + name[4:], "0x" + name[2:], name[:65] + "g", " " + name[1:]} {
+		_, err := types.ParseVault(bad)
+		require.ErrorIs(t, err, types.ErrInvalidVault, bad)
+	}
+}
