@@ -39,11 +39,11 @@ const (
 	maxDepth = 12
 )
 
-// ErrNone says that nothing in the response is as long as a backup.
-var ErrNone = errors.New("nothing in it is as long as a backup")
+// ErrNone says that no backup is in the response.
+var ErrNone = errors.New("no backup in it")
 
 // Candidates returns the byte strings in a saved response that are as long as a backup may be, each once, those that hold others
-// before what they hold. They may be parts of data and of each other: the caller does not change them. Its work is bounded
+// before what they hold, or an error that wraps ErrNone. They may be parts of data and of each other: the caller does not change them. Its work is bounded
 // by a small multiple of the length of data, whatever that is.
 func Candidates(data []byte) ([][]byte, error) {
 	if len(data) > MaxBytes {
@@ -68,7 +68,7 @@ func Candidates(data []byte) ([][]byte, error) {
 		}
 	}
 	if len(s.found) == 0 {
-		return nil, ErrNone
+		return nil, fmt.Errorf("%w: nothing is as long as one", ErrNone)
 	}
 	return s.found, nil
 }
