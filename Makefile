@@ -9,7 +9,8 @@ BINARIES := ./cmd/tssbackupd ./cmd/bifrost ./cmd/recover-keyshares
 TOOLS := $(CURDIR)/build/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The packages without the SDK: fast enough for the race detector and fuzzing.
-PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/...
+PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/... \
+	./bifrost/thornode/... ./bifrost/saved/...
 FUZZTIME ?= 20s
 
 .PHONY: demo test test-race build install lint proto proto-check bench fuzz calibrate stock-tools clean

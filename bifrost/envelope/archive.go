@@ -32,7 +32,7 @@ func pack(files []File) ([]byte, error) {
 	size := 2 * blockSize
 	for i, file := range files {
 		switch {
-		case !isKeyshareName(file.Name):
+		case !IsKeyshareName(file.Name):
 			return nil, fmt.Errorf("file %d to seal is not named %s<public key>%s", i+1, namePrefix, nameSuffix)
 		case i > 0 && files[i-1].Name == file.Name:
 			return nil, fmt.Errorf("two files to seal are named %s", file.Name)
@@ -143,7 +143,7 @@ func readHeader(block []byte) (name string, size int, err error) {
 		end = len(rawName)
 	}
 	name = string(rawName[:end])
-	if !isKeyshareName(name) || !allZero(rawName[end:]) || !allZero(prefix) {
+	if !IsKeyshareName(name) || !allZero(rawName[end:]) || !allZero(prefix) {
 		return "", 0, errors.New("it is not named as a keyshare")
 	}
 	size, ok := octal(rawSize)
@@ -163,8 +163,9 @@ func octal(field []byte) (int, bool) {
 	return int(n), err == nil
 }
 
-// isKeyshareName reports whether the name is that of a keyshare file. Such names have no path separators or dots of their own.
-func isKeyshareName(name string) bool {
+// IsKeyshareName reports whether the name is that of a keyshare file, as in [File]. Such names are safe to use as file names: they
+// have no path separators or dots of their own.
+func IsKeyshareName(name string) bool {
 	key, ok := strings.CutPrefix(name, namePrefix)
 	if !ok || len(name) > maxName {
 		return false

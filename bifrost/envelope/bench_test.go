@@ -70,7 +70,7 @@ func BenchmarkOpenWithoutScrypt(b *testing.B) {
 		require.NoError(b, err)
 		b.SetBytes(int64(content(files)))
 		for b.Loop() {
-			archive, err := decompress(stream, maxArchive)
+			archive, err := Decompress(stream, maxArchive)
 			require.NoError(b, err)
 			_, err = unpack(archive)
 			require.NoError(b, err)

@@ -47,10 +47,11 @@ func compress(archive []byte) ([]byte, error) {
 	return stream.Bytes(), nil
 }
 
-// decompress undoes compress, for archives of at most limit bytes. It reads a stream of known size as well, with an end
-// marker or without, and nothing that xz does not read. The bounds of the header are checked before the library allocates
-// what it asks for.
-func decompress(stream []byte, limit int) ([]byte, error) {
+// Decompress is the second step of Open: it returns what an LZMA stream holds, when that is at most limit bytes. It reads streams
+// of unknown and of known size, with an end marker or without, and nothing that xz does not read, and refuses a
+// dictionary of more than 64 MiB before anything is allocated. Its errors wrap ErrDamaged or ErrTooLarge. The caller wipes
+// the result.
+func Decompress(stream []byte, limit int) ([]byte, error) {
 	if len(stream) < lzma.HeaderLen+5 {
 		return nil, fmt.Errorf("%w: what it holds is shorter than any LZMA stream", ErrDamaged)
 	}

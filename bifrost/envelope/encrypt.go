@@ -32,9 +32,14 @@ func encrypt(stream []byte, m *sanity.Mnemonic, workFactor int) ([]byte, error) 
 	return envelope.Bytes(), nil
 }
 
-// decrypt undoes encrypt. The envelope has passed checkForm. age refuses bytes after the last chunk.
-func decrypt(envelope []byte, m *sanity.Mnemonic) ([]byte, error) {
-	identity, err := age.NewScryptIdentity(string(m.Bytes()))
+// Decrypt is the first step of Open: it returns what is encrypted in an age file with a passphrase, which must not be empty. It has
+// the limits and the errors of Open. The caller wipes the result. It serves older formats, whose age files hold
+// something else than an envelope does.
+func Decrypt(envelope, passphrase []byte) ([]byte, error) {
+	if err := checkForm(envelope); err != nil {
+		return nil, err
+	}
+	identity, err := age.NewScryptIdentity(string(passphrase))
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +52,7 @@ func decrypt(envelope []byte, m *sanity.Mnemonic) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	// age refuses bytes after the last chunk.
 	stream, err := readAll(r, len(envelope), len(envelope))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)

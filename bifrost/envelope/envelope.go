@@ -170,15 +170,12 @@ func Open(envelope []byte, m *sanity.Mnemonic) ([]File, error) {
 	if m.Words() == 0 {
 		return nil, errors.New("no mnemonic to open the envelope with")
 	}
-	if err := checkForm(envelope); err != nil {
-		return nil, err
-	}
-	stream, err := decrypt(envelope, m)
+	stream, err := Decrypt(envelope, m.Bytes())
 	if err != nil {
 		return nil, err
 	}
 	defer sanity.Wipe(stream)
-	archive, err := decompress(stream, maxArchive)
+	archive, err := Decompress(stream, maxArchive)
 	if err != nil {
 		return nil, err
 	}

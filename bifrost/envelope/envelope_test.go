@@ -371,7 +371,7 @@ func FuzzContent(f *testing.F) {
 		if len(content) >= 5 && binary.LittleEndian.Uint32(content[1:]) > 1<<20 {
 			return // allowed up to 64 MiB, but it makes fuzzing slow
 		}
-		archive, err := decompress(content, 1<<20)
+		archive, err := Decompress(content, 1<<20)
 		if err != nil {
 			requireTyped(t, err)
 			archive = content

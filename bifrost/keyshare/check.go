@@ -6,11 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-
-	"filippo.io/edwards25519"
-	"github.com/bnb-chain/tss-lib/v2/crypto"
-	"github.com/bnb-chain/tss-lib/v2/crypto/paillier"
-	"github.com/bnb-chain/tss-lib/v2/tss"
 )
 
 // VaultKeys names a vault by both of its public keys, 33 and 32 bytes.
@@ -44,18 +39,29 @@ func (k *Keyshare) Check(vault VaultKeys, member []byte, members [][]byte) error
 	return k.Verify()
 }
 
-// Verify checks that the numbers in the keyshare fit together: the share gives the member's public share, the public shares of
-// all members give the vault's key, and what an ECDSA member needs to sign (its Paillier key, its range-proof parameters) works.
+// Verify checks that the numbers in the keyshare fit together, and names the first that does not:
+//
+//   - the secret share Xi gives the member's entry of the public shares BigXj;
+//   - the public shares lie on one polynomial of degree t = ⌈2n/3⌉ − 1 whose value at zero is the vault's key, so any t+1 members
+//     can sign and t cannot;
+//   - for ECDSA, the member's Paillier key and ring-Pedersen parameters are those that the others know, and its secrets are
+//     theirs.
+//
+// Nothing in a member's keyshare tells whether the Paillier keys and parameters of the *other* members are right: of those
+// only the form is checked. Whether it is the right vault and member is what [Keyshare.Check] checks.
 func (k *Keyshare) Verify() error {
 	own := k.index(k.local)
 	if !bytes.Equal(k.publicShare(), compress(k.curve, k.bigXj[own])) {
-		return errors.New("the secret share does not give the member's public share")
+		return fmt.Errorf("the secret share Xi does not give BigXj[%d], the member's public share", own)
 	}
-	if err := k.CheckSigners(k.participants); err != nil {
-		return errors.New("the members' public shares do not give the vault's key")
+	if err := k.verifyPublicShares(); err != nil {
+		return err
 	}
 	if k.curve == Secp256k1 {
-		return k.verifyPaillier(own)
+		if err := k.verifyPaillier(own); err != nil {
+			return err
+		}
+		return k.verifyRingPedersen(own)
 	}
 	return nil
 }
@@ -86,172 +92,97 @@ func (k *Keyshare) index(member []byte) int {
 	return slices.IndexFunc(k.participants, func(p []byte) bool { return bytes.Equal(p, member) })
 }
 
-// publicShare is the secret share times the base point.
-func (k *Keyshare) publicShare() []byte {
-	if k.curve == Ed25519 {
-		return new(edwards25519.Point).ScalarBaseMult(edScalar(k.xi)).Bytes()
-	}
-	return compress(k.curve, crypto.ScalarBaseMult(k.pub.Curve(), k.xi))
-}
+var one = big.NewInt(1)
 
-// interpolate evaluates at zero the polynomial that passes through the public shares of these parties. Without a result, for what no
-// honest keygen gives, it returns nil.
-func (k *Keyshare) interpolate(index []int) []byte {
-	order, _ := k.curve.params()
-	coefs := make([]*big.Int, len(index))
-	for a, i := range index {
-		num, den := big.NewInt(1), big.NewInt(1)
-		for _, j := range index {
-			if i == j {
-				continue
-			}
-			num.Mul(num, k.ks[j]).Mod(num, order)
-			den.Mul(den, new(big.Int).Sub(k.ks[j], k.ks[i])).Mod(den, order)
-		}
-		coefs[a] = num.Mul(num, den.ModInverse(den, order)).Mod(num, order)
-	}
-	if k.curve == Ed25519 {
-		// tss-lib's own arithmetic on this curve is a hundred times slower.
-		var scalars []*edwards25519.Scalar
-		var points []*edwards25519.Point
-		for a, i := range index {
-			p, err := new(edwards25519.Point).SetBytes(compress(k.curve, k.bigXj[i]))
-			if err != nil {
-				return nil
-			}
-			scalars, points = append(scalars, edScalar(coefs[a])), append(points, p)
-		}
-		return new(edwards25519.Point).VarTimeMultiScalarMult(scalars, points).Bytes()
-	}
-	var sum *crypto.ECPoint
-	for a, i := range index {
-		term := k.bigXj[i].ScalarMult(coefs[a])
-		if sum == nil {
-			sum = term
-			continue
-		}
-		var err error
-		if sum, err = sum.Add(term); err != nil {
-			return nil
-		}
-	}
-	if sum == nil {
-		return nil
-	}
-	return compress(k.curve, sum)
-}
-
-// edScalar takes a number below the order.
-func edScalar(v *big.Int) *edwards25519.Scalar {
-	b := v.FillBytes(make([]byte, 32))
-	slices.Reverse(b)
-	s, err := edwards25519.NewScalar().SetCanonicalBytes(b)
-	if err != nil {
-		panic(err) // every caller reduces
-	}
-	return s
-}
-
-// checkForm makes sure of everything that the rest of this package, and tss-lib after it, takes for granted.
-func (k *Keyshare) checkForm() error {
-	n := len(k.participants)
-	if n < 2 {
-		return errors.New("fewer than two participants")
-	}
-	order, _ := k.curve.params()
-	shareID := func() *big.Int {
-		if k.ecdsa != nil {
-			return k.ecdsa.ShareID
-		}
-		return k.eddsa.ShareID
-	}()
-	if shareID == nil || shareID.Cmp(new(big.Int).SetBytes(k.local)) != 0 {
-		return errors.New("field ShareID is not that of the local party")
-	}
-	if k.xi == nil || k.xi.Sign() <= 0 || k.xi.Cmp(order) >= 0 {
-		return errors.New("field Xi is not a scalar")
-	}
-	if len(k.ks) != n || len(k.bigXj) != n {
-		return errors.New("fields Ks and BigXj do not have one entry for each participant")
-	}
-	residues := make(map[string]bool, n)
-	for i := range n {
-		if k.ks[i] == nil || k.ks[i].Cmp(new(big.Int).SetBytes(k.participants[i])) != 0 {
-			return fmt.Errorf("field Ks[%d] is not that of the participant", i)
-		}
-		residue := new(big.Int).Mod(k.ks[i], order)
-		if residue.Sign() == 0 || residues[residue.String()] {
-			return fmt.Errorf("field Ks[%d] is not usable on this curve", i)
-		}
-		residues[residue.String()] = true
-		if !k.validPoint(k.bigXj[i]) {
-			return fmt.Errorf("field BigXj[%d] is not a point of %s", i, k.curve)
-		}
-	}
-	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.curve, k.pub), k.vault) {
-		return errors.New("its public key is not pub_key")
-	}
-	if k.ecdsa == nil {
-		return nil
-	}
-	for _, list := range [][]*big.Int{k.ecdsa.NTildej, k.ecdsa.H1j, k.ecdsa.H2j} {
-		if len(list) != n || slices.ContainsFunc(list, func(v *big.Int) bool { return v == nil || v.Sign() <= 0 || v.BitLen() > maxBits }) {
-			return errors.New("fields NTildej, H1j and H2j do not have one number for each participant")
-		}
-	}
-	if len(k.ecdsa.PaillierPKs) != n || slices.ContainsFunc(k.ecdsa.PaillierPKs, func(p *paillier.PublicKey) bool {
-		return p == nil || !validModulus(p.N)
-	}) {
-		return errors.New("fields PaillierPKs do not have one key for each participant")
-	}
+// verifyPaillier checks the member's Paillier key: that it is the one that the others encrypt for, and that it decrypts.
+func (k *Keyshare) verifyPaillier(own int) error {
 	sk := k.ecdsa.PaillierSK
-	if sk == nil || !validModulus(sk.N) || sk.LambdaN == nil || sk.PhiN == nil ||
-		sk.LambdaN.Sign() <= 0 || sk.PhiN.Sign() <= 0 || sk.LambdaN.BitLen() > maxBits || sk.PhiN.BitLen() > maxBits {
-		return errors.New("field PaillierSK is incomplete")
+	if k.ecdsa.PaillierPKs[own].N.Cmp(sk.N) != 0 {
+		return fmt.Errorf("PaillierSK.N is not PaillierPKs[%d].N, the key that the others know", own)
+	}
+	p, q := sk.P, sk.Q
+	switch {
+	case p == nil && q == nil:
+		// Older keygens did not keep the primes. They are the roots of x² − (N − φ + 1)·x + N.
+		if p, q = factors(sk.N, sk.PhiN); p == nil {
+			return errors.New("PaillierSK.PhiN is not the number of units modulo PaillierSK.N")
+		}
+	case p == nil || q == nil || p.Cmp(one) <= 0 || q.Cmp(one) <= 0:
+		return errors.New("PaillierSK.P and PaillierSK.Q are not two primes")
+	case new(big.Int).Mul(p, q).Cmp(sk.N) != 0:
+		return errors.New("PaillierSK.P and PaillierSK.Q are not the factors of PaillierSK.N")
+	}
+	if p.Cmp(q) == 0 || !p.ProbablyPrime(0) || !q.ProbablyPrime(0) {
+		return errors.New("PaillierSK.N is not the product of two primes")
+	}
+	p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+	phi := new(big.Int).Mul(p1, q1)
+	if phi.Cmp(sk.PhiN) != 0 {
+		return errors.New("PaillierSK.PhiN is not (P−1)·(Q−1)")
+	}
+	if phi.Div(phi, new(big.Int).GCD(nil, nil, p1, q1)).Cmp(sk.LambdaN) != 0 {
+		return errors.New("PaillierSK.LambdaN is not the least common multiple of P−1 and Q−1")
 	}
 	return nil
 }
 
-// maxBits bounds the numbers that tss-lib computes with: its moduli have 2048 bits.
-const maxBits = 4096
-
-func validModulus(n *big.Int) bool {
-	return n != nil && n.Sign() > 0 && n.Bit(0) == 1 && n.BitLen() >= 1024 && n.BitLen() <= maxBits
+// factors returns the two factors of n whose predecessors' product is phi, or nil when there are none.
+func factors(n, phi *big.Int) (p, q *big.Int) {
+	sum := new(big.Int).Sub(n, phi)
+	sum.Add(sum, one)
+	square := new(big.Int).Mul(sum, sum)
+	square.Sub(square, new(big.Int).Lsh(n, 2))
+	if sum.Sign() <= 0 || square.Sign() < 0 {
+		return nil, nil
+	}
+	root := new(big.Int).Sqrt(square)
+	p = new(big.Int).Add(sum, root)
+	p.Rsh(p, 1)
+	q = sum.Sub(sum, p)
+	if q.Cmp(one) <= 0 || new(big.Int).Mul(p, q).Cmp(n) != 0 {
+		return nil, nil
+	}
+	return p, q
 }
 
-func (k *Keyshare) validPoint(p *crypto.ECPoint) bool {
-	_, field := k.curve.params()
-	name, ok := tss.CurveName(""), false
-	if p != nil && p.Curve() != nil {
-		name, ok = tss.GetCurveName(p.Curve())
-	}
-	if !ok || string(name) != k.curve.String() || !p.ValidateBasic() {
-		return false
-	}
-	x, y := p.X(), p.Y()
-	return x.Sign() >= 0 && y.Sign() >= 0 && x.Cmp(field) < 0 && y.Cmp(field) < 0
-}
-
-// verifyPaillier checks the member's own Paillier key and parameters against what it told the others.
-func (k *Keyshare) verifyPaillier(own int) error {
-	d, sk := k.ecdsa, k.ecdsa.PaillierSK
-	if d.PaillierPKs[own].N.Cmp(sk.N) != 0 {
-		return errors.New("the Paillier key is not the one that the others know")
-	}
-	// What decryption relies on: raising to N·λ gives one modulo N², and λ divides φ.
-	one, two := big.NewInt(1), big.NewInt(2)
-	square := new(big.Int).Mul(sk.N, sk.N)
-	if new(big.Int).Exp(two, new(big.Int).Mul(sk.N, sk.LambdaN), square).Cmp(one) != 0 ||
-		new(big.Int).Mod(sk.PhiN, sk.LambdaN).Sign() != 0 {
-		return errors.New("the Paillier key does not decrypt")
-	}
-	for _, v := range []*big.Int{d.NTildei, d.H1i, d.H2i} {
-		if v == nil {
-			return errors.New("the range-proof parameters are incomplete")
+// verifyRingPedersen checks the member's range-proof parameters: that they are those that the others use, and that the secrets
+// are theirs. NTilde is the product of the safe primes 2P+1 and 2Q+1, and H1 and H2 are powers of each other.
+func (k *Keyshare) verifyRingPedersen(own int) error {
+	d := k.ecdsa
+	for _, c := range []struct {
+		name        string
+		ours, known *big.Int
+	}{
+		{"NTilde", d.NTildei, d.NTildej[own]},
+		{"H1", d.H1i, d.H1j[own]},
+		{"H2", d.H2i, d.H2j[own]},
+	} {
+		if c.ours.Cmp(c.known) != 0 {
+			return fmt.Errorf("%[1]si is not %[1]sj[%[2]d], the one that the others know", c.name, own)
 		}
 	}
-	if d.NTildei.Cmp(d.NTildej[own]) != 0 || d.H1i.Cmp(d.H1j[own]) != 0 || d.H2i.Cmp(d.H2j[own]) != 0 {
-		return errors.New("the range-proof parameters are not those that the others know")
+	if d.Alpha == nil && d.Beta == nil && d.P == nil && d.Q == nil {
+		return nil // older keygens did not keep them, and signing needs none of them
+	}
+	for _, c := range []struct {
+		name  string
+		value *big.Int
+	}{{"Alpha", d.Alpha}, {"Beta", d.Beta}, {"P", d.P}, {"Q", d.Q}} {
+		if !validNumber(c.value) {
+			return fmt.Errorf("%s is missing or out of range", c.name)
+		}
+	}
+	p, q := new(big.Int).Lsh(d.P, 1), new(big.Int).Lsh(d.Q, 1)
+	p.Add(p, one)
+	q.Add(q, one)
+	if p.Mul(p, q).Cmp(d.NTildei) != 0 {
+		return errors.New("the secrets P and Q do not fit NTildei: it is not (2P+1)·(2Q+1)")
+	}
+	if new(big.Int).Exp(d.H1i, d.Alpha, d.NTildei).Cmp(d.H2i) != 0 {
+		return errors.New("the secret Alpha does not fit: H2i is not H1i to its power")
+	}
+	if new(big.Int).Exp(d.H2i, d.Beta, d.NTildei).Cmp(d.H1i) != 0 {
+		return errors.New("the secret Beta does not fit: H1i is not H2i to its power")
 	}
 	return nil
 }

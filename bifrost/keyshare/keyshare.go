@@ -216,12 +216,39 @@ func (k *Keyshare) decodeLocalData() (err error) {
 		k.ks, k.bigXj, k.xi, k.pub = k.eddsa.Ks, k.eddsa.BigXj, k.eddsa.Xi, k.eddsa.EDDSAPub
 	}
 	if err != nil {
+		if bad := badPoint(k.raw); bad != "" {
+			return fmt.Errorf("local_data: %s is not a point of its curve", bad)
+		}
 		return fmt.Errorf("local_data: %w", hideValue(err))
 	}
 	if err := k.checkForm(); err != nil {
 		return fmt.Errorf("local_data: %w", err)
 	}
 	return nil
+}
+
+// badPoint names the first point that tss-lib refuses to read, which its error does not.
+func badPoint(localData []byte) string {
+	var points struct {
+		BigXj              []json.RawMessage
+		ECDSAPub, EDDSAPub json.RawMessage
+	}
+	if json.Unmarshal(localData, &points) != nil {
+		return ""
+	}
+	bad := func(raw json.RawMessage) bool {
+		return len(raw) > 0 && json.Unmarshal(raw, new(crypto.ECPoint)) != nil
+	}
+	if i := slices.IndexFunc(points.BigXj, bad); i >= 0 {
+		return fmt.Sprintf("BigXj[%d]", i)
+	}
+	switch {
+	case bad(points.ECDSAPub):
+		return "ECDSAPub"
+	case bad(points.EDDSAPub):
+		return "EDDSAPub"
+	}
+	return ""
 }
 
 // hideValue keeps the position in a JSON error and drops the text, which may be part of a secret.

@@ -271,21 +271,6 @@ func TestSmallOrderPointsAreFound(t *testing.T) {
 	}
 }
 
-func TestABrokenPaillierKeyIsFound(t *testing.T) {
-	shares, files := parsed(t, 4, 0)
-	broken := edit(t, files[0].Data, func(_, local map[string]json.RawMessage) {
-		var sk map[string]*big.Int
-		require.NoError(t, json.Unmarshal(local["PaillierSK"], &sk))
-		sk["LambdaN"].Add(sk["LambdaN"], big.NewInt(2))
-		var err error
-		local["PaillierSK"], err = json.Marshal(sk)
-		require.NoError(t, err)
-	})
-	k, err := keyshare.Parse(broken)
-	require.NoError(t, err)
-	require.ErrorContains(t, k.Check(keysOf(shares), shares[0].LocalParty(), nil), "does not decrypt")
-}
-
 func TestAKeyshareShowsNothing(t *testing.T) {
 	shares, _ := parsed(t, 4, 0)
 	for i, xi := range []*big.Int{shares[0].ECDSA().Xi, shares[1].EdDSA().Xi} {

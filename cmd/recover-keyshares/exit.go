@@ -6,6 +6,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/saved"
 )
 
 // The exit codes are part of the command's interface. 7 is kept for a node that
@@ -25,7 +26,8 @@ const exitCodes = `Exit codes:
   1  anything that is not listed here, such as a different file in the way, a
      full disk, or an interruption
   2  wrong usage
-  3  no backup found: the chain holds none; coverage: a vault is not covered
+  3  no backup found: the chain, or what was saved of it, holds none; coverage: a
+     vault is not covered
   4  wrong mnemonic: it is none, or it does not open the envelope
   5  an envelope, a keyshare or a record fails a check
   6  the node cannot be reached, or does not hold the block any more
@@ -68,7 +70,7 @@ func codeOf(err error) int {
 		}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
-		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, errNotCovered}},
+		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone, errNotCovered}},
 	} {
 		for _, target := range kind.of {
 			if errors.Is(err, target) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/saved"
+	"github.com/tssbackup/tssbackup/bifrost/thornode"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -23,52 +27,74 @@ type opened struct {
 	Files    []string `json:"files"`
 }
 
+// The values of --format.
+const (
+	formatAuto     = "auto"
+	formatEnvelope = "envelope"
+	formatThornode = "thornode"
+)
+
+// opening is one invocation of open.
+type opening struct {
+	*app
+	format    string
+	tx, block string
+}
+
 func (a *app) openCommand() *cobra.Command {
+	o := &opening{app: a}
 	cmd := &cobra.Command{
-		Use:   "open ENVELOPE",
+		Use:   "open ENVELOPE | --tx FILE | --block FILE",
 		Short: "Open an envelope that is at hand; asks no node",
-		Long: `open writes the keyshares from an envelope in a file. Without the chain's record
-it cannot tell whose they are and of which vault: it names what is in them, and
-warns about what is not a sound keyshare.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.open(cmd.Context(), args[0]) },
+		Long: `open writes the keyshares from an envelope in a file, or from all envelopes of
+this mnemonic in a saved transaction or block: a node's answer in JSON or YAML, or
+the bytes in base64, in hex, or as they are. The backups that THORNode and its
+forks published are opened as well.
+
+Without the chain's record it cannot tell whose the keyshares are and of which
+vault. It checks that each is sound in itself, and writes nothing otherwise.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	a.openFlags(cmd)
+	cmd.Flags().StringVar(&o.format, "format", formatAuto, "what was published: envelope, thornode, or auto to find out")
+	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
+	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
 	return cmd
 }
 
-func (a *app) open(ctx context.Context, path string) error {
-	dir, err := a.outDir()
+func (o *opening) run(ctx context.Context, args []string) error {
+	dir, err := o.outDir()
 	if err != nil {
 		return err
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	sealed, err := readEnvelope(path)
+	sealed, err := o.read(args)
 	if err != nil {
 		return err
 	}
-	mnemonic, err := a.mnemonic(ctx)
+	mnemonic, err := o.mnemonic(ctx)
 	if err != nil {
 		return err
 	}
 	defer mnemonic.Wipe()
-	a.progress("opening the envelope, which takes a few seconds")
-	files, err := envelope.Open(sealed, mnemonic)
+	files, warnings, err := o.openAll(ctx, sealed, mnemonic)
+	for _, f := range files {
+		defer sanity.Wipe(f.Data)
+	}
 	if err != nil {
 		return err
 	}
-	o := &opened{Out: dir, Warnings: []string{}, Files: []string{}}
+	result := &opened{Out: dir, Warnings: warnings, Files: []string{}}
 	byName := make(map[string][]byte, len(files))
 	for _, f := range files {
-		defer sanity.Wipe(f.Data)
-		byName[f.Name] = f.Data
-		o.Files = append(o.Files, filepath.Join(dir, f.Name))
-		if warning := inspect(f); warning != "" {
-			a.warn(warning)
-			o.Warnings = append(o.Warnings, warning)
+		if err := inspect(f); err != nil {
+			return fmt.Errorf("%w: %s: %w", restore.ErrKeyshare, f.Name, err)
 		}
+		byName[f.Name] = f.Data
+		result.Files = append(result.Files, filepath.Join(dir, f.Name))
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -76,39 +102,127 @@ func (a *app) open(ctx context.Context, path string) error {
 	if err := keystore.NewStore(dir).Save(byName); err != nil {
 		return err
 	}
-	return a.print(o, func(w io.Writer) {
-		for _, file := range o.Files {
+	return o.print(result, func(w io.Writer) {
+		for _, file := range result.Files {
 			fmt.Fprintln(w, file)
 		}
 	})
 }
 
-// inspect says what is wrong with a keyshare, as far as that shows without the
-// chain. The file is written all the same: whoever sealed it had the mnemonic.
-func inspect(f envelope.File) string {
-	share, err := keyshare.Parse(f.Data)
-	if err == nil && share.FileName() != f.Name {
-		err = errors.New("it holds the keyshare of " + share.PubKey)
+// read returns the envelope, or what may be one in a saved response.
+func (o *opening) read(args []string) ([][]byte, error) {
+	switch o.format {
+	case formatAuto, formatEnvelope, formatThornode:
+	default:
+		return nil, usageError{errors.New("--format must be auto, envelope or thornode")}
 	}
-	if err == nil {
-		err = share.Verify()
+	paths := args
+	for _, path := range []string{o.tx, o.block} {
+		if path != "" {
+			paths = append(paths, path)
+		}
 	}
+	if len(paths) != 1 {
+		return nil, usageError{errors.New("give one of a file that holds an envelope, --tx and --block")}
+	}
+	if len(args) == 1 {
+		sealed, err := readFile(paths[0], envelope.MaxBytes)
+		return [][]byte{sealed}, err
+	}
+	data, err := readFile(paths[0], saved.MaxBytes)
 	if err != nil {
-		return fmt.Sprintf("%s: %s", f.Name, oneLine(err.Error()))
+		return nil, err
 	}
-	return ""
+	candidates, err := saved.Candidates(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", paths[0], err)
+	}
+	return candidates, nil
 }
 
-// readEnvelope reads a file that is no larger than an envelope may be.
-func readEnvelope(path string) ([]byte, error) {
+// openAll returns the files of all that opens. When nothing does, it tells why of
+// the first that the mnemonic fits, if there is one.
+func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity.Mnemonic) (files []envelope.File, warnings []string, err error) {
+	var damaged []error
+	wrong := 0
+	names := make(map[string][]byte)
+	for i, s := range sealed {
+		if ctx.Err() != nil {
+			return files, nil, ctx.Err()
+		}
+		found, err := o.openOne(s, mnemonic)
+		if len(sealed) == 1 && err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case errors.Is(err, envelope.ErrNotEnvelope):
+			continue
+		case errors.Is(err, envelope.ErrWrongMnemonic):
+			wrong++
+		case err != nil:
+			damaged = append(damaged, fmt.Errorf("byte string %d of %d: %w", i+1, len(sealed), err))
+		}
+		for _, f := range found {
+			other, twice := names[f.Name]
+			switch {
+			case !twice:
+				names[f.Name] = f.Data
+				files = append(files, f)
+			case bytes.Equal(other, f.Data):
+				sanity.Wipe(f.Data)
+			default:
+				sanity.Wipe(f.Data)
+				return files, nil, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshare, f.Name)
+			}
+		}
+	}
+	warnings = []string{}
+	switch {
+	case len(files) == 0 && len(damaged) > 0:
+		return nil, nil, damaged[0]
+	case len(files) == 0 && wrong == 0:
+		return nil, nil, fmt.Errorf("%w: nothing begins as an envelope does", saved.ErrNone)
+	case len(files) == 0:
+		return nil, nil, fmt.Errorf("%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
+			envelope.ErrWrongMnemonic, wrong)
+	}
+	for _, err := range damaged {
+		o.warn(oneLine(err.Error()))
+		warnings = append(warnings, oneLine(err.Error()))
+	}
+	return files, warnings, nil
+}
+
+func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {
+	isEnvelope := bytes.HasPrefix(sealed, []byte(sanity.EnvelopePrefix))
+	if isEnvelope && o.format != formatThornode {
+		o.progress("opening an envelope, which takes a few seconds")
+	}
+	if o.format == formatEnvelope || o.format == formatAuto && isEnvelope {
+		return envelope.Open(sealed, mnemonic)
+	}
+	return thornode.Open(sealed, mnemonic)
+}
+
+// inspect says what is wrong with a keyshare, as far as that shows without the
+// chain.
+func inspect(f envelope.File) error {
+	share, err := keyshare.Parse(f.Data)
+	if err != nil {
+		return err
+	}
+	if share.FileName() != f.Name {
+		return errors.New("it holds the keyshare of " + share.PubKey)
+	}
+	return share.Verify()
+}
+
+// readFile reads a file, and little more of it than the limit.
+func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	sealed, err := io.ReadAll(io.LimitReader(f, envelope.MaxBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	return sealed, nil
+	return io.ReadAll(io.LimitReader(f, limit+1))
 }

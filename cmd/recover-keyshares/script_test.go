@@ -70,20 +70,22 @@ func (m *members) vaultInfo(name string, status types.VaultStatus) types.VaultIn
 // scene is what one script plays in.
 type scene struct {
 	*members
-	node   *fakenode.Node
-	height int64
+	node     *fakenode.Node
+	height   int64
+	thornode []thornodeBackup
 }
 
 type sceneKey struct{}
 
 func TestScripts(t *testing.T) {
 	m := makeMembers(t)
+	thornode := thornodeBackups(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			node, url := fakenode.New(t)
-			s := &scene{members: m, node: node, height: 10}
+			s := &scene{members: m, node: node, height: 10, thornode: thornode}
 			for name, status := range map[string]types.VaultStatus{
 				"active": types.VaultStatus_VAULT_STATUS_ACTIVE, "retiring": types.VaultStatus_VAULT_STATUS_RETIRING,
 			} {
@@ -107,6 +109,8 @@ func TestScripts(t *testing.T) {
 			"envelope": cmdEnvelope,
 			"node":     cmdNode,
 			"holds":    cmdHolds,
+			"thornode": cmdThornode,
+			"respond":  cmdRespond,
 		},
 	})
 }
@@ -149,6 +153,12 @@ func (s *scene) seal(vault, kind string) ([]byte, error) {
 		files = v.Files[1]
 	case "half":
 		files = files[:1]
+	case "unsound":
+		file, err := unsound(files[0])
+		if err != nil {
+			return nil, err
+		}
+		files = []fixture.File{file, files[1]}
 	case "garbage":
 		return []byte(sanity.EnvelopePrefix + "what is this?"), nil
 	default:

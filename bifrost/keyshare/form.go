@@ -1,0 +1,127 @@
+package keyshare
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/bnb-chain/tss-lib/v2/crypto"
+	"github.com/bnb-chain/tss-lib/v2/crypto/paillier"
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	"github.com/bnb-chain/tss-lib/v2/tss"
+)
+
+// checkForm makes sure of everything that the rest of this package, and tss-lib after it, takes for granted.
+func (k *Keyshare) checkForm() error {
+	n := len(k.participants)
+	if n < 2 || n > maxParticipants {
+		return fmt.Errorf("%d participants, not between 2 and %d", n, maxParticipants)
+	}
+	order, _ := k.curve.params()
+	shareID := func() *big.Int {
+		if k.ecdsa != nil {
+			return k.ecdsa.ShareID
+		}
+		return k.eddsa.ShareID
+	}()
+	if shareID == nil || shareID.Cmp(new(big.Int).SetBytes(k.local)) != 0 {
+		return errors.New("ShareID is not that of the local party")
+	}
+	if k.xi == nil || k.xi.Sign() <= 0 || k.xi.Cmp(order) >= 0 {
+		return errors.New("the secret share Xi is not a scalar")
+	}
+	if len(k.ks) != n || len(k.bigXj) != n {
+		return fmt.Errorf("there are %d entries in Ks and %d in BigXj for %d participants", len(k.ks), len(k.bigXj), n)
+	}
+	residues := make(map[string]bool, n)
+	for i := range n {
+		if k.ks[i] == nil || k.ks[i].Cmp(new(big.Int).SetBytes(k.participants[i])) != 0 {
+			return fmt.Errorf("the key Ks[%d] is not that of the participant", i)
+		}
+		residue := new(big.Int).Mod(k.ks[i], order)
+		if residue.Sign() == 0 || residues[residue.String()] {
+			return fmt.Errorf("the key Ks[%d] is not usable on this curve", i)
+		}
+		residues[residue.String()] = true
+		if !k.validPoint(k.bigXj[i]) {
+			return fmt.Errorf("BigXj[%d] is not a point of %s", i, k.curve)
+		}
+	}
+	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.curve, k.pub), k.vault) {
+		return fmt.Errorf("%s is not pub_key", map[Curve]string{Secp256k1: "ECDSAPub", Ed25519: "EDDSAPub"}[k.curve])
+	}
+	if k.ecdsa == nil {
+		return nil
+	}
+	return checkNumbers(k.ecdsa, n)
+}
+
+// checkNumbers checks the numbers that only ECDSA has, those of all members.
+func checkNumbers(d *eckeygen.LocalPartySaveData, n int) error {
+	for _, c := range []struct {
+		name   string
+		values []*big.Int
+		valid  func(*big.Int) bool
+	}{
+		{"NTildej", d.NTildej, validModulus},
+		{"H1j", d.H1j, validNumber},
+		{"H2j", d.H2j, validNumber},
+	} {
+		if len(c.values) != n {
+			return fmt.Errorf("%s has %d entries for %d participants", c.name, len(c.values), n)
+		}
+		if i := slices.IndexFunc(c.values, func(v *big.Int) bool { return !c.valid(v) }); i >= 0 {
+			return fmt.Errorf("%s[%d] is missing or out of range", c.name, i)
+		}
+	}
+	for i := range n {
+		// Commitments are made with powers of both.
+		h1, h2 := new(big.Int).Mod(d.H1j[i], d.NTildej[i]), new(big.Int).Mod(d.H2j[i], d.NTildej[i])
+		if h1.Cmp(one) <= 0 || h2.Cmp(one) <= 0 || h1.Cmp(h2) == 0 {
+			return fmt.Errorf("H1j[%[1]d] and H2j[%[1]d] do not fit NTildej[%[1]d]", i)
+		}
+	}
+	if len(d.PaillierPKs) != n {
+		return fmt.Errorf("PaillierPKs has %d entries for %d participants", len(d.PaillierPKs), n)
+	}
+	if i := slices.IndexFunc(d.PaillierPKs, func(p *paillier.PublicKey) bool { return p == nil || !validModulus(p.N) }); i >= 0 {
+		return fmt.Errorf("PaillierPKs[%d] is missing or out of range", i)
+	}
+	if sk := d.PaillierSK; sk == nil || !validModulus(sk.N) || !validNumber(sk.LambdaN) || !validNumber(sk.PhiN) {
+		return errors.New("PaillierSK is missing, incomplete or out of range")
+	}
+	if !validModulus(d.NTildei) || !validNumber(d.H1i) || !validNumber(d.H2i) {
+		return errors.New("NTildei, H1i or H2i is missing or out of range")
+	}
+	return nil
+}
+
+const (
+	// maxParticipants bounds the work that a file can ask for.
+	maxParticipants = 512
+	// maxBits bounds the numbers that tss-lib computes with: its moduli have 2048 bits.
+	maxBits = 4096
+)
+
+func validNumber(v *big.Int) bool {
+	return v != nil && v.Sign() > 0 && v.BitLen() <= maxBits
+}
+
+func validModulus(n *big.Int) bool {
+	return validNumber(n) && n.Bit(0) == 1 && n.BitLen() >= 1024
+}
+
+func (k *Keyshare) validPoint(p *crypto.ECPoint) bool {
+	_, field := k.curve.params()
+	name, ok := tss.CurveName(""), false
+	if p != nil && p.Curve() != nil {
+		name, ok = tss.GetCurveName(p.Curve())
+	}
+	if !ok || string(name) != k.curve.String() || !p.ValidateBasic() {
+		return false
+	}
+	x, y := p.X(), p.Y()
+	return x.Sign() >= 0 && y.Sign() >= 0 && x.Cmp(field) < 0 && y.Cmp(field) < 0
+}
