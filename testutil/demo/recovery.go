@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
@@ -101,8 +102,34 @@ func keyshares(m *member) (map[string][]byte, error) {
 	return files, nil
 }
 
+// proven are the arguments by which recover-keyshares believes no node: the nodes
+// of all members but one, and that a first header on which they agree will do.
+func (n *network) proven(without *member) []string {
+	args := []string{"--trust-first"}
+	for _, m := range n.members {
+		if m != without {
+			args = append(args, "--node", m.RPC)
+		}
+	}
+	return args
+}
+
+// waitPruned waits until no node has the block any more.
+func (n *network) waitPruned(ctx context.Context, height int64) error {
+	return await(ctx, time.Minute, fmt.Sprintf("block %d to be pruned", height), func(ctx context.Context) (bool, error) {
+		for _, m := range n.members {
+			status, err := n.status(ctx, m)
+			if err != nil || status.Earliest <= height {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
 // recoverSigner makes the home anew from the 24 words and fetches the keyshares
-// from another validator's node, then starts the signer.
+// from the other validators' nodes, which have pruned the block of the vote and
+// keep the envelope in their archives. Then it starts the signer.
 func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	m := n.members[victim]
 	reg, err := n.initSigner(ctx, m, "--mnemonic-file", m.MnemonicFile)
@@ -115,9 +142,11 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if reg.Address != m.Address {
 		return "", fmt.Errorf("the mnemonic derives %s, not %s", reg.Address, m.Address)
 	}
-	_, err = command(ctx, n.path("recover-keyshares"), "--node", n.members[0].RPC,
-		"--mnemonic-file", m.MnemonicFile, "--out", filepath.Join(m.SignerHome, "keyshares"))
-	if err != nil {
+	if err := n.waitPruned(ctx, m.Envelope.Height); err != nil {
+		return "", err
+	}
+	args := append(n.proven(m), "--mnemonic-file", m.MnemonicFile, "--out", filepath.Join(m.SignerHome, "keyshares"))
+	if _, err := command(ctx, n.path("recover-keyshares"), args...); err != nil {
 		return "", err
 	}
 	found, err := keyshares(m)
@@ -137,7 +166,7 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.waitSigner(ctx, m); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d bytes of keyshares, each as it was", size), nil
+	return fmt.Sprintf("%d bytes of keyshares, each as it was; proven, from nodes that pruned block %d", size, m.Envelope.Height), nil
 }
 
 // signature is what bifrost sign prints for one curve.

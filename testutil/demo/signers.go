@@ -210,7 +210,7 @@ func (n *network) waitForVault(ctx context.Context) (string, error) {
 
 // checkCoverage asks as an outsider, with no secret and no account.
 func (n *network) checkCoverage(ctx context.Context) (string, error) {
-	out, err := command(ctx, n.path("recover-keyshares"), "coverage", "--node", n.members[0].RPC, "--output", "json")
+	out, err := command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.proven(nil)...)...)
 	if err != nil {
 		return "", err
 	}

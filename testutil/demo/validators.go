@@ -14,6 +14,9 @@ import (
 )
 
 const (
+	// keepBlocks is how many blocks a node keeps.
+	keepBlocks = 20
+
 	chainID = "tssbackup-demo"
 	funds   = "1000000000stake"
 	bond    = "500000000stake"
@@ -65,6 +68,11 @@ func newNetwork(bin, dir string) (*network, error) {
 		return nil, err
 	}
 	n := &network{bin: bin, dir: dir}
+	// Where recover-keyshares keeps the headers that it trusts: each demo is
+	// another chain of the same name.
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
+		return nil, err
+	}
 	for _, sub := range []string{"logs", "mnemonics"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
@@ -170,11 +178,12 @@ func (n *network) initValidator(ctx context.Context, m *member) error {
 		return err
 	}
 	for _, setting := range [][]string{
-		{"p2p.addr_book_strict", "false"},
-		{"p2p.allow_duplicate_ip", "true"},
-		{"consensus.timeout_commit", "1s"},
+		{"config", "p2p.addr_book_strict", "false"},
+		{"config", "p2p.allow_duplicate_ip", "true"},
+		{"config", "consensus.timeout_commit", "1s"},
+		{"app", "min-retain-blocks", fmt.Sprint(keepBlocks)},
 	} {
-		if _, err := n.tssbackupd(ctx, m, append([]string{"config", "set", "config"}, setting...)...); err != nil {
+		if _, err := n.tssbackupd(ctx, m, append([]string{"config", "set"}, setting...)...); err != nil {
 			return err
 		}
 	}
@@ -191,7 +200,8 @@ func (n *network) initValidator(ctx context.Context, m *member) error {
 	return nil
 }
 
-// editGenesis shortens the voting period: governance is quick in a demo.
+// editGenesis shortens the voting period, because governance is quick in a demo,
+// and the time for which evidence counts, because nodes keep blocks that long.
 func editGenesis(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -207,6 +217,12 @@ func editGenesis(path string) error {
 	}
 	params["voting_period"] = "4s"
 	params["expedited_voting_period"] = "3s"
+	evidence, ok := dig(doc, "consensus", "params", "evidence")
+	if !ok {
+		return errors.New("the genesis has no parameters of evidence")
+	}
+	evidence["max_age_num_blocks"] = fmt.Sprint(keepBlocks)
+	evidence["max_age_duration"] = fmt.Sprint(time.Second.Nanoseconds())
 	raw, err = json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		return err
@@ -253,25 +269,27 @@ func (n *network) waitHeight(ctx context.Context, m *member, height int64) error
 		if err := n.procs.alive(name); err != nil {
 			return false, err
 		}
-		h, err := n.height(ctx, m)
-		return h >= height, err
+		status, err := n.status(ctx, m)
+		return status.Latest >= height, err
 	})
 }
 
-func (n *network) height(ctx context.Context, m *member) (int64, error) {
+// blocks are the first and the last block that a node has.
+type blocks struct {
+	Earliest int64 `json:"earliest_block_height,string"`
+	Latest   int64 `json:"latest_block_height,string"`
+}
+
+func (n *network) status(ctx context.Context, m *member) (blocks, error) {
+	var status struct {
+		SyncInfo blocks `json:"sync_info"`
+	}
 	out, err := n.tssbackupd(ctx, m, "status", "--node", m.nodeURL())
 	if err != nil {
-		return 0, err
+		return blocks{}, err
 	}
-	var status struct {
-		SyncInfo struct {
-			Height int64 `json:"latest_block_height,string"`
-		} `json:"sync_info"`
-	}
-	if err := json.Unmarshal(out, &status); err != nil {
-		return 0, err
-	}
-	return status.SyncInfo.Height, nil
+	err = json.Unmarshal(out, &status)
+	return status.SyncInfo, err
 }
 
 func (m *member) nodeURL() string { return "tcp" + strings.TrimPrefix(m.RPC, "http") }
