@@ -63,7 +63,7 @@ func TestStatus(t *testing.T) {
 	require.EqualValues(t, 100, status.Height)
 	require.EqualValues(t, 7, status.Earliest)
 	require.True(t, status.CatchingUp)
-	require.Equal(t, time.Unix(1_700_000_000, 0).UTC(), status.Time)
+	require.Equal(t, node.Start.Add(100*time.Millisecond), status.Time)
 }
 
 func TestQueries(t *testing.T) {
@@ -308,7 +308,7 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 			_, _ = w.Write([]byte("{"))
 			w.(http.Flusher).Flush()
 			hang(r)
-		}, "exceeded"},
+		}, "read response body"},
 		"is a proxy without a node behind it": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 		}, "502 Bad Gateway"},

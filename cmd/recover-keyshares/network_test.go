@@ -55,13 +55,15 @@ func TestRecoveryFromAChain(t *testing.T) {
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 
-	url := n.Validators[0].RPC()
 	work := t.TempDir()
-	require.NoError(t, exec.Command("recover-keyshares", "coverage", "--node", url).Run())
+	t.Setenv("XDG_STATE_HOME", filepath.Join(work, "state"))
+	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
+	require.NoError(t, exec.Command("recover-keyshares", append([]string{"coverage", "--trust-first"}, nodes...)...).Run())
 	for i, v := range n.Validators {
 		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")
 		require.NoError(t, os.WriteFile(words, []byte(v.Signer.Mnemonic), 0o600))
-		cmd := exec.Command("recover-keyshares", "--node", url, "--mnemonic-file", words, "--out", out, "--output", "json")
+		args := append([]string{"--mnemonic-file", words, "--out", out, "--output", "json"}, nodes...)
+		cmd := exec.Command("recover-keyshares", args...)
 		cmd.Stderr = t.Output()
 		stdout, err := cmd.Output()
 		require.NoError(t, err)

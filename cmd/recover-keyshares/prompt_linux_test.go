@@ -87,7 +87,7 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("what is typed is used and not shown", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url+","+url, "--trust-first", "--out", out)
 		require.False(t, echoes(t, tty))
 		_, err := io.WriteString(keyboard, mnemonics[0]+"\n")
 		require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestPrompt(t *testing.T) {
 	})
 	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, _, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		cmd, _, tty, screen := startAtPrompt(t, "--node", url+","+url, "--trust-first", "--out", out)
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.Error(t, cmd.Wait())
 		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
