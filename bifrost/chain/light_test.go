@@ -159,6 +159,25 @@ func TestProvenCoverageOfManyMembers(t *testing.T) {
 	require.True(t, covered[0].Recoverable)
 }
 
+func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
+	p := newProven(t, 3)
+	ctx := t.Context()
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	commitments, err := s.Backup(ctx, vaultName(1), p.member)
+	require.NoError(t, err)
+	for _, archive := range []bool{false, true} {
+		p.Archive = archive
+		envelope, err := s.Envelope(ctx, vaultName(1), p.member, commitments[0])
+		require.NoError(t, err)
+		require.Equal(t, testEnvelope("second"), envelope)
+		envelope, err = s.Envelope(ctx, vaultName(1), p.member, commitments[1])
+		require.NoError(t, err)
+		require.Equal(t, testEnvelope("first"), envelope)
+	}
+	require.Equal(t, 2, p.Requests["block"], "the archive is asked first")
+}
+
 // What the light client is told at the beginning, and what becomes of it.
 func TestTrust(t *testing.T) {
 	ctx := t.Context()

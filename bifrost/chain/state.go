@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -196,13 +197,20 @@ func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.Vaul
 	return coverage(vault, operators, backups), nil
 }
 
-// Envelope fetches the bytes that a commitment stands for: each node is asked in
-// turn for the block that carries them. A node that has none is reported. The error is [ErrNoEnvelope] when a node showed the
+// Envelope fetches the bytes that a commitment stands for: each node is asked for
+// its archive first, then for the block that carries them. A node that answers
+// with other bytes is reported. The error is [ErrNoEnvelope] when a node showed the
 // block and it was not in it, else why the last node had none.
-func (s *State) Envelope(ctx context.Context, _, _ string, commitment types.CommitmentInfo) ([]byte, error) {
+func (s *State) Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
 	var failed []error
 	for _, n := range s.nodes {
-		envelope, err := n.Envelope(ctx, commitment)
+		envelope, err := n.ArchivedEnvelope(ctx, vault, member, commitment)
+		if err != nil && ctx.Err() == nil {
+			if errors.Is(err, ErrNoEnvelope) {
+				s.report(n.Name(), err)
+			}
+			envelope, err = n.Envelope(ctx, commitment)
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -213,6 +221,22 @@ func (s *State) Envelope(ctx context.Context, _, _ string, commitment types.Comm
 		failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
 	}
 	return nil, errors.Join(failed...)
+}
+
+// ArchivedEnvelope asks the node's archive for the bytes that a commitment stands
+// for. The error is [ErrNoEnvelope] when it answers with other bytes.
+func (c *Client) ArchivedEnvelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
+	var res types.QueryEnvelopeResponse
+	req := &types.QueryEnvelopeRequest{Vault: vault, Member: member, Sha256: commitment.Sha256}
+	if err := c.query(ctx, service+"Envelope", req, &res); err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(res.Envelope)
+	if hex.EncodeToString(hash[:]) != commitment.Sha256 || uint64(len(res.Envelope)) != commitment.Size_ {
+		return nil, fmt.Errorf("%w: the archive gives %d bytes with hash %x instead of %d with hash %s",
+			ErrNoEnvelope, len(res.Envelope), hash, commitment.Size_, commitment.Sha256)
+	}
+	return res.Envelope, nil
 }
 
 // read returns the proven values of these keys, empty where it is proven that
@@ -263,16 +287,10 @@ func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) 
 // prove reads keys of the module's store at a height, in one request, and verifies
 // the answers against the root of that state.
 func (c *Client) prove(ctx context.Context, height int64, appHash []byte, keys [][]byte) ([][]byte, error) {
-	batch := c.rpc.NewBatch()
-	for _, key := range keys {
-		// At height 0 a node would answer for a height whose root no header holds yet,
-		// and for an unknown one with nothing and without a proof.
-		opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
-		if _, err := batch.ABCIQueryWithOptions(ctx, storePath, key, opts); err != nil {
-			return nil, err
-		}
-	}
-	answers, err := batch.Send(ctx)
+	// At height 0 a node would answer for a height whose root no header holds yet, and
+	// for an unknown one with nothing and without a proof.
+	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
+	answers, err := c.ask(ctx, keys, opts)
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
@@ -294,6 +312,22 @@ func (c *Client) prove(ctx context.Context, height int64, appHash []byte, keys [
 		values[i] = res.Response.Value
 	}
 	return values, nil
+}
+
+// ask sends the questions in one request. A batch of one is none: a node answers it
+// in another form.
+func (c *Client) ask(ctx context.Context, keys [][]byte, opts rpcclient.ABCIQueryOptions) ([]any, error) {
+	if len(keys) == 1 {
+		res, err := c.rpc.ABCIQueryWithOptions(ctx, storePath, keys[0], opts)
+		return []any{res}, err
+	}
+	batch := c.rpc.NewBatch()
+	for _, key := range keys {
+		if _, err := batch.ABCIQueryWithOptions(ctx, storePath, key, opts); err != nil {
+			return nil, err
+		}
+	}
+	return batch.Send(ctx)
 }
 
 func rawName(vault string) ([]byte, error) {

@@ -54,11 +54,16 @@ func TestRecoveryFromAChain(t *testing.T) {
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+	// The header of the next block proves it, and the one after is where that one is
+	// surely found.
+	n.WaitBlocks(2)
 
 	work := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(work, "state"))
 	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
-	require.NoError(t, exec.Command("recover-keyshares", append([]string{"coverage", "--trust-first"}, nodes...)...).Run())
+	outsider := exec.Command("recover-keyshares", append([]string{"coverage", "--trust-first"}, nodes...)...)
+	outsider.Stderr = t.Output()
+	require.NoError(t, outsider.Run())
 	for i, v := range n.Validators {
 		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")
 		require.NoError(t, os.WriteFile(words, []byte(v.Signer.Mnemonic), 0o600))

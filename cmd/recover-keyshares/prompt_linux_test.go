@@ -76,6 +76,7 @@ func startAtPrompt(t *testing.T, args ...string) (cmd *exec.Cmd, keyboard, tty *
 }
 
 func TestPrompt(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	m := makeMembers(t)
 	node, url := fakenode.New(t)
 	s := &scene{members: m, node: node, height: 10}

@@ -211,6 +211,8 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		s.node.Earliest = s.node.Height
 	case "empties-blocks":
 		clear(s.node.Blocks)
+	case "archives":
+		s.node.Archive = true
 	case "advances": // by this many blocks
 		count, err := strconv.Atoi(args[1])
 		ts.Check(err)

@@ -7,6 +7,7 @@
 package fakenode
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -56,6 +57,8 @@ type Node struct {
 	Answers map[string]func(data []byte) abci.ResponseQuery
 	// Broadcast answers broadcast_tx_sync; nil accepts.
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
+	// Archive is whether the node answers from an archive.
+	Archive bool
 	// Requests counts the requests by method, or by path for ABCI queries, and under
 	// "" what went over the wire: a batch is one.
 	Requests map[string]int
@@ -129,6 +132,10 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answers := make([]rpctypes.RPCResponse, len(batch))
 		for i, req := range batch {
 			answers[i] = n.answer(req)
+		}
+		if len(answers) == 1 {
+			_ = json.NewEncoder(w).Encode(answers[0])
+			return
 		}
 		_ = json.NewEncoder(w).Encode(answers)
 		return
@@ -276,6 +283,10 @@ func (n *Node) query(path string, data []byte) abci.ResponseQuery {
 		return Answer(data, &types.QueryVaultRequest{}, n.vault)
 	case "/tssbackup.v1.Query/Backup":
 		return Answer(data, &types.QueryBackupRequest{}, n.backup)
+	case "/tssbackup.v1.Query/Envelope":
+		if n.Archive {
+			return Answer(data, &types.QueryEnvelopeRequest{}, n.envelope)
+		}
 	case "/tssbackup.v1.Query/Coverage":
 		return Answer(data, &types.QueryCoverageRequest{}, n.coverage)
 	}
@@ -304,6 +315,19 @@ func (n *Node) vault(req *types.QueryVaultRequest) (*types.QueryVaultResponse, b
 func (n *Node) backup(req *types.QueryBackupRequest) (*types.QueryBackupResponse, bool) {
 	record, ok := n.Backups[req.Vault][req.Member]
 	return &record, ok
+}
+
+func (n *Node) envelope(req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeResponse, bool) {
+	for _, txs := range n.Blocks {
+		for _, tx := range txs {
+			envelope := bytes.TrimPrefix(tx, []byte(txHead))
+			hash := sha256.Sum256(envelope)
+			if hex.EncodeToString(hash[:]) == req.Sha256 {
+				return &types.QueryEnvelopeResponse{Envelope: envelope}, true
+			}
+		}
+	}
+	return nil, false
 }
 
 func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, bool) {
