@@ -2,16 +2,24 @@ package archive_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
+	coretypes "github.com/cometbft/cometbft/rpc/core/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -129,4 +137,101 @@ func TestSweepLeavesWhatIsNeeded(t *testing.T) {
 	require.NoError(t, a.Sweep(hashes(kept)))
 	require.NoFileExists(t, file(dir, late))
 	require.FileExists(t, file(dir, kept))
+}
+
+func entries(t *testing.T, dir string) int {
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return len(list)
+}
+
+func TestExportAndImport(t *testing.T) {
+	a, _ := open(t)
+	one, two := []byte("one"), bytes.Repeat([]byte("two"), 1000)
+	require.NoError(t, a.Put(one, two))
+	kept := []keeper.Kept{{Commitment: commit(two)}, {Commitment: commit(one)}, {Commitment: commit(two)}}
+	var exported bytes.Buffer
+	count, err := a.Export(&exported, kept)
+	require.NoError(t, err)
+	require.Equal(t, 2, count)
+	_, err = a.Export(io.Discard, []keeper.Kept{{Commitment: commit([]byte("three"))}})
+	require.ErrorIs(t, err, types.ErrNotArchived)
+
+	flipped := bytes.Clone(exported.Bytes())
+	flipped[bytes.Index(flipped, two)+5] ^= 1
+	for name, tt := range map[string]struct {
+		file []byte
+		want int
+		err  string
+	}{
+		"what was exported":      {exported.Bytes(), 2, ""},
+		"one with a flipped bit": {flipped, 1, "is not the envelope that its name says"},
+		"the end is gone":        {exported.Bytes()[:1000], 0, "unexpected EOF"},
+		"it is no tar archive":   {bytes.Repeat([]byte("x"), 2000), 0, "invalid tar header"},
+		"it is empty":            {nil, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to, dir := open(t)
+			count, err := to.Import(bytes.NewReader(tt.file))
+			require.Equal(t, tt.want, count)
+			require.Equal(t, tt.want, entries(t, dir))
+			if tt.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, tt.err)
+			}
+		})
+	}
+}
+
+func TestRepairBelievesNobody(t *testing.T) {
+	envelope := []byte(sanity.EnvelopePrefix + "and the rest")
+	c := commit(envelope)
+	c.Height = 7
+	block := func(txs ...cmttypes.Tx) archive.Source {
+		return archive.FromBlock(blockOf(txs))
+	}
+	says := func(what []byte, err error) archive.Source {
+		return func(context.Context, keeper.Kept) ([]byte, error) { return what, err }
+	}
+	prefix := []byte(sanity.EnvelopePrefix)
+	for name, tt := range map[string]struct {
+		sources  []archive.Source
+		repaired bool
+	}{
+		"nobody is asked":               {nil, false},
+		"a lie, then the truth":         {[]archive.Source{says([]byte("lie"), nil), says(envelope, nil)}, true},
+		"an error, then the truth":      {[]archive.Source{says(nil, io.EOF), says(envelope, nil)}, true},
+		"a lie":                         {[]archive.Source{says([]byte("lie"), nil)}, false},
+		"nothing":                       {[]archive.Source{says(nil, nil)}, false},
+		"a block with it":               {[]archive.Source{block([]byte("tx"), slices.Concat(prefix, []byte("x"), envelope, []byte("y")))}, true},
+		"a block without it":            {[]archive.Source{block([]byte("tx"), prefix, envelope[:len(envelope)-1])}, false},
+		"an empty block":                {[]archive.Source{block()}, false},
+		"a block in which it is cut up": {[]archive.Source{block(envelope[:20], envelope[20:])}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, dir := open(t)
+			kept := []keeper.Kept{{Commitment: c}}
+			still, err := a.Repair(context.Background(), a.Verify(kept), tt.sources...)
+			require.NoError(t, err)
+			if tt.repaired {
+				require.Empty(t, still)
+				require.Empty(t, a.Verify(kept))
+				return
+			}
+			require.Len(t, still, 1)
+			require.ErrorIs(t, still[0].Err, types.ErrNotArchived)
+			require.Zero(t, entries(t, dir))
+		})
+	}
+}
+
+// blockOf is a node with one block.
+type blockOf []cmttypes.Tx
+
+func (txs blockOf) Block(_ context.Context, height *int64) (*coretypes.ResultBlock, error) {
+	if *height != 7 {
+		return nil, errors.New("another height")
+	}
+	return &coretypes.ResultBlock{Block: &cmttypes.Block{Data: cmttypes.Data{Txs: cmttypes.Txs(txs)}}}, nil
 }
