@@ -279,6 +279,54 @@ func TestPrunedHeaders(t *testing.T) {
 	require.ErrorIs(t, err, ErrPruned)
 }
 
+// Two nodes show headers that differ, and the same validators have signed both.
+func TestAnAttack(t *testing.T) {
+	p, fork := newProven(t, 3), newProven(t, 3)
+	fork.Start = p.Start
+	_, err := p.head(t, p.trust(), p.url, fork.url)
+	require.NoError(t, err)
+	kept := bytes.Clone(p.store["fake-1"])
+	fork.Vaults[0].Threshold = 1
+	p.Advance(3)
+	fork.Advance(2)
+	for _, urls := range [][]string{{p.url, fork.url}, {fork.url, p.url}, {p.url, p.url, fork.url}} {
+		_, err = p.head(t, p.trust(), urls...)
+		require.ErrorIs(t, err, ErrAttack)
+		require.ErrorContains(t, err, fork.url)
+		require.Equal(t, kept, p.store["fake-1"])
+	}
+
+	// At first there is nothing to verify from: the nodes must agree.
+	p.store = memTrust{}
+	_, err = p.head(t, p.trust(), p.url, fork.url)
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorContains(t, err, "do not agree")
+}
+
+// A node that stands still must not hide what is newer.
+func TestANodeThatStandsStill(t *testing.T) {
+	p, frozen := newProven(t, 3), newProven(t, 3)
+	p.Start = time.Now().Add(-time.Hour)
+	frozen.Start = p.Start
+	_, err := p.head(t, p.trust(), p.url, frozen.url)
+	require.NoError(t, err)
+	p.reports = nil
+	p.Advance(50)
+	p.Lock()
+	p.Start = time.Now().Add(-time.Minute)
+	p.Unlock()
+	p.Advance(1)
+	s, err := p.head(t, p.trust(), frozen.url, p.url)
+	require.NoError(t, err)
+	height, _, _ := s.Header()
+	require.EqualValues(t, 151, height)
+	reports := strings.Join(p.reports, "\n")
+	require.Contains(t, reports, frozen.url+": node unreachable: it stands at height 100")
+	require.Contains(t, reports, "no second node confirms header 151")
+	_, err = s.Vaults(t.Context(), p.member)
+	require.NoError(t, err)
+}
+
 func TestAStaleHeadIsSaid(t *testing.T) {
 	p := newProven(t, 3)
 	p.Start = time.Now().Add(-time.Hour)

@@ -64,14 +64,15 @@ func VerifyRecord(appHash, key, value []byte, proof *cmtcrypto.ProofOps) error {
 	var path merkle.KeyPath
 	path = path.AppendKey([]byte(types.StoreKey), merkle.KeyEncodingURL)
 	path = path.AppendKey(key, merkle.KeyEncodingHex)
-	var err error
+	// The library's errors hold raw keys and values, which say nothing to a reader.
 	if len(value) == 0 {
-		err = proofRuntime.VerifyAbsence(proof, appHash, path.String())
-	} else {
-		err = proofRuntime.VerifyValue(proof, appHash, path.String(), value)
+		if proofRuntime.VerifyAbsence(proof, appHash, path.String()) != nil {
+			return fmt.Errorf("%w: it says that there is nothing under %x, and does not show it", ErrProof, key)
+		}
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrProof, cleanError{err})
+	if proofRuntime.VerifyValue(proof, appHash, path.String(), value) != nil {
+		return fmt.Errorf("%w: it does not show that its %d bytes are what is under %x", ErrProof, len(value), key)
 	}
 	return nil
 }

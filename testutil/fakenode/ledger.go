@@ -102,7 +102,7 @@ func (n *Node) append(records map[string][]byte) {
 	n.Height++
 	current := l.next
 	l.next = n.Validators
-	block := &cmttypes.LightBlock{ValidatorSet: validatorSet(current)}
+	block := &cmttypes.LightBlock{ValidatorSet: ValidatorSet(current)}
 	header := &cmttypes.Header{
 		Version:            cmtversion.Consensus{Block: 11},
 		ChainID:            n.ChainID,
@@ -111,7 +111,7 @@ func (n *Node) append(records map[string][]byte) {
 		LastCommitHash:     tmhash.Sum([]byte("last commit")),
 		DataHash:           tmhash.Sum(nil),
 		ValidatorsHash:     block.ValidatorSet.Hash(),
-		NextValidatorsHash: validatorSet(l.next).Hash(),
+		NextValidatorsHash: ValidatorSet(l.next).Hash(),
 		ConsensusHash:      tmhash.Sum([]byte("consensus")),
 		AppHash:            commit.Hash,
 		LastResultsHash:    tmhash.Sum([]byte("results")),
@@ -129,7 +129,7 @@ func (n *Node) append(records map[string][]byte) {
 func Sign(header *cmttypes.Header, validators []crypto.PrivKey) *cmttypes.SignedHeader {
 	id := cmttypes.BlockID{Hash: header.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: tmhash.Sum([]byte("parts"))}}
 	commit := &cmttypes.Commit{Height: header.Height, BlockID: id}
-	set := validatorSet(validators)
+	set := ValidatorSet(validators)
 	for i, v := range set.Validators {
 		at := slices.IndexFunc(validators, func(key crypto.PrivKey) bool {
 			return bytes.Equal(key.PubKey().Address(), v.Address)
@@ -147,7 +147,8 @@ func Sign(header *cmttypes.Header, validators []crypto.PrivKey) *cmttypes.Signed
 	return &cmttypes.SignedHeader{Header: header, Commit: commit}
 }
 
-func validatorSet(keys []crypto.PrivKey) *cmttypes.ValidatorSet {
+// ValidatorSet is the set of these validators, with the same power each.
+func ValidatorSet(keys []crypto.PrivKey) *cmttypes.ValidatorSet {
 	validators := make([]*cmttypes.Validator, len(keys))
 	for i, key := range keys {
 		validators[i] = cmttypes.NewValidator(key.PubKey(), 10)
