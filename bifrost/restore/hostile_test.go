@@ -82,7 +82,7 @@ func newScene(t *testing.T) *scene {
 	s.honest = n.Validators[1].RPC()
 	commit, err := n.Validators[1].Client().Commit(t.Context(), &s.early)
 	require.NoError(t, err)
-	s.trusted = chain.Trust{Height: s.early, Hash: commit.Header.Hash()}
+	s.trusted = chain.Trust{Height: s.early, Hash: commit.Hash()}
 	return s
 }
 
