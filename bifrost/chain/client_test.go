@@ -308,7 +308,7 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 			_, _ = w.Write([]byte("{"))
 			w.(http.Flusher).Flush()
 			hang(r)
-		}, "read response body"},
+		}, "response body"},
 		"is a proxy without a node behind it": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 		}, "502 Bad Gateway"},
