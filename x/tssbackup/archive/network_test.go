@@ -158,6 +158,8 @@ func TestNodeRepairsItselfFromItsOwnBlocks(t *testing.T) {
 	n.Stop(1)
 	require.NoError(t, os.Truncate(b.path(v, 0), 0))
 	require.NoError(t, os.Remove(b.path(v, 2)))
+	orphan := file(tssbackup.ArchiveDir(v.Home), []byte("orphan"))
+	require.NoError(t, os.WriteFile(orphan, []byte("orphan"), 0o600))
 	n.Start(1)
 	n.Wait(func() bool {
 		for _, member := range n.Validators {
@@ -168,6 +170,8 @@ func TestNodeRepairsItselfFromItsOwnBlocks(t *testing.T) {
 		return true
 	}, "repair of %s", v)
 	b.recoverable(t, n, v)
+	n.WaitBlocks(2)
+	require.NoFileExists(t, orphan, "what nobody needs is swept at the start")
 }
 
 // TestFullDiskStopsTheNode has one node fail to write an envelope: it stops at
