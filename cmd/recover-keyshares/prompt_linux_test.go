@@ -93,7 +93,7 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("what is typed is used and not shown", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url+","+url, "--trust-first", "--out", out)
+		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)
 		require.False(t, echoes(t, tty))
 		_, err := io.WriteString(keyboard, mnemonics[0]+"\n")
 		require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestPrompt(t *testing.T) {
 	})
 	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, _, tty, screen := startAtPrompt(t, "--node", url+","+url, "--trust-first", "--out", out)
+		cmd, _, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.Error(t, cmd.Wait())
 		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
@@ -123,7 +123,7 @@ func TestPrompt(t *testing.T) {
 	})
 	t.Run("the header is trusted only after a yes", func(t *testing.T) {
 		t.Setenv("XDG_STATE_HOME", t.TempDir())
-		nodes := []string{"coverage", "--node", url, "--node", url}
+		nodes := []string{"coverage", "--node", twoNodes(url)}
 		cmd, keyboard, _, screen := startUntil(t, "[yes/no]", nodes...)
 		_, err := io.WriteString(keyboard, "no\n")
 		require.NoError(t, err)

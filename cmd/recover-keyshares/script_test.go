@@ -95,7 +95,7 @@ func TestScripts(t *testing.T) {
 			env.Values[sceneKey{}] = s
 			// Two nodes that agree are the least that is trusted at first.
 			env.Setenv("ONE", url)
-			env.Setenv("NODE", url+","+url)
+			env.Setenv("NODE", twoNodes(url))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MEMBER", m.infos[0].Address)
 			env.Setenv("OTHER", m.infos[1].Address)
@@ -116,6 +116,11 @@ func TestScripts(t *testing.T) {
 			"respond":  cmdRespond,
 		},
 	})
+}
+
+// twoNodes names a node by two addresses, as if it were two that agree.
+func twoNodes(url string) string {
+	return url + "," + strings.Replace(url, "127.0.0.1", "localhost", 1)
 }
 
 // recover CODE ARGS... runs the command, requires this exit code, and that no word

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 		var err error
 		if clients[i], err = chain.New(address, 0); err != nil {
 			return nil, trust, usageError{err}
+		}
+		if slices.Contains(a.nodes[:i], address) {
+			return nil, trust, usageError{fmt.Errorf("--node names %s twice: a node is no witness of itself", clients[i].Name())}
 		}
 	}
 	if (a.trust.height != 0) != (a.trust.hash != "") {
