@@ -26,6 +26,7 @@ import (
 	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/ante"
+	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 )
 
@@ -42,6 +43,9 @@ type App struct {
 	BankKeeper      bankkeeper.Keeper
 	StakingKeeper   *stakingkeeper.Keeper
 	TssbackupKeeper *keeper.Keeper
+	// Archive is the node's store of envelopes. It is nil when the app has no
+	// home.
+	Archive *archive.Archive
 
 	closeOnce sync.Once
 	closeErr  error
@@ -72,6 +76,7 @@ func New(
 		&app.BankKeeper,
 		&app.StakingKeeper,
 		&app.TssbackupKeeper,
+		&app.Archive,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("wire the app: %w", err)
@@ -91,6 +96,13 @@ func New(
 		return nil, fmt.Errorf("build the ante chain: %w", err)
 	}
 	app.SetAnteHandler(anteHandler)
+
+	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
+		snapshotter := archive.NewSnapshotter(app.CommitMultiStore(), app.TssbackupKeeper, app.Archive, logger)
+		if err := manager.RegisterExtensions(snapshotter); err != nil {
+			return nil, fmt.Errorf("register the snapshotter of envelopes: %w", err)
+		}
+	}
 
 	if err := app.Load(loadLatest); err != nil {
 		return nil, fmt.Errorf("load the state: %w", err)

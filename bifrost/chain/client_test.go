@@ -64,7 +64,7 @@ func TestStatus(t *testing.T) {
 	require.EqualValues(t, 100, status.Height)
 	require.EqualValues(t, 7, status.Earliest)
 	require.True(t, status.CatchingUp)
-	require.Equal(t, time.Unix(1_700_000_000, 0).UTC(), status.Time)
+	require.Equal(t, node.Start.Add(100*time.Millisecond), status.Time)
 }
 
 func TestQueries(t *testing.T) {
@@ -313,7 +313,7 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 		}, "larger than the limit"},
 		"never answers": {func(_ http.ResponseWriter, r *http.Request) {
 			hang(r)
-		}, "imeout"},
+		}, "post failed"},
 		"begins an answer and never ends it": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("{"))
 			w.(http.Flusher).Flush()

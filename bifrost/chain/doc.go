@@ -5,8 +5,12 @@
 // A node is not trusted to behave: every answer has a size limit and a deadline,
 // and whatever it says in an error is shortened and stripped of control
 // characters before it reaches a terminal. What it says in an answer is believed
-// here; a caller that must not believe it checks the answer itself (an envelope
-// against its commitment, for example).
+// by a [Client], which suits a node of one's own.
+//
+// Who has nothing but addresses of nodes begins with [NewLight]. It verifies a
+// recent header from a trusted one and hands out a [State], whose records are
+// proven against that header, and their absence too. Nodes that cannot prove what
+// they say are reported, and others asked.
 //
 // Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock],
 // [ErrNoEnvelope], [ErrSequence] and [ErrInMempool] with errors.Is. A

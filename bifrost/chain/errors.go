@@ -33,6 +33,9 @@ var (
 	ErrInMempool = errors.New("transaction is already in the mempool")
 )
 
+// errNotReached is the ErrNoBlock of a height that is yet to come.
+var errNotReached = fmt.Errorf("%w: the node has not reached it", ErrNoBlock)
+
 // RefusedError is the application's refusal of a query or a transaction, or
 // CometBFT's when Codespace is empty. It matches [ErrNotFound], [ErrSequence] and
 // [ErrInMempool] where its code says so.
@@ -86,7 +89,7 @@ func classify(ctx context.Context, err error) error {
 	}{
 		{"tx already exists in cache", ErrInMempool},
 		{"is not available, lowest height is", ErrNoBlock},
-		{"must be less than or equal to the current blockchain height", ErrNoBlock},
+		{"must be less than or equal to the current blockchain height", errNotReached},
 		{") not found", ErrNotFound},
 		{"mempool is full", ErrUnreachable},
 		{"rechecking after a new committed block", ErrUnreachable},

@@ -7,8 +7,9 @@
 // vault. Only then is anything written: both files or none, and never over a file
 // that differs.
 //
-// What a node says about vaults and commitments is taken from the [Chain] as it
-// is; everything that follows from it is checked here.
+// The records of vaults and commitments are taken from the [Chain] as they are: it
+// proves them. Everything that follows from them is checked here, so that the
+// envelopes may come from anywhere.
 package restore
 
 import (
@@ -39,7 +40,7 @@ var (
 	ErrRecord = errors.New("vault record does not hold together")
 )
 
-// Chain is what a restore needs of a node.
+// Chain is what a restore needs to know; chain.State proves it.
 type Chain interface {
 	// Vaults returns the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
@@ -48,8 +49,8 @@ type Chain interface {
 	// Backup returns the commitments of a member of a vault, the latest first;
 	// none when there are none.
 	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
-	// Envelope fetches the bytes that a commitment stands for.
-	Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error)
+	// Envelope fetches the bytes that a commitment of a member of a vault stands for.
+	Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error)
 }
 
 // Store keeps keyshare files; keystore.Store is one.
@@ -193,7 +194,7 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 // check has passed.
 func (cfg Config) open(ctx context.Context, record *record, commitment types.CommitmentInfo) ([]envelope.File, error) {
 	cfg.progress(Event{record.name, StepFetch, commitment})
-	sealed, err := cfg.Chain.Envelope(ctx, commitment)
+	sealed, err := cfg.Chain.Envelope(ctx, record.name, cfg.Member, commitment)
 	if err != nil {
 		return nil, err
 	}

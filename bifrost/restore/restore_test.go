@@ -60,7 +60,7 @@ func (c *fakeChain) Backup(_ context.Context, vault, _ string) ([]types.Commitme
 	return c.commitments[vault], c.err
 }
 
-func (c *fakeChain) Envelope(_ context.Context, commitment types.CommitmentInfo) ([]byte, error) {
+func (c *fakeChain) Envelope(_ context.Context, _, _ string, commitment types.CommitmentInfo) ([]byte, error) {
 	if err := c.failing[commitment.Sha256]; err != nil {
 		return nil, err
 	}

@@ -13,8 +13,10 @@ import (
 
 // verdict is the result of coverage in JSON.
 type verdict struct {
-	Node    string `json:"node"`
-	ChainID string `json:"chain_id"`
+	Nodes   []string `json:"nodes"`
+	ChainID string   `json:"chain_id"`
+	// Height is that of the block after which the records were so.
+	Height int64 `json:"height"`
 	// Covered tells that the exit code is 0.
 	Covered bool           `json:"covered"`
 	Vaults  []coveredVault `json:"vaults"`
@@ -43,37 +45,36 @@ type coveredMember struct {
 
 func (a *app) coverageCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "coverage --node URL",
+		Use:   "coverage --node URL --node URL",
 		Short: "Show whether the vaults could be recovered from what is published",
 		Long: `coverage counts the members of each active and retiring vault that have published
-a backup. It exits with 0 only when there is an active vault, and in every active
+a backup. Every record is proven and all are of one height, so that the verdict
+rests on the validators' signatures alone. It exits with 0 only when there is an active vault, and in every active
 vault as many members have published as can sign together; otherwise with 3. With
 --vault the verdict is on that vault alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.coverage(cmd.Context()) },
 	}
-	a.nodeFlag(cmd)
+	a.nodeFlags(cmd)
+	a.prefixFlag(cmd)
 	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex (default: all active and retiring)")
 	return cmd
 }
 
 func (a *app) coverage(ctx context.Context) error {
-	client, err := a.connect()
+	light, err := a.light(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.checkNames(); err != nil {
-		return err
-	}
-	chainID, err := a.greet(ctx, client)
+	state, err := a.head(ctx, light)
 	if err != nil {
 		return err
 	}
-	vaults, err := client.Coverage(ctx, a.vault)
+	vaults, err := state.Coverage(ctx, a.vault)
 	if err != nil {
 		return err
 	}
-	v := &verdict{Node: client.Name(), ChainID: chainID, Vaults: []coveredVault{}}
+	v := &verdict{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Vaults: []coveredVault{}}
 	judged, covered := 0, 0
 	for _, vault := range vaults {
 		c := judge(vault)

@@ -9,8 +9,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/saved"
 )
 
-// The exit codes are part of the command's interface. 7 is kept for a node that
-// cannot be trusted.
+// The exit codes are part of the command's interface.
 const (
 	codeDone        = 0
 	codeOther       = 1
@@ -19,6 +18,7 @@ const (
 	codeMnemonic    = 4
 	codeCheck       = 5
 	codeUnreachable = 6
+	codeTrust       = 7
 )
 
 const exitCodes = `Exit codes:
@@ -30,15 +30,18 @@ const exitCodes = `Exit codes:
      vault is not covered
   4  wrong mnemonic: it is none, or it does not open the envelope
   5  an envelope, a keyshare or a record fails a check
-  6  the node cannot be reached, or does not hold the block any more
-  7  kept for a node that cannot be trusted
+  6  no node can be reached, or none holds the block any more
+  7  what the nodes say is not proven: there is no header to trust, the trusting
+     period is over, headers are pruned, the nodes contradict each other, or no
+     answer has a valid proof
 When several vaults, or the two backups of a vault, fail in different ways, the
-code is the first of 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
+code is the first of 7, 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
 of every vault are in place.`
 
 var (
 	errMnemonic   = errors.New("wrong mnemonic")
 	errNotCovered = errors.New("not covered")
+	errUntrusted  = errors.New("the header is not trusted")
 )
 
 // usageError is the user's.
@@ -64,8 +67,12 @@ func codeOf(err error) int {
 		code int
 		of   []error
 	}{
+		{codeTrust, []error{
+			chain.ErrNoTrust, chain.ErrExpired, chain.ErrPruned, chain.ErrAttack, chain.ErrConflict, chain.ErrNoHeader,
+			chain.ErrProof, errUntrusted,
+		}},
 		{codeCheck, []error{
-			chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
+			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
 		}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
@@ -83,7 +90,7 @@ func codeOf(err error) int {
 
 // worst is the code of the whole when its parts end with these.
 func worst(codes []int) int {
-	for _, code := range []int{codeCheck, codeMnemonic, codeUnreachable, codeOther, codeNoBackup} {
+	for _, code := range []int{codeTrust, codeCheck, codeMnemonic, codeUnreachable, codeOther, codeNoBackup} {
 		for _, c := range codes {
 			if c == code {
 				return code

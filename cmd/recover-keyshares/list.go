@@ -13,8 +13,9 @@ import (
 
 // listing is the result of list in JSON.
 type listing struct {
-	Node    string        `json:"node"`
+	Nodes   []string      `json:"nodes"`
 	ChainID string        `json:"chain_id"`
+	Height  int64         `json:"height"`
 	Address string        `json:"address"`
 	Vaults  []listedVault `json:"vaults"`
 }
@@ -33,41 +34,40 @@ type listedVault struct {
 
 func (a *app) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "list --node URL --address ADDRESS",
+		Use:   "list --node URL --node URL --address ADDRESS",
 		Short: "Show what the chain holds for a member; needs no mnemonic",
 		Long: `list shows the active and retiring vaults of a member and its published backups.
 It exits with 3 when there is none.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context()) },
 	}
-	a.nodeFlag(cmd)
+	a.nodeFlags(cmd)
 	cmd.Flags().StringVar(&a.address, "address", "", "the member's address")
 	return cmd
 }
 
 func (a *app) list(ctx context.Context) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
 	if a.address == "" {
 		return usageError{errors.New("--address is missing")}
 	}
-	if err := a.checkNames(); err != nil {
-		return err
-	}
-	chainID, err := a.greet(ctx, client)
+	light, err := a.light(ctx)
 	if err != nil {
 		return err
 	}
-	vaults, err := client.Vaults(ctx, a.address)
+	state, err := a.head(ctx, light)
 	if err != nil {
 		return err
 	}
-	l := &listing{Node: client.Name(), ChainID: chainID, Address: a.address, Vaults: []listedVault{}}
+	vaults, err := state.Vaults(ctx, a.address)
+	if err != nil {
+		return err
+	}
+	l := &listing{
+		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Address: a.address, Vaults: []listedVault{},
+	}
 	published := 0
 	for _, vault := range vaults {
-		commitments, err := client.Backup(ctx, vault.Vault, a.address)
+		commitments, err := state.Backup(ctx, vault.Vault, a.address)
 		if err != nil {
 			return err
 		}

@@ -54,14 +54,21 @@ func TestRecoveryFromAChain(t *testing.T) {
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+	// The header of the next block proves it, and the one after is where that one is
+	// surely found.
+	n.WaitBlocks(2)
 
-	url := n.Validators[0].RPC()
 	work := t.TempDir()
-	require.NoError(t, exec.Command("recover-keyshares", "coverage", "--node", url).Run())
+	t.Setenv("XDG_STATE_HOME", filepath.Join(work, "state"))
+	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
+	outsider := exec.Command("recover-keyshares", append([]string{"coverage", "--trust-first"}, nodes...)...)
+	outsider.Stderr = t.Output()
+	require.NoError(t, outsider.Run())
 	for i, v := range n.Validators {
 		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")
 		require.NoError(t, os.WriteFile(words, []byte(v.Signer.Mnemonic), 0o600))
-		cmd := exec.Command("recover-keyshares", "--node", url, "--mnemonic-file", words, "--out", out, "--output", "json")
+		args := append([]string{"--mnemonic-file", words, "--out", out, "--output", "json"}, nodes...)
+		cmd := exec.Command("recover-keyshares", args...)
 		cmd.Stderr = t.Output()
 		stdout, err := cmd.Output()
 		require.NoError(t, err)

@@ -62,20 +62,26 @@ func echoes(t *testing.T, tty *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// startAtPrompt starts the command on a terminal and returns when it asks.
+// startAtPrompt starts the command on a terminal and returns when it asks for the
+// mnemonic.
 func startAtPrompt(t *testing.T, args ...string) (cmd *exec.Cmd, keyboard, tty *os.File, screen *output) {
+	return startUntil(t, "it is not shown", args...)
+}
+
+func startUntil(t *testing.T, text string, args ...string) (cmd *exec.Cmd, keyboard, tty *os.File, screen *output) {
 	keyboard, tty, screen = openPty(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, "recover-keyshares", args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return strings.Contains(screen.String(), "it is not shown") },
+	require.Eventually(t, func() bool { return strings.Contains(screen.String(), text) },
 		30*time.Second, 10*time.Millisecond)
 	return cmd, keyboard, tty, screen
 }
 
 func TestPrompt(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	m := makeMembers(t)
 	node, url := fakenode.New(t)
 	s := &scene{members: m, node: node, height: 10}
@@ -87,7 +93,7 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("what is typed is used and not shown", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)
 		require.False(t, echoes(t, tty))
 		_, err := io.WriteString(keyboard, mnemonics[0]+"\n")
 		require.NoError(t, err)
@@ -119,7 +125,7 @@ func TestPrompt(t *testing.T) {
 	})
 	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
-		cmd, _, tty, screen := startAtPrompt(t, "--node", url, "--out", out)
+		cmd, _, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.Error(t, cmd.Wait())
 		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
@@ -127,5 +133,21 @@ func TestPrompt(t *testing.T) {
 		require.NoDirExists(t, out)
 		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "interrupted") },
 			10*time.Second, 10*time.Millisecond)
+	})
+	t.Run("the header is trusted only after a yes", func(t *testing.T) {
+		t.Setenv("XDG_STATE_HOME", t.TempDir())
+		nodes := []string{"coverage", "--node", twoNodes(url)}
+		cmd, keyboard, _, screen := startUntil(t, "[yes/no]", nodes...)
+		_, err := io.WriteString(keyboard, "no\n")
+		require.NoError(t, err)
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeTrust, cmd.ProcessState.ExitCode())
+		require.Contains(t, screen.String(), "independent of these nodes")
+
+		cmd, keyboard, _, _ = startUntil(t, "[yes/no]", nodes...)
+		_, err = io.WriteString(keyboard, "yes\n")
+		require.NoError(t, err)
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeNoBackup, cmd.ProcessState.ExitCode(), "two of three have not published")
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -16,8 +15,9 @@ import (
 
 // recovery is the result of a recovery in JSON.
 type recovery struct {
-	Node     string           `json:"node"`
+	Nodes    []string         `json:"nodes"`
 	ChainID  string           `json:"chain_id"`
+	Height   int64            `json:"height"`
 	Address  string           `json:"address"`
 	Out      string           `json:"out"`
 	Warnings []string         `json:"warnings"`
@@ -41,13 +41,6 @@ type recoveredVault struct {
 
 // recover is the command itself.
 func (a *app) recover(ctx context.Context) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	if err := a.checkNames(); err != nil {
-		return err
-	}
 	dir, err := a.outDir()
 	if err != nil {
 		return err
@@ -55,8 +48,8 @@ func (a *app) recover(ctx context.Context) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	// Whoever types 24 words should not learn only then that the node is down.
-	chainID, err := a.greet(ctx, client)
+	// Whoever types 24 words should not learn only then that no node can be trusted.
+	light, err := a.light(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,13 +58,18 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	r := &recovery{Node: client.Name(), ChainID: chainID, Out: dir, Warnings: []string{}, Vaults: []recoveredVault{}}
+	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Out: dir, Warnings: []string{}, Vaults: []recoveredVault{}}
 	if r.Address, err = a.member(mnemonic, r); err != nil {
 		return err
 	}
+	state, err := a.head(ctx, light)
+	if err != nil {
+		return err
+	}
+	r.Height = state.Height()
 
 	results, runErr := restore.Run(ctx, restore.Config{
-		Chain: client, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
+		Chain: state, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
 		Member: r.Address, Vault: a.vault, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {
@@ -97,19 +95,6 @@ func (a *app) recover(ctx context.Context) error {
 		return incomplete{fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)), worst(codes)}
 	}
 	return nil
-}
-
-// greet asks the node who it is.
-func (a *app) greet(ctx context.Context, client *chain.Client) (chainID string, err error) {
-	status, err := client.Status(ctx)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", client.Name(), err)
-	}
-	a.progress("%s: chain %s at height %d", client.Name(), status.ChainID, status.Height)
-	if status.CatchingUp {
-		a.warn("the node is catching up: what it says may be old")
-	}
-	return status.ChainID, nil
 }
 
 // member is the address to recover for.

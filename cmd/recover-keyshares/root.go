@@ -14,7 +14,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
 
-	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -27,14 +26,16 @@ type app struct {
 	// started tells that the arguments were understood and the work began.
 	started bool
 
-	node, address, vault, out string
-	mnemonicFile, output      string
-	hdPath, prefix            string
+	nodes                []string
+	trust                trustFlags
+	address, vault, out  string
+	mnemonicFile, output string
+	hdPath, prefix       string
 }
 
 func (a *app) rootCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "recover-keyshares --node URL",
+		Use:   "recover-keyshares --node URL --node URL",
 		Short: "Get keyshares back from the chain with the signer's mnemonic",
 		Long: `recover-keyshares finds the backups that a signer has published for every active
 and retiring vault it is a member of, opens them with the signer's mnemonic,
@@ -45,6 +46,7 @@ The mnemonic is asked for on the terminal, or read from --mnemonic-file. The
 address follows from the mnemonic. Results go to standard output, everything else
 to standard error.
 
+` + trustHelp + `
 ` + exitCodes,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
@@ -60,35 +62,23 @@ to standard error.
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&a.output, "output", "text", "form of the results: text or json")
-	a.nodeFlag(cmd)
+	a.nodeFlags(cmd)
 	a.openFlags(cmd)
 	cmd.Flags().StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
 	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
 	cmd.Flags().StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
-	cmd.Flags().StringVar(&a.prefix, "prefix", "cosmos", "prefix of the chain's addresses")
+	a.prefixFlag(cmd)
 	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.versionCommand())
 	return cmd
 }
 
-func (a *app) nodeFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.node, "node", "", "CometBFT RPC address of a node, http://HOST:26657")
+func (a *app) prefixFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.prefix, "prefix", "cosmos", "prefix of the chain's addresses")
 }
 
 func (a *app) openFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
 	cmd.Flags().StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
-}
-
-// connect makes the client of the node.
-func (a *app) connect() (*chain.Client, error) {
-	if a.node == "" {
-		return nil, usageError{errors.New("--node is missing")}
-	}
-	client, err := chain.New(a.node, 0)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return client, nil
 }
 
 // checkNames brings --address and --vault into their normal forms.
@@ -101,6 +91,7 @@ func (a *app) checkNames() error {
 		if a.address, err = bech32.ConvertAndEncode(prefix, raw); err != nil {
 			return usageError{fmt.Errorf("--address: %w", err)}
 		}
+		a.prefix = prefix
 	}
 	if a.vault != "" {
 		raw, err := hex.DecodeString(a.vault)

@@ -93,7 +93,10 @@ func TestScripts(t *testing.T) {
 				env.Setenv(strings.ToUpper(name), m.vaults[name].Name())
 			}
 			env.Values[sceneKey{}] = s
-			env.Setenv("NODE", url)
+			// Two nodes that agree are the least that is trusted at first.
+			env.Setenv("ONE", url)
+			env.Setenv("NODE", twoNodes(url))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MEMBER", m.infos[0].Address)
 			env.Setenv("OTHER", m.infos[1].Address)
 			for i, name := range []string{"words", "otherwords"} {
@@ -113,6 +116,11 @@ func TestScripts(t *testing.T) {
 			"respond":  cmdRespond,
 		},
 	})
+}
+
+// twoNodes names a node by two addresses, as if it were two that agree.
+func twoNodes(url string) string {
+	return url + "," + strings.Replace(url, "127.0.0.1", "localhost", 1)
 }
 
 // recover CODE ARGS... runs the command, requires this exit code, and that no word
@@ -208,6 +216,16 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		s.node.Earliest = s.node.Height
 	case "empties-blocks":
 		clear(s.node.Blocks)
+	case "archives":
+		s.node.Archive = true
+	case "advances": // by this many blocks
+		count, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		s.node.Unlock()
+		s.node.Advance(count)
+		s.node.Lock()
+	case "changes": // its validators, all of them
+		s.node.Validators = fakenode.NewValidators(args[1], 4)
 	case "catches-up":
 		s.node.CatchingUp = true
 	case "retires": // one vault

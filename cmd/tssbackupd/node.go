@@ -16,7 +16,7 @@ import (
 )
 
 // newApp builds the app of a node from its settings.
-func newApp(logger log.Logger, db dbm.DB, appOpts servertypes.AppOptions) servertypes.Application {
+func newApp(logger log.Logger, db dbm.DB, appOpts servertypes.AppOptions) *app.App {
 	a, err := app.New(logger, db, true, appOpts, server.DefaultBaseappOptions(appOpts)...)
 	if err != nil {
 		panic(err) // the type of this function leaves no other way

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -10,6 +11,7 @@ import (
 	"cosmossdk.io/depinject"
 	"cosmossdk.io/log/v2"
 	cmtcfg "github.com/cometbft/cometbft/config"
+	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/config"
 	"github.com/cosmos/cosmos-sdk/client/debug"
@@ -24,11 +26,13 @@ import (
 	"github.com/cosmos/cosmos-sdk/runtime"
 	"github.com/cosmos/cosmos-sdk/server"
 	serverconfig "github.com/cosmos/cosmos-sdk/server/config"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
 	authcli "github.com/cosmos/cosmos-sdk/x/auth/client/cli"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	genutilcli "github.com/cosmos/cosmos-sdk/x/genutil/client/cli"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tssbackup/tssbackup/app"
 )
@@ -91,7 +95,17 @@ func newRootCmd(home string) (*cobra.Command, error) {
 			return server.InterceptConfigsPreRunHandler(cmd, serverconfig.DefaultConfigTemplate, appConfig, cmtcfg.DefaultConfig())
 		},
 	}
-	server.AddCommands(root, home, newApp, exportApp, func(*cobra.Command) {})
+	var running *app.App
+	start := func(logger log.Logger, db dbm.DB, appOpts servertypes.AppOptions) servertypes.Application {
+		running = newApp(logger, db, appOpts)
+		return running
+	}
+	server.AddCommandsWithStartCmdOptions(root, home, start, exportApp, server.StartCmdOptions{
+		PostSetup: func(svrCtx *server.Context, _ client.Context, ctx context.Context, g *errgroup.Group) error {
+			g.Go(func() error { return keepArchiveWhole(ctx, running, svrCtx.Config.RPC.ListenAddress) })
+			return nil
+		},
+	})
 	root.AddCommand(
 		initCmd(basicManager, home),
 		genutilcli.Commands(txConfig, basicManager, home),
@@ -101,8 +115,9 @@ func newRootCmd(home string) (*cobra.Command, error) {
 		txCmd(),
 		server.StatusCommand(),
 		debug.Cmd(),
-		pruning.Cmd(newApp, home),
-		snapshot.Cmd(newApp),
+		pruning.Cmd(start, home),
+		snapshot.Cmd(start),
+		archiveCmd(),
 	)
 
 	modules["node"] = nodeservice.NewNodeCommands()

@@ -1,21 +1,28 @@
 // Package fakenode is a CometBFT RPC endpoint for tests: it answers status, block,
-// tx, broadcast_tx_sync and abci_query over JSON-RPC from what the test put into
-// it, in the encoding of a real node. Nothing in it checks anything, so a test can
-// make it say whatever a wrong or hostile node might.
+// commit, validators, tx, broadcast_tx_sync and abci_query over JSON-RPC from what
+// the test put into it, in the encoding of a real node. Headers are signed and
+// proofs are genuine: a chain goes on behind it, by a block for every change.
+// Nothing else in it checks anything, so a test can make it say whatever a wrong
+// node might.
 package fakenode
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto"
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/p2p"
@@ -31,8 +38,13 @@ import (
 // Node is the fake. Its fields may be changed between requests while Lock is held.
 type Node struct {
 	sync.Mutex
-	ChainID    string
-	Height     int64
+	ChainID string
+	// Height is the latest block. It moves on by itself once the first request came.
+	Height int64
+	// Start is the time from which blocks follow each other by a millisecond.
+	Start time.Time
+	// Validators sign the block after the next; tests may change them.
+	Validators []crypto.PrivKey
 	Earliest   int64
 	CatchingUp bool
 	Vaults     []types.VaultInfo
@@ -45,16 +57,25 @@ type Node struct {
 	Answers map[string]func(data []byte) abci.ResponseQuery
 	// Broadcast answers broadcast_tx_sync; nil accepts.
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
-	// Requests counts the requests by method, or by path for ABCI queries.
+	// Archive is whether the node answers from an archive.
+	Archive bool
+	// Requests counts the requests by method, or by path for ABCI queries, and under
+	// "" what went over the wire: a batch is one.
 	Requests map[string]int
+
+	ledger *ledger
 }
 
 // New returns a node of an empty chain and the URL under which it answers until
 // the test ends.
 func New(t testing.TB) (*Node, string) {
 	n := &Node{
-		ChainID:  "fake-1",
-		Height:   100,
+		ChainID: "fake-1",
+		Height:  100,
+		Start:   time.Now().Add(-time.Minute).Truncate(time.Second).UTC(),
+
+		Validators: NewValidators("first", 4),
+
 		Earliest: 1,
 		Backups:  map[string]map[string]types.QueryBackupResponse{},
 		Blocks:   map[int64][][]byte{},
@@ -66,6 +87,9 @@ func New(t testing.TB) (*Node, string) {
 	t.Cleanup(server.Close)
 	return n, server.URL
 }
+
+// txHead is what stands before an envelope in a transaction.
+const txHead = "transaction:"
 
 // Publish puts an envelope into a transaction of its own in a block and records
 // it as the latest backup of a member of a vault.
@@ -82,16 +106,53 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 		record.Previous = &before.Latest
 	}
 	n.Backups[vault][member] = record
-	n.Blocks[height] = append(n.Blocks[height], append([]byte("transaction:"), envelope...))
+	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
 }
 
-// ServeHTTP answers one JSON-RPC request.
+// maxBatch is how many requests a node takes at once.
+const maxBatch = 10
+
+// ServeHTTP answers a JSON-RPC request, or a batch of them.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var req rpctypes.RPCRequest
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	n.Lock()
+	n.Requests[""]++
+	n.update()
+	n.Unlock()
+	var batch []rpctypes.RPCRequest
+	if json.Unmarshal(body, &batch) == nil {
+		if len(batch) > maxBatch {
+			_ = json.NewEncoder(w).Encode(rpctypes.RPCInvalidRequestError(nil, errors.New("batch request exceeds maximum")))
+			return
+		}
+		answers := make([]rpctypes.RPCResponse, len(batch))
+		for i, req := range batch {
+			answers[i] = n.answer(req)
+		}
+		if len(answers) == 1 {
+			_ = json.NewEncoder(w).Encode(answers[0])
+			return
+		}
+		_ = json.NewEncoder(w).Encode(answers)
+		return
+	}
+	var req rpctypes.RPCRequest
+	if err := json.Unmarshal(body, &req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer := n.answer(req)
+	if answer.Error != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (n *Node) answer(req rpctypes.RPCRequest) rpctypes.RPCResponse {
 	n.Lock()
 	result, err := n.call(req.Method, req.Params)
 	n.Unlock()
@@ -100,10 +161,9 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Result, err = cmtjson.Marshal(result)
 	}
 	if err != nil {
-		answer = rpctypes.RPCInternalError(req.ID, err)
-		w.WriteHeader(http.StatusInternalServerError)
+		return rpctypes.RPCInternalError(req.ID, err)
 	}
-	_ = json.NewEncoder(w).Encode(answer)
+	return answer
 }
 
 func (n *Node) call(method string, params json.RawMessage) (any, error) {
@@ -119,10 +179,18 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 	switch method {
 	case "status":
 		return n.status(), nil
-	case "block":
+	case "block", "commit", "validators":
 		var height int64
-		if err := cmtjson.Unmarshal(args["height"], &height); err != nil {
-			return nil, err
+		if len(args["height"]) > 0 {
+			if err := cmtjson.Unmarshal(args["height"], &height); err != nil {
+				return nil, err
+			}
+		}
+		switch method {
+		case "commit":
+			return n.commit(height)
+		case "validators":
+			return n.validators(height)
 		}
 		return n.block(height)
 	case "tx":
@@ -157,6 +225,14 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 			return nil, err
 		}
 		n.Requests[path]++
+		if store, ok := strings.CutPrefix(path, "/store"); ok {
+			var height int64
+			var prove bool
+			if err := errors.Join(cmtjson.Unmarshal(args["height"], &height), cmtjson.Unmarshal(args["prove"], &prove)); err != nil {
+				return nil, err
+			}
+			return &ctypes.ResultABCIQuery{Response: n.prove(store, raw, height, prove)}, nil
+		}
 		return &ctypes.ResultABCIQuery{Response: n.query(path, raw)}, nil
 	}
 	return nil, fmt.Errorf("method %s not found", method)
@@ -167,7 +243,7 @@ func (n *Node) status() *ctypes.ResultStatus {
 		NodeInfo: p2p.DefaultNodeInfo{Network: n.ChainID},
 		SyncInfo: ctypes.SyncInfo{
 			LatestBlockHeight:   n.Height,
-			LatestBlockTime:     time.Unix(1_700_000_000, 0).UTC(),
+			LatestBlockTime:     n.ledger.blocks[n.Height].Time,
 			EarliestBlockHeight: n.Earliest,
 			CatchingUp:          n.CatchingUp,
 		},
@@ -176,17 +252,24 @@ func (n *Node) status() *ctypes.ResultStatus {
 }
 
 func (n *Node) block(height int64) (*ctypes.ResultBlock, error) {
-	if height > n.Height {
-		return nil, fmt.Errorf("height %d must be less than or equal to the current blockchain height %d", height, n.Height)
-	}
-	if height < n.Earliest {
-		return nil, fmt.Errorf("height %d is not available, lowest height is %d", height, n.Earliest)
+	if err := n.available(height); err != nil {
+		return nil, err
 	}
 	txs := make([]cmttypes.Tx, 0, len(n.Blocks[height]))
 	for _, tx := range n.Blocks[height] {
 		txs = append(txs, tx)
 	}
 	return &ctypes.ResultBlock{Block: cmttypes.MakeBlock(height, txs, &cmttypes.Commit{}, nil)}, nil
+}
+
+func (n *Node) available(height int64) error {
+	if height > n.Height {
+		return fmt.Errorf("height %d must be less than or equal to the current blockchain height %d", height, n.Height)
+	}
+	if height < n.Earliest {
+		return fmt.Errorf("height %d is not available, lowest height is %d", height, n.Earliest)
+	}
+	return nil
 }
 
 func (n *Node) query(path string, data []byte) abci.ResponseQuery {
@@ -200,6 +283,10 @@ func (n *Node) query(path string, data []byte) abci.ResponseQuery {
 		return Answer(data, &types.QueryVaultRequest{}, n.vault)
 	case "/tssbackup.v1.Query/Backup":
 		return Answer(data, &types.QueryBackupRequest{}, n.backup)
+	case "/tssbackup.v1.Query/Envelope":
+		if n.Archive {
+			return Answer(data, &types.QueryEnvelopeRequest{}, n.envelope)
+		}
 	case "/tssbackup.v1.Query/Coverage":
 		return Answer(data, &types.QueryCoverageRequest{}, n.coverage)
 	}
@@ -228,6 +315,19 @@ func (n *Node) vault(req *types.QueryVaultRequest) (*types.QueryVaultResponse, b
 func (n *Node) backup(req *types.QueryBackupRequest) (*types.QueryBackupResponse, bool) {
 	record, ok := n.Backups[req.Vault][req.Member]
 	return &record, ok
+}
+
+func (n *Node) envelope(req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeResponse, bool) {
+	for _, txs := range n.Blocks {
+		for _, tx := range txs {
+			envelope := bytes.TrimPrefix(tx, []byte(txHead))
+			hash := sha256.Sum256(envelope)
+			if hex.EncodeToString(hash[:]) == req.Sha256 {
+				return &types.QueryEnvelopeResponse{Envelope: envelope}, true
+			}
+		}
+	}
+	return nil, false
 }
 
 func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, bool) {

@@ -75,13 +75,17 @@ func (n *Network) newGenesis() *cmttypes.GenesisDoc {
 	if n.cfg.Genesis != nil {
 		n.cfg.Genesis(cdc, state)
 	}
+	params := app.DefaultConsensusParams()
+	if n.cfg.Consensus != nil {
+		n.cfg.Consensus(params)
+	}
 	appState, err := json.Marshal(state)
 	require.NoError(n.t, err)
 	doc := &cmttypes.GenesisDoc{
 		GenesisTime:     time.Now().UTC(),
 		ChainID:         n.ChainID,
 		InitialHeight:   1,
-		ConsensusParams: app.DefaultConsensusParams(),
+		ConsensusParams: params,
 		AppState:        appState,
 	}
 	require.NoError(n.t, doc.ValidateAndComplete())

@@ -13,6 +13,7 @@
 package network
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ import (
 	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/proxy"
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
+	"github.com/cometbft/cometbft/rpc/client/local"
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/baseapp"
@@ -71,11 +73,16 @@ type Config struct {
 	Tssbackup func(*types.GenesisState)
 	// Genesis changes the app's genesis, after Tssbackup, as the last step.
 	Genesis func(cdc codec.JSONCodec, state map[string]json.RawMessage)
+	// Consensus changes the consensus parameters of the genesis.
+	Consensus func(params *cmttypes.ConsensusParams)
 	// GenesisDoc replaces the genesis altogether: the network goes on from an
-	// exported state. Its validators are those of a network of the same ChainID
-	// and size.
+	// exported state. Its validators are those of a network of the same ChainID,
+	// or KeysOf, and size.
 	GenesisDoc *cmttypes.GenesisDoc
-	// Node changes the configuration of validator i, each time it starts.
+	// KeysOf is the chain id from which all keys follow, ChainID if it is empty.
+	KeysOf string
+	// Node changes the configuration of validator i, each time it starts, just
+	// before its app is built. A node that joins counts on from the validators.
 	Node func(i int, cfg *NodeConfig)
 	// Logger is for what nodes and apps log; nothing is logged if it is nil.
 	Logger log.Logger
@@ -100,6 +107,8 @@ type Network struct {
 	cfg     Config
 	app     *app.App
 	genesis *cmttypes.GenesisDoc
+	root    string
+	joined  []*Validator
 }
 
 // Validator is one validator and its node.
@@ -128,6 +137,8 @@ type Validator struct {
 
 	node *node.Node
 	app  *app.App
+	// endRepair ends the check of the archive that the node began with.
+	endRepair func()
 }
 
 // New starts a network and waits for its first block. The network stops when the
@@ -140,24 +151,26 @@ func New(t testing.TB, cfg Config) *Network {
 	if cfg.ChainID == "" {
 		cfg.ChainID = "tssbackup-test"
 	}
+	if cfg.KeysOf == "" {
+		cfg.KeysOf = cfg.ChainID
+	}
 	if cfg.TimeoutCommit == 0 {
 		cfg.TimeoutCommit = 200 * time.Millisecond
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = log.NewNopLogger()
 	}
-	n := &Network{ChainID: cfg.ChainID, t: t, cfg: cfg}
+	n := &Network{ChainID: cfg.ChainID, t: t, cfg: cfg, root: t.TempDir()}
 
 	// An app without a node: it knows the codecs, and it makes the genesis.
 	var err error
 	n.app, err = app.New(log.NewNopLogger(), dbm.NewMemDB(), true, sims.AppOptionsMap{}, baseapp.SetChainID(cfg.ChainID))
 	require.NoError(t, err)
 
-	root := t.TempDir()
 	addrs, err := freeport.Addrs(2 * cfg.Validators)
 	require.NoError(t, err)
 	for i := range cfg.Validators {
-		n.Validators = append(n.Validators, n.newValidator(i, root, addrs[2*i], addrs[2*i+1]))
+		n.Validators = append(n.Validators, n.newValidator(i, addrs[2*i], addrs[2*i+1]))
 	}
 	n.genesis = cfg.GenesisDoc
 	if n.genesis == nil {
@@ -165,7 +178,7 @@ func New(t testing.TB, cfg Config) *Network {
 	}
 
 	t.Cleanup(func() {
-		for _, v := range n.Validators {
+		for _, v := range append(n.Validators, n.joined...) {
 			if v.Running() {
 				assert.NoError(t, v.stop(), v)
 			}
@@ -178,23 +191,23 @@ func New(t testing.TB, cfg Config) *Network {
 	return n
 }
 
-func (n *Network) newValidator(i int, root, p2pAddr, rpcAddr string) *Validator {
+func (n *Network) newValidator(i int, p2pAddr, rpcAddr string) *Validator {
 	v := &Validator{
 		Index:    i,
 		Moniker:  fmt.Sprintf("validator%d", i),
-		Operator: NewAccount(fmt.Sprintf("%s/operator/%d", n.ChainID, i)),
-		Signer:   NewAccount(fmt.Sprintf("%s/signer/%d", n.ChainID, i)),
+		Operator: NewAccount(fmt.Sprintf("%s/operator/%d", n.cfg.KeysOf, i)),
+		Signer:   NewAccount(fmt.Sprintf("%s/signer/%d", n.cfg.KeysOf, i)),
 		network:  n,
 		appDB:    dbm.NewMemDB(),
 		cometDBs: make(map[string]cmtdb.DB),
 	}
-	v.Home = filepath.Join(root, v.Moniker)
+	v.Home = filepath.Join(n.root, v.Moniker)
 	for _, dir := range []string{"config", "data"} {
 		require.NoError(n.t, os.MkdirAll(filepath.Join(v.Home, dir), 0o700))
 	}
-	v.nodeKey = &p2p.NodeKey{PrivKey: newConsensusKey(fmt.Sprintf("%s/node/%d", n.ChainID, i))}
+	v.nodeKey = &p2p.NodeKey{PrivKey: newConsensusKey(fmt.Sprintf("%s/node/%d", n.cfg.KeysOf, i))}
 	v.privVal = privval.NewFilePV(
-		newConsensusKey(fmt.Sprintf("%s/consensus/%d", n.ChainID, i)),
+		newConsensusKey(fmt.Sprintf("%s/consensus/%d", n.cfg.KeysOf, i)),
 		filepath.Join(v.Home, "config", "priv_validator_key.json"),
 		filepath.Join(v.Home, "data", "priv_validator_state.json"),
 	)
@@ -211,8 +224,26 @@ func (n *Network) Start(i int) {
 	n.t.Helper()
 	v := n.Validators[i]
 	require.False(n.t, v.Running(), "%s is running", v.Moniker)
+	n.start(v, v.config())
+}
 
+// Join starts a node that is no validator and returns it. It has an empty state,
+// and knows all validators; change says where it gets its state from.
+func (n *Network) Join(change func(cfg *NodeConfig)) *Validator {
+	n.t.Helper()
+	addrs, err := freeport.Addrs(2)
+	require.NoError(n.t, err)
+	v := n.newValidator(len(n.Validators)+len(n.joined), addrs[0], addrs[1])
+	n.joined = append(n.joined, v)
 	cfg := v.config()
+	change(cfg)
+	n.start(v, cfg)
+	return v
+}
+
+func (n *Network) start(v *Validator, cfg *NodeConfig) {
+	n.t.Helper()
+	i := v.Index
 	if n.cfg.Node != nil {
 		n.cfg.Node(i, cfg)
 	}
@@ -231,6 +262,19 @@ func (n *Network) Start(i int) {
 	)
 	require.NoError(n.t, err)
 	require.NoError(n.t, v.node.Start())
+
+	// As the daemon does.
+	ctx, cancel := context.WithCancel(context.Background())
+	repaired := make(chan struct{})
+	running, blocks := v.app, local.New(v.node)
+	go func() {
+		defer close(repaired)
+		running.KeepArchiveWhole(ctx, blocks)
+	}()
+	v.endRepair = func() {
+		cancel()
+		<-repaired
+	}
 }
 
 // Stop stops validator i. Its data stays.
@@ -242,6 +286,7 @@ func (n *Network) Stop(i int) {
 }
 
 func (v *Validator) stop() error {
+	v.endRepair()
 	err := v.node.Stop()
 	v.node.Wait()
 	v.node = nil

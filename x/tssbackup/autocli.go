@@ -49,6 +49,12 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					PositionalArgs: args("vault", "member"),
 				},
 				{
+					RpcMethod:      "Envelope",
+					Use:            "envelope [vault] [member]",
+					Short:          "Fetch the envelope of a member of a vault from the node's archive",
+					PositionalArgs: args("vault", "member"),
+				},
+				{
 					RpcMethod: "Coverage",
 					Use:       "coverage [vault]",
 					Short:     "Show who has published a backup, of one vault or of all that are not retired",

@@ -1,17 +1,22 @@
 package tssbackup
 
 import (
+	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"cosmossdk.io/core/appmodule"
 	"cosmossdk.io/core/store"
 	"cosmossdk.io/depinject"
 	"cosmossdk.io/depinject/appconfig"
+	"github.com/cosmos/cosmos-sdk/client/flags"
 	"github.com/cosmos/cosmos-sdk/codec"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 
+	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 	modulev1 "github.com/tssbackup/tssbackup/x/tssbackup/types/module"
@@ -28,11 +33,15 @@ func init() {
 type ModuleInputs struct {
 	depinject.In
 
-	Config        *modulev1.Module
-	Cdc           codec.Codec
-	StoreService  store.KVStoreService
-	AccountKeeper types.AccountKeeper
-	StakingKeeper types.StakingKeeper
+	Config           *modulev1.Module
+	Cdc              codec.Codec
+	StoreService     store.KVStoreService
+	TransientService store.TransientStoreService
+	AccountKeeper    types.AccountKeeper
+	StakingKeeper    types.StakingKeeper
+	// AppOpts say where the node's home is. Without a home, as in a command that
+	// only needs the codecs, there is no archive.
+	AppOpts servertypes.AppOptions `optional:"true"`
 }
 
 // ModuleOutputs are what the module gives to the app.
@@ -40,7 +49,14 @@ type ModuleOutputs struct {
 	depinject.Out
 
 	Keeper *keeper.Keeper
-	Module appmodule.AppModule
+	// Archive is nil where there is no home.
+	Archive *archive.Archive
+	Module  appmodule.AppModule
+}
+
+// ArchiveDir is the folder of the archive of a node with this home.
+func ArchiveDir(home string) string {
+	return filepath.Join(home, "data", "tssbackup-archive")
 }
 
 // ProvideModule builds the module.
@@ -49,11 +65,26 @@ func ProvideModule(in ModuleInputs) (ModuleOutputs, error) {
 	if err != nil {
 		return ModuleOutputs{}, err
 	}
-	k, err := keeper.NewKeeper(in.Cdc, in.StoreService, in.AccountKeeper, in.StakingKeeper, authority)
+	k, err := keeper.NewKeeper(in.Cdc, in.StoreService, in.TransientService, in.AccountKeeper, in.StakingKeeper, authority)
 	if err != nil {
 		return ModuleOutputs{}, err
 	}
-	return ModuleOutputs{Keeper: k, Module: NewAppModule(k)}, nil
+	a, err := openArchive(in.AppOpts)
+	if err != nil {
+		return ModuleOutputs{}, fmt.Errorf("open the archive of envelopes: %w", err)
+	}
+	return ModuleOutputs{Keeper: k, Archive: a, Module: NewAppModule(k, a)}, nil
+}
+
+func openArchive(opts servertypes.AppOptions) (*archive.Archive, error) {
+	if opts == nil {
+		return nil, nil
+	}
+	home, ok := opts.Get(flags.FlagHome).(string)
+	if !ok || home == "" {
+		return nil, nil
+	}
+	return archive.Open(ArchiveDir(home))
 }
 
 // authorityOf is the bech32 address that a module name or an address stands for;

@@ -14,6 +14,7 @@ import (
 	"fmt"
 
 	"cosmossdk.io/core/appmodule"
+	"github.com/cometbft/cometbft/libs/fail"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/codec"
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
@@ -22,6 +23,7 @@ import (
 	gwruntime "github.com/grpc-ecosystem/grpc-gateway/runtime"
 	"google.golang.org/grpc"
 
+	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -33,6 +35,7 @@ var (
 	_ appmodule.AppModule     = AppModule{}
 	_ appmodule.HasServices   = AppModule{}
 	_ appmodule.HasEndBlocker = AppModule{}
+	_ appmodule.HasPrecommit  = AppModule{}
 )
 
 // consensusVersion changes when the state does.
@@ -40,12 +43,15 @@ const consensusVersion = 1
 
 // AppModule is the tssbackup module of an app.
 type AppModule struct {
-	keeper *keeper.Keeper
+	keeper  *keeper.Keeper
+	archive *archive.Archive
 }
 
-// NewAppModule returns the module around its keeper.
-func NewAppModule(k *keeper.Keeper) AppModule {
-	return AppModule{keeper: k}
+// NewAppModule returns the module around its keeper and the node's archive of
+// envelopes. archive is nil where no blocks are executed, as in a command that
+// only needs the codecs.
+func NewAppModule(k *keeper.Keeper, archive *archive.Archive) AppModule {
+	return AppModule{keeper: k, archive: archive}
 }
 
 // IsAppModule implements appmodule.AppModule.
@@ -80,7 +86,11 @@ func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwrunt
 // RegisterServices registers the servers of messages and queries.
 func (am AppModule) RegisterServices(registrar grpc.ServiceRegistrar) error {
 	types.RegisterMsgServer(registrar, keeper.NewMsgServer(am.keeper))
-	types.RegisterQueryServer(registrar, keeper.NewQueryServer(am.keeper))
+	var envelopes keeper.Envelopes
+	if am.archive != nil {
+		envelopes = am.archive
+	}
+	types.RegisterQueryServer(registrar, keeper.NewQueryServer(am.keeper, envelopes))
 	return nil
 }
 
@@ -119,4 +129,18 @@ func (am AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.Raw
 // EndBlock closes and opens churns.
 func (am AppModule) EndBlock(ctx context.Context) error {
 	return am.keeper.EndBlocker(ctx)
+}
+
+// Precommit puts the block's envelopes into the node's archive before the
+// application commits the block. It panics when it cannot, because a Precommiter
+// has no other way to stop the node: the block is replayed when it starts again.
+func (am AppModule) Precommit(ctx context.Context) error {
+	if am.archive == nil {
+		return nil
+	}
+	if err := am.archive.Precommit(ctx, am.keeper); err != nil {
+		panic(fmt.Errorf("keep the envelopes of block %d: %w", sdk.UnwrapSDKContext(ctx).BlockHeight(), err))
+	}
+	fail.Fail() // between archive and commit
+	return nil
 }

@@ -57,14 +57,15 @@ type chain struct {
 // newChain is a chain without a genesis.
 func newChain(t testing.TB, staking *fakeStaking) *chain {
 	key := storetypes.NewKVStoreKey(types.StoreKey)
-	tc := testutil.DefaultContextWithDB(t, key, storetypes.NewTransientStoreKey("transient"))
+	transient := storetypes.NewTransientStoreKey("transient")
+	tc := testutil.DefaultContextWithDB(t, key, transient)
 	c := &chain{t: t, key: key, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
 	c.ctx = tc.Ctx.WithChainID(chainID).WithBlockHeight(1).WithGasMeter(storetypes.NewInfiniteGasMeter())
 	var err error
-	c.k, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(key), c.accounts, staking, authority)
+	c.k, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(key), runtime.NewTransientStoreService(transient), c.accounts, staking, authority)
 	require.NoError(t, err)
 	c.msg = keeper.NewMsgServer(c.k)
-	c.query = keeper.NewQueryServer(c.k)
+	c.query = keeper.NewQueryServer(c.k, nil)
 	return c
 }
 

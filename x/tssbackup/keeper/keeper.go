@@ -2,8 +2,9 @@
 // are, the life of churns and their keygens, the vaults that they make, and the
 // commitments to their backups.
 //
-// State holds commitments, never envelopes: an envelope travels in a transaction
-// and is forgotten once its hash, size and height are written down.
+// State holds commitments, never envelopes: an envelope travels in a transaction,
+// of which state writes down its hash, size and height. Until the block ends the
+// envelope is staged, for the node's archive to keep.
 package keeper
 
 import (
@@ -27,6 +28,8 @@ type Keeper struct {
 	// change parameters.
 	authority string
 	hooks     []types.TssbackupHooks
+	// transient holds the envelopes of the block, by their hash.
+	transient store.TransientStoreService
 
 	Schema collections.Schema
 	Params collections.Item[types.Params]
@@ -58,11 +61,13 @@ type Keeper struct {
 	KeygenSequence  collections.Sequence
 }
 
-// NewKeeper returns a keeper of the state behind storeService. authority is the
-// bech32 address that may start churns, retire vaults and change parameters.
+// NewKeeper returns a keeper of the state behind storeService. A block's
+// envelopes wait in transient for the archive. authority is the bech32 address
+// that may start churns, retire vaults and change parameters.
 func NewKeeper(
 	cdc codec.BinaryCodec,
 	storeService store.KVStoreService,
+	transient store.TransientStoreService,
 	accounts types.AccountKeeper,
 	staking types.StakingKeeper,
 	authority string,
@@ -81,6 +86,7 @@ func NewKeeper(
 		accounts:  accounts,
 		staking:   staking,
 		authority: authority,
+		transient: transient,
 
 		Params:       collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
 		Signers:      collections.NewMap(sb, types.SignersPrefix, "signers", collections.BytesKey, codec.CollValue[types.Signer](cdc)),

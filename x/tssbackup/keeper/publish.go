@@ -14,8 +14,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// commit checks the form of an envelope, which is charged before, and binds the
-// chain to it.
+// commit checks the form of an envelope, which is charged before, binds the
+// chain to it, and stages it for the archive.
 func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	kib := (uint64(len(envelope)) + 1023) / 1024
@@ -24,6 +24,9 @@ func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment,
 		return nil, err
 	}
 	sum := sha256.Sum256(envelope)
+	if err := k.stage(ctx, sum[:], envelope); err != nil {
+		return nil, err
+	}
 	return &types.Commitment{Sha256: sum[:], Size_: uint64(len(envelope)), Height: sdkCtx.BlockHeight()}, nil
 }
 

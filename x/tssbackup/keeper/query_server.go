@@ -15,11 +15,15 @@ import (
 
 var _ types.QueryServer = queryServer{}
 
-type queryServer struct{ k *Keeper }
+type queryServer struct {
+	k         *Keeper
+	envelopes Envelopes
+}
 
-// NewQueryServer returns the server of the module's queries.
-func NewQueryServer(k *Keeper) types.QueryServer {
-	return queryServer{k}
+// NewQueryServer returns the server of the module's queries. envelopes is nil on
+// a node that keeps no archive.
+func NewQueryServer(k *Keeper, envelopes Envelopes) types.QueryServer {
+	return queryServer{k, envelopes}
 }
 
 // statusOf makes an error one of gRPC: what is not there is NotFound.
@@ -27,10 +31,12 @@ func statusOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, collections.ErrNotFound), errors.Is(err, types.ErrVaultNotFound):
+	case errors.Is(err, collections.ErrNotFound), errors.Is(err, types.ErrVaultNotFound), errors.Is(err, types.ErrNotArchived):
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, types.ErrInvalidVault):
 		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, types.ErrArchiveDamaged):
+		return status.Error(codes.DataLoss, err.Error())
 	}
 	return err
 }
@@ -246,6 +252,34 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 		res.Previous = &previous
 	}
 	return res, nil
+}
+
+// Envelope returns an envelope of a member of a vault from the node's archive. It
+// is no longer than its commitment says, and has that hash.
+func (s queryServer) Envelope(ctx context.Context, req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	if s.envelopes == nil {
+		return nil, statusOf(types.ErrNotArchived.Wrap("this node keeps no archive"))
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	member, err := s.k.accounts.AddressCodec().StringToBytes(req.Member)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	commitment, err := s.k.commitmentOf(ctx, pubKey, member, req.Sha256)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	envelope, err := s.envelopes.Envelope(commitment)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryEnvelopeResponse{Envelope: envelope, Commitment: commitmentInfo(commitment)}, nil
 }
 
 // Coverage tells who has published, of one vault or of all that are not retired,

@@ -32,4 +32,6 @@ var (
 	ErrTooManyAttempts  = errors.Register(ModuleName, 24, "too many exempt attempts")
 	ErrChurnOpen        = errors.Register(ModuleName, 25, "a churn is open")
 	ErrInvalidAuthority = errors.Register(ModuleName, 26, "not the authority")
+	ErrNotArchived      = errors.Register(ModuleName, 27, "envelope is not in this node's archive")
+	ErrArchiveDamaged   = errors.Register(ModuleName, 28, "envelope in this node's archive is damaged")
 )

@@ -1,0 +1,323 @@
+package chain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cometbft/cometbft/light"
+	cmttypes "github.com/cometbft/cometbft/types"
+)
+
+// DefaultTrustingPeriod is how long a verified header may be built upon. Whoever
+// signs two chains loses its stake while it is bonded, so the period must be well
+// under the unbonding time, which is three weeks on most chains.
+const DefaultTrustingPeriod = 7 * 24 * time.Hour
+
+const (
+	// maxClockDrift is how far ahead of this machine's clock a header may be.
+	maxClockDrift = 10 * time.Second
+	// maxAge is how old the latest header may be without a warning.
+	maxAge = 10 * time.Minute
+)
+
+// Why no header can be trusted. None of them is a matter of one node that another
+// node could answer better.
+var (
+	// ErrNoTrust means that there is nothing to start from: no header was given or
+	// kept, and there is only one node, or what the nodes show is not one chain.
+	ErrNoTrust = errors.New("no trusted header")
+	// ErrExpired means that the trusted header is older than the trusting period.
+	ErrExpired = errors.New("the trusting period is over")
+	// ErrPruned means that nodes do not hold a header any more that is needed on the
+	// way from the trusted one.
+	ErrPruned = errors.New("headers on the way from the trusted one are pruned")
+	// ErrAttack means that two nodes show different headers of one height, both
+	// signed by enough of the validators: some of these sign two chains.
+	ErrAttack = errors.New("an attack is going on: validators have signed two different headers")
+	// ErrConflict means that the header that was given or kept is not on the chain
+	// that the nodes show.
+	ErrConflict = errors.New("the trusted header is not on the nodes' chain")
+	// ErrNoHeader means that no node shows a header that can be verified.
+	ErrNoHeader = errors.New("no node shows a header that can be verified")
+)
+
+// Trust says what to believe at the beginning.
+type Trust struct {
+	// ChainID is the chain; empty means the one that all nodes name.
+	ChainID string
+	// Period is the trusting period, [DefaultTrustingPeriod] if it is 0.
+	Period time.Duration
+	// Height and Hash are those of a header that is known from a source beside the
+	// nodes. Without them (Height is 0) the store's header is taken, or else one on
+	// which all nodes agree, after Confirm.
+	Height int64
+	Hash   []byte
+	// Store keeps the latest verified header.
+	Store TrustStore
+	// Confirm returns nil when the header on which all nodes agree may be trusted.
+	Confirm func(height int64, hash []byte, at time.Time) error
+	// Report is told what is wrong with a node that others replace, or what is worth
+	// a warning when the node's name is empty. nil is allowed.
+	Report func(node string, err error)
+}
+
+// Light verifies headers with CometBFT's light client: from a trusted header, by
+// the signatures of the validators, to a recent one, which the other nodes are
+// asked about as witnesses. It is not safe for concurrent use.
+type Light struct {
+	trust   Trust
+	nodes   []*source
+	blocks  trustedBlocks
+	heights map[*source]int64
+	// prefix is that of the chain's addresses.
+	prefix string
+}
+
+// NewLight finds out which nodes are there and settles what is trusted. It needs
+// one node and a header from elsewhere or from an earlier time, or several nodes
+// that agree. Addresses in what is read are shown with the prefix.
+func NewLight(ctx context.Context, nodes []*Client, prefix string, trust Trust, now time.Time) (*Light, error) {
+	if trust.Period == 0 {
+		trust.Period = DefaultTrustingPeriod
+	}
+	l := &Light{trust: trust, prefix: prefix}
+	if err := l.meet(ctx, nodes); err != nil {
+		return nil, err
+	}
+	stored, err := l.load(now)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case trust.Height > 0:
+		err = l.begin(ctx, stored, now)
+	case stored != nil:
+		l.blocks = trustedBlocks{stored}
+	default:
+		err = l.agree(ctx, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ChainID is the chain's name.
+func (l *Light) ChainID() string { return l.trust.ChainID }
+
+// meet asks all nodes who they are, and keeps those that are there.
+func (l *Light) meet(ctx context.Context, nodes []*Client) error {
+	statuses, errs := statusOf(ctx, nodes)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	names := map[string]bool{}
+	for i, s := range statuses {
+		if errs[i] == nil {
+			names[s.ChainID] = true
+		}
+	}
+	if l.trust.ChainID == "" {
+		if len(names) > 1 {
+			return fmt.Errorf("%w: the nodes are of different chains; --chain-id says which is meant: %s", ErrNoTrust, chainNames(nodes, statuses, errs))
+		}
+		for name := range names {
+			l.trust.ChainID = name
+		}
+	}
+	var failed []error
+	l.heights = map[*source]int64{}
+	for i, n := range nodes {
+		if errs[i] == nil && statuses[i].ChainID != l.trust.ChainID {
+			errs[i] = fmt.Errorf("%w: it is of chain %q", ErrUnreachable, statuses[i].ChainID)
+		}
+		if errs[i] != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", n.Name(), errs[i]))
+			continue
+		}
+		s := newSource(n, l.trust.ChainID)
+		l.nodes, l.heights[s] = append(l.nodes, s), statuses[i].Height
+	}
+	if len(l.nodes) == 0 {
+		return errors.Join(failed...)
+	}
+	for i, n := range nodes {
+		switch {
+		case errs[i] != nil:
+			l.report(n.Name(), errs[i])
+		case statuses[i].CatchingUp:
+			l.report(n.Name(), errors.New("it is catching up: what it says may be old"))
+		}
+	}
+	return nil
+}
+
+func statusOf(ctx context.Context, nodes []*Client) ([]Status, []error) {
+	statuses, errs := make([]Status, len(nodes)), make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() { statuses[i], errs[i] = n.Status(ctx) })
+	}
+	wg.Wait()
+	return statuses, errs
+}
+
+func chainNames(nodes []*Client, statuses []Status, errs []error) string {
+	var text bytes.Buffer
+	for i, n := range nodes {
+		if errs[i] == nil {
+			fmt.Fprintf(&text, " %s: %q", n.Name(), statuses[i].ChainID)
+		}
+	}
+	return text.String()
+}
+
+// load returns the header of an earlier time, unless there is none or it is too
+// old.
+func (l *Light) load(now time.Time) (*cmttypes.LightBlock, error) {
+	data, err := l.trust.Store.Load(l.trust.ChainID)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	block, err := decodeBlock(data, l.trust.ChainID)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the one that was kept cannot be read: %w", ErrNoTrust, err)
+	}
+	if light.HeaderExpired(block.SignedHeader, l.trust.Period, now) {
+		l.report("", fmt.Errorf("%w for header %d of %s, which was kept from an earlier time", ErrExpired, block.Height, block.Time))
+		return nil, nil
+	}
+	return block, nil
+}
+
+// VerifyAnchor verifies a header that is to be trusted without a way from an
+// earlier one. The block's parts must belong together, its hash must be the given
+// one, two thirds of its own validators must have signed it (all of that: else
+// [ErrConflict]), and it must be within the trusting period, else [ErrExpired].
+func VerifyAnchor(block *cmttypes.LightBlock, chainID string, hash []byte, period time.Duration, now time.Time) error {
+	if err := block.ValidateBasic(chainID); err != nil {
+		return fmt.Errorf("%w: %w", ErrConflict, cleanError{err})
+	}
+	if !bytes.Equal(block.Hash(), hash) {
+		return fmt.Errorf("%w: header %d has hash %X, not %X", ErrConflict, block.Height, block.Hash(), hash)
+	}
+	if err := block.ValidatorSet.VerifyCommitLight(chainID, block.Commit.BlockID, block.Height, block.Commit); err != nil {
+		return fmt.Errorf("%w: header %d: %w", ErrConflict, block.Height, cleanError{err})
+	}
+	if block.Time.After(now.Add(maxClockDrift)) {
+		return fmt.Errorf("%w: header %d is of %s, which is yet to come: compare the clock", ErrConflict, block.Height, block.Time)
+	}
+	if light.HeaderExpired(block.SignedHeader, period, now) {
+		return fmt.Errorf("%w: header %d is of %s", ErrExpired, block.Height, block.Time)
+	}
+	return nil
+}
+
+// begin starts from the header that was given, which must be on one chain with
+// the one that was kept.
+func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time.Time) error {
+	given, err := l.fetch(ctx, l.trust.Height, l.trust.Hash, now)
+	if err != nil {
+		return err
+	}
+	if stored == nil {
+		l.blocks = trustedBlocks{given}
+		return nil
+	}
+	older, newer := given, stored
+	if stored.Height < given.Height {
+		older, newer = stored, given
+	}
+	same := older.Height == newer.Height && bytes.Equal(older.Hash(), newer.Hash())
+	if older.Height < newer.Height {
+		l.blocks = trustedBlocks{older}
+		verified, err := l.verify(ctx, newer.Height, now)
+		if err != nil {
+			return fmt.Errorf("from header %d to header %d: %w", older.Height, newer.Height, err)
+		}
+		same = bytes.Equal(verified.Hash(), newer.Hash())
+	}
+	if !same {
+		return fmt.Errorf("%w: header %d of --trust-height has hash %X, and header %d was kept from an earlier time with hash %X; "+
+			"one of them is false. The one that was kept is not touched", ErrConflict, given.Height, given.Hash(), stored.Height, stored.Hash())
+	}
+	if older.Height == newer.Height {
+		l.blocks = trustedBlocks{newer}
+	}
+	return nil
+}
+
+// fetch gets a header whose hash is known, from the first node that has it.
+func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.Time) (*cmttypes.LightBlock, error) {
+	var failed []error
+	for _, n := range l.nodes {
+		block, err := n.LightBlock(ctx, height)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			err = n.reason(height, err)
+		} else if err = VerifyAnchor(block, l.trust.ChainID, hash, l.trust.Period, now); err == nil {
+			for i := range failed {
+				l.report(l.nodes[i].Name(), failed[i])
+			}
+			return block, nil
+		}
+		if errors.Is(err, ErrExpired) {
+			return nil, err
+		}
+		failed = append(failed, err)
+	}
+	for i, err := range failed {
+		failed[i] = fmt.Errorf("%s: %w", l.nodes[i].Name(), err)
+	}
+	return nil, fmt.Errorf("%w: no node shows header %d with the hash that is trusted: %w", ErrConflict, height, errors.Join(failed...))
+}
+
+// agree takes a header on which all nodes agree, and asks.
+func (l *Light) agree(ctx context.Context, now time.Time) error {
+	if len(l.nodes) < 2 {
+		return fmt.Errorf("%w: with one node there is nobody to contradict it, and it could show a chain of its own making: "+
+			"give a second --node, or --trust-height and --trust-hash of a block that you know from a source you trust, "+
+			"as of a validator or a block explorer", ErrNoTrust)
+	}
+	height := l.lowest(l.nodes)
+	var first *cmttypes.LightBlock
+	var seen bytes.Buffer
+	same := true
+	for _, n := range l.nodes {
+		block, err := n.LightBlock(ctx, height)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s does not show header %d: %w", ErrNoTrust, n.Name(), height, n.reason(height, err))
+		}
+		if first == nil {
+			first = block
+		}
+		same = same && bytes.Equal(block.Hash(), first.Hash())
+		fmt.Fprintf(&seen, " %s: %X", n.Name(), block.Hash())
+	}
+	if !same {
+		return fmt.Errorf("%w: the nodes do not agree on header %d:%s", ErrNoTrust, height, seen.String())
+	}
+	if err := VerifyAnchor(first, l.trust.ChainID, first.Hash(), l.trust.Period, now); err != nil {
+		return err
+	}
+	if err := l.trust.Confirm(first.Height, first.Hash(), first.Time); err != nil {
+		return err
+	}
+	l.blocks = trustedBlocks{first}
+	return nil
+}
+
+func (l *Light) report(node string, err error) {
+	if l.trust.Report != nil {
+		l.trust.Report(node, err)
+	}
+}

@@ -1,0 +1,370 @@
+package chain
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// memTrust is a trust store that tests look into.
+type memTrust map[string][]byte
+
+func (m memTrust) Load(chainID string) ([]byte, error) { return m[chainID], nil }
+
+func (m memTrust) Save(chainID string, block []byte) error {
+	m[chainID] = block
+	return nil
+}
+
+// proven is a chain with two vaults, and what a client is told about its nodes.
+type proven struct {
+	*fakenode.Node
+	url       string
+	member    string
+	members   []types.MemberInfo
+	store     memTrust
+	confirmed []byte
+	reports   []string
+}
+
+func vaultName(i byte) string { return "02" + strings.Repeat(hex.EncodeToString([]byte{i}), 32) }
+
+func testEnvelope(text string) []byte { return []byte(sanity.EnvelopePrefix + text) }
+
+func newProven(t *testing.T, members int) *proven {
+	node, url := fakenode.New(t)
+	p := &proven{Node: node, url: url, store: memTrust{}}
+	for i := range members {
+		key := secp256k1.GenPrivKeyFromSecret(fmt.Appendf(nil, "member %d", i)).PubKey()
+		address, err := bech32.ConvertAndEncode("cosmos", key.Address())
+		require.NoError(t, err)
+		p.members = append(p.members, types.MemberInfo{Address: address, PubKey: hex.EncodeToString(key.Bytes()), Asked: true})
+	}
+	p.member = p.members[0].Address
+	for i, status := range []types.VaultStatus{
+		types.VaultStatus_VAULT_STATUS_ACTIVE, types.VaultStatus_VAULT_STATUS_RETIRING, types.VaultStatus_VAULT_STATUS_RETIRED,
+	} {
+		node.Vaults = append(node.Vaults, types.VaultInfo{
+			Vault: vaultName(byte(i + 1)), PubKeyEd25519: strings.Repeat("ab", 32), Status: status,
+			Threshold: 2, Members: p.members,
+		})
+	}
+	node.Publish(vaultName(1), p.member, 5, testEnvelope("first"))
+	node.Publish(vaultName(1), p.member, 6, testEnvelope("second"))
+	return p
+}
+
+// trust is what the tests begin with: agree on a header and confirm it.
+func (p *proven) trust() Trust {
+	return Trust{
+		Store: p.store,
+		Confirm: func(_ int64, hash []byte, _ time.Time) error {
+			p.confirmed = hash
+			return nil
+		},
+		Report: func(node string, err error) { p.reports = append(p.reports, node+": "+err.Error()) },
+	}
+}
+
+func clients(t *testing.T, urls ...string) []*Client {
+	var all []*Client
+	for _, url := range urls {
+		c, err := New(url, 5*time.Second)
+		require.NoError(t, err)
+		all = append(all, c)
+	}
+	return all
+}
+
+// head settles the trust and returns the state at the head.
+func (p *proven) head(t *testing.T, trust Trust, urls ...string) (*State, error) {
+	l, err := NewLight(t.Context(), clients(t, urls...), "cosmos", trust, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return l.Head(t.Context(), time.Now())
+}
+
+func TestProvenRecords(t *testing.T) {
+	p := newProven(t, 3)
+	ctx := t.Context()
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	require.Empty(t, p.reports)
+	height, hash, _ := s.Header()
+	require.EqualValues(t, 100, height)
+	require.EqualValues(t, 99, s.Height())
+	require.Equal(t, hash, p.confirmed)
+
+	before := p.Requests[""]
+	vaults, err := s.Vaults(ctx, p.member)
+	require.NoError(t, err)
+	require.Equal(t, p.Vaults[:2], vaults)
+	commitments, err := s.Backup(ctx, vaultName(1), p.member)
+	require.NoError(t, err)
+	require.Len(t, commitments, 2)
+	require.Equal(t, p.Backups[vaultName(1)][p.member].Latest, commitments[0])
+	commitments, err = s.Backup(ctx, vaultName(2), p.member)
+	require.NoError(t, err)
+	require.Empty(t, commitments)
+	require.Equal(t, before+2, p.Requests[""], "the living vaults, then all the rest at once")
+
+	retired, err := s.Vault(ctx, vaultName(3))
+	require.NoError(t, err)
+	require.Equal(t, p.Vaults[2], retired)
+	_, err = s.Vault(ctx, vaultName(4))
+	require.ErrorIs(t, err, ErrNotFound)
+	require.ErrorContains(t, err, "proven at height 99")
+	_, err = s.Vault(ctx, "nonsense")
+	require.ErrorIs(t, err, ErrNotFound)
+
+	stranger, err := bech32.ConvertAndEncode("cosmos", make([]byte, 20))
+	require.NoError(t, err)
+	vaults, err = s.Vaults(ctx, stranger)
+	require.NoError(t, err)
+	require.Empty(t, vaults)
+}
+
+func TestProvenCoverageOfManyMembers(t *testing.T) {
+	p := newProven(t, 20)
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	covered, err := s.Coverage(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, covered, 2)
+	require.EqualValues(t, 20, covered[0].Asked)
+	require.EqualValues(t, 1, covered[0].Published)
+	require.False(t, covered[0].Recoverable)
+	require.Len(t, covered[0].Missing, 19)
+	require.True(t, strings.HasPrefix(covered[0].List[3].Operator, "cosmosvaloper1"))
+
+	p.Publish(vaultName(1), p.members[1].Address, 7, testEnvelope("another's"))
+	s, err = p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	covered, err = s.Coverage(t.Context(), vaultName(1))
+	require.NoError(t, err)
+	require.True(t, covered[0].Recoverable)
+}
+
+func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
+	p := newProven(t, 3)
+	ctx := t.Context()
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	commitments, err := s.Backup(ctx, vaultName(1), p.member)
+	require.NoError(t, err)
+	for _, archive := range []bool{false, true} {
+		p.Archive = archive
+		envelope, err := s.Envelope(ctx, vaultName(1), p.member, commitments[0])
+		require.NoError(t, err)
+		require.Equal(t, testEnvelope("second"), envelope)
+		envelope, err = s.Envelope(ctx, vaultName(1), p.member, commitments[1])
+		require.NoError(t, err)
+		require.Equal(t, testEnvelope("first"), envelope)
+	}
+	require.Equal(t, 2, p.Requests["block"], "the archive is asked first")
+}
+
+// What the light client is told at the beginning, and what becomes of it.
+func TestTrust(t *testing.T) {
+	ctx := t.Context()
+	p := newProven(t, 3)
+	_, err := p.head(t, p.trust(), p.url)
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorContains(t, err, "--trust-height")
+
+	refused := errors.New("refused")
+	no := p.trust()
+	no.Confirm = func(int64, []byte, time.Time) error { return refused }
+	_, err = p.head(t, no, p.url, p.url)
+	require.ErrorIs(t, err, refused)
+	require.Empty(t, p.store, "what was not confirmed is not kept")
+
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	first, hash, at := s.Header()
+
+	// The next time the header that was kept is enough, also with one node and after
+	// most validators were replaced, step by step.
+	for i := range 6 {
+		p.Lock()
+		p.Validators = fakenode.NewValidators(fmt.Sprint("set ", i), 4)
+		p.Unlock()
+		p.Advance(20)
+	}
+	s, err = p.head(t, no, p.url)
+	require.NoError(t, err)
+	last, newHash, _ := s.Header()
+	require.EqualValues(t, first+120, last)
+	_, err = s.Vaults(ctx, p.member)
+	require.NoError(t, err)
+
+	given := p.trust()
+	given.Height, given.Hash = first, hash
+	require.NotEqual(t, hash, newHash)
+	kept := bytes.Clone(p.store["fake-1"])
+	_, err = p.head(t, given, p.url)
+	require.NoError(t, err, "an older header of the same chain")
+
+	given.Height, given.Hash = last, newHash
+	_, err = p.head(t, given, p.url)
+	require.NoError(t, err, "the header that is kept")
+
+	given.Hash = hash
+	_, err = p.head(t, given, p.url)
+	require.ErrorIs(t, err, ErrConflict)
+	require.ErrorContains(t, err, "no node shows header")
+	require.Equal(t, kept, p.store["fake-1"])
+
+	// Another chain of the same name.
+	other := newProven(t, 3)
+	other.Validators = fakenode.NewValidators("other", 4)
+	other.store = p.store
+	s, err = other.head(t, other.trust(), other.url, other.url)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(other.reports, "\n"), "behind header 220")
+	_, err = s.Vaults(ctx, other.member)
+	require.Error(t, err)
+	other.Advance(200)
+	_, err = other.head(t, other.trust(), other.url, other.url)
+	require.ErrorIs(t, err, ErrNoHeader)
+	require.Equal(t, kept, p.store["fake-1"])
+	given = other.trust()
+	s, err = other.head(t, Trust{Store: memTrust{}, Confirm: given.Confirm}, other.url, other.url)
+	require.NoError(t, err)
+	given.Height, given.Hash, _ = s.Header()
+	_, err = other.head(t, given, other.url)
+	require.Error(t, err, "the header that is kept is on another chain")
+	require.Equal(t, kept, p.store["fake-1"])
+
+	// After the trusting period.
+	short := p.trust()
+	short.Period = time.Minute / 2
+	_, err = p.head(t, short, p.url)
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.Contains(t, strings.Join(p.reports, "\n"), "the trusting period is over")
+	short.Height, short.Hash = first, hash
+	_, err = p.head(t, short, p.url)
+	require.ErrorIs(t, err, ErrExpired)
+	require.True(t, at.Before(time.Now()))
+}
+
+func TestPrunedHeaders(t *testing.T) {
+	p := newProven(t, 3)
+	_, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	for i := range 4 {
+		p.Lock()
+		p.Validators = fakenode.NewValidators(fmt.Sprint("set ", i), 4)
+		p.Unlock()
+		p.Advance(20)
+	}
+	p.Lock()
+	p.Earliest = p.Height - 2
+	p.Unlock()
+	_, err = p.head(t, p.trust(), p.url, p.url)
+	require.ErrorIs(t, err, ErrPruned)
+}
+
+// Two nodes show headers that differ, and the same validators have signed both.
+func TestAnAttack(t *testing.T) {
+	p, fork := newProven(t, 3), newProven(t, 3)
+	fork.Start = p.Start
+	_, err := p.head(t, p.trust(), p.url, fork.url)
+	require.NoError(t, err)
+	kept := bytes.Clone(p.store["fake-1"])
+	fork.Vaults[0].Threshold = 1
+	p.Advance(3)
+	fork.Advance(2)
+	for _, urls := range [][]string{{p.url, fork.url}, {fork.url, p.url}, {p.url, p.url, fork.url}} {
+		_, err = p.head(t, p.trust(), urls...)
+		require.ErrorIs(t, err, ErrAttack)
+		require.ErrorContains(t, err, fork.url)
+		require.Equal(t, kept, p.store["fake-1"])
+	}
+
+	// At first there is nothing to verify from: the nodes must agree.
+	p.store = memTrust{}
+	_, err = p.head(t, p.trust(), p.url, fork.url)
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorContains(t, err, "do not agree")
+}
+
+// A node that stands still must not hide what is newer.
+func TestANodeThatStandsStill(t *testing.T) {
+	p, frozen := newProven(t, 3), newProven(t, 3)
+	p.Start = time.Now().Add(-time.Hour)
+	frozen.Start = p.Start
+	_, err := p.head(t, p.trust(), p.url, frozen.url)
+	require.NoError(t, err)
+	p.reports = nil
+	p.Advance(50)
+	p.Lock()
+	p.Start = time.Now().Add(-time.Minute)
+	p.Unlock()
+	p.Advance(1)
+	s, err := p.head(t, p.trust(), frozen.url, p.url)
+	require.NoError(t, err)
+	height, _, _ := s.Header()
+	require.EqualValues(t, 151, height)
+	reports := strings.Join(p.reports, "\n")
+	require.Contains(t, reports, frozen.url+": node unreachable: it stands at height 100")
+	require.Contains(t, reports, "no second node confirms header 151")
+	_, err = s.Vaults(t.Context(), p.member)
+	require.NoError(t, err)
+}
+
+func TestAStaleHeadIsSaid(t *testing.T) {
+	p := newProven(t, 3)
+	p.Start = time.Now().Add(-time.Hour)
+	_, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(p.reports, "\n"), "the chain stands still, or the nodes hide what is newer")
+}
+
+func TestNodesOfDifferentChains(t *testing.T) {
+	p, other := newProven(t, 3), newProven(t, 3)
+	other.ChainID = "fake-2"
+	_, err := p.head(t, p.trust(), p.url, other.url)
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorContains(t, err, "different chains")
+	trust := p.trust()
+	trust.ChainID = "fake-1"
+	_, err = p.head(t, trust, p.url, other.url, p.url)
+	require.NoError(t, err)
+	require.Len(t, p.reports, 1)
+	require.Contains(t, p.reports[0], other.url)
+}
+
+func TestTrustDir(t *testing.T) {
+	dir := TrustDir(t.TempDir() + "/trust")
+	data, err := dir.Load("../chain")
+	require.NoError(t, err)
+	require.Nil(t, data)
+	require.NoError(t, dir.Save("../chain", []byte("one")))
+	require.NoError(t, dir.Save("../chain", []byte("two")))
+	data, err = dir.Load("../chain")
+	require.NoError(t, err)
+	require.Equal(t, "two", string(data))
+
+	p := newProven(t, 3)
+	require.NoError(t, dir.Save("fake-1", []byte("no header")))
+	trust := p.trust()
+	trust.Store = dir
+	_, err = NewLight(context.Background(), clients(t, p.url, p.url), "cosmos", trust, time.Now())
+	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorContains(t, err, "cannot be read")
+}

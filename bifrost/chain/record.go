@@ -1,0 +1,108 @@
+package chain
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// ErrState means that proven records contradict each other or cannot be read: the
+// chain runs another version of the module than this program knows.
+var ErrState = errors.New("the chain's records cannot be read")
+
+// The functions below turn the store's records into what queries show of them:
+// keys and hashes in lower-case hex, addresses in bech32. None of them fails on
+// what an honest chain holds.
+
+// decodeLiveVaults returns the raw names of all vaults that are not retired.
+func decodeLiveVaults(value []byte) ([][]byte, error) {
+	var live types.LiveVaults
+	if err := proto.Unmarshal(value, &live); err != nil {
+		return nil, fmt.Errorf("%w: living vaults: %w", ErrState, err)
+	}
+	for _, name := range live.PubKeys {
+		if len(name) != pubKeySize {
+			return nil, fmt.Errorf("%w: a vault's name of %d bytes", ErrState, len(name))
+		}
+	}
+	return live.PubKeys, nil
+}
+
+// pubKeySize is the length of a compressed secp256k1 key.
+const pubKeySize = 33
+
+func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
+	var vault types.Vault
+	if err := proto.Unmarshal(value, &vault); err != nil {
+		return types.VaultInfo{}, fmt.Errorf("%w: vault %x: %w", ErrState, name, err)
+	}
+	info := types.VaultInfo{
+		Vault:          hex.EncodeToString(name),
+		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
+		Status:         vault.Status,
+		KeygenId:       vault.KeygenId,
+		ChurnId:        vault.ChurnId,
+		Threshold:      vault.Threshold,
+		ActiveHeight:   vault.ActiveHeight,
+		RetiringHeight: vault.RetiringHeight,
+		RetiredHeight:  vault.RetiredHeight,
+	}
+	for _, m := range vault.Members {
+		if len(m.PubKey) != pubKeySize {
+			return types.VaultInfo{}, fmt.Errorf("%w: vault %x has a member with a key of %d bytes", ErrState, name, len(m.PubKey))
+		}
+		address, err := bech32.ConvertAndEncode(prefix, m.Address())
+		if err != nil {
+			return types.VaultInfo{}, fmt.Errorf("prefix %q: %w", prefix, err)
+		}
+		info.Members = append(info.Members, types.MemberInfo{
+			Address: address, PubKey: hex.EncodeToString(m.PubKey), Asked: m.Asked,
+		})
+	}
+	return info, nil
+}
+
+// decodeBackup returns a member's commitments, the latest first.
+func decodeBackup(value []byte) ([]types.CommitmentInfo, error) {
+	var backup types.Backup
+	if err := proto.Unmarshal(value, &backup); err != nil {
+		return nil, fmt.Errorf("%w: backup: %w", ErrState, err)
+	}
+	commitments := []types.CommitmentInfo{commitmentInfo(backup.Latest)}
+	if backup.Previous != nil {
+		commitments = append(commitments, commitmentInfo(*backup.Previous))
+	}
+	return commitments, nil
+}
+
+func commitmentInfo(c types.Commitment) types.CommitmentInfo {
+	return types.CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
+}
+
+// coverage counts who of a vault has published; owners and backups are in the
+// order of the members.
+func coverage(vault types.VaultInfo, operators []string, backups [][]types.CommitmentInfo) types.VaultCoverage {
+	c := types.VaultCoverage{
+		Vault: vault.Vault, Status: vault.Status, Threshold: vault.Threshold, Members: uint32(len(vault.Members)),
+	}
+	for i, m := range vault.Members {
+		member := types.MemberCoverage{Address: m.Address, Operator: operators[i], Asked: m.Asked, Commitments: backups[i]}
+		if m.Asked {
+			c.Asked++
+		}
+		switch {
+		case len(backups[i]) > 0:
+			c.Published++
+		case m.Asked:
+			c.Missing = append(c.Missing, m.Address)
+		}
+		c.List = append(c.List, member)
+	}
+	c.Recoverable = c.Threshold > 0 && c.Published >= c.Threshold
+	return c
+}

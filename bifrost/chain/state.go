@@ -1,0 +1,347 @@
+package chain
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	rpcclient "github.com/cometbft/cometbft/rpc/client"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// storePath is where a node answers with proofs.
+const storePath = "/store/" + types.StoreKey + "/key"
+
+// maxBatch is how many requests a node takes at once.
+const maxBatch = 10
+
+// State is the module's state at one height, of which every record is proven
+// against one verified header, and so is the absence of a record. Whichever node
+// answers does not matter: they are asked in turn until one proves its answer. It
+// is not safe for concurrent use.
+type State struct {
+	header *cmttypes.Header
+	nodes  []*Client
+	prefix string
+	report func(node string, err error)
+	// known are the proven values by key; absent ones are empty.
+	known map[string][]byte
+}
+
+func newState(block *cmttypes.LightBlock, nodes []*source, prefix string, report func(string, error)) *State {
+	s := &State{header: block.Header, prefix: prefix, report: report, known: map[string][]byte{}}
+	for _, n := range nodes {
+		s.nodes = append(s.nodes, n.Client)
+	}
+	return s
+}
+
+// Height is that of the block after which the records were so: the one before the
+// verified header, which holds their root.
+func (s *State) Height() int64 { return s.header.Height - 1 }
+
+// Header is the height, the hash and the time of the verified header.
+func (s *State) Header() (height int64, hash []byte, at time.Time) {
+	return s.header.Height, s.header.Hash(), s.header.Time
+}
+
+// Vaults returns the active and retiring vaults of a member, and with an empty
+// address all of them. None is left out: that is proven too.
+func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
+	var raw []byte
+	if member != "" {
+		var err error
+		if raw, err = rawAddress(member); err != nil {
+			return nil, err
+		}
+	}
+	value, err := s.read(ctx, types.LiveVaultsKey())
+	if err != nil {
+		return nil, err
+	}
+	names, err := decodeLiveVaults(value[0])
+	if err != nil {
+		return nil, err
+	}
+	// The member's backups are wanted next, and cost no round trip here.
+	var keys [][]byte
+	for _, name := range names {
+		keys = append(keys, types.VaultKey(name))
+		if raw != nil {
+			keys = append(keys, types.BackupKey(name, raw))
+		}
+	}
+	if _, err := s.read(ctx, keys...); err != nil {
+		return nil, err
+	}
+	var vaults []types.VaultInfo
+	for _, name := range names {
+		vault, err := s.vault(ctx, name)
+		if errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("%w: vault %x lives and has no record", ErrState, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if member == "" || slices.ContainsFunc(vault.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
+			vaults = append(vaults, vault)
+		}
+	}
+	return vaults, nil
+}
+
+// Vault returns one vault by its name, retired ones included, or [ErrNotFound]
+// with the proof that there is none.
+func (s *State) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
+	name, err := rawName(vault)
+	if err != nil {
+		return types.VaultInfo{}, err
+	}
+	return s.vault(ctx, name)
+}
+
+func (s *State) vault(ctx context.Context, name []byte) (types.VaultInfo, error) {
+	value, err := s.read(ctx, types.VaultKey(name))
+	if err != nil {
+		return types.VaultInfo{}, err
+	}
+	if len(value[0]) == 0 {
+		return types.VaultInfo{}, fmt.Errorf("%w: proven at height %d", ErrNotFound, s.Height())
+	}
+	return decodeVault(name, value[0], s.prefix)
+}
+
+// Backup returns the commitments of a member of a vault, the latest first. There
+// are none, and no error, when it is proven that state holds none.
+func (s *State) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+	name, err := rawName(vault)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := rawAddress(member)
+	if err != nil {
+		return nil, err
+	}
+	value, err := s.read(ctx, types.BackupKey(name, raw))
+	if err != nil || len(value[0]) == 0 {
+		return nil, err
+	}
+	return decodeBackup(value[0])
+}
+
+// Coverage tells who has published, of one vault or, with an empty name, of all
+// that are not retired. It is counted here, from proven records of one height.
+func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
+	var vaults []types.VaultInfo
+	if vault == "" {
+		var err error
+		if vaults, err = s.Vaults(ctx, ""); err != nil {
+			return nil, err
+		}
+	} else {
+		one, err := s.Vault(ctx, vault)
+		if err != nil {
+			return nil, err
+		}
+		vaults = []types.VaultInfo{one}
+	}
+	covered := make([]types.VaultCoverage, 0, len(vaults))
+	for _, v := range vaults {
+		c, err := s.coverage(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		covered = append(covered, c)
+	}
+	return covered, nil
+}
+
+func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.VaultCoverage, error) {
+	name, err := rawName(vault.Vault)
+	if err != nil {
+		return types.VaultCoverage{}, err
+	}
+	var keys [][]byte
+	for _, m := range vault.Members {
+		raw, err := rawAddress(m.Address)
+		if err != nil {
+			return types.VaultCoverage{}, err
+		}
+		keys = append(keys, types.BackupKey(name, raw), types.SignerOwnerKey(raw))
+	}
+	values, err := s.read(ctx, keys...)
+	if err != nil {
+		return types.VaultCoverage{}, err
+	}
+	operators, backups := make([]string, len(vault.Members)), make([][]types.CommitmentInfo, len(vault.Members))
+	for i := range vault.Members {
+		if backup := values[2*i]; len(backup) > 0 {
+			if backups[i], err = decodeBackup(backup); err != nil {
+				return types.VaultCoverage{}, err
+			}
+		}
+		if operator := values[2*i+1]; len(operator) > 0 {
+			if operators[i], err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
+				return types.VaultCoverage{}, fmt.Errorf("prefix %q: %w", s.prefix, err)
+			}
+		}
+	}
+	return coverage(vault, operators, backups), nil
+}
+
+// Envelope fetches the bytes that a commitment stands for: each node is asked for
+// its archive first, then for the block that carries them. A node that answers
+// with other bytes is reported. The error is [ErrNoEnvelope] when a node showed the
+// block and it was not in it, else why the last node had none.
+func (s *State) Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
+	var failed []error
+	for _, n := range s.nodes {
+		envelope, err := n.ArchivedEnvelope(ctx, vault, member, commitment)
+		if err != nil && ctx.Err() == nil {
+			if errors.Is(err, ErrNoEnvelope) {
+				s.report(n.Name(), err)
+			}
+			envelope, err = n.Envelope(ctx, commitment)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			return envelope, nil
+		}
+		s.report(n.Name(), err)
+		failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
+	}
+	return nil, errors.Join(failed...)
+}
+
+// ArchivedEnvelope asks the node's archive for the bytes that a commitment stands
+// for. The error is [ErrNoEnvelope] when it answers with other bytes.
+func (c *Client) ArchivedEnvelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
+	var res types.QueryEnvelopeResponse
+	req := &types.QueryEnvelopeRequest{Vault: vault, Member: member, Sha256: commitment.Sha256}
+	if err := c.query(ctx, service+"Envelope", req, &res); err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(res.Envelope)
+	if hex.EncodeToString(hash[:]) != commitment.Sha256 || uint64(len(res.Envelope)) != commitment.Size_ {
+		return nil, fmt.Errorf("%w: the archive gives %d bytes with hash %x instead of %d with hash %s",
+			ErrNoEnvelope, len(res.Envelope), hash, commitment.Size_, commitment.Sha256)
+	}
+	return res.Envelope, nil
+}
+
+// read returns the proven values of these keys, empty where it is proven that
+// there is none.
+func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
+	var missing [][]byte
+	for _, key := range keys {
+		if _, ok := s.known[string(key)]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	for batch := range slices.Chunk(missing, maxBatch) {
+		values, err := s.readBatch(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		for i, key := range batch {
+			s.known[string(key)] = values[i]
+		}
+	}
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		values[i] = s.known[string(key)]
+	}
+	return values, nil
+}
+
+// readBatch asks the nodes in turn. One that cannot prove its answer is asked last
+// from then on.
+func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) {
+	var failed []error
+	for range s.nodes {
+		n := s.nodes[0]
+		values, err := n.prove(ctx, s.Height(), s.header.AppHash, keys)
+		if err == nil {
+			return values, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		s.report(n.Name(), err)
+		failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
+		s.nodes = append(s.nodes[1:], n)
+	}
+	return nil, errors.Join(failed...)
+}
+
+// prove reads keys of the module's store at a height, in one request, and verifies
+// the answers against the root of that state.
+func (c *Client) prove(ctx context.Context, height int64, appHash []byte, keys [][]byte) ([][]byte, error) {
+	// At height 0 a node would answer for a height whose root no header holds yet, and
+	// for an unknown one with nothing and without a proof.
+	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
+	answers, err := c.ask(ctx, keys, opts)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	if len(answers) != len(keys) {
+		return nil, fmt.Errorf("%w: %d answers to %d questions", ErrUnreachable, len(answers), len(keys))
+	}
+	values := make([][]byte, len(keys))
+	for i, answer := range answers {
+		res, ok := answer.(*ctypes.ResultABCIQuery)
+		if !ok {
+			return nil, fmt.Errorf("%w: it refuses a batch of %d questions", ErrUnreachable, len(keys))
+		}
+		if !res.Response.IsOK() {
+			return nil, refused(res.Response.Codespace, res.Response.Code, res.Response.Log)
+		}
+		if err := VerifyRecord(appHash, keys[i], res.Response.Value, res.Response.ProofOps); err != nil {
+			return nil, err
+		}
+		values[i] = res.Response.Value
+	}
+	return values, nil
+}
+
+// ask sends the questions in one request. A batch of one is none: a node answers it
+// in another form.
+func (c *Client) ask(ctx context.Context, keys [][]byte, opts rpcclient.ABCIQueryOptions) ([]any, error) {
+	if len(keys) == 1 {
+		res, err := c.rpc.ABCIQueryWithOptions(ctx, storePath, keys[0], opts)
+		return []any{res}, err
+	}
+	batch := c.rpc.NewBatch()
+	for _, key := range keys {
+		if _, err := batch.ABCIQueryWithOptions(ctx, storePath, key, opts); err != nil {
+			return nil, err
+		}
+	}
+	return batch.Send(ctx)
+}
+
+func rawName(vault string) ([]byte, error) {
+	raw, err := hex.DecodeString(vault)
+	if err != nil || len(raw) != pubKeySize {
+		return nil, fmt.Errorf("%w: %.80q does not name a vault", ErrNotFound, vault)
+	}
+	return raw, nil
+}
+
+func rawAddress(address string) ([]byte, error) {
+	_, raw, err := bech32.DecodeAndConvert(address)
+	if err != nil {
+		return nil, fmt.Errorf("address %.80q: %w", address, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,331 @@
+package restore_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/hostile"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const (
+	storePath    = "/store/tssbackup/key"
+	envelopePath = "/tssbackup.v1.Query/Envelope"
+)
+
+// scene is a network with a vault whose members have all published, two hostile
+// nodes in front of one of its own, and an honest one.
+type scene struct {
+	network   *network.Network
+	vault     *fakevault.Vault
+	mnemonics []*sanity.Mnemonic
+	keys      []*signer.Key
+	sealed    [][]byte
+	hostile   []*hostile.Proxy
+	honest    string
+	// trusted is a header that is known from elsewhere, before the vault was there
+	// is early.
+	trusted chain.Trust
+	early   int64
+}
+
+func newScene(t *testing.T) *scene {
+	s := &scene{network: network.New(t, network.Config{})}
+	n := s.network
+	n.RegisterSigners()
+	var pubKeys [][]byte
+	for _, v := range n.Validators {
+		m, err := sanity.ParseMnemonic([]byte(v.Signer.Mnemonic))
+		require.NoError(t, err)
+		key, err := signer.Derive(m, signer.DefaultHDPath)
+		require.NoError(t, err)
+		s.mnemonics, s.keys, pubKeys = append(s.mnemonics, m), append(s.keys, key), append(pubKeys, key.PubKey())
+	}
+	s.vault = fakevault.New(t, "cosmos", pubKeys)
+	churn := n.StartChurn()
+	s.early = churn.OpenedHeight
+	for i, v := range n.Validators {
+		sealed := s.seal(t, i)
+		s.sealed = append(s.sealed, sealed)
+		vote := network.Vault{Secp256k1: s.vault.Secp256k1, Ed25519: s.vault.Ed25519}.Vote(n.ChainID, churn.KeygenIds[0], v.Signer, sealed)
+		n.SendVote(v.Signer, vote)
+	}
+	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+	n.WaitBlocks(3)
+	for range 2 {
+		s.hostile = append(s.hostile, hostile.New(t, n.Validators[0].RPC()))
+	}
+	s.honest = n.Validators[1].RPC()
+	commit, err := n.Validators[1].Client().Commit(t.Context(), &s.early)
+	require.NoError(t, err)
+	s.trusted = chain.Trust{Height: s.early, Hash: commit.Hash()}
+	return s
+}
+
+func (s *scene) seal(t *testing.T, member int) []byte {
+	var files []envelope.File
+	for _, f := range s.vault.Files[member] {
+		files = append(files, envelope.File{Name: f.Name, Data: f.Data})
+	}
+	sealed, err := envelope.Seal(files, s.mnemonics[member], envelope.WithWorkFactor(1))
+	require.NoError(t, err)
+	return sealed
+}
+
+type noStore struct{}
+
+func (noStore) Load(string) ([]byte, error) { return nil, nil }
+func (noStore) Save(string, []byte) error   { return nil }
+
+// recover restores the first member's keyshares by these nodes, and returns what
+// is on the disk and what was reported of which node.
+func (s *scene) recover(t *testing.T, urls ...string) (files map[string][]byte, reports map[string]string, err error) {
+	var nodes []*chain.Client
+	for _, url := range urls {
+		c, err := chain.New(url, 2*time.Second)
+		require.NoError(t, err)
+		nodes = append(nodes, c)
+	}
+	reports = map[string]string{}
+	trust := s.trusted
+	trust.Store = noStore{}
+	trust.Report = func(node string, err error) { reports[node] += err.Error() + "\n" }
+	dir := filepath.Join(t.TempDir(), "keyshares")
+	run := func() error {
+		light, err := chain.NewLight(t.Context(), nodes, "cosmos", trust, time.Now())
+		if err != nil {
+			return err
+		}
+		state, err := light.Head(t.Context(), time.Now())
+		if err != nil {
+			return err
+		}
+		results, err := restore.Run(t.Context(), restore.Config{
+			Chain: state, Store: keystore.NewStore(dir), Mnemonic: s.mnemonics[0], Member: s.keys[0].Bech32("cosmos"),
+		})
+		if err != nil {
+			return err
+		}
+		return results[0].Err
+	}
+	err = run()
+	files = map[string][]byte{}
+	entries, readErr := os.ReadDir(dir)
+	if readErr != nil {
+		require.ErrorIs(t, readErr, os.ErrNotExist)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		files[e.Name()] = data
+	}
+	return files, reports, err
+}
+
+func byName(files []fixture.File) map[string][]byte {
+	m := map[string][]byte{}
+	for _, f := range files {
+		m[f.Name] = f.Data
+	}
+	return m
+}
+
+// envelopeLie gives these bytes for the envelope, and blocks without one.
+func envelopeLie(envelope []byte) hostile.Lie {
+	return hostile.Lie{Answer: hostile.Both(
+		hostile.ChangeQuery(envelopePath, func(_ hostile.Call, res *abci.ResponseQuery) {
+			var answer types.QueryEnvelopeResponse
+			_ = proto.Unmarshal(res.Value, &answer)
+			answer.Envelope = envelope
+			res.Value, _ = proto.Marshal(&answer)
+		}),
+		hostile.Change("block", func(_ hostile.Call, res *ctypes.ResultBlock) {
+			res.Block.Txs = nil
+			if len(envelope) > 0 {
+				res.Block.Txs = append(res.Block.Txs, envelope)
+			}
+		}),
+	)}
+}
+
+// keyOf is the store's key that a call asks for.
+func keyOf(c hostile.Call) []byte {
+	var text string
+	_ = json.Unmarshal(c.Params["data"], &text)
+	key, _ := hex.DecodeString(text)
+	return key
+}
+
+func setParam(c *hostile.Call, name string, value any) {
+	c.Params[name], _ = json.Marshal(value)
+}
+
+// askInstead has the honest node asked for another key.
+func askInstead(key, other []byte) func(*hostile.Call) {
+	return func(c *hostile.Call) {
+		if c.Path() == storePath && bytes.Equal(keyOf(*c), key) {
+			setParam(c, "data", hex.EncodeToString(other))
+		}
+	}
+}
+
+// TestHostileNode has a node lie in one way after the other. Each time recovery
+// works by the next, honest node, the liar is named, and what is written is the
+// truth; with liars alone nothing is written.
+func TestHostileNode(t *testing.T) {
+	s := newScene(t)
+	vault := s.vault.Keys.Secp256k1
+	me, other := s.keys[0].Address(), s.keys[1].Address()
+	forgers := fakenode.NewValidators("forgers", 4)
+	flipped := bytes.Clone(s.sealed[0])
+	flipped[len(flipped)/2] ^= 1
+
+	for name, tc := range map[string]struct {
+		lie hostile.Lie
+		// says is in what is reported of the liar.
+		says string
+	}{
+		"another member's envelope":          {envelopeLie(s.sealed[1]), "envelope is not in its block"},
+		"an older envelope of the same keys": {envelopeLie(s.seal(t, 0)), "envelope is not in its block"},
+		"a truncated envelope":               {envelopeLie(s.sealed[0][:len(s.sealed[0])-1]), "envelope is not in its block"},
+		"an envelope with a flipped bit":     {envelopeLie(flipped), "envelope is not in its block"},
+		"no envelope":                        {envelopeLie(nil), "envelope is not in its block"},
+		"a forged record": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
+			if bytes.Equal(keyOf(c), types.VaultKey(vault)) {
+				res.Value[len(res.Value)-1] ^= 1
+			}
+		})}, "answer is not proven"},
+		"a forged commitment": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
+			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
+				res.Value, _ = proto.Marshal(&types.Backup{Latest: types.Commitment{Sha256: make([]byte, 32), Size_: 5000, Height: 5}})
+			}
+		})}, "answer is not proven"},
+		"another member's commitment, with its valid proof": {
+			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, other))}, "answer is not proven",
+		},
+		"a false absence of the backup": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
+			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
+				res.Value = nil
+			}
+		})}, "answer is not proven"},
+		"a false absence, with the valid proof of another one": {
+			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, make([]byte, 20)))}, "answer is not proven",
+		},
+		"a hidden vault": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
+			if bytes.Equal(keyOf(c), types.LiveVaultsKey()) {
+				res.Value, _ = proto.Marshal(&types.LiveVaults{ChurnId: 1})
+			}
+		})}, "answer is not proven"},
+		"a hidden vault, with the valid proof of an earlier time": {hostile.Lie{Ask: func(c *hostile.Call) {
+			if c.Path() == storePath {
+				setParam(c, "height", fmt.Sprint(s.early))
+			}
+		}}, "answer is not proven"},
+		"an empty answer without a proof": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(_ hostile.Call, res *abci.ResponseQuery) {
+			res.Value, res.ProofOps = nil, nil
+		})}, "carries no proof"},
+		"a forged header": {hostile.Lie{Answer: hostile.Change("commit", func(_ hostile.Call, res *ctypes.ResultCommit) {
+			if res.Height > s.early {
+				res.AppHash = bytes.Repeat([]byte{1}, 32)
+			}
+		})}, "headers are of no use"},
+		"a forged header that forgers have signed": {hostile.Lie{Answer: hostile.Both(
+			hostile.Change("commit", func(_ hostile.Call, res *ctypes.ResultCommit) {
+				if res.Height > s.early {
+					res.AppHash = bytes.Repeat([]byte{1}, 32)
+					res.ValidatorsHash = fakenode.ValidatorSet(forgers).Hash()
+					res.SignedHeader = *fakenode.Sign(res.Header, forgers)
+				}
+			}),
+			hostile.Change("validators", func(_ hostile.Call, res *ctypes.ResultValidators) {
+				if res.BlockHeight > s.early {
+					res.Validators = fakenode.ValidatorSet(forgers).Validators
+				}
+			}),
+		)}, "headers are of no use"},
+		"an old header": {hostile.Lie{Ask: func(c *hostile.Call) {
+			if c.Method == "commit" {
+				setParam(c, "height", fmt.Sprint(s.early-1))
+			}
+		}}, "got header"},
+		"a height that there is not": {hostile.Lie{Answer: hostile.Change("status", func(_ hostile.Call, res *ctypes.ResultStatus) {
+			res.SyncInfo.LatestBlockHeight = 1_000_000_000
+		})}, ""},
+		"another chain": {hostile.Lie{Answer: hostile.Change("status", func(_ hostile.Call, res *ctypes.ResultStatus) {
+			res.NodeInfo.Network = "another"
+		})}, "it is of chain"},
+		"silence": {hostile.Lie{Serve: func(_ http.ResponseWriter, r *http.Request) bool {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return true
+		}}, "node unreachable"},
+		"silence after the headers": {hostile.Lie{Serve: func(_ http.ResponseWriter, r *http.Request) bool {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if !bytes.Contains(body, []byte("abci_query")) {
+				return false
+			}
+			<-r.Context().Done()
+			return true
+		}}, "node unreachable"},
+		"100 MB": {hostile.Lie{Serve: func(w http.ResponseWriter, r *http.Request) bool {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if !bytes.Contains(body, []byte("abci_query")) {
+				return false
+			}
+			_, _ = io.Copy(w, io.LimitReader(zeros{}, 100<<20))
+			return true
+		}}, "node unreachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.trusted.ChainID = s.network.ChainID
+			for _, liar := range s.hostile {
+				liar.Tell(tc.lie)
+			}
+			files, reports, err := s.recover(t, s.hostile[0].URL, s.honest)
+			require.NoError(t, err)
+			require.Equal(t, byName(s.vault.Files[0]), files)
+			if tc.says == "" {
+				return
+			}
+			require.Contains(t, reports[s.hostile[0].URL], tc.says)
+			require.Empty(t, reports[s.honest])
+
+			files, reports, err = s.recover(t, s.hostile[0].URL, s.hostile[1].URL)
+			require.Error(t, err)
+			require.Empty(t, files)
+			require.NotErrorIs(t, err, restore.ErrNoBackup)
+			require.NotErrorIs(t, err, restore.ErrNoVault)
+			require.True(t, strings.Contains(err.Error(), s.hostile[0].URL) || reports[s.hostile[0].URL] != "", err)
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+)
+
+const trustHelp = `Whatever a node says is proven or not believed. The validators' signatures lead
+from a header that you trust to the latest one, and that one proves each record,
+or that there is none. The first --node shows headers, the others witness them.
+What to trust at first: --trust-height and --trust-hash of a recent block that you
+know from elsewhere; without them, a header on which all nodes agree, which you
+are asked to compare with another source. The latest verified header is kept under
+$XDG_STATE_HOME/recover-keyshares, and is trusted the next time.
+`
+
+// trustFlags say what to believe.
+type trustFlags struct {
+	height  int64
+	hash    string
+	first   bool
+	period  time.Duration
+	chainID string
+}
+
+func (a *app) nodeFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&a.nodes, "node", nil, "CometBFT RPC address of a node, http://HOST:26657; give several")
+	flags.Int64Var(&a.trust.height, "trust-height", 0, "height of a header that you trust")
+	flags.StringVar(&a.trust.hash, "trust-hash", "", "hash of that header, 64 hex digits")
+	flags.BoolVar(&a.trust.first, "trust-first", false, "trust a header on which all nodes agree without asking")
+	flags.DurationVar(&a.trust.period, "trusting-period", chain.DefaultTrustingPeriod, "how long a verified header is trusted; well under the chain's unbonding time")
+	flags.StringVar(&a.trust.chainID, "chain-id", "", "the chain (default: the one that all nodes name)")
+}
+
+// connect makes the clients of the nodes, and the trust that the flags describe.
+func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
+	trust := chain.Trust{ChainID: a.trust.chainID, Period: a.trust.period, Height: a.trust.height, Report: a.reportNode}
+	if len(a.nodes) == 0 {
+		return nil, trust, usageError{errors.New("--node is missing")}
+	}
+	clients := make([]*chain.Client, len(a.nodes))
+	for i, address := range a.nodes {
+		var err error
+		if clients[i], err = chain.New(address, 0); err != nil {
+			return nil, trust, usageError{err}
+		}
+		if slices.Contains(a.nodes[:i], address) {
+			return nil, trust, usageError{fmt.Errorf("--node names %s twice: a node is no witness of itself", clients[i].Name())}
+		}
+	}
+	if (a.trust.height != 0) != (a.trust.hash != "") {
+		return nil, trust, usageError{errors.New("--trust-height and --trust-hash belong together")}
+	}
+	if a.trust.height < 0 {
+		return nil, trust, usageError{errors.New("--trust-height must be positive")}
+	}
+	if a.trust.period <= 0 {
+		return nil, trust, usageError{errors.New("--trusting-period must be positive")}
+	}
+	if a.trust.hash != "" {
+		hash, err := hex.DecodeString(a.trust.hash)
+		if err != nil || len(hash) != 32 {
+			return nil, trust, usageError{errors.New("--trust-hash must be a block's hash, 64 hex digits")}
+		}
+		trust.Hash = hash
+	}
+	dir, err := chain.DefaultTrustDir()
+	if err != nil {
+		return nil, trust, err
+	}
+	trust.Store = dir
+	return clients, trust, nil
+}
+
+// light settles what is trusted, which may ask the user.
+func (a *app) light(ctx context.Context) (*chain.Light, error) {
+	clients, trust, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkNames(); err != nil {
+		return nil, err
+	}
+	trust.Confirm = func(height int64, hash []byte, at time.Time) error { return a.confirm(ctx, height, hash, at) }
+	return chain.NewLight(ctx, clients, a.prefix, trust, time.Now())
+}
+
+// head verifies the latest header.
+func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error) {
+	state, err := light.Head(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	height, hash, at := state.Header()
+	a.progress("chain %s: header %d of %s is verified, hash %X", oneLine(light.ChainID()), height, at.UTC().Format(time.RFC3339), hash)
+	return state, nil
+}
+
+// confirm asks whether the header on which all nodes agree is the right one.
+func (a *app) confirm(ctx context.Context, height int64, hash []byte, at time.Time) error {
+	a.progress("all nodes agree on this header:\n  height %d\n  hash   %X\n  time   %s", height, hash, at.UTC().Format(time.RFC3339))
+	if a.trust.first {
+		a.progress("it is trusted, as --trust-first says")
+		return nil
+	}
+	if !term.IsTerminal(int(a.stdin.Fd())) {
+		return fmt.Errorf("%w: standard input is not a terminal to confirm it on: give --trust-height %d --trust-hash %X "+
+			"once you have compared them with another source, or --trust-first", errUntrusted, height, hash)
+	}
+	a.progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
+	fmt.Fprint(a.stderr, "Is it the same there? [yes/no] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReaderSize(a.stdin, 16).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case text := <-answer:
+		if text != "yes" && text != "y" {
+			return fmt.Errorf("%w: it was not confirmed", errUntrusted)
+		}
+		return nil
+	}
+}
+
+// reportNode tells what is wrong with a node.
+func (a *app) reportNode(node string, err error) {
+	if node != "" {
+		err = fmt.Errorf("%s: %w", node, err)
+	}
+	a.warn(oneLine(err.Error()))
+}
+
+// nodeNames are the nodes' addresses without passwords.
+func nodeNames(urls []string) []string {
+	names := make([]string, 0, len(urls))
+	for _, u := range urls {
+		if c, err := chain.New(u, 0); err == nil {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}

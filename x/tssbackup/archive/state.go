@@ -1,0 +1,83 @@
+package archive
+
+import (
+	"context"
+	"errors"
+
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"cosmossdk.io/log/v2"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
+)
+
+const (
+	// sweepEvery is the number of blocks between two sweeps of a node that runs.
+	sweepEvery = 1_000
+	// keepRetired is the number of blocks for which a retired vault's envelopes
+	// stay: a few days, in case it was retired too early.
+	keepRetired = 50_000
+)
+
+// Precommit writes the envelopes of the block that is about to be committed, and
+// deletes what nobody needs any more, at the first block after the start and
+// now and then. Only the writing can fail it: the caller must not commit then.
+func (a *Archive) Precommit(ctx context.Context, k *keeper.Keeper) error {
+	staged, err := k.Staged(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.Put(staged...); err != nil {
+		return err
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	if a.hasSwept() && sdkCtx.BlockHeight()%sweepEvery != 0 {
+		return nil
+	}
+	keep, err := keepHashes(sdkCtx, k)
+	if err == nil {
+		err = a.Sweep(keep)
+	}
+	if err != nil {
+		sdkCtx.Logger().Error("archive of envelopes is not swept", "err", err)
+	}
+	return nil
+}
+
+func (a *Archive) hasSwept() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.swept
+}
+
+// keepHashes are the hashes of the envelopes that a node keeps.
+func keepHashes(ctx sdk.Context, k *keeper.Keeper) (map[string]bool, error) {
+	kept, err := k.Kept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	retired, err := k.KeptRetired(ctx, ctx.BlockHeight()-keepRetired)
+	if err != nil {
+		return nil, err
+	}
+	keep := make(map[string]bool)
+	for _, e := range append(kept, retired...) {
+		keep[string(e.Commitment.Sha256)] = true
+	}
+	return keep, nil
+}
+
+// KeptAt are the envelopes that a node keeps by its state after the block at
+// height, in the order of the store's keys.
+func KeptAt(cms storetypes.MultiStore, k *keeper.Keeper, height int64) ([]keeper.Kept, error) {
+	if height <= 0 {
+		return nil, errors.New("there is no state yet")
+	}
+	state, err := cms.CacheMultiStoreWithVersion(height)
+	if err != nil {
+		return nil, err
+	}
+	return k.Kept(sdk.NewContext(state, cmtproto.Header{Height: height}, false, log.NewNopLogger()))
+}

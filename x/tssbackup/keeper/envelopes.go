@@ -1,0 +1,156 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Envelopes is where a node finds the envelopes that state knows by their
+// commitments: its archive.
+type Envelopes interface {
+	// Envelope returns the bytes with this commitment, or an error that wraps
+	// ErrNotArchived or ErrArchiveDamaged.
+	Envelope(c types.Commitment) ([]byte, error)
+}
+
+// Kept names an envelope that every node keeps in its archive.
+type Kept struct {
+	// Vault is the vault's compressed secp256k1 key; that of a vote's result
+	// while the vault is still to become active.
+	Vault []byte
+	// Member is the raw account address of who published the envelope.
+	Member     []byte
+	Commitment types.Commitment
+}
+
+// stage puts an accepted envelope where Staged finds it until the block ends.
+// It costs no gas, because what a node keeps beside the state is no part of
+// consensus.
+func (k Keeper) stage(ctx context.Context, sha256, envelope []byte) error {
+	free := sdk.UnwrapSDKContext(ctx).WithGasMeter(storetypes.NewInfiniteGasMeter())
+	return k.transient.OpenTransientStore(free).Set(sha256, envelope)
+}
+
+// Staged are the envelopes that the transactions of this block published, in the
+// order of their hashes.
+func (k Keeper) Staged(ctx context.Context) ([][]byte, error) {
+	iter, err := k.transient.OpenTransientStore(ctx).Iterator(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list [][]byte
+	for ; iter.Valid(); iter.Next() {
+		list = append(list, iter.Value())
+	}
+	return list, iter.Close()
+}
+
+// Kept are the envelopes that a restore may ask for, in the order of the store's
+// keys: the votes of the open churn, then the backups of all vaults that are not
+// retired, the latest before the one before it.
+func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
+	kept, err := k.keptVotes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := k.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, pubKey := range live.PubKeys {
+		if kept, err = k.appendBackups(ctx, kept, pubKey); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// KeptRetired are the envelopes of the vaults that were retired after this
+// height. It reads all vaults that ever were.
+func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
+	var pubKeys [][]byte
+	err := k.Vaults.Walk(ctx, nil, func(pubKey []byte, vault types.Vault) (bool, error) {
+		if !vault.IsLive() && vault.RetiredHeight > height {
+			pubKeys = append(pubKeys, pubKey)
+		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var kept []Kept
+	for _, pubKey := range pubKeys {
+		if kept, err = k.appendBackups(ctx, kept, pubKey); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+func (k Keeper) keptVotes(ctx context.Context) ([]Kept, error) {
+	id, err := k.OpenChurn.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	churn, err := k.Churns.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var kept []Kept
+	for _, id := range slices.Sorted(slices.Values(churn.KeygenIds)) {
+		votes, err := k.votesOf(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range votes {
+			if v.Commitment != nil {
+				kept = append(kept, Kept{Vault: v.Result.PubKey, Member: v.member, Commitment: *v.Commitment})
+			}
+		}
+	}
+	return kept, nil
+}
+
+func (k Keeper) appendBackups(ctx context.Context, kept []Kept, pubKey []byte) ([]Kept, error) {
+	of := collections.NewPrefixedPairRange[[]byte, []byte](pubKey)
+	err := k.Backups.Walk(ctx, of, func(key collections.Pair[[]byte, []byte], backup types.Backup) (bool, error) {
+		kept = append(kept, Kept{Vault: pubKey, Member: key.K2(), Commitment: backup.Latest})
+		if backup.Previous != nil {
+			kept = append(kept, Kept{Vault: pubKey, Member: key.K2(), Commitment: *backup.Previous})
+		}
+		return false, nil
+	})
+	return kept, err
+}
+
+// commitmentOf finds the commitment with this hash, in hex, among the two of a
+// (vault, member); the latest when the hash is empty.
+func (k Keeper) commitmentOf(ctx context.Context, pubKey, member []byte, hash string) (types.Commitment, error) {
+	backup, err := k.Backups.Get(ctx, collections.Join(pubKey, member))
+	if err != nil || hash == "" {
+		return backup.Latest, err
+	}
+	want, err := hex.DecodeString(hash)
+	if err != nil {
+		return types.Commitment{}, invalid(errors.New("sha256 is not hex"))
+	}
+	if bytes.Equal(want, backup.Latest.Sha256) {
+		return backup.Latest, nil
+	}
+	if backup.Previous != nil && bytes.Equal(want, backup.Previous.Sha256) {
+		return *backup.Previous, nil
+	}
+	return types.Commitment{}, types.ErrNotArchived.Wrap("state has no such commitment of this member")
+}
