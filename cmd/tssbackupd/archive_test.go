@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -222,17 +223,15 @@ func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 			t.Logf("the node's output:\n%s", d.output)
 		}
 	})
-	rpc, err := freePort()
+	addrs, err := freeport.Addrs(2)
 	require.NoError(t, err)
-	p2p, err := freePort()
-	require.NoError(t, err)
-	d.client, err = rpchttp.New(fmt.Sprintf("http://127.0.0.1:%d", rpc), "/websocket")
+	d.client, err = rpchttp.New("http://"+addrs[0], "/websocket")
 	require.NoError(t, err)
 	d.ctx = ctx.WithClient(d.client).WithChainID(restartedChain)
 
 	d.mustRun("init", "one", "--chain-id", restartedChain)
 	d.mustRun("config", "set", "config",
-		"rpc.laddr", fmt.Sprintf("tcp://127.0.0.1:%d", rpc), "p2p.laddr", fmt.Sprintf("tcp://127.0.0.1:%d", p2p), "rpc.pprof_laddr", "",
+		"rpc.laddr", "tcp://"+addrs[0], "p2p.laddr", "tcp://"+addrs[1], "rpc.pprof_laddr", "",
 		"consensus.timeout_commit", "1s", "consensus.timeout_propose", "500ms")
 	d.mustRun("config", "set", "app", "grpc.enable", "false")
 	require.NoError(t, doc.SaveAs(filepath.Join(d.home, "config", "genesis.json")))

@@ -43,15 +43,16 @@ var (
 
 // chain is the module on a store of its own, with a block height that moves.
 type chain struct {
-	t        testing.TB
-	key      *storetypes.KVStoreKey
-	ctx      sdk.Context
-	k        *keeper.Keeper
-	msg      types.MsgServer
-	query    types.QueryServer
-	staking  *fakeStaking
-	accounts *fakeAccounts
-	events   sdk.Events // of the last message or end of a block
+	t         testing.TB
+	key       *storetypes.KVStoreKey
+	transient *storetypes.TransientStoreKey
+	ctx       sdk.Context
+	k         *keeper.Keeper
+	msg       types.MsgServer
+	query     types.QueryServer
+	staking   *fakeStaking
+	accounts  *fakeAccounts
+	events    sdk.Events // of the last message or end of a block
 }
 
 // newChain is a chain without a genesis.
@@ -59,14 +60,20 @@ func newChain(t testing.TB, staking *fakeStaking) *chain {
 	key := storetypes.NewKVStoreKey(types.StoreKey)
 	transient := storetypes.NewTransientStoreKey("transient")
 	tc := testutil.DefaultContextWithDB(t, key, transient)
-	c := &chain{t: t, key: key, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
+	c := &chain{t: t, key: key, transient: transient, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
 	c.ctx = tc.Ctx.WithChainID(chainID).WithBlockHeight(1).WithGasMeter(storetypes.NewInfiniteGasMeter())
 	var err error
-	c.k, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(key), runtime.NewTransientStoreService(transient), c.accounts, staking, authority)
+	c.k, err = c.newKeeper(authority)
 	require.NoError(t, err)
 	c.msg = keeper.NewMsgServer(c.k)
 	c.query = keeper.NewQueryServer(c.k, nil)
 	return c
+}
+
+// newKeeper is a keeper of this chain's state.
+func (c *chain) newKeeper(authority string) (*keeper.Keeper, error) {
+	return keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), runtime.NewTransientStoreService(c.transient),
+		c.accounts, c.staking, authority)
 }
 
 // startChain is a chain with these parameters and so many bonded validators with

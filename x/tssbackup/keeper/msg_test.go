@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"filippo.io/edwards25519"
-	"github.com/cosmos/cosmos-sdk/runtime"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/stretchr/testify/require"
 
@@ -408,11 +407,11 @@ func TestAuthority(t *testing.T) {
 	require.ErrorIs(t, c.run(&types.MsgStartChurn{}), types.ErrInvalidAuthority)
 
 	// An app may give it in upper case, which bech32 allows.
-	k, err := keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), c.accounts, c.staking, strings.ToUpper(authority))
+	k, err := c.newKeeper(strings.ToUpper(authority))
 	require.NoError(t, err)
 	_, err = keeper.NewMsgServer(k).StartChurn(c.ctx, &types.MsgStartChurn{Authority: authority})
 	require.NoError(t, err)
-	_, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), c.accounts, c.staking, "gov")
+	_, err = c.newKeeper("gov")
 	require.ErrorIs(t, err, types.ErrInvalidAuthority)
 }
 
