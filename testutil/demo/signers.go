@@ -210,7 +210,13 @@ func (n *network) waitForVault(ctx context.Context) (string, error) {
 
 // checkCoverage asks as an outsider, with no secret and no account.
 func (n *network) checkCoverage(ctx context.Context) (string, error) {
-	out, err := command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.proven(nil)...)...)
+	// What a block wrote is proven by the header of the next one.
+	var out []byte
+	err := await(ctx, time.Minute, "the coverage to be proven", func(ctx context.Context) (bool, error) {
+		var err error
+		out, err = command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.proven(nil)...)...)
+		return err == nil, err
+	})
 	if err != nil {
 		return "", err
 	}
