@@ -313,7 +313,7 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 		}, "larger than the limit"},
 		"never answers": {func(_ http.ResponseWriter, r *http.Request) {
 			hang(r)
-		}, "imeout"},
+		}, "post failed"},
 		"begins an answer and never ends it": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("{"))
 			w.(http.Flusher).Flush()
