@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"cosmossdk.io/log/v2"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
-
-	"cosmossdk.io/log/v2"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 )
