@@ -134,7 +134,7 @@ func archiveImportCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer file.Close()
+			defer func() { _ = file.Close() }() // it is only read
 			a, err := archive.Open(tssbackup.ArchiveDir(server.GetServerContextFromCmd(cmd).Config.RootDir))
 			if err != nil {
 				return err

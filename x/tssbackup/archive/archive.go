@@ -84,9 +84,8 @@ func (a *Archive) Envelope(c types.Commitment) ([]byte, error) {
 	if err != nil {
 		return nil, types.ErrArchiveDamaged.Wrap(err.Error())
 	}
-	defer file.Close()
 	envelope, err := io.ReadAll(io.LimitReader(file, int64(c.Size_)+1))
-	if err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, types.ErrArchiveDamaged.Wrap(err.Error())
 	}
 	if !Matches(envelope, c) {
