@@ -3,7 +3,8 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/cosmos/cosmos-sdk/version.Name=tssbackup \
            -X github.com/cosmos/cosmos-sdk/version.AppName=tssbackupd \
-           -X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION)
+           -X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION) \
+           -X main.version=$(VERSION)
 BINARIES := ./cmd/tssbackupd ./cmd/bifrost ./cmd/recover-keyshares
 TOOLS := $(CURDIR)/build/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -24,10 +25,10 @@ test-race: ## the race detector, on the packages without the SDK
 	go test -race -timeout 30m $(PURE)
 
 build: ## the three binaries, into build/
-	go build -trimpath -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
+	go build -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
 
 install: ## the three binaries, into GOBIN
-	go install -trimpath -ldflags '$(LDFLAGS)' $(BINARIES)
+	go install -ldflags '$(LDFLAGS)' $(BINARIES)
 
 lint: $(TOOLS)/golangci-lint ## style, import table, protos
 	$(TOOLS)/golangci-lint run
@@ -43,10 +44,10 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types
 
 bench: ## sizes, times and ratios
-	scripts/bench.sh
+	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc
 
 fuzz: ## every fuzz target for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME) $(PURE)
+	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss
 
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate

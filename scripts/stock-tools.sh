@@ -11,7 +11,6 @@ cd "$(dirname "$0")/.."
 
 bin=$(realpath "${BIN:-build}")
 fixtures=$PWD/testutil/fixture/keyshares
-mnemonic=$PWD/bifrost/envelope/testdata/stock/mnemonic
 
 missing=()
 for package in age:age xz-utils:xz tar:tar bsdutils:script; do
@@ -28,6 +27,10 @@ echo "age $(age --version), $(xz --version | head -1), $(tar --version | head -1
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+
+# bifrost refuses a mnemonic that others may read, as they may in a checkout.
+mnemonic=$tmp/mnemonic
+cat bifrost/envelope/testdata/stock/mnemonic >"$mnemonic"
 
 # age takes a passphrase from a terminal and from nowhere else, so it gets one from script(1). What that shows goes to a
 # log: its terminal echoes what is typed.

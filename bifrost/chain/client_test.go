@@ -13,6 +13,7 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
@@ -164,6 +165,15 @@ func TestAListIsReadToItsEnd(t *testing.T) {
 	_, err = c.OpenKeygens(t.Context())
 	require.ErrorIs(t, err, ErrUnreachable)
 	require.ErrorContains(t, err, "does not end")
+
+	node.Answers["/tssbackup.v1.Query/Keygens"] = func([]byte) abci.ResponseQuery {
+		value, err := proto.Marshal(&types.QueryKeygensResponse{Keygens: make([]types.KeygenInfo, pageSize+1)})
+		require.NoError(t, err)
+		return abci.ResponseQuery{Value: value}
+	}
+	_, err = c.OpenKeygens(t.Context())
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, "101 items")
 }
 
 func TestAccount(t *testing.T) {

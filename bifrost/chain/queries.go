@@ -16,7 +16,7 @@ const (
 
 	// pageSize and maxPages bound what a node can make the client read of a list.
 	pageSize = 100
-	maxPages = 100
+	maxPages = 20
 )
 
 // Params returns the module's parameters.
@@ -176,6 +176,9 @@ func pages[T any](next func(*query.PageRequest) ([]T, *query.PageResponse, error
 		items, res, err := next(page)
 		if err != nil {
 			return nil, err
+		}
+		if len(items) > pageSize {
+			return nil, fmt.Errorf("%w: %d items in a page of %d", ErrUnreachable, len(items), pageSize)
 		}
 		all = append(all, items...)
 		if res == nil || len(res.NextKey) == 0 {

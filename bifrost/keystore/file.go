@@ -64,7 +64,7 @@ func writeLocked(dir, name string, data []byte, mayReplace bool) error {
 	if same {
 		return syncDir(dir)
 	}
-	if err != nil && !(mayReplace && errors.Is(err, ErrDifferent)) {
+	if err != nil && (!mayReplace || !errors.Is(err, ErrDifferent)) {
 		return err
 	}
 	temp := filepath.Join(dir, tempPrefix+name+"-"+randomSuffix())
@@ -101,7 +101,7 @@ func compare(path string, data []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	got, err := io.ReadAll(io.LimitReader(f, int64(len(data))+1))
 	if err != nil {
 		return false, err
@@ -131,11 +131,11 @@ func openFile(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	return f, nil
@@ -168,7 +168,7 @@ func lockFolder(dir string) (*folder, error) {
 		}
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	return &folder{handle: f, path: dir, made: made}, nil
@@ -179,7 +179,16 @@ func (f *folder) unlock(failed bool) {
 	if failed && f.made {
 		_ = remove(f.path)
 	}
-	f.handle.Close()
+	_ = f.handle.Close() // and with it goes the lock
+}
+
+// MakeFolder makes a folder durably, with mode 0700, and those above it that are missing. One that is there stays as it is.
+func MakeFolder(path string) error {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return mkdirAll(path)
+	}
+	return err
 }
 
 func removeTemps(dir, prefix string) error {

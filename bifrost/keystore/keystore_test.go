@@ -83,6 +83,34 @@ func TestWriteFile(t *testing.T) {
 	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "an equal file is made private")
 }
 
+func TestEveryFolderThatIsMadeIsFlushed(t *testing.T) {
+	for name, put := range map[string]func(string) error{
+		"for a file": func(dir string) error { return WriteFile(filepath.Join(dir, "f"), []byte("new")) },
+		"by itself":  MakeFolder,
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			flushed := map[string]bool{}
+			before = func(step, path string) error {
+				if step == "sync" {
+					flushed[path] = true
+				}
+				return nil
+			}
+			t.Cleanup(noFaults)
+			dir := filepath.Join(root, "a", "b", "c")
+			require.NoError(t, put(dir+"/"))
+			for _, parent := range []string{root, filepath.Join(root, "a"), filepath.Join(root, "a", "b")} {
+				require.True(t, flushed[parent], "%s", parent)
+			}
+			info, err := os.Stat(filepath.Join(root, "a"))
+			require.NoError(t, err)
+			require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+			require.NoError(t, put(dir), "again is fine")
+		})
+	}
+}
+
 func TestWriteFileRefusesWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "target")

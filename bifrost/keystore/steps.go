@@ -83,15 +83,22 @@ func mkdir(path string) error {
 	return os.Mkdir(path, dirMode)
 }
 
-// mkdirAll makes the folder, and those above it, and flushes the entry of the last.
+// mkdirAll makes the folder, and those above it that are missing, and flushes the entry of each.
 func mkdirAll(path string) error {
-	if err := before("mkdir", path); err != nil {
+	path = filepath.Clean(path)
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != path {
+		if err := mkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := mkdir(path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil // another process was faster
+		}
 		return err
 	}
-	if err := os.MkdirAll(path, dirMode); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(filepath.Clean(path))); err != nil {
+	if err := syncDir(parent); err != nil {
 		return errors.Join(err, remove(path))
 	}
 	return nil
@@ -105,6 +112,6 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	return d.Sync()
 }

@@ -74,7 +74,7 @@ func TestSign(t *testing.T) {
 	require.NoError(t, err)
 	pub, err := dcrsecp.ParsePubKey(key.PubKey())
 	require.NoError(t, err)
-	half := new(big.Int).Rsh(dcrsecp.S256().N, 1)
+	half := new(big.Int).Rsh(dcrsecp.Params().N, 1)
 	for i := range 32 {
 		msg := fmt.Appendf(nil, "message %d", i)
 		sig, err := key.Sign(msg)
@@ -100,7 +100,7 @@ func TestKeyShowsNothing(t *testing.T) {
 	data, err := json.Marshal(map[string]any{"key": key})
 	require.NoError(t, err)
 	shown += string(data)
-	for _, secret := range []string{hex.EncodeToString(private), strings.ToUpper(hex.EncodeToString(private)), string(private), fmt.Sprint(private[:8])} {
+	for _, secret := range []string{hex.EncodeToString(private), strings.ToUpper(hex.EncodeToString(private)), string(private), fmt.Sprintf("%v", private[:8])} {
 		require.NotContains(t, shown, strings.Trim(secret, "[]"))
 	}
 

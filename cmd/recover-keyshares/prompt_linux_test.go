@@ -110,6 +110,19 @@ func TestPrompt(t *testing.T) {
 			require.True(t, bytes.Equal(f.Data, data))
 		}
 	})
+	t.Run("the rest of what was pasted in several lines is dropped", func(t *testing.T) {
+		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url, "--out", t.TempDir())
+		_, err := io.WriteString(keyboard, strings.ReplaceAll(mnemonics[0], " ", "\n")+"\n")
+		require.NoError(t, err)
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeMnemonic, cmd.ProcessState.ExitCode())
+		waiting, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCINQ)
+		require.NoError(t, err)
+		require.Zero(t, waiting, "bytes that the shell would read")
+		for _, word := range strings.Fields(mnemonics[0]) {
+			require.NotContains(t, screen.String(), word)
+		}
+	})
 	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
 		cmd, _, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/cosmos/cosmos-sdk/client"
@@ -136,7 +137,8 @@ func setSetting(content []byte, key, value string) ([]byte, error) {
 		}
 		lines[i] = []byte(strings.TrimSpace(left) + " = " + value)
 		changed := bytes.Join(lines, []byte{'\n'})
-		if _, err := getSetting(changed, key); err != nil {
+		set, err := getSetting(changed, key)
+		if err != nil || reflect.TypeOf(set) != reflect.TypeOf(old) {
 			return nil, fmt.Errorf("%q is not a value for %s", value, key)
 		}
 		return changed, nil

@@ -5,12 +5,13 @@ import (
 	"net"
 	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -24,12 +25,13 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			for _, name := range []string{"RPC", "P2P", "API"} {
-				port, err := freePort()
-				if err != nil {
-					return err
-				}
-				env.Setenv(name, strconv.Itoa(port))
+			addrs, err := freeport.Addrs(3)
+			if err != nil {
+				return err
+			}
+			for i, name := range []string{"RPC", "P2P", "API"} {
+				_, port, _ := net.SplitHostPort(addrs[i])
+				env.Setenv(name, port)
 			}
 			return nil
 		},
@@ -38,14 +40,6 @@ func TestScripts(t *testing.T) {
 			"capture": capture,
 		},
 	})
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
 // retry runs a command until its output matches: retry REGEXP COMMAND...

@@ -16,7 +16,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +44,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -210,20 +210,12 @@ func (n *Network) newValidator(i int) *Validator {
 		filepath.Join(v.Home, "data", "priv_validator_state.json"),
 	)
 	v.privVal.Save()
-	v.p2pAddr, v.rpcAddr = freeAddr(n.t), freeAddr(n.t)
-	var err error
+	addrs, err := freeport.Addrs(2)
+	require.NoError(n.t, err)
+	v.p2pAddr, v.rpcAddr = addrs[0], addrs[1]
 	v.client, err = rpchttp.New("http://"+v.rpcAddr, "/websocket")
 	require.NoError(n.t, err)
 	return v
-}
-
-// freeAddr finds a loopback port that is free now. The port is used a moment
-// later, and again when the validator is started again.
-func freeAddr(t testing.TB) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
 }
 
 // Start starts validator i, again with its data if it was stopped.

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/cosmos/cosmos-sdk/client"
 	clienttx "github.com/cosmos/cosmos-sdk/client/tx"
@@ -14,11 +15,12 @@ import (
 
 // TxOptions are the parts of a transaction around its messages.
 type TxOptions struct {
-	Gas           uint64
-	Fee           sdk.Coins
-	FeeGranter    sdk.AccAddress
-	Memo          string
-	TimeoutHeight uint64
+	Gas              uint64
+	Fee              sdk.Coins
+	FeeGranter       sdk.AccAddress
+	Memo             string
+	TimeoutHeight    uint64
+	TimeoutTimestamp time.Time
 }
 
 // Signer is an account with the number and the sequence that it is to have when
@@ -46,6 +48,9 @@ func SignTx(
 	builder.SetFeeGranter(opts.FeeGranter)
 	builder.SetMemo(opts.Memo)
 	builder.SetTimeoutHeight(opts.TimeoutHeight)
+	if !opts.TimeoutTimestamp.IsZero() {
+		builder.SetTimeoutTimestamp(opts.TimeoutTimestamp)
+	}
 
 	// Each signature covers the infos of all signers, so these come first, with
 	// signatures that are still empty.

@@ -11,6 +11,10 @@
 // ante handler writes stays. CheckTx and ReCheckTx count in the check state, so
 // the bound holds for the mempool too.
 //
+// What fails in the ante chain of a block is not counted. So an exempt
+// transaction has no timeout timestamp, and is therefore ordered, and the mempool
+// refuses one whose timeout height passes before the next block.
+//
 // Everything else pays as in any other chain: several messages in one
 // transaction, a vote inside another message, a vote with a fee, a backup that
 // is published once more. A single vote without a fee that is not eligible is
@@ -51,16 +55,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-const (
-	// handlerGas is what an exempt transaction may use beyond the gas for its
-	// size and its signature. A blame in a keygen of 512 members needs most: it
-	// reads the record that holds all of them, here and in its handler, and
-	// writes those it blames.
-	handlerGas = 1_000_000
-	// maxOverhead bounds the bytes of an exempt transaction around its envelope:
-	// keys, signatures, memo, and the addresses of many blamed members.
-	maxOverhead = 32 << 10
-)
+// maxOverhead bounds the bytes of an exempt transaction around its envelope:
+// keys, signatures, memo, and the addresses of many blamed members.
+const maxOverhead = 32 << 10
 
 // Keeper is what the decorators ask of the module's state.
 type Keeper interface {
@@ -194,10 +191,30 @@ func (d FeeDecorator) checkBounds(ctx sdk.Context, tx sdk.Tx, vote types.Exempti
 	if simulate {
 		return nil
 	}
+	if err := checkTimeout(ctx, tx); err != nil {
+		return err
+	}
 	params := d.accounts.GetParams(ctx)
-	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + handlerGas
+	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas
 	if gas := tx.(sdk.FeeTx).GetGas(); gas > limit {
 		return errorsmod.Wrapf(sdkerrors.ErrInvalidGasLimit, "a vote without a fee may have a gas limit of %d at its size, not %d", limit, gas)
+	}
+	return nil
+}
+
+// checkTimeout refuses a vote that a member lets time out between the mempool and
+// its block. There it would take its room and fail without being counted, again
+// and again. The time of the next block is not known before, its height is.
+func checkTimeout(ctx sdk.Context, tx sdk.Tx) error {
+	if t, ok := tx.(sdk.TxWithTimeoutTimeStamp); ok && !t.GetTimeoutTimeStamp().IsZero() && t.GetTimeoutTimeStamp().Unix() != 0 {
+		return errorsmod.Wrap(sdkerrors.ErrInvalidRequest, "a vote without a fee may have a timeout height and no timeout timestamp")
+	}
+	t, ok := tx.(sdk.TxWithTimeoutHeight)
+	if !ok || !ctx.IsCheckTx() || t.GetTimeoutHeight() == 0 {
+		return nil
+	}
+	if next := uint64(ctx.BlockHeight()) + 1; t.GetTimeoutHeight() < next {
+		return errorsmod.Wrapf(sdkerrors.ErrTxTimeoutHeight, "the next block is %d, timeout height: %d", next, t.GetTimeoutHeight())
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package ante_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	errorsmod "cosmossdk.io/errors"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -114,6 +115,20 @@ func TestRefusedTransactions(t *testing.T) {
 				return c.tx(c.asked[0], network.TxOptions{Gas: 50_000_000}, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrInvalidGasLimit,
+		},
+		{
+			name: "a vote that times out before the next block",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.height)}, c.vote(c.asked[0]))
+			},
+			want: sdkerrors.ErrTxTimeoutHeight,
+		},
+		{
+			name: "a vote that times out at a time, which may be before the next block's",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{TimeoutTimestamp: c.time.Add(time.Hour)}, c.vote(c.asked[0]))
+			},
+			want: sdkerrors.ErrInvalidRequest,
 		},
 		{
 			name: "a blame that carries a load",
@@ -233,6 +248,12 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 			name: "the vote of a member that is not asked",
 			make: func(c *chain) []byte {
 				return c.tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.other, nil))
+			},
+		},
+		{
+			name: "a vote that times out after the block it is in",
+			make: func(c *chain) []byte {
+				return c.tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.height) + 2}, c.vote(c.asked[0]))
 			},
 		},
 		{

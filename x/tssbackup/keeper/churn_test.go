@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"testing"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/stretchr/testify/require"
 
@@ -423,6 +424,26 @@ func TestAHookThatFailsIsUndoneAndHaltsNothing(t *testing.T) {
 		c.complete(c.startChurn()[0], newVault("next"))
 		require.Len(t, c.export().SitOuts, 1, "what a good hook writes stands")
 	}
+}
+
+func TestAHookThatRunsOutOfItsOwnGasHaltsNothing(t *testing.T) {
+	c, _ := startChain(t, testParams(), 3)
+	c.k.SetHooks(&fakeHooks{run: func(context.Context) { storetypes.NewGasMeter(1).ConsumeGas(2, "a limit of its own") }})
+	c.complete(c.startChurn()[0], newVault("v"))
+	require.True(t, c.emitted("EventHookFailed"))
+	require.Len(t, c.coverage(""), 1)
+}
+
+func TestATransactionCannotSkipAHookByItsGasLimit(t *testing.T) {
+	c, _ := startChain(t, testParams(), 3)
+	vault := newVault("v")
+	c.complete(c.startChurn()[0], vault)
+	c.complete(c.startChurn()[0], newVault("next"))
+	c.k.SetHooks(&fakeHooks{run: func(ctx context.Context) {
+		sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(1_000_000, "hook")
+	}})
+	c.ctx = c.ctx.WithGasMeter(storetypes.NewGasMeter(500_000))
+	require.Panics(t, func() { _ = c.run(&types.MsgRetireVault{Authority: authority, Vault: vault.name()}) })
 }
 
 func (c *chain) coverage(vault string) []types.VaultCoverage {

@@ -28,7 +28,6 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			KeygenID: msg.KeygenId,
 			Member:   b.signer,
 			Envelope: msg.KeysharesBackup,
-			Asked:    b.member.Asked,
 		}
 	case *types.MsgPublishBackup:
 		pubKey, vault, signer, err := k.checkPublisher(ctx, msg)
@@ -42,12 +41,10 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 		if present {
 			return types.Exemption{}, false, types.ErrBackupPresent.Wrap("publishing again costs a fee")
 		}
-		member, _ := types.FindMember(vault.Members, signer)
 		v = types.Exemption{
 			KeygenID: vault.KeygenId,
 			Member:   signer,
 			Envelope: msg.KeysharesBackup,
-			Asked:    member.Asked,
 		}
 	default:
 		return types.Exemption{}, false, nil

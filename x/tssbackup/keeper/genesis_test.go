@@ -3,6 +3,8 @@ package keeper_test
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +99,9 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a negative next churn height", func(gs *types.GenesisState) { gs.NextChurnHeight = -1 }},
 		{"a churn above the last number", func(gs *types.GenesisState) { gs.LastChurnId-- }},
 		{"a keygen above the last number", func(gs *types.GenesisState) { gs.LastKeygenId-- }},
+		{"a churn number after which there is none", func(gs *types.GenesisState) { gs.LastChurnId = math.MaxUint64 }},
+		{"a keygen number after which there is none", func(gs *types.GenesisState) { gs.LastKeygenId = math.MaxUint64 }},
+		{"a stranger at fault", func(gs *types.GenesisState) { gs.Keygens[1].Silent = [][]byte{bytes.Repeat([]byte{1}, 20)} }},
 		{"an operator without an address", func(gs *types.GenesisState) { gs.SignerOwners[0].Operator = nil }},
 		{"a signer owner twice", func(gs *types.GenesisState) { gs.SignerOwners[1] = gs.SignerOwners[0] }},
 		{"a signer that its operator does not own", func(gs *types.GenesisState) {
@@ -157,6 +162,7 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a vote with a key that is no point", func(gs *types.GenesisState) { vote(gs).Result.PubKeyEd25519 = make([]byte, 32) }},
 		{"a vote with a result and a blame", func(gs *types.GenesisState) { vote(gs).Blamed = gs.Votes[0].Vote.Blamed }},
 		{"a vote without the envelope that was asked for", func(gs *types.GenesisState) { vote(gs).Commitment = nil }},
+		{"a vote for a vault that exists", func(gs *types.GenesisState) { vote(gs).Result.PubKey = gs.Vaults[0].PubKey }},
 		{"an attempt for no keygen", func(gs *types.GenesisState) { gs.Attempts[0].KeygenId = 77 }},
 		{"too many attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 4 }},
 		{"no attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 0 }},
@@ -193,6 +199,53 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 			next := newChain(t, &fakeStaking{})
 			next.ctx = next.ctx.WithBlockHeight(1 << 30)
 			require.Error(t, next.k.InitGenesis(next.ctx, gs))
+		})
+	}
+}
+
+// TestGenesisOfAKeygenThatWaits has what the end of a block relies on when it
+// makes a vault of a keygen that was ready before.
+func TestGenesisOfAKeygenThatWaits(t *testing.T) {
+	c, a, b := openTwo(t)
+	vault := newVault("a")
+	c.allVote(a, vault)
+	c.mustRun(newVault("b").vote(b, b.Members[0]))
+	c.endBlock()
+	require.NoError(t, c.export().Validate())
+	tests := []struct {
+		name   string
+		change func(gs *types.GenesisState)
+	}{
+		{"one of the votes that it needs is missing", func(gs *types.GenesisState) { gs.Votes = gs.Votes[1:] }},
+		{"one of the votes has another ed25519 key", func(gs *types.GenesisState) {
+			vote(gs).Result.PubKeyEd25519 = newVault("other").pubKeyEd25519()
+		}},
+		{"it has another vault than its votes", func(gs *types.GenesisState) { gs.Keygens[0].Vault = newVault("b").pubKey() }},
+		{"its sibling is ready without votes", func(gs *types.GenesisState) {
+			gs.Keygens[1].Status, gs.Keygens[1].Vault = ready, newVault("b").pubKey()
+			gs.Keygens[1].ClosedHeight = gs.Keygens[0].ClosedHeight
+		}},
+		{"its sibling has its vault", func(gs *types.GenesisState) {
+			k := &gs.Keygens[1]
+			k.Status, k.Vault, k.ClosedHeight = ready, vault.pubKey(), gs.Keygens[0].ClosedHeight
+			first := *vote(gs)
+			gs.Votes = gs.Votes[:3]
+			addresses := make([][]byte, len(k.Members))
+			for i, m := range k.Members {
+				addresses[i] = m.Address()
+			}
+			slices.SortFunc(addresses, bytes.Compare)
+			for _, addr := range addresses {
+				gs.Votes = append(gs.Votes, types.GenesisVote{KeygenId: k.Id, Member: addr, Vote: first})
+			}
+		}},
+		{"a stranger was silent", func(gs *types.GenesisState) { gs.Keygens[0].Silent = [][]byte{bytes.Repeat([]byte{1}, 20)} }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			gs := c.export()
+			tt.change(gs)
+			require.ErrorIs(t, gs.Validate(), types.ErrInvalidGenesis)
 		})
 	}
 }

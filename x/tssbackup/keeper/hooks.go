@@ -17,7 +17,7 @@ func (k Keeper) runHooks(ctx context.Context, name string, call func(context.Con
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	for _, hooks := range k.hooks {
 		branch, write := sdkCtx.CacheContext()
-		if err := recovered(func() error { return call(branch, hooks) }); err != nil {
+		if err := recovered(sdkCtx.GasMeter(), func() error { return call(branch, hooks) }); err != nil {
 			sdkCtx.Logger().Error("tssbackup hook failed", "hook", name, "err", err)
 			// The event names the hook alone: what an error says may differ between
 			// nodes.
@@ -31,13 +31,16 @@ func (k Keeper) runHooks(ctx context.Context, name string, call func(context.Con
 	return nil
 }
 
-// recovered makes a panic an error, unless the transaction ran out of gas:
-// otherwise a transaction could skip a hook by its gas limit.
-func recovered(f func() error) (err error) {
+// recovered makes a panic an error, unless the transaction is out of gas, by its
+// own meter: otherwise it could skip a hook by its gas limit. At the end of a
+// block there is no such limit, and a hook that runs out of one it has set itself
+// has failed as any other.
+func recovered(meter storetypes.GasMeter, f func() error) (err error) {
 	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case storetypes.ErrorOutOfGas:
+		r := recover()
+		switch {
+		case r == nil:
+		case meter.IsPastLimit():
 			panic(r)
 		default:
 			err = fmt.Errorf("panic: %v", r)

@@ -72,7 +72,12 @@ func NewKeeper(
 	staking types.StakingKeeper,
 	authority string,
 ) (*Keeper, error) {
-	if _, err := accounts.AddressCodec().StringToBytes(authority); err != nil {
+	address, err := accounts.AddressCodec().StringToBytes(authority)
+	if err != nil {
+		return nil, types.ErrInvalidAuthority.Wrapf("%q: %s", authority, err)
+	}
+	// In the one form that messages are compared with: bech32 may be upper-case.
+	if authority, err = accounts.AddressCodec().BytesToString(address); err != nil {
 		return nil, types.ErrInvalidAuthority.Wrapf("%q: %s", authority, err)
 	}
 	sb := collections.NewSchemaBuilder(storeService)

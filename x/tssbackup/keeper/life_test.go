@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -84,7 +85,7 @@ func genParams() *rapid.Generator[types.Params] {
 		}
 		p.RetryInterval = rapid.Uint64Range(0, 5).Draw(t, "retry")
 		if rapid.Bool().Draw(t, "penalty") {
-			p.PenaltyBlocks = p.RetryInterval + rapid.Uint64Range(1, 12).Draw(t, "penalty blocks")
+			p.PenaltyBlocks = cmp.Or(p.RetryInterval, p.ChurnInterval) + rapid.Uint64Range(1, 12).Draw(t, "penalty blocks")
 		} else {
 			p.PenaltyBlocks = 0
 		}

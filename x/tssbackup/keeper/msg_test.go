@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"filippo.io/edwards25519"
+	"github.com/cosmos/cosmos-sdk/runtime"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -404,6 +406,14 @@ func TestAuthority(t *testing.T) {
 	require.ErrorIs(t, c.run(&types.MsgRetireVault{Authority: stranger}), types.ErrInvalidAuthority)
 	require.ErrorIs(t, c.run(&types.MsgUpdateParams{Authority: stranger, Params: testParams()}), types.ErrInvalidAuthority)
 	require.ErrorIs(t, c.run(&types.MsgStartChurn{}), types.ErrInvalidAuthority)
+
+	// An app may give it in upper case, which bech32 allows.
+	k, err := keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), c.accounts, c.staking, strings.ToUpper(authority))
+	require.NoError(t, err)
+	_, err = keeper.NewMsgServer(k).StartChurn(c.ctx, &types.MsgStartChurn{Authority: authority})
+	require.NoError(t, err)
+	_, err = keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), c.accounts, c.staking, "gov")
+	require.ErrorIs(t, err, types.ErrInvalidAuthority)
 }
 
 func TestRetireVault(t *testing.T) {

@@ -41,6 +41,15 @@ func statusOf(err error) error {
 	return err
 }
 
+// missing is statusOf for a record that was asked for by its key; the format
+// names it.
+func missing(err error, format string, args ...any) error {
+	if errors.Is(err, collections.ErrNotFound) {
+		return status.Errorf(codes.NotFound, format, args...)
+	}
+	return statusOf(err)
+}
+
 func invalid(err error) error {
 	return status.Error(codes.InvalidArgument, err.Error())
 }
@@ -72,12 +81,12 @@ func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) 
 			return nil, invalid(errors.New("neither a validator's operator address nor an account address"))
 		}
 		if operator, err = s.k.SignerOwners.Get(ctx, addr); err != nil {
-			return nil, statusOf(err)
+			return nil, missing(err, "%s was never registered as a signer", req.Address)
 		}
 	}
 	signer, err := s.k.Signers.Get(ctx, operator)
 	if err != nil {
-		return nil, statusOf(err)
+		return nil, missing(err, "%s has no signer", req.Address)
 	}
 	info, err := s.k.signerInfo(ctx, operator, signer)
 	if err != nil {
@@ -108,7 +117,7 @@ func (s queryServer) Churn(ctx context.Context, req *types.QueryChurnRequest) (*
 	}
 	churn, err := s.k.Churns.Get(ctx, req.Id)
 	if err != nil {
-		return nil, statusOf(err)
+		return nil, missing(err, "churn %d not found", req.Id)
 	}
 	return &types.QueryChurnResponse{Churn: churn}, nil
 }
@@ -137,7 +146,7 @@ func (s queryServer) Keygen(ctx context.Context, req *types.QueryKeygenRequest) 
 	}
 	keygen, err := s.k.Keygens.Get(ctx, req.Id)
 	if err != nil {
-		return nil, statusOf(err)
+		return nil, missing(err, "keygen %d not found", req.Id)
 	}
 	info, err := s.k.keygenInfo(ctx, keygen)
 	if err != nil {
@@ -235,7 +244,7 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 	}
 	backup, err := s.k.Backups.Get(ctx, collections.Join(pubKey, member))
 	if err != nil {
-		return nil, statusOf(err)
+		return nil, missing(err, "%s has published no backup of vault %s", req.Member, req.Vault)
 	}
 	res := &types.QueryBackupResponse{Latest: commitmentInfo(backup.Latest)}
 	if backup.Previous != nil {

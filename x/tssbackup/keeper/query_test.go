@@ -65,6 +65,7 @@ func TestQueriesSayWhatIsWrong(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := tt.call()
 			require.Equal(t, tt.code, status.Code(err), "%v", err)
+			require.NotContains(t, err.Error(), "collections", "it is said in the words of the caller")
 		})
 	}
 }

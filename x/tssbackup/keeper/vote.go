@@ -22,7 +22,6 @@ const (
 // ballot is a vote that may be cast as far as the state tells.
 type ballot struct {
 	signer sdk.AccAddress
-	member types.Member
 	keygen types.Keygen
 }
 
@@ -72,7 +71,7 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 	case !member.Asked && len(msg.KeysharesBackup) != 0:
 		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
 	}
-	return ballot{signer: signer, keygen: keygen, member: member}, nil
+	return ballot{signer: signer, keygen: keygen}, nil
 }
 
 // TssPool casts a member's vote. Checks run from the cheapest to the dearest.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // DefaultGenesis returns the state of a new chain.
@@ -106,6 +107,9 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 func (g genesisIndex) checkChurns(gs GenesisState) error {
 	if gs.NextChurnHeight < 0 {
 		return errors.New("next churn height is negative")
+	}
+	if gs.LastChurnId == math.MaxUint64 || gs.LastKeygenId == math.MaxUint64 {
+		return errors.New("there is no number for the next churn or keygen")
 	}
 	var last, lastKeygen uint64
 	open := false
@@ -218,6 +222,9 @@ func checkKeygen(k Keygen, c Churn) error {
 		for _, addr := range list {
 			if err := checkAddress(addr); err != nil {
 				return err
+			}
+			if _, ok := FindMember(k.Members, addr); !ok && !complete {
+				return errors.New("who is at fault is no member")
 			}
 		}
 	}

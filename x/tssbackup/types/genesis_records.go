@@ -72,6 +72,12 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 func (g genesisIndex) checkVotes(gs GenesisState) error {
 	var lastID uint64
 	var last []byte
+	type result struct {
+		keygen uint64
+		key    string
+	}
+	count := map[result]uint32{}
+	ready := map[uint64]bool{}
 	for i, v := range gs.Votes {
 		k, ok := g.keygens[v.KeygenId]
 		if !ok {
@@ -88,6 +94,40 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 		if err := checkVote(v.Vote, m, g.churns[k.ChurnId]); err != nil {
 			return fmt.Errorf("vote %d: %w", i, err)
 		}
+		if v.Vote.Result == nil || g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN {
+			continue
+		}
+		if _, ok := g.vaults[string(v.Vote.Result.PubKey)]; ok {
+			return fmt.Errorf("vote %d is for a vault that exists", i)
+		}
+		if v.Vote.Commitment != nil && bytes.Equal(v.Vote.Result.PubKey, k.Vault) {
+			r := result{v.KeygenId, v.Vote.Result.Key()}
+			count[r]++
+			ready[v.KeygenId] = ready[v.KeygenId] || count[r] >= k.Needed
+		}
+	}
+	return checkReady(gs, ready)
+}
+
+// checkReady tells whether each keygen that waits for its siblings has the votes
+// for its vault, and has it alone. The end of a block relies on both.
+func checkReady(gs GenesisState, ready map[uint64]bool) error {
+	open, ok := gs.OpenChurn()
+	if !ok {
+		return nil
+	}
+	vaults := map[string]bool{}
+	for _, k := range gs.Keygens {
+		if k.ChurnId != open.Id || k.Status != KeygenStatus_KEYGEN_STATUS_READY {
+			continue
+		}
+		if !ready[k.Id] {
+			return fmt.Errorf("keygen %d is ready without the votes for its vault", k.Id)
+		}
+		if vaults[string(k.Vault)] {
+			return fmt.Errorf("keygen %d has the vault of another", k.Id)
+		}
+		vaults[string(k.Vault)] = true
 	}
 	return nil
 }

@@ -120,6 +120,12 @@ func (v Vault) IsLive() bool {
 	return v.Status == VaultStatus_VAULT_STATUS_ACTIVE || v.Status == VaultStatus_VAULT_STATUS_RETIRING
 }
 
+// VoteGas is what a transaction without a fee may use beyond the gas for its size
+// and its signature. A blame in a keygen of 512 members needs most: it reads the
+// record that holds all of them, in the ante handler and in its own, and writes
+// those it blames.
+const VoteGas = 1_000_000
+
 // Exemption is what the ante handler learns of a vote or a publication that may
 // pass without a fee.
 type Exemption struct {
@@ -130,6 +136,4 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not
 	// asked. Otherwise its form is still to be checked.
 	Envelope []byte
-	// Asked tells whether the member was asked to publish.
-	Asked bool
 }

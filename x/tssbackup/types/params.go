@@ -68,8 +68,13 @@ func (p Params) Validate() error {
 	if p.ChurnInterval != 0 && p.ChurnInterval <= p.KeygenDeadline {
 		fail("churn_interval is not longer than keygen_deadline")
 	}
-	if p.PenaltyBlocks != 0 && p.PenaltyBlocks <= p.RetryInterval {
+	// Else the members at fault would be back in the very next churn.
+	switch {
+	case p.PenaltyBlocks == 0:
+	case p.PenaltyBlocks <= p.RetryInterval:
 		fail("penalty_blocks is not longer than retry_interval")
+	case p.RetryInterval == 0 && p.PenaltyBlocks <= p.ChurnInterval:
+		fail("penalty_blocks is not longer than churn_interval, and there is no retry_interval")
 	}
 	if p.MaxVaultMembers < minVaultMembers || p.MaxVaultMembers > maxVaultMembers {
 		fail("max_vault_members is not in %d to %d", minVaultMembers, maxVaultMembers)

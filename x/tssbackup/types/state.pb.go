@@ -196,7 +196,8 @@ type Params struct {
 	RetryInterval uint64 `protobuf:"varint,3,opt,name=retry_interval,json=retryInterval,proto3" json:"retry_interval,omitempty"`
 	// penalty_blocks is how long a member that was silent, or blamed by at least
 	// the threshold, sits out. 0 means not at all. When it is set it is longer
-	// than retry_interval, so that the next try is without the member.
+	// than retry_interval, or than churn_interval when there is none, so that the
+	// next try is without the member.
 	PenaltyBlocks uint64 `protobuf:"varint,4,opt,name=penalty_blocks,json=penaltyBlocks,proto3" json:"penalty_blocks,omitempty"`
 	// max_vault_members is the size above which a churn makes several vaults, at
 	// least 5, so that none of them has fewer than 3 members.

@@ -23,6 +23,13 @@ func TestParams(t *testing.T) {
 		{"an interval longer than the deadline", func(p *types.Params) { p.ChurnInterval = 721 }, true},
 		{"an interval of the deadline", func(p *types.Params) { p.ChurnInterval = 720 }, false},
 		{"a penalty of the retry interval", func(p *types.Params) { p.PenaltyBlocks = p.RetryInterval }, false},
+		{"a penalty of the interval, without a retry", func(p *types.Params) {
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 1000, 1000
+		}, false},
+		{"a penalty longer than the interval, without a retry", func(p *types.Params) {
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 1000, 1001
+		}, true},
+		{"a penalty, and churns by message alone", func(p *types.Params) { p.RetryInterval, p.PenaltyBlocks = 0, 1 }, true},
 		{"no penalty", func(p *types.Params) { p.PenaltyBlocks = 0 }, true},
 		{"no retry", func(p *types.Params) { p.RetryInterval = 0 }, true},
 		{"vaults of four", func(p *types.Params) { p.MaxVaultMembers = 4 }, false},

@@ -1,0 +1,46 @@
+// Package publish is bifrost's loop: from an open keygen to a backup whose
+// commitment stands in state.
+//
+// The loop polls, because events can be missed, and takes every keygen through
+// the same steps. Each step ends with a record in the outbox that is on the disk
+// before the next step begins, so that a bifrost that is killed at any point goes
+// on where it was:
+//
+//	(nothing)  the keygen may be run
+//	result     the vault's keys and its keyshares are in the record
+//	saved      the keyshares are in their store
+//	signed     so are the vault's two signatures over the check message
+//	message    the vote is final: a result with its envelope, or a blame
+//	tx         the vote is signed for a sequence of the account
+//	done       the vote stands in state
+//
+// What follows from it holds whatever happens in between: no keygen is run a
+// second time once it is saved, a vote never leaves without its backup, and an
+// envelope that may have been sent is never replaced by another one. A record of a
+// keygen that closed moves to the folder "closed" and stays there: a node that
+// lags behind may show the keygen as open once more. Keyshares are never deleted,
+// those of failed keygens neither: they are useless then, but the one who deletes
+// keyshares by rule will delete the wrong ones by mistake.
+//
+// # Failures
+//
+// A keygen that fails because of other members is tried again until the deadline
+// comes near: the chain closes a keygen early only when all members have voted,
+// so patience costs nothing, and a member that only restarts is back in time.
+// Then the vote is a blame of those who failed it last. A keygen that fails here
+// (the disk, the memory, the sealing of the envelope) is tried again until the
+// deadline, said loudly in the log, the metrics and the status, and never ends in
+// a vote: blame is for others.
+//
+// A member whose record is lost after the others have finished cannot make up for
+// it: at least as many others as the threshold have voted one result then, and it
+// neither disturbs them with a second keygen nor blames them.
+//
+// The signatures over the check message are made by all members. A member that
+// misses them (it was down, or died before it had stored them) takes them from
+// the vote of any other member, which holds them in its block, and verifies them
+// under the vault's keys. Otherwise the signing is tried again, every other time
+// without the members that failed it last as long as there are enough. When the
+// deadline comes near and there are none, the vote is a blame of those who failed
+// it last.
+package publish

@@ -1,0 +1,463 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/types/tx"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const (
+	testChain  = "test-1"
+	testPrefix = "cosmos"
+)
+
+// fakeChain is a chain with one keygen at a time. Every question for its height
+// makes a block of what is in the mempool.
+type fakeChain struct {
+	mu       sync.Mutex
+	height   int64
+	params   types.Params
+	keygens  map[uint64]*types.KeygenInfo
+	vaults   map[string]*types.VaultInfo
+	backups  map[string][]types.CommitmentInfo // vault/member
+	sequence map[string]uint64
+	mempool  [][]byte
+	blocks   map[int64][][]byte
+
+	// envelopes are the hashes of all that was ever handed in, by member.
+	envelopes map[string]map[string]bool
+	// received counts the transactions that were handed in, votes those executed.
+	received int
+	votes    map[string]int
+	messages map[string][]*types.MsgTssPool
+	// refuse, when set, is asked before a transaction is taken.
+	refuse func(member string) error
+	// drop keeps transactions of a member out of blocks.
+	drop map[string]bool
+}
+
+func newFakeChain() *fakeChain {
+	params := types.DefaultParams()
+	params.MinWorkFactor = 1
+	return &fakeChain{
+		height: 10, params: params,
+		keygens: map[uint64]*types.KeygenInfo{}, vaults: map[string]*types.VaultInfo{},
+		backups: map[string][]types.CommitmentInfo{}, sequence: map[string]uint64{},
+		blocks: map[int64][][]byte{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
+		messages: map[string][]*types.MsgTssPool{}, drop: map[string]bool{},
+	}
+}
+
+// open opens a keygen with a deadline that many blocks ahead.
+func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keygens[id] = &types.KeygenInfo{
+		Id: id, ChurnId: id, Status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
+		Threshold: uint32((2*len(members) + 2) / 3), Needed: uint32(len(members)),
+		OpenedHeight: c.height, Deadline: c.height + blocks, Members: members,
+	}
+}
+
+func (c *fakeChain) advance(blocks int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range blocks {
+		c.block()
+	}
+}
+
+func (c *fakeChain) block() {
+	c.height++
+	pending := c.mempool
+	c.mempool = nil
+	for _, raw := range pending {
+		member, sequence, msg := decode(raw)
+		if c.drop[member] || sequence != c.sequence[member] {
+			continue
+		}
+		c.sequence[member]++
+		c.blocks[c.height] = append(c.blocks[c.height], raw)
+		switch m := msg.(type) {
+		case *types.MsgTssPool:
+			c.vote(m)
+		case *types.MsgPublishBackup:
+			c.backups[m.Vault+"/"+m.Signer] = []types.CommitmentInfo{c.commitment(m.KeysharesBackup)}
+		}
+	}
+	for _, k := range c.keygens {
+		if k.Status == types.KeygenStatus_KEYGEN_STATUS_OPEN && c.height > k.Deadline {
+			c.close(k)
+		}
+	}
+}
+
+func (c *fakeChain) commitment(envelope []byte) types.CommitmentInfo {
+	sum := sha256.Sum256(envelope)
+	return types.CommitmentInfo{Sha256: hex.EncodeToString(sum[:]), Size_: uint64(len(envelope)), Height: c.height}
+}
+
+func (c *fakeChain) vote(m *types.MsgTssPool) {
+	k := c.keygens[m.KeygenId]
+	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(*k, m.Signer) != nil || c.height > k.Deadline {
+		return
+	}
+	v := types.VoteInfo{Member: m.Signer, Height: c.height}
+	if m.Blame != nil {
+		v.Blamed = m.Blame.Members
+	} else {
+		s := signatures{secp256k1: m.Signature, ed25519: m.SignatureEd25519}
+		digest := types.CheckMessage(testChain, k.Id, unhex(m.PubKey), unhex(m.PubKeyEd25519))
+		if !s.verify(unhex(m.PubKey), unhex(m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
+			return
+		}
+		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
+		if len(m.KeysharesBackup) > 0 {
+			commitment := c.commitment(m.KeysharesBackup)
+			v.Commitment = &commitment
+		}
+	}
+	k.Votes = append(k.Votes, v)
+	c.votes[m.Signer]++
+	c.messages[m.Signer] = append(c.messages[m.Signer], m)
+	if len(k.Votes) == len(k.Members) {
+		c.close(k)
+	}
+}
+
+func (c *fakeChain) close(k *types.KeygenInfo) {
+	k.ClosedHeight = c.height
+	k.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
+	if finished(*k) < int(k.Needed) {
+		return
+	}
+	k.Status = types.KeygenStatus_KEYGEN_STATUS_READY
+	for _, m := range k.Members {
+		if voteOf(*k, m.Address) == nil {
+			k.Silent = append(k.Silent, m.Address)
+		}
+	}
+	for _, v := range k.Votes {
+		if v.Vault == "" {
+			continue
+		}
+		k.Vault = v.Vault
+		c.vaults[v.Vault] = &types.VaultInfo{
+			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
+			KeygenId: k.Id, Members: k.Members,
+		}
+		if v.Commitment != nil {
+			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}
+		}
+	}
+	k.Votes = nil
+}
+
+func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
+	var outer tx.TxRaw
+	var body tx.TxBody
+	var auth tx.AuthInfo
+	must(proto.Unmarshal(raw, &outer))
+	must(proto.Unmarshal(outer.BodyBytes, &body))
+	must(proto.Unmarshal(outer.AuthInfoBytes, &auth))
+	sequence = auth.SignerInfos[0].Sequence
+	if m := voteIn(raw); m != nil {
+		return m.Signer, sequence, m
+	}
+	var m types.MsgPublishBackup
+	must(proto.Unmarshal(body.Messages[0].Value, &m))
+	return m.Signer, sequence, &m
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (c *fakeChain) Height(context.Context) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mempool) > 0 {
+		c.block()
+	}
+	return c.height, nil
+}
+
+func (c *fakeChain) Params(context.Context) (types.Params, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.params, nil
+}
+
+func (c *fakeChain) OpenKeygens(context.Context) ([]types.KeygenInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []types.KeygenInfo
+	for _, k := range c.keygens {
+		if k.Status == types.KeygenStatus_KEYGEN_STATUS_OPEN {
+			list = append(list, copyKeygen(k))
+		}
+	}
+	return list, nil
+}
+
+func copyKeygen(k *types.KeygenInfo) types.KeygenInfo {
+	c := *k
+	c.Votes = slices.Clone(k.Votes)
+	return c
+}
+
+func (c *fakeChain) Keygen(_ context.Context, id uint64) (types.KeygenInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.keygens[id]; k != nil {
+		return copyKeygen(k), nil
+	}
+	return types.KeygenInfo{}, ErrNotFound
+}
+
+func (c *fakeChain) Vaults(_ context.Context, member string) ([]types.VaultInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []types.VaultInfo
+	for _, v := range c.vaults {
+		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED && slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
+			list = append(list, *v)
+		}
+	}
+	return list, nil
+}
+
+func (c *fakeChain) Vault(_ context.Context, vault string) (types.VaultInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.vaults[vault]; v != nil {
+		return *v, nil
+	}
+	return types.VaultInfo{}, ErrNotFound
+}
+
+func (c *fakeChain) Backup(_ context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b := c.backups[vault+"/"+member]; b != nil {
+		return b, nil
+	}
+	return nil, ErrNotFound
+}
+
+func (c *fakeChain) BlockTxs(_ context.Context, height int64) ([][]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocks[height], nil
+}
+
+func (c *fakeChain) Account(_ context.Context, address string) (uint64, uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return 7, c.sequence[address], nil
+}
+
+func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	member, sequence, msg := decode(raw)
+	c.received++
+	var envelope []byte
+	switch m := msg.(type) {
+	case *types.MsgTssPool:
+		envelope = m.KeysharesBackup
+	case *types.MsgPublishBackup:
+		envelope = m.KeysharesBackup
+	}
+	if c.envelopes[member] == nil {
+		c.envelopes[member] = map[string]bool{}
+	}
+	if len(envelope) > 0 {
+		c.envelopes[member][c.commitment(envelope).Sha256] = true
+	}
+	if c.refuse != nil {
+		if err := c.refuse(member); err != nil {
+			return err
+		}
+	}
+	if sequence != c.sequence[member] {
+		return ErrSequence
+	}
+	for _, known := range c.mempool {
+		if bytes.Equal(known, raw) {
+			return ErrInMempool
+		}
+	}
+	c.mempool = append(c.mempool, raw)
+	return nil
+}
+
+// fakeTss is the ceremonies of all members: one runs when all of its members have
+// joined it.
+type fakeTss struct {
+	mu       sync.Mutex
+	sessions map[string]*session
+	keygens  int // that ran to their end
+	vaults   []*vaultSecret
+	patience time.Duration
+	// fail, when set, is asked for every member that joins.
+	fail func(member []byte, id string) error
+}
+
+type session struct {
+	joined map[string]bool
+	over   chan struct{}
+	blame  *BlameError
+	vault  *vaultSecret
+}
+
+type vaultSecret struct {
+	Secp256k1 []byte
+	Ed25519   []byte
+	Member    []byte
+}
+
+// seat is a member's place in the ceremonies.
+type seat struct {
+	*fakeTss
+	pubKey []byte
+}
+
+func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, error) {
+	s.mu.Lock()
+	if s.fail != nil {
+		if err := s.fail(s.pubKey, id); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+	}
+	ses := s.sessions[id]
+	if ses == nil {
+		ses = &session{joined: map[string]bool{}, over: make(chan struct{}), vault: newVaultSecret()}
+		s.sessions[id] = ses
+	}
+	ses.joined[string(s.pubKey)] = true
+	if len(ses.joined) == len(members) {
+		delete(s.sessions, id)
+		close(ses.over)
+	}
+	s.mu.Unlock()
+	patience := time.NewTimer(s.patience)
+	defer patience.Stop()
+	select {
+	case <-ses.over:
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-ses.over:
+	default:
+		// The first who loses patience ends it for all.
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			delete(ses.joined, string(s.pubKey))
+			return nil, ctx.Err()
+		}
+		blame := &BlameError{Reason: "did not join"}
+		for _, m := range members {
+			if !ses.joined[string(m)] {
+				blame.Members = append(blame.Members, m)
+			}
+		}
+		if ctx.Err() != nil { // its deadline, which the others have yet to see
+			return nil, fmt.Errorf("joining %s: %w", id, blame)
+		}
+		ses.blame = blame
+		delete(s.sessions, id)
+		close(ses.over)
+	}
+	if ses.blame != nil {
+		return nil, fmt.Errorf("joining %s: %w", id, ses.blame)
+	}
+	return ses, nil
+}
+
+func newVaultSecret() *vaultSecret {
+	key, err := secp256k1.GeneratePrivateKey()
+	must(err)
+	seed := make([]byte, ed25519.SeedSize)
+	_, err = rand.Read(seed)
+	must(err)
+	return &vaultSecret{Secp256k1: key.Serialize(), Ed25519: seed}
+}
+
+func (v *vaultSecret) pubKeys() (ecdsaKey, eddsaKey []byte) {
+	return secp256k1.PrivKeyFromBytes(v.Secp256k1).PubKey().SerializeCompressed(),
+		ed25519.NewKeyFromSeed(v.Ed25519).Public().(ed25519.PublicKey)
+}
+
+func (s seat) Keygen(ctx context.Context, req KeygenRequest) (*KeygenResult, error) {
+	ses, err := s.join(ctx, req.ID, req.Members)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if !slices.Contains(s.vaults, ses.vault) {
+		s.vaults = append(s.vaults, ses.vault)
+		s.keygens++
+	}
+	s.mu.Unlock()
+	res := &KeygenResult{}
+	res.PubKey, res.PubKeyEd25519 = ses.vault.pubKeys()
+	own := *ses.vault
+	own.Member = s.pubKey
+	file, err := json.Marshal(own)
+	must(err)
+	ecdsaKey, err := keyshare.EncodeSecp256k1(testPrefix, res.PubKey)
+	must(err)
+	eddsaKey, err := keyshare.EncodeEd25519(testPrefix, res.PubKeyEd25519)
+	must(err)
+	res.Files = map[string][]byte{keyshare.FileName(ecdsaKey): file, keyshare.FileName(eddsaKey): append(file, ' ')}
+	return res, nil
+}
+
+func (s seat) Keysign(ctx context.Context, req KeysignRequest) ([]byte, error) {
+	if _, err := s.join(ctx, req.ID, req.Signers); err != nil {
+		return nil, err
+	}
+	var v vaultSecret
+	must(json.Unmarshal(req.Keyshare, &v))
+	if req.Keyshare[len(req.Keyshare)-1] == ' ' {
+		return ed25519.Sign(ed25519.NewKeyFromSeed(v.Ed25519), req.Digest), nil
+	}
+	compact := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(v.Secp256k1), req.Digest, true)
+	return compact[1:], nil
+}
+
+// checkFakeKeyshare stands for the check of a real keyshare.
+func checkFakeKeyshare(file []byte, vault keyshare.VaultKeys, member []byte, _ [][]byte) error {
+	var v vaultSecret
+	if err := json.Unmarshal(file, &v); err != nil {
+		return err
+	}
+	ecdsaKey, _ := v.pubKeys()
+	if !bytes.Equal(v.Member, member) || !bytes.Equal(ecdsaKey, vault.Secp256k1) {
+		return errors.New("not this member's keyshare")
+	}
+	return nil
+}

@@ -1,0 +1,725 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// world is a chain, its ceremonies, and its members.
+type world struct {
+	t       *testing.T
+	log     zerolog.Logger
+	chain   *fakeChain
+	tss     *fakeTss
+	members []*member
+}
+
+// member is a signer whose process is started again when it dies.
+type member struct {
+	w       *world
+	key     *secp256k1.PrivKey
+	address string
+	home    string
+	metrics *Metrics
+	reg     *prometheus.Registry
+
+	mu      sync.Mutex
+	pub     *Publisher
+	dieAt   string
+	deaths  int
+	sealErr error
+	seals   int
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+}
+
+const patience = 30 * time.Second
+
+func newWorld(t *testing.T, n int) *world {
+	w := &world{t: t, log: zerolog.New(zerolog.NewTestWriter(t)), chain: newFakeChain(), tss: &fakeTss{sessions: map[string]*session{}, patience: 500 * time.Millisecond}}
+	for range n {
+		key := secp256k1.GenPrivKey()
+		address, err := bech32.ConvertAndEncode(testPrefix, key.PubKey().Address())
+		require.NoError(t, err)
+		reg := prometheus.NewRegistry()
+		w.members = append(w.members, &member{w: w, key: key, address: address, home: t.TempDir(), reg: reg, metrics: NewMetrics(reg)})
+	}
+	t.Cleanup(func() {
+		for _, m := range w.members {
+			m.halt()
+		}
+	})
+	return w
+}
+
+func (w *world) infos() []types.MemberInfo {
+	var list []types.MemberInfo
+	for _, m := range w.members {
+		list = append(list, types.MemberInfo{Address: m.address, PubKey: hex.EncodeToString(m.key.PubKey().Bytes()), Asked: true})
+	}
+	return list
+}
+
+func (w *world) start() {
+	for _, m := range w.members {
+		m.run()
+	}
+}
+
+func (w *world) eventually(what string, cond func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, cond, patience, time.Millisecond, what)
+}
+
+// keygen returns the keygen as it is in state.
+func (w *world) keygen(id uint64) types.KeygenInfo {
+	k, err := w.chain.Keygen(context.Background(), id)
+	require.NoError(w.t, err)
+	return k
+}
+
+func (w *world) awaitReady(id uint64) {
+	w.t.Helper()
+	w.eventually("keygen is ready", func() bool {
+		return w.keygen(id).Status == types.KeygenStatus_KEYGEN_STATUS_READY
+	})
+}
+
+type keySigner struct{ key *secp256k1.PrivKey }
+
+func (k keySigner) PubKey() []byte                  { return k.key.PubKey().Bytes() }
+func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
+
+func (m *member) open() *Publisher {
+	p, err := New(Config{
+		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix, Home: m.home,
+		Chain: m.w.chain,
+		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {
+			return chain.SignTx(msg, chain.TxParams{
+				ChainID: testChain, AccountNumber: params.AccountNumber, Sequence: params.Sequence,
+				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
+			}, keySigner{m.key})
+		},
+		Tss:  seat{m.w.tss, m.key.PubKey().Bytes()},
+		Seal: m.seal,
+		Log:  m.w.log, Metrics: m.metrics, Poll: time.Millisecond,
+	})
+	require.NoError(m.w.t, err)
+	p.checkKeyshare = checkFakeKeyshare
+	p.afterStep = func(point string) error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.dieAt == point && m.deaths == 0 {
+			m.deaths++
+			return errors.New("killed")
+		}
+		return nil
+	}
+	return p
+}
+
+// run starts the process, and starts it again whenever it dies.
+func (m *member) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop, m.stopped = cancel, make(chan struct{})
+	p := m.open()
+	m.setPub(p)
+	go func() {
+		defer close(m.stopped)
+		for errors.Is(p.Run(ctx), errDied) {
+			p = m.open()
+			m.setPub(p)
+		}
+	}()
+}
+
+func (m *member) setPub(p *Publisher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pub = p
+}
+
+func (m *member) status() Status {
+	m.mu.Lock()
+	p := m.pub
+	m.mu.Unlock()
+	return p.Status()
+}
+
+// says tells whether the status of its record holds an error with this text.
+func (m *member) says(text string) bool {
+	for _, r := range m.status().Outbox {
+		if strings.Contains(r.Error, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *member) halt() {
+	if m.stop != nil {
+		m.stop()
+		<-m.stopped
+		m.stop = nil
+	}
+}
+
+// seal makes another envelope each time.
+func (m *member) seal(files []envelope.File) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seals++
+	if m.sealErr != nil {
+		return nil, m.sealErr
+	}
+	recipient, err := age.NewScryptRecipient("not a mnemonic")
+	if err != nil {
+		return nil, err
+	}
+	recipient.SetWorkFactor(2)
+	var out bytes.Buffer
+	enc, err := age.Encrypt(&out, recipient)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if _, err := enc.Write(f.Data); err != nil {
+			return nil, err
+		}
+	}
+	err = enc.Close()
+	return out.Bytes(), err
+}
+
+// counted is the value of a counter, with this value of its label.
+func (m *member) counted(name, label string) float64 {
+	families, err := m.reg.Gather()
+	require.NoError(m.w.t, err)
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			if f.GetName() == name && (label == "" || metric.GetLabel()[0].GetValue() == label) {
+				return metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func (m *member) setSealErr(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sealErr = err
+}
+
+// checkInvariants holds what must hold whatever happened: one keygen, one
+// envelope per member, one vote per member.
+func (w *world) checkInvariants() {
+	w.t.Helper()
+	w.tss.mu.Lock()
+	require.Equal(w.t, 1, w.tss.keygens, "keygens that ran")
+	w.tss.mu.Unlock()
+	w.chain.mu.Lock()
+	defer w.chain.mu.Unlock()
+	for i, m := range w.members {
+		require.LessOrEqual(w.t, len(w.chain.envelopes[m.address]), 1, "envelopes of member %d", i)
+		require.LessOrEqual(w.t, w.chain.votes[m.address], 1, "votes of member %d", i)
+	}
+}
+
+func (w *world) awaitClosed(id uint64) {
+	w.t.Helper()
+	for _, m := range w.members {
+		w.eventually("the record is closed", func() bool {
+			_, err := os.Stat(filepath.Join(m.home, "outbox", "closed", voteName(id)))
+			return err == nil && len(m.status().Outbox) == 0
+		})
+	}
+}
+
+func TestKilledAfterEveryStep(t *testing.T) {
+	for _, point := range []string{"result", "keyshares", "saved", "signed", "message", "tx", "sent", "done", "closed"} {
+		for _, who := range []struct {
+			name string
+			dies func(i int) bool
+		}{
+			{"one member is killed", func(i int) bool { return i == 1 }},
+			{"all members are killed", func(int) bool { return true }},
+		} {
+			t.Run(fmt.Sprintf("%s after %s", who.name, point), func(t *testing.T) {
+				w := newWorld(t, 4)
+				deaths := 0
+				for i, m := range w.members {
+					if who.dies(i) {
+						m.dieAt = point
+						deaths++
+					}
+				}
+				w.chain.open(1, 1000, w.infos())
+				w.start()
+				w.awaitReady(1)
+				w.awaitClosed(1)
+				w.checkInvariants()
+				for i, m := range w.members {
+					w.chain.mu.Lock()
+					require.Equal(t, 1, w.chain.votes[m.address], "votes of member %d", i)
+					require.Len(t, w.chain.envelopes[m.address], 1)
+					w.chain.mu.Unlock()
+					m.mu.Lock()
+					deaths -= m.deaths
+					m.mu.Unlock()
+					files, err := os.ReadDir(filepath.Join(m.home, "keyshares"))
+					require.NoError(t, err)
+					require.Len(t, files, 2)
+				}
+				require.Zero(t, deaths, "members that were to be killed and were not")
+			})
+		}
+	}
+}
+
+func TestEventsAreNotNeeded(t *testing.T) {
+	w := newWorld(t, 4)
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.chain.open(1, 1000, w.infos())
+	w.chain.advance(50)
+	// This one was not there when the keygen opened, and comes while the others wait for it.
+	w.members[3].run()
+	w.awaitReady(1)
+	w.checkInvariants()
+}
+
+func TestSequenceMismatchSignsTheSameMessageAgain(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	refusals := map[string]int{}
+	w.chain.refuse = func(member string) error {
+		if refusals[member] < 2 {
+			// Somebody used the account in between.
+			refusals[member]++
+			w.chain.sequence[member] += 3
+			return ErrSequence
+		}
+		return nil
+	}
+	w.start()
+	w.awaitReady(1)
+	w.checkInvariants()
+	for _, m := range w.members {
+		require.Equal(t, 2, refusals[m.address])
+		require.EqualValues(t, 7, w.chain.sequence[m.address])
+		require.Equal(t, 1, m.seals)
+	}
+}
+
+func TestSealingErrorIsLoudAndCastsNoVote(t *testing.T) {
+	w := newWorld(t, 4)
+	broken := w.members[2]
+	broken.sealErr = errors.New("no memory for scrypt")
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.eventually("the others have voted", func() bool { return len(w.keygen(1).Votes) == 3 })
+	w.eventually("the status says so", func() bool {
+		s := broken.status()
+		return s.SealError != "" && len(s.Outbox) == 1 && s.Outbox[0].Error != "" && s.Outbox[0].Step == StepSigned
+	})
+	require.Positive(t, broken.counted("bifrost_seal_errors_total", ""))
+	w.chain.mu.Lock()
+	require.Empty(t, w.chain.envelopes[broken.address])
+	require.Zero(t, w.chain.votes[broken.address])
+	w.chain.mu.Unlock()
+
+	broken.setSealErr(nil)
+	w.awaitReady(1)
+	w.checkInvariants()
+	w.eventually("the status is clean again", func() bool { return broken.status().SealError == "" })
+}
+
+func TestAbsentMemberIsBlamed(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	require.Empty(t, w.keygen(1).Votes, "there is time for another attempt")
+	w.chain.advance(985)
+	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
+	for _, v := range w.keygen(1).Votes {
+		require.Empty(t, v.Vault)
+		require.Equal(t, []string{w.members[3].address}, v.Blamed)
+	}
+	// It comes late, and blames nobody.
+	w.members[3].run()
+	w.chain.advance(1001)
+	for _, m := range w.members[:3] {
+		w.eventually("closed", func() bool { return len(m.status().Outbox) == 0 })
+	}
+	require.Equal(t, types.KeygenStatus_KEYGEN_STATUS_FAILED, w.keygen(1).Status)
+	require.Zero(t, w.tss.keygens)
+}
+
+func TestBlameSurvivesAKill(t *testing.T) {
+	for _, point := range []string{"message", "tx", "sent", "done"} {
+		t.Run("after "+point, func(t *testing.T) {
+			w := newWorld(t, 4)
+			w.members[0].dieAt = point
+			w.chain.open(1, 1000, w.infos())
+			for _, m := range w.members[:3] {
+				m.run()
+			}
+			w.eventually("an attempt has failed", func() bool { return w.members[1].says("did not join") })
+			w.chain.advance(985)
+			w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
+			for _, m := range w.members[:3] {
+				require.Equal(t, 1, w.chain.votes[m.address])
+			}
+		})
+	}
+}
+
+func TestLocalFailureBlamesNobody(t *testing.T) {
+	w := newWorld(t, 4)
+	broken := w.members[0].key.PubKey().Bytes()
+	w.tss.fail = func(member []byte, _ string) error {
+		if bytes.Equal(member, broken) {
+			return errors.New("no pre-parameters")
+		}
+		return nil
+	}
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.eventually("it says why", func() bool { return w.members[0].says("no pre-parameters") })
+	w.eventually("the others miss it", func() bool { return w.members[1].says("did not join") })
+	w.chain.advance(985)
+	w.eventually("the others blame it", func() bool { return len(w.keygen(1).Votes) == 3 })
+	w.chain.advance(1001)
+	w.eventually("closed", func() bool { return len(w.members[0].status().Outbox) == 0 })
+	require.Zero(t, w.chain.votes[w.members[0].address])
+}
+
+func TestNoKeygenIsBegunNearOrPastItsDeadline(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		blocks int64
+	}{
+		{"two blocks before the deadline", 98},
+		{"at the deadline", 100},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, 4)
+			w.chain.open(1, 100, w.infos())
+			w.chain.advance(row.blocks)
+			w.start()
+			w.eventually("everyone has looked", func() bool {
+				for _, m := range w.members {
+					if m.status().LastPoll.IsZero() {
+						return false
+					}
+				}
+				return true
+			})
+			w.chain.advance(3)
+			w.eventually("nothing is left", func() bool { return len(w.members[0].status().Outbox) == 0 })
+			require.Zero(t, w.tss.keygens)
+			require.Zero(t, w.chain.received)
+		})
+	}
+}
+
+func TestDeadlineEndsACeremonyAndItsFailureIsBlamed(t *testing.T) {
+	w := newWorld(t, 4)
+	w.tss.patience = time.Hour
+	w.chain.open(1, 1000, w.infos())
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("three wait for the fourth", func() bool {
+		w.tss.mu.Lock()
+		defer w.tss.mu.Unlock()
+		for _, s := range w.tss.sessions {
+			return len(s.joined) == 3
+		}
+		return false
+	})
+	w.chain.advance(985)
+	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
+	for _, v := range w.keygen(1).Votes {
+		require.Equal(t, []string{w.members[3].address}, v.Blamed)
+	}
+}
+
+func TestSigningIsTriedWithoutThoseWhoFailIt(t *testing.T) {
+	w := newWorld(t, 6)
+	w.chain.open(1, 1000, w.infos())
+	w.chain.keygens[1].Needed = 5
+	gone := w.members[5]
+	gone.dieAt = "saved"
+	w.tss.fail = func(member []byte, id string) error {
+		if bytes.Equal(member, gone.key.PubKey().Bytes()) && strings.Contains(id, "check") {
+			return errors.New("no memory")
+		}
+		return nil
+	}
+	w.start()
+	// It cannot sign, and takes the signatures from the others' votes.
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(gone))
+	w.checkInvariants()
+}
+
+func TestSigningThatNeverWorksIsBlamed(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	broken := w.members[:2]
+	w.tss.fail = func(member []byte, id string) error {
+		for _, m := range broken {
+			if bytes.Equal(member, m.key.PubKey().Bytes()) && strings.Contains(id, "check") {
+				return errors.New("no memory")
+			}
+		}
+		return nil
+	}
+	w.start()
+	for _, m := range w.members[2:] {
+		w.eventually("the signing has failed", func() bool { return m.says("did not join") })
+	}
+	w.chain.advance(985)
+	w.eventually("two blames", func() bool { return len(w.keygen(1).Votes) == 2 })
+	for _, v := range w.keygen(1).Votes {
+		require.ElementsMatch(t, []string{broken[0].address, broken[1].address}, v.Blamed)
+	}
+	w.chain.advance(100)
+	w.awaitClosed(1)
+	w.checkInvariants()
+	for _, m := range broken {
+		require.Zero(t, w.chainVotes(m))
+	}
+}
+
+func (w *world) chainVotes(m *member) int {
+	w.chain.mu.Lock()
+	defer w.chain.mu.Unlock()
+	return w.chain.votes[m.address]
+}
+
+func TestMemberThatLostItsResultNeitherBlamesNorRunsAnotherKeygen(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	loser := w.members[3]
+	loser.dieAt = "result"
+	// It dies with its disk.
+	loser.run()
+	w.eventually("it is waiting", func() bool { return len(loser.status().Outbox) == 1 })
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("it died", func() bool { loser.mu.Lock(); defer loser.mu.Unlock(); return loser.deaths == 1 })
+	loser.halt()
+	require.NoError(t, os.RemoveAll(filepath.Join(loser.home, "outbox")))
+	w.eventually("the others have voted without it", func() bool { return len(w.keygen(1).Votes) == 3 })
+	loser.run()
+	w.eventually("it knows", func() bool {
+		s := loser.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Error == errLost.Error()
+	})
+	w.chain.advance(1001)
+	w.eventually("closed", func() bool { return len(loser.status().Outbox) == 0 })
+	require.Zero(t, w.chainVotes(loser))
+	w.checkInvariants()
+}
+
+func TestVoteThatMissedItsVaultIsPublishedLaterWithTheSameEnvelope(t *testing.T) {
+	w := newWorld(t, 6)
+	w.chain.open(1, 1000, w.infos())
+	w.chain.keygens[1].Needed = 5
+	late := w.members[5]
+	w.chain.drop[late.address] = true
+	w.start()
+	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
+	w.eventually("the sixth was sent", func() bool {
+		s := late.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Step == StepTx
+	})
+	w.chain.advance(1001)
+	w.awaitReady(1)
+	w.chain.mu.Lock()
+	w.chain.drop = map[string]bool{}
+	w.chain.mu.Unlock()
+	vault := w.keygen(1).Vault
+	w.eventually("the backup is there", func() bool {
+		_, err := w.chain.Backup(context.Background(), vault, late.address)
+		return err == nil
+	})
+	w.eventually("and closed", func() bool { return len(late.status().Outbox) == 0 })
+	require.Zero(t, w.chainVotes(late))
+	require.Equal(t, 1, late.seals)
+	w.checkInvariants()
+	w.eventually("the status says so", func() bool {
+		s := late.status()
+		return len(s.Vaults) == 1 && s.Vaults[0].Published && s.Vaults[0].Keyshares && s.Vaults[0].Error == ""
+	})
+}
+
+func TestRefusedTransactionIsSaidAndTriedAgain(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	refused := 0
+	w.chain.refuse = func(member string) error {
+		if member == w.members[0].address && refused < 3 {
+			refused++
+			return errors.New("code 13: insufficient fee")
+		}
+		return nil
+	}
+	w.start()
+	w.awaitReady(1)
+	require.Equal(t, 3, refused)
+	require.EqualValues(t, 3, w.members[0].counted("bifrost_broadcasts_total", "refused"))
+	w.checkInvariants()
+}
+
+func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
+	w := newWorld(t, 4)
+	w.members[0].dieAt = "saved"
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	m := w.members[0]
+	m.halt()
+
+	t.Run("of another name", func(t *testing.T) {
+		box := outbox{dir: filepath.Join(m.home, "outbox")}
+		require.NoError(t, box.save(&record{Version: recordVersion, ChainID: "other-1", Signer: m.address, Step: StepSaved, KeygenID: 5}))
+		_, err := New(Config{ChainID: testChain, Address: m.address, Home: m.home})
+		require.ErrorContains(t, err, "other-1")
+		require.NoError(t, os.Remove(box.path(voteName(5))))
+	})
+	t.Run("of the same name, started again", func(t *testing.T) {
+		p := m.open()
+		require.NoError(t, p.outbox.save(&record{Version: recordVersion, ChainID: testChain, Signer: m.address, Step: StepSaved, KeygenID: 2, OpenedHeight: 3, Deadline: 9}))
+		w.chain.open(2, 1000, w.infos())
+		p = m.open()
+		require.ErrorContains(t, p.poll(context.Background()), "another chain of the same name")
+		require.NoError(t, os.Remove(p.outbox.path(voteName(2))))
+	})
+	t.Run("of the same name, started again, when all is closed", func(t *testing.T) {
+		for _, m := range w.members {
+			m.halt()
+		}
+		delete(w.chain.keygens, 2)
+		w.chain.open(1, 1000, w.infos())
+		require.ErrorContains(t, m.open().poll(context.Background()), "another chain of the same name")
+	})
+}
+
+func TestResultThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
+	w := newWorld(t, 4)
+	m := w.members[0]
+	// A folder in the place of the record stands for a disk that takes nothing.
+	obstacle := filepath.Join(m.home, "outbox", voteName(1))
+	require.NoError(t, os.MkdirAll(obstacle, 0o700))
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.eventually("it says why", func() bool { return m.says("not a regular file") })
+	w.eventually("the others have voted without it", func() bool { return len(w.keygen(1).Votes) == 3 })
+	require.NoError(t, os.Remove(obstacle))
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(m))
+	w.checkInvariants()
+}
+
+func TestBlameOfAKeygenIsForgottenOnceItWorked(t *testing.T) {
+	w := newWorld(t, 4)
+	w.tss.fail = func(_ []byte, id string) error {
+		if strings.Contains(id, "check") {
+			return errors.New("no memory")
+		}
+		return nil
+	}
+	w.chain.open(1, 1000, w.infos())
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.members[3].run()
+	for _, m := range w.members {
+		w.eventually("no signing works", func() bool { return m.says("no memory") })
+	}
+	w.chain.advance(985)
+	for _, m := range w.members {
+		w.eventually("it is late", func() bool { return m.says(errLate.Error()) })
+	}
+	w.chain.advance(100)
+	w.awaitClosed(1)
+	for _, m := range w.members {
+		require.Zero(t, w.chainVotes(m), "nobody is to blame")
+	}
+}
+
+func TestLastVoteWithoutAnEnvelopeIsNotTakenForAMissedOne(t *testing.T) {
+	w := newWorld(t, 6)
+	infos := w.infos()
+	infos[5].Asked = false
+	w.chain.open(1, 1000, infos)
+	w.chain.keygens[1].Needed = 5
+	last := w.members[5]
+	w.chain.drop[last.address] = true
+	w.start()
+	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
+	w.chain.mu.Lock()
+	w.chain.drop = map[string]bool{}
+	w.chain.mu.Unlock()
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(last))
+	require.Zero(t, last.counted("bifrost_missed_keygens_total", ""))
+	require.EqualValues(t, 1, last.counted("bifrost_delivered_total", "result"))
+}
+
+func TestPublicationForARetiredVaultIsGivenUp(t *testing.T) {
+	w := newWorld(t, 6)
+	w.chain.open(1, 1000, w.infos())
+	w.chain.keygens[1].Needed = 5
+	late := w.members[5]
+	w.chain.drop[late.address] = true
+	w.start()
+	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
+	w.chain.advance(1001)
+	w.awaitReady(1)
+	w.eventually("a publication is on its way", func() bool {
+		s := late.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Step == StepTx
+	})
+	w.chain.mu.Lock()
+	w.chain.vaults[w.chain.keygens[1].Vault].Status = types.VaultStatus_VAULT_STATUS_RETIRED
+	w.chain.mu.Unlock()
+	w.eventually("it is closed", func() bool { return len(late.status().Outbox) == 0 })
+	require.Zero(t, late.counted("bifrost_delivered_total", "backup"))
+}

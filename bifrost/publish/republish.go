@@ -1,0 +1,186 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// republish looks for live vaults whose backup is missing although it was asked
+// for and the keyshares are here, and makes its publication: when the vault became
+// active without this member's vote, for example.
+func (p *Publisher) republish(ctx context.Context) error {
+	vaults, err := p.chain.Vaults(ctx, p.cfg.Address)
+	if err != nil {
+		return err
+	}
+	list := make([]VaultStatus, 0, len(vaults))
+	for _, v := range vaults {
+		s := VaultStatus{Vault: v.Vault, Status: vaultStatus(v.Status), KeygenID: v.KeygenId, Asked: asked(v.Members, p.cfg.Address)}
+		loadErr := p.vaultFilesPresent(v)
+		s.Keyshares = loadErr == nil
+		if s.Published, err = p.isPublished(ctx, v.Vault); err != nil {
+			return err
+		}
+		switch {
+		case !s.Keyshares:
+			s.Error = loadErr.Error()
+		case s.Asked && !s.Published:
+			if err := p.publishMissing(ctx, v); err != nil {
+				if p.dead.Load() {
+					return errDied
+				}
+				s.Error = err.Error()
+			}
+		}
+		list = append(list, s)
+	}
+	p.mu.Lock()
+	p.status.Vaults = list
+	p.mu.Unlock()
+	return nil
+}
+
+// vaultFilesPresent looks for the files alone: checking a keyshare takes longer
+// than a poll may.
+func (p *Publisher) vaultFilesPresent(v types.VaultInfo) error {
+	names, err := p.store.List()
+	if err != nil {
+		return err
+	}
+	want, err := p.fileNames(vaultKeys(v.Vault, v.PubKeyEd25519))
+	if err != nil {
+		return err
+	}
+	for _, name := range want {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("%w: no %s", errNoKeyshares, name)
+		}
+	}
+	return nil
+}
+
+// isPublished tells whether state holds any commitment of this member's. Once it
+// does, it always will.
+func (p *Publisher) isPublished(ctx context.Context, vault string) (bool, error) {
+	p.mu.Lock()
+	known := p.published[vault]
+	p.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, err
+	}
+	if len(commitments) == 0 {
+		return false, nil
+	}
+	p.mu.Lock()
+	p.published[vault] = true
+	p.mu.Unlock()
+	return true, nil
+}
+
+// publishMissing puts a publication into the outbox, from where it is delivered.
+func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error {
+	name := backupName(v.Vault)
+	p.mu.Lock()
+	_, vote := p.entries[voteName(v.KeygenId)]
+	e := p.entries[name]
+	if e == nil {
+		e = &entry{rec: &record{
+			Version: recordVersion, ChainID: p.cfg.ChainID, Signer: p.cfg.Address,
+			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519,
+		}}
+		if !vote {
+			p.entries[name] = e
+		}
+	}
+	p.mu.Unlock()
+	if vote || e.rec.final() {
+		return e.err // it is on its way
+	}
+	if time.Now().Before(e.retryAt) {
+		return e.err
+	}
+	next, err := p.backup(ctx, *e.rec, v)
+	if err == nil {
+		err = p.save(e, next)
+	}
+	if err != nil {
+		p.setErr(e, err, nil)
+		e.retryAt = time.Now().Add(maxBackoff * p.cfg.Poll)
+		return err
+	}
+	p.log.Warn().Str("vault", v.Vault).Msg("the backup of a live vault is missing; publishing it")
+	return nil
+}
+
+func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) (*record, error) {
+	sealed, err := p.unsent(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if sealed == nil {
+		if sealed, err = p.sealVault(ctx, v.Vault, v.PubKeyEd25519, v.Members); err != nil {
+			return nil, err
+		}
+	}
+	next.Step = StepMessage
+	next.EnvelopeSHA256 = commitmentOf(sealed)
+	return &next, setMessage(&next, &types.MsgPublishBackup{Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed})
+}
+
+// unsent returns the envelope of the vote that did not reach its block, when the
+// chain still takes it: others may have seen it, and one vault has one envelope.
+func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, error) {
+	r, err := p.outbox.closed(voteName(v.KeygenId))
+	if err != nil || r == nil || r.Vault != v.Vault || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
+		return nil, err
+	}
+	var msg types.MsgTssPool
+	if err := proto.Unmarshal(r.Message, &msg); err != nil {
+		return nil, fmt.Errorf("the outbox holds a malformed message: %w", err)
+	}
+	params, err := p.chain.Params(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkForm(msg.KeysharesBackup, params); err != nil {
+		p.log.Warn().Err(err).Str("vault", v.Vault).Msg("the chain does not take the vote's envelope any more; sealing another")
+		return nil, nil
+	}
+	return msg.KeysharesBackup, nil
+}
+
+// settleBackup looks whether a later publication stands in state, or its vault
+// was retired, for which the chain takes none any more.
+func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
+	published, err := p.isPublished(ctx, e.rec.Vault)
+	if err != nil {
+		return false, err
+	}
+	next := *e.rec
+	if !published {
+		vault, err := p.chain.Vault(ctx, next.Vault)
+		if err != nil || vault.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
+			return false, err
+		}
+		next.Outcome = "retired"
+		p.log.Warn().Str("vault", next.Vault).Msg("the vault was retired before its backup was published")
+		return true, p.close(e, &next)
+	}
+	next.Step = StepDone
+	next.Message, next.Tx = nil, nil
+	next.Outcome = "published"
+	p.cfg.Metrics.delivered(next.kind()).Inc()
+	p.log.Info().Str("vault", next.Vault).Msg("the backup stands in state")
+	return true, p.close(e, &next)
+}

@@ -1,0 +1,116 @@
+package publish
+
+import (
+	"context"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Status is what an operator may know of the loop. It holds no secret.
+type Status struct {
+	// Height is the latest block seen, LastPoll when the chain last answered, and
+	// Error why it did not since.
+	Height   int64     `json:"height"`
+	LastPoll time.Time `json:"last_poll"`
+	Error    string    `json:"error,omitempty"`
+	// SealError is set while an envelope cannot be made. No vote goes out then.
+	SealError string         `json:"seal_error,omitempty"`
+	Outbox    []RecordStatus `json:"outbox"`
+	Vaults    []VaultStatus  `json:"vaults"`
+}
+
+// RecordStatus is a vote or a later publication on its way.
+type RecordStatus struct {
+	KeygenID uint64 `json:"keygen_id,omitempty"`
+	Deadline int64  `json:"deadline,omitempty"`
+	Vault    string `json:"vault,omitempty"`
+	Kind     string `json:"kind"`
+	Step     Step   `json:"step"`
+	Error    string `json:"error,omitempty"`
+}
+
+// VaultStatus is a live vault of which this signer is a member.
+type VaultStatus struct {
+	Vault    string `json:"vault"`
+	Status   string `json:"status"`
+	KeygenID uint64 `json:"keygen_id"`
+	// Keyshares tells that the files are here, Published that state holds a
+	// commitment, Asked that it should.
+	Keyshares bool   `json:"keyshares"`
+	Published bool   `json:"published"`
+	Asked     bool   `json:"asked"`
+	Error     string `json:"error,omitempty"`
+}
+
+// Status returns a copy.
+func (p *Publisher) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.status
+	s.Vaults = append([]VaultStatus{}, s.Vaults...)
+	s.Outbox = []RecordStatus{}
+	for _, e := range p.entries {
+		r := RecordStatus{KeygenID: e.rec.KeygenID, Deadline: e.rec.Deadline, Vault: e.rec.Vault, Kind: e.rec.kind(), Step: e.rec.Step}
+		if e.err != nil {
+			r.Error = e.err.Error()
+		}
+		s.Outbox = append(s.Outbox, r)
+	}
+	sort.Slice(s.Outbox, func(i, j int) bool {
+		a, b := s.Outbox[i], s.Outbox[j]
+		return a.KeygenID < b.KeygenID || a.KeygenID == b.KeygenID && a.Vault < b.Vault
+	})
+	return s
+}
+
+// polled notes how a poll ended.
+func (p *Publisher) polled(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.cfg.Metrics
+	if err != nil {
+		m.pollErrors.Inc()
+		if text := err.Error(); text != p.status.Error {
+			p.log.Warn().Err(err).Msg("looking at the chain")
+			p.status.Error = text
+		}
+	} else {
+		if p.status.Error != "" {
+			p.log.Info().Msg("looking at the chain works again")
+		}
+		p.status.Error = ""
+		p.status.LastPoll = time.Now().UTC()
+		m.lastPoll.SetToCurrentTime()
+	}
+	m.height.Set(float64(p.status.Height))
+	m.outbox.Set(float64(len(p.entries)))
+	states := map[string]int{"published": 0, "unpublished": 0, "no_keyshares": 0}
+	for _, v := range p.status.Vaults {
+		switch {
+		case !v.Keyshares:
+			states["no_keyshares"]++
+		case v.Published || !v.Asked:
+			states["published"]++
+		default:
+			states["unpublished"]++
+		}
+	}
+	for state, n := range states {
+		m.vaults.WithLabelValues(state).Set(float64(n))
+	}
+}
+
+func vaultStatus(s types.VaultStatus) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "VAULT_STATUS_"))
+}
+
+func vaultKeys(vault, vaultEd25519 string) keyshare.VaultKeys {
+	return keyshare.VaultKeys{Secp256k1: unhex(vault), Ed25519: unhex(vaultEd25519)}
+}

@@ -1,0 +1,269 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// advance does what comes after the record's step and returns the record of the
+// next one, which the caller saves. It changes nothing that the record depends on.
+func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) (*record, error) {
+	next := *e.rec
+	switch e.rec.Step {
+	case StepNone:
+		return p.keygen(ctx, ceremonies, e, &next)
+	case StepResult:
+		return p.saveKeyshares(&next)
+	case StepSaved:
+		return p.sign(ctx, ceremonies, e, &next)
+	case StepSigned:
+		return p.seal(ctx, k, &next)
+	}
+	return nil, errOver
+}
+
+// ask returns the keygen as it is now, or errOver when it wants nothing more of
+// this member.
+func (p *Publisher) ask(ctx context.Context, id uint64) (types.KeygenInfo, error) {
+	k, err := p.chain.Keygen(ctx, id)
+	if err != nil {
+		return k, err
+	}
+	if k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(k, p.cfg.Address) != nil {
+		return k, errOver
+	}
+	return k, nil
+}
+
+// keygen runs the keygen.
+func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *record) (*record, error) {
+	k, err := p.ask(ctx, next.KeygenID)
+	if err != nil {
+		return nil, err
+	}
+	if finished(k) >= int(k.Threshold) {
+		return nil, errLost
+	}
+	if ceremonies.Err() != nil {
+		return p.giveUp(e, next)
+	}
+	p.log.Info().Uint64("keygen", k.Id).Int("members", len(k.Members)).Int64("deadline", k.Deadline).Msg("joining a keygen")
+	members := keysOf(k.Members)
+	done := p.cfg.Metrics.ceremony("keygen")
+	res, err := p.cfg.Tss.Keygen(ceremonies, KeygenRequest{
+		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
+		Members:   members,
+		Threshold: int(k.Threshold),
+	})
+	done(err)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		e.blame(blameOf(err, p.cfg.Address, k.Members), ceremonies.Err() != nil)
+		return nil, err
+	}
+	vault := keyshare.VaultKeys{Secp256k1: res.PubKey, Ed25519: res.PubKeyEd25519}
+	names, err := p.fileNames(vault)
+	if err != nil {
+		return nil, err
+	}
+	if len(res.Files) != len(names) {
+		return nil, fmt.Errorf("the keygen made %d keyshare files, not %d", len(res.Files), len(names))
+	}
+	for _, name := range names {
+		if err := p.checkKeyshare(res.Files[name], vault, p.cfg.PubKey, members); err != nil {
+			return nil, fmt.Errorf("the keygen's %s: %w", name, err)
+		}
+	}
+	next.Step = StepResult
+	next.Vault = hex.EncodeToString(res.PubKey)
+	next.PubKeyEd25519 = hex.EncodeToString(res.PubKeyEd25519)
+	next.Keyshares = res.Files
+	return next, nil
+}
+
+// finished is the largest number of members that voted the same result.
+func finished(k types.KeygenInfo) int {
+	most, count := 0, map[[2]string]int{}
+	for _, v := range k.Votes {
+		if v.Vault == "" {
+			continue
+		}
+		result := [2]string{v.Vault, v.PubKeyEd25519}
+		count[result]++
+		most = max(most, count[result])
+	}
+	return most
+}
+
+// saveKeyshares moves the keyshares from the record to their store.
+func (p *Publisher) saveKeyshares(next *record) (*record, error) {
+	if p.dead.Load() {
+		return nil, errDied
+	}
+	if err := p.store.Save(next.Keyshares); err != nil {
+		return nil, fmt.Errorf("keyshares: %w", err)
+	}
+	if err := p.reached("keyshares"); err != nil {
+		return nil, err
+	}
+	next.Step = StepSaved
+	next.Keyshares = nil
+	return next, nil
+}
+
+// sign obtains the vault's signatures over the check message.
+func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *record) (*record, error) {
+	k, err := p.ask(ctx, next.KeygenID)
+	if err != nil {
+		return nil, err
+	}
+	vault := vaultKeys(next.Vault, next.PubKeyEd25519)
+	digest := types.CheckMessage(p.cfg.ChainID, k.Id, vault.Secp256k1, vault.Ed25519)
+	s, ok := p.onChain(ctx, k, next, digest)
+	if !ok {
+		if ceremonies.Err() != nil {
+			return p.giveUp(e, next)
+		}
+		if s, err = p.signTogether(ceremonies, e, k, vault, digest); err != nil {
+			if ctx.Err() == nil {
+				e.blame(blameOf(err, p.cfg.Address, k.Members), ceremonies.Err() != nil)
+			}
+			return nil, err
+		}
+		if !s.verify(vault.Secp256k1, vault.Ed25519, digest) {
+			return nil, errors.New("the signatures over the check message do not verify")
+		}
+	}
+	next.Step = StepSigned
+	next.Signature, next.SignatureEd25519 = s.secp256k1, s.ed25519
+	return next, nil
+}
+
+// signTogether makes both signatures with the other members.
+func (p *Publisher) signTogether(ctx context.Context, e *entry, k types.KeygenInfo, vault keyshare.VaultKeys, digest []byte) (signatures, error) {
+	names, err := p.fileNames(vault)
+	if err != nil {
+		return signatures{}, err
+	}
+	signers := nextSigners(e, k)
+	set := sha256.New()
+	for _, s := range signers {
+		set.Write(s)
+	}
+	id := fmt.Sprintf("%s/check/%d/%x", p.cfg.ChainID, k.Id, set.Sum(nil)[:8])
+	e.signings++
+	var sigs [2][]byte
+	for i, curve := range []string{"secp256k1", "ed25519"} {
+		file, err := p.store.Load(names[i])
+		if err != nil {
+			return signatures{}, err
+		}
+		done := p.cfg.Metrics.ceremony("keysign")
+		sigs[i], err = p.cfg.Tss.Keysign(ctx, KeysignRequest{ID: id + "/" + curve, Keyshare: file, Signers: signers, Digest: digest})
+		done(err)
+		if err != nil {
+			return signatures{}, fmt.Errorf("signing the check message with the vault's %s key: %w", curve, err)
+		}
+	}
+	return signatures{secp256k1: sigs[0], ed25519: sigs[1]}, nil
+}
+
+// nextSigners are all members, and every other time those that did not fail the
+// last signing, when they are enough.
+func nextSigners(e *entry, k types.KeygenInfo) [][]byte {
+	if e.signings%2 == 1 && e.lastBlame != nil {
+		var rest []types.MemberInfo
+		for _, m := range k.Members {
+			if !slices.Contains(e.lastBlame.members, m.Address) {
+				rest = append(rest, m)
+			}
+		}
+		if len(rest) >= int(k.Threshold) {
+			return keysOf(rest)
+		}
+	}
+	return keysOf(k.Members)
+}
+
+// blame keeps whom a ceremony failed by. One that was cut short blames members who
+// may have been between two attempts, so an earlier failure says more.
+func (e *entry) blame(b *blame, cutShort bool) {
+	if b != nil && (e.lastBlame == nil || !cutShort) {
+		e.lastBlame = b
+	}
+}
+
+// giveUp makes a blame of the last failure of a ceremony, now that there is no
+// time for another. A failure that was not the others' makes none.
+func (p *Publisher) giveUp(e *entry, next *record) (*record, error) {
+	if e.lastBlame == nil {
+		return nil, errLate
+	}
+	next.Step = StepMessage
+	next.Blame = true
+	return next, setMessage(next, &types.MsgTssPool{
+		Signer:   p.cfg.Address,
+		KeygenId: next.KeygenID,
+		Blame:    &types.Blame{Members: e.lastBlame.members, Reason: e.lastBlame.reason},
+	})
+}
+
+// seal makes the vote, with the envelope when the member is asked for it.
+func (p *Publisher) seal(ctx context.Context, k types.KeygenInfo, next *record) (*record, error) {
+	msg := &types.MsgTssPool{
+		Signer:           p.cfg.Address,
+		KeygenId:         next.KeygenID,
+		PubKey:           next.Vault,
+		PubKeyEd25519:    next.PubKeyEd25519,
+		Signature:        next.Signature,
+		SignatureEd25519: next.SignatureEd25519,
+	}
+	if asked(k.Members, p.cfg.Address) {
+		sealed, err := p.sealVault(ctx, next.Vault, next.PubKeyEd25519, k.Members)
+		if err != nil {
+			return nil, err
+		}
+		msg.KeysharesBackup = sealed
+		next.EnvelopeSHA256 = commitmentOf(sealed)
+	}
+	next.Step = StepMessage
+	return next, setMessage(next, msg)
+}
+
+func setMessage(r *record, msg proto.Message) (err error) {
+	r.Message, err = proto.Marshal(msg)
+	return err
+}
+
+func commitmentOf(envelope []byte) string {
+	sum := sha256.Sum256(envelope)
+	return hex.EncodeToString(sum[:])
+}
+
+func asked(members []types.MemberInfo, address string) bool {
+	for _, m := range members {
+		if m.Address == address {
+			return m.Asked
+		}
+	}
+	return false
+}
+
+func keysOf(members []types.MemberInfo) [][]byte {
+	keys := make([][]byte, len(members))
+	for i, m := range members {
+		keys[i] = unhex(m.PubKey)
+	}
+	return keys
+}

@@ -1,0 +1,199 @@
+package service
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+)
+
+// Config is the file config.toml.
+type Config struct {
+	ChainID   string `toml:"chain_id"`
+	Node      string `toml:"node"`
+	Operator  string `toml:"operator"`
+	Prefix    string `toml:"prefix"`
+	HDPath    string `toml:"hd_path"`
+	PreParams int    `toml:"preparams"`
+	P2P       P2P    `toml:"p2p"`
+	Metrics   Listen `toml:"metrics"`
+	Log       Log    `toml:"log"`
+}
+
+// P2P says how the other signers are reached.
+type P2P struct {
+	Listen []string `toml:"listen"`
+	Peers  []string `toml:"peers"`
+}
+
+// Listen is an address to serve on, none when it is empty.
+type Listen struct {
+	Listen string `toml:"listen"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
+}
+
+// DefaultConfig lacks only the chain id and the operator.
+func DefaultConfig() Config {
+	return Config{
+		Node:      "http://127.0.0.1:26657",
+		Prefix:    "cosmos",
+		HDPath:    signer.DefaultHDPath,
+		PreParams: 2,
+		P2P:       P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
+		Metrics:   Listen{Listen: "127.0.0.1:5041"},
+		Log:       Log{Level: "info", Format: "json"},
+	}
+}
+
+// Validate errs when bifrost cannot run with the configuration.
+func (c Config) Validate() error {
+	switch {
+	case c.ChainID == "":
+		return errors.New("chain_id is not set")
+	case c.Prefix == "" || strings.ToLower(c.Prefix) != c.Prefix:
+		return fmt.Errorf("prefix %q is not a bech32 prefix in lower case", c.Prefix)
+	case c.PreParams < 0 || c.PreParams > 64:
+		return fmt.Errorf("preparams = %d is not between 0 and 64", c.PreParams)
+	case c.Log.Format != "json" && c.Log.Format != "console":
+		return fmt.Errorf("log.format %q is neither json nor console", c.Log.Format)
+	}
+	if u, err := url.Parse(c.Node); err != nil || u.Host == "" {
+		return errors.New("node is not a URL such as http://127.0.0.1:26657")
+	}
+	if _, err := c.OperatorAddress(); err != nil {
+		return err
+	}
+	if c.Metrics.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Metrics.Listen); err != nil {
+			return fmt.Errorf("metrics.listen: %w", err)
+		}
+	}
+	if _, err := logLevel(c.Log.Level); err != nil {
+		return err
+	}
+	return nil
+}
+
+// OperatorAddress returns the raw address of the validator's operator.
+func (c Config) OperatorAddress() ([]byte, error) {
+	want := c.Prefix + "valoper"
+	prefix, raw, err := bech32.DecodeAndConvert(c.Operator)
+	if err != nil || prefix != want {
+		return nil, fmt.Errorf("operator %q is not an address that begins with %s1", c.Operator, want)
+	}
+	return raw, nil
+}
+
+// LoadConfig reads config.toml in a home. A key that it does not know is an error:
+// a misspelt one must not be passed over.
+func LoadConfig(home string) (Config, error) {
+	data, err := os.ReadFile(ConfigPath(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("%w: make one with bifrost init", err)
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	c := DefaultConfig()
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		var unknown *toml.StrictMissingError
+		if errors.As(err, &unknown) {
+			var keys []string
+			for _, e := range unknown.Errors {
+				keys = append(keys, strings.Join(e.Key(), "."))
+			}
+			return Config{}, fmt.Errorf("%s: unknown: %s", ConfigPath(home), strings.Join(keys, ", "))
+		}
+		return Config{}, fmt.Errorf("%s: %w", ConfigPath(home), err)
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", ConfigPath(home), err)
+	}
+	return c, nil
+}
+
+// ConfigPath is where the configuration is in a home.
+func ConfigPath(home string) string { return filepath.Join(home, "config.toml") }
+
+// MnemonicPath is where the mnemonic is in a home, unless it comes from elsewhere.
+func MnemonicPath(home string) string { return filepath.Join(home, "mnemonic") }
+
+// SocketPath is where a running bifrost listens.
+func SocketPath(home string) string { return filepath.Join(home, "bifrost.sock") }
+
+// PreParamsDir is the folder of the pre-parameters.
+func PreParamsDir(home string) string { return filepath.Join(home, "preparams") }
+
+// Encode returns the configuration as a commented file.
+func (c Config) Encode() ([]byte, error) {
+	var out bytes.Buffer
+	if err := configTemplate.Execute(&out, c); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap{
+	"list": func(list []string) string {
+		quoted := make([]string, len(list))
+		for i, s := range list {
+			quoted[i] = fmt.Sprintf("%q", s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	},
+}).Parse(`# Configuration of bifrost, the signer beside a validator.
+
+# The chain. bifrost does not start beside a node of another one.
+chain_id = {{printf "%q" .ChainID}}
+
+# CometBFT RPC of the validator's own node. What it answers is believed.
+node = {{printf "%q" .Node}}
+
+# The validator's operator address. bifrost does not start when the chain knows
+# another signer for it.
+operator = {{printf "%q" .Operator}}
+
+# The bech32 prefix of the chain's accounts, and the path at which the signer's key
+# is derived from the mnemonic. A change of the path is a change of the signer.
+prefix = {{printf "%q" .Prefix}}
+hd_path = {{printf "%q" .HDPath}}
+
+# How many sets of pre-parameters to keep ready. Each keygen uses one up; making one
+# takes minutes on one core.
+preparams = {{.PreParams}}
+
+[p2p]
+# Where the other signers reach this one: multiaddrs without a peer id.
+listen = {{list .P2P.Listen}}
+
+# Where the other signers are: multiaddrs with the peer id, which bifrost init
+# prints for each. Only members of a vault are ever let in.
+# peers = ["/dns4/signer.example.org/tcp/5040/p2p/16Uiu2HA..."]
+peers = {{list .P2P.Peers}}
+
+[metrics]
+# Serves /metrics for Prometheus and /health. Empty: nothing is served.
+listen = {{printf "%q" .Metrics.Listen}}
+
+[log]
+# trace, debug, info, warn or error; json or console.
+level = {{printf "%q" .Log.Level}}
+format = {{printf "%q" .Log.Format}}
+`))

@@ -1,0 +1,232 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+)
+
+// serve starts the control socket and, when it is configured, the metrics. Both
+// end with the context.
+func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
+	control, err := listenControl(SocketPath(s.home))
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, s.status())
+	})
+	mux.HandleFunc("POST /v1/sign", s.handleSign)
+	s.serveOn(ctx, group, control, mux)
+
+	if s.cfg.Metrics.Listen == "" {
+		return nil
+	}
+	metrics, err := net.Listen("tcp", s.cfg.Metrics.Listen)
+	if err != nil {
+		control.Close()
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	mux = http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /health", s.handleHealth)
+	s.serveOn(ctx, group, metrics, mux)
+	return nil
+}
+
+func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		// A signing that waits ends when bifrost does.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	group.Go(func() error {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(end) != nil {
+			server.Close()
+		}
+		return nil
+	})
+}
+
+// listenControl listens on a socket for the owner alone. The lock on the home
+// makes sure that a socket that is there already is a dead one's.
+func listenControl(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	// The home has mode 0700, so nobody else was there in between.
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (s *service) handleHealth(w http.ResponseWriter, _ *http.Request) {
+	st := s.status()
+	code := http.StatusOK
+	if len(st.Problems) > 0 {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, map[string]any{"state": st.State, "problems": st.Problems})
+}
+
+func (s *service) handleSign(w http.ResponseWriter, r *http.Request) {
+	var req SignRequest
+	dec := json.NewDecoder(io.LimitReader(r.Body, 2*maxMessage))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	res, err := s.sign(r.Context(), req)
+	if err != nil {
+		code := http.StatusBadGateway
+		switch {
+		case errors.Is(err, errBadRequest):
+			code = http.StatusBadRequest
+		case errors.Is(err, errNotReady):
+			code = http.StatusServiceUnavailable
+		case errors.Is(err, chain.ErrNotFound):
+			code = http.StatusNotFound
+		}
+		s.log.Warn().Err(err).Msg("a message was not signed")
+		writeError(w, code, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, res)
+}
+
+func writeError(w http.ResponseWriter, code int, err error) {
+	writeJSON(w, code, map[string]string{"error": err.Error()})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(v) // the client is gone
+}
+
+// ErrNotRunning means that no bifrost answers in a home.
+var ErrNotRunning = errors.New("no bifrost runs in this home")
+
+// statusTimeout is how long a bifrost may take to say how it goes.
+const statusTimeout = 10 * time.Second
+
+// Control speaks to the bifrost that runs in a home.
+type Control struct {
+	socket string
+	http   http.Client
+}
+
+// NewControl returns a client; it does not connect yet.
+func NewControl(home string) *Control {
+	socket := SocketPath(home)
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	return &Control{socket: socket, http: http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+// Status asks how it goes.
+func (c *Control) Status(ctx context.Context) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	var st Status
+	return &st, c.do(ctx, http.MethodGet, "/v1/status", nil, &st)
+}
+
+// Sign joins the signing of a text. It returns when all signers have signed.
+func (c *Control) Sign(ctx context.Context, req SignRequest) (*SignResult, error) {
+	var res SignResult
+	return &res, c.do(ctx, http.MethodPost, "/v1/sign", req, &res)
+}
+
+func (c *Control) do(ctx context.Context, method, path string, in, out any) error {
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://bifrost"+path, &body)
+	if err != nil {
+		return err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return fmt.Errorf("%w: %s: %w", ErrNotRunning, c.socket, op.Err)
+		}
+		return err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		var said struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(data, &said) != nil || said.Error == "" {
+			return fmt.Errorf("bifrost answers %s", res.Status)
+		}
+		return errors.New(said.Error)
+	}
+	return json.Unmarshal(data, out)
+}
+
+// NewLogger returns a logger as the configuration wants it.
+func NewLogger(c Log, out io.Writer) (zerolog.Logger, error) {
+	level, err := logLevel(c.Level)
+	if err != nil {
+		return zerolog.Nop(), err
+	}
+	if c.Format == "console" {
+		out = zerolog.ConsoleWriter{Out: out, NoColor: true, TimeFormat: time.RFC3339}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
+}
+
+func logLevel(name string) (zerolog.Level, error) {
+	switch name {
+	case "trace", "debug", "info", "warn", "error":
+		return zerolog.ParseLevel(name)
+	}
+	return zerolog.NoLevel, fmt.Errorf("log.level %q is none of trace, debug, info, warn, error", name)
+}

@@ -1,0 +1,19 @@
+// Package service is a running bifrost: it holds the signer's key, waits until the
+// signer is registered on chain, and then runs the ceremonies of its vaults, the
+// publication of their backups, and the making of pre-parameters, until its
+// context ends.
+//
+// Everything is in one home, which one process has at a time:
+//
+//	config.toml   what this package reads as Config
+//	mnemonic      the 24 words, unless they come from elsewhere
+//	keyshares/    the keyshare files, which nothing ever deletes
+//	outbox/       what is on its way to the chain
+//	preparams/    for the keygens to come
+//	bifrost.sock  the control socket, for the owner of the home alone
+//	lock          held by the process that has the home
+//
+// The control socket speaks HTTP: GET /v1/status tells how it goes, POST /v1/sign
+// joins the signing of a text with a vault. What is signed is always the hash of a
+// text behind a prefix of its own, so it can never be a transaction.
+package service

@@ -1,0 +1,391 @@
+package service
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/publish"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+const (
+	// registrationPoll is the time between two questions for the registration
+	// while it is awaited, registrationRecheck afterwards.
+	registrationPoll    = 2 * time.Second
+	registrationRecheck = time.Minute
+	// reminder is how often a state that waits for the operator is said again.
+	reminder = time.Minute
+)
+
+// Options are what a running bifrost works with.
+type Options struct {
+	// Home exists, and belongs to its owner alone.
+	Home   string
+	Config Config
+	// Mnemonic has passed CheckSeal. Run wipes it at its end.
+	Mnemonic *sanity.Mnemonic
+	// Former lets bifrost run although the operator has another signer by now, for
+	// the vaults that still live under this one.
+	Former bool
+	Log    zerolog.Logger
+	// Version is shown in the status.
+	Version string
+}
+
+// service is a running bifrost.
+type service struct {
+	home     string
+	cfg      Config
+	isFormer bool
+	version  string
+	log      zerolog.Logger
+	chain    *chain.Client
+	key      *signer.Key
+	metrics  *prometheus.Registry
+	params   *tss.PreParams
+
+	registration *Registration
+
+	mu        sync.Mutex // guards what follows
+	state     string
+	err       string
+	former    []FormerVault
+	tss       *tss.Node
+	publisher *publish.Publisher
+}
+
+// The states of a running bifrost.
+const (
+	// StateWaiting means that the node did not answer yet.
+	StateWaiting = "waiting for the node"
+	// StateUnregistered means that the operator has yet to register the signer.
+	StateUnregistered = "unregistered"
+	// StateReady means that the signer is registered and the loop runs.
+	StateReady = "ready"
+	// StateReplaced means that the chain knows another signer by now. The loop
+	// goes on for the vaults that live under this one.
+	StateReplaced = "replaced"
+)
+
+// Run runs bifrost until the context ends. Errors that wrap [ErrHomeInUse],
+// [ErrConfig] and [ErrRefused] need the operator.
+func Run(ctx context.Context, o Options) (err error) {
+	defer o.Mnemonic.Wipe()
+	if err := o.Config.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	unlock, err := lockHome(o.Home)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	s := &service{home: o.Home, cfg: o.Config, isFormer: o.Former, version: o.Version, log: o.Log, state: StateWaiting, metrics: prometheus.NewRegistry()}
+	if s.chain, err = chain.New(o.Config.Node, 0); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if s.key, err = signer.Derive(o.Mnemonic, o.Config.HDPath); err != nil {
+		return fmt.Errorf("%w: hd_path: %w", ErrConfig, err)
+	}
+	defer s.key.Wipe()
+	if s.registration, err = NewRegistration(o.Config, s.key); err != nil {
+		return err
+	}
+	s.log = o.Log.With().Str("signer", s.registration.Address).Logger()
+	s.params = tss.NewPreParams(PreParamsDir(o.Home), s.log)
+	s.registerMetrics()
+	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).Str("peer_id", s.registration.PeerID).Str("version", o.Version).Msg("bifrost starts")
+	defer func() { s.log.Info().Err(err).Msg("bifrost stops") }()
+
+	group, ctx := errgroup.WithContext(ctx)
+	if err := s.serve(ctx, group); err != nil {
+		return err
+	}
+	group.Go(func() error {
+		err := s.params.Generate(ctx, o.Config.PreParams)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("pre-parameters cannot be made; keygens will have none")
+		}
+		return nil
+	})
+	group.Go(func() error {
+		state, err := s.awaitRegistration(ctx)
+		if err != nil {
+			return err
+		}
+		return s.work(ctx, state, o.Mnemonic)
+	})
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// awaitRegistration returns the state in which the loop begins: when the chain
+// knows the signer.
+func (s *service) awaitRegistration(ctx context.Context) (string, error) {
+	var said time.Time
+	for {
+		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address)
+		remind := time.Since(said) >= reminder
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrConfig):
+			return "", err
+		case err != nil:
+			s.setState(StateWaiting, err)
+			if remind {
+				s.log.Warn().Err(err).Msg("waiting for the node")
+			}
+		case state == StateReady:
+			s.log.Info().Str("operator", s.cfg.Operator).Msg("the signer is registered")
+			return state, nil
+		case state == StateReplaced && s.isFormer:
+			return state, nil
+		case state == StateReplaced:
+			return "", fmt.Errorf("%w: %s has another signer by now; vaults that still live under this one need it running with --former", ErrRefused, s.cfg.Operator)
+		default:
+			s.setState(state, nil)
+			if remind {
+				s.log.Warn().Str("command", s.registration.Command).Msg("THE SIGNER IS NOT REGISTERED: run this command with the operator's key")
+			}
+		}
+		if remind {
+			said = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(registrationPoll):
+		}
+	}
+}
+
+// work runs the ceremonies and the loop.
+func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemonic) error {
+	private := s.key.Private()
+	tssNode, err := tss.New(tss.Config{
+		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log, PreParams: s.params,
+	})
+	sanity.Wipe(private)
+	if err != nil {
+		return fmt.Errorf("p2p: %w", err)
+	}
+	defer tssNode.Close()
+	publisher, err := publish.New(publish.Config{
+		ChainID: s.cfg.ChainID,
+		Address: s.registration.Address,
+		PubKey:  s.key.PubKey(),
+		Prefix:  s.cfg.Prefix,
+		Home:    s.home,
+		Chain:   node{s.chain},
+		SignTx:  signTx(s.cfg.ChainID, s.key),
+		Tss:     &ceremonies{node: tssNode, preParams: s.params, prefix: s.cfg.Prefix, log: s.log},
+		Seal:    func(files []envelope.File) ([]byte, error) { return envelope.Seal(files, mnemonic) },
+		Log:     s.log,
+		Metrics: publish.NewMetrics(s.metrics),
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.tss, s.publisher, s.state, s.err = tssNode, publisher, state, ""
+	s.mu.Unlock()
+	s.log.Info().Strs("addresses", tssNode.Addrs()).Msg("other signers reach this one at")
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return publisher.Run(ctx) })
+	group.Go(func() error { return s.watchRegistration(ctx) })
+	err = group.Wait()
+	// No signing is begun any more; Close ends those that run.
+	s.mu.Lock()
+	s.tss = nil
+	s.mu.Unlock()
+	return err
+}
+
+// watchRegistration looks from time to time whether the signer was replaced, and
+// which vaults live under a former one.
+func (s *service) watchRegistration(ctx context.Context) error {
+	var known int
+	for {
+		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address)
+		if err == nil && state != StateUnregistered { // what was registered stays so
+			s.setState(state, nil)
+			if state == StateReplaced {
+				s.log.Warn().Msg("THE SIGNER WAS REPLACED: this bifrost goes on for its older vaults alone")
+			}
+		}
+		if former, err := formerVaults(ctx, s.chain, s.cfg.Operator, s.registration.Address); err == nil {
+			s.mu.Lock()
+			s.former = former
+			s.mu.Unlock()
+			if len(former) != known {
+				for _, f := range former {
+					s.log.Warn().Str("vault", f.Vault).Str("former_signer", f.Address).Msg("this vault lives under a former mnemonic: keep it until the vault is retired")
+				}
+			}
+			known = len(former)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(registrationRecheck):
+		}
+	}
+}
+
+func (s *service) setState(state string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.err = state, ""
+	if err != nil {
+		s.err = err.Error()
+	}
+}
+
+func (s *service) registerMetrics() {
+	s.metrics.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_preparams", Help: "Sets of pre-parameters that are ready.",
+		}, func() float64 {
+			n, _ := s.params.Count()
+			return float64(n)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_registered", Help: "1 when the chain knows this signer, 0 otherwise.",
+		}, func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.state == StateReady {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_former_vaults", Help: "Live vaults of the operator that live under a former mnemonic.",
+		}, func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return float64(len(s.former))
+		}),
+	)
+}
+
+// Status is what a running bifrost says about itself. It holds no secret.
+type Status struct {
+	Version  string `json:"version"`
+	ChainID  string `json:"chain_id"`
+	Node     string `json:"node"`
+	Operator string `json:"operator"`
+	Address  string `json:"address"`
+	PubKey   string `json:"pub_key"`
+	PeerID   string `json:"peer_id"`
+	// Addrs are where other signers reach this one.
+	Addrs []string `json:"addrs"`
+	State string   `json:"state"`
+	Error string   `json:"error,omitempty"`
+	// RegisterCommand is set while the signer is not registered.
+	RegisterCommand string          `json:"register_command,omitempty"`
+	PreParams       int             `json:"preparams"`
+	FormerVaults    []FormerVault   `json:"former_vaults"`
+	Publish         *publish.Status `json:"publish,omitempty"`
+	// Problems are what keeps bifrost from being healthy; there are none when it
+	// is.
+	Problems []string `json:"problems"`
+}
+
+// maxPollAge is the age of the last look at the chain from which bifrost is not
+// healthy.
+const maxPollAge = time.Minute
+
+func (s *service) status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{
+		Version: s.version, ChainID: s.cfg.ChainID, Node: s.chain.Name(), Operator: s.cfg.Operator,
+		Address: s.registration.Address, PubKey: hex.EncodeToString(s.key.PubKey()), PeerID: s.registration.PeerID,
+		Addrs: []string{}, State: s.state, Error: s.err, FormerVaults: append([]FormerVault{}, s.former...), Problems: []string{},
+	}
+	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
+	switch s.state {
+	case StateReady:
+	case StateUnregistered:
+		st.RegisterCommand = s.registration.Command
+		problem("the signer is not registered")
+	case StateReplaced:
+		if !s.isFormer {
+			problem("the operator has another signer by now")
+		}
+	default:
+		problem("%s: %s", s.state, s.err)
+	}
+	var err error
+	if st.PreParams, err = s.params.Count(); err != nil {
+		problem("pre-parameters: %v", err)
+	}
+	if s.tss != nil {
+		st.Addrs = append(st.Addrs, s.tss.Addrs()...)
+	}
+	if s.publisher == nil {
+		return st
+	}
+	p := s.publisher.Status()
+	st.Publish = &p
+	if p.LastPoll.IsZero() {
+		problem("no look at the chain has worked yet: %s", p.Error)
+	} else if age := time.Since(p.LastPoll); age > maxPollAge {
+		problem("the last look at the chain that worked was %s ago: %s", age.Round(time.Second), p.Error)
+	}
+	if p.SealError != "" {
+		problem("no backup can be sealed: %s", p.SealError)
+	}
+	for _, r := range p.Outbox {
+		if r.Error != "" {
+			name := "backup of vault " + r.Vault
+			if r.KeygenID != 0 {
+				name = fmt.Sprintf("keygen %d", r.KeygenID)
+			}
+			problem("%s: %s", name, r.Error)
+		}
+	}
+	for _, v := range p.Vaults {
+		switch {
+		case !v.Keyshares:
+			problem("vault %s: its keyshares are not here; recover them", v.Vault)
+		case v.Asked && !v.Published:
+			problem("vault %s: its backup is not published", v.Vault)
+		}
+	}
+	return st
+}
+
+// CheckHome makes sure that a home is there and for its owner alone.
+func CheckHome(home string) error {
+	info, err := os.Stat(home)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s must be a folder with mode 0700, not %04o", home, info.Mode().Perm())
+	}
+	return nil
+}

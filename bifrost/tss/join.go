@@ -1,0 +1,112 @@
+package tss
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+)
+
+// join brings all members to one session: each says hello, and when it has heard everybody's, start.
+func (s *session) join(ctx context.Context) error {
+	hello := &frame{kind: frameHello, id: s.name, digest: s.digest, nonce: s.nonce}
+	s.hellos[s.self] = hello
+	s.sendAll(hello)
+	deadline := time.NewTimer(s.joinTimeout)
+	defer deadline.Stop()
+	for {
+		if id, ok := s.sessionID(); ok && id != s.id {
+			s.id, s.starts[s.self] = id, id
+			s.sendAll(&frame{kind: frameStart, session: id})
+		}
+		if s.id != (hash{}) && !slices.ContainsFunc(s.starts, func(start hash) bool { return start != s.id }) {
+			return nil
+		}
+		select {
+		case in := <-s.inbox:
+			s.handleEarly(in)
+		case <-deadline.C:
+			return s.absent()
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+				return s.absent()
+			}
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// sessionID binds everything that follows to this attempt at the ceremony: a member that starts anew has another nonce.
+func (s *session) sessionID() (id hash, ok bool) {
+	h := sha256.New()
+	h.Write([]byte("tssbackup/tss/session/v1"))
+	h.Write(s.digest[:])
+	for _, hello := range s.hellos {
+		if hello == nil || hello.digest != s.digest {
+			return hash{}, false
+		}
+		h.Write(hello.nonce[:])
+	}
+	h.Sum(id[:0])
+	return id, true
+}
+
+func (s *session) handleEarly(in inbound) {
+	f, from := in.frame, in.from
+	switch {
+	case f == nil:
+	case f.kind == frameHello:
+		old := s.hellos[from]
+		if old != nil && old.nonce != f.nonce {
+			s.restarted[from] = s.restarted[from] || s.id != (hash{})
+			s.starts[from] = hash{}
+		}
+		s.hellos[from] = f
+		s.early[from], s.earlySize[from] = nil, 0 // said again on the new stream
+		if old == nil {
+			s.log.Debug().Str("member", s.short(from)).Msg("member joined")
+		}
+	case f.kind == frameStart:
+		s.starts[from] = f.session
+	default:
+		if s.earlySize[from] += in.size; s.earlySize[from] <= maxEarly {
+			s.early[from] = append(s.early[from], in)
+		}
+	}
+}
+
+// absent is the end of a join that not everybody came to.
+func (s *session) absent() error {
+	var missing, others, restarted, unstarted []int
+	for i, hello := range s.hellos {
+		switch {
+		case hello == nil:
+			missing = append(missing, i)
+		case hello.digest != s.digest:
+			others = append(others, i)
+		case s.restarted[i]:
+			restarted = append(restarted, i)
+		case s.starts[i] != s.id:
+			unstarted = append(unstarted, i)
+		}
+	}
+	switch {
+	case len(missing)+len(others) > 0:
+		f := &failure{members: append(slices.Clone(missing), others...), quiet: true}
+		if len(missing) > 0 {
+			f.reason = "did not join: " + s.list(missing)
+		}
+		if len(others) > 0 {
+			if f.reason != "" {
+				f.reason += "; "
+			}
+			f.reason += "joined with another member list, threshold or message: " + s.list(others)
+		}
+		return f
+	case len(restarted) > 0:
+		return &failure{members: restarted, reason: "restarted while the others were starting: " + s.list(restarted), quiet: true}
+	default:
+		return &failure{members: unstarted, reason: "joined but did not start: " + s.list(unstarted), quiet: true}
+	}
+}

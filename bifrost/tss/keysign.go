@@ -1,0 +1,134 @@
+package tss
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/bnb-chain/tss-lib/v2/common"
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	ecsigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
+	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	edsigning "github.com/bnb-chain/tss-lib/v2/eddsa/signing"
+	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+)
+
+// KeysignRequest asks for a signature by a vault.
+type KeysignRequest struct {
+	// ID names the ceremony, the same for all signers. Two ceremonies at a time have two names, also for the two keys of one vault.
+	ID string
+	// Keyshare is this member's keyshare file of the key that shall sign.
+	Keyshare []byte
+	// Signers are the members that sign, by compressed public key: enough of the vault's, this node's among them, in any order.
+	Signers [][]byte
+	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the message itself, not empty.
+	Message []byte
+}
+
+// Keysign signs together with other members and returns the signature, 64 bytes, verified under the vault's key. For secp256k1 it is R
+// and S, S the lower of the two possible; for ed25519 that of RFC 8032. When the ceremony fails through other members the
+// error is a [*BlameError].
+func (n *Node) Keysign(ctx context.Context, r KeysignRequest) ([]byte, error) {
+	share, err := keyshare.Parse(r.Keyshare)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(share.LocalParty(), n.pub) {
+		return nil, fmt.Errorf("the keyshare is of member %x, not of this node", share.LocalParty())
+	}
+	members, parties, err := checkMembers(r.ID, r.Signers)
+	if err != nil {
+		return nil, err
+	}
+	if err := share.CheckSigners(members); err != nil {
+		return nil, err
+	}
+	return n.keysign(ctx, r.ID, share, members, parties, r.Message)
+}
+
+// keysign takes the parties apart from the members, who have the same order.
+func (n *Node) keysign(ctx context.Context, id string, share *keyshare.Keyshare, members [][]byte, parties []*big.Int, message []byte) ([]byte, error) {
+	if err := share.Verify(); err != nil {
+		return nil, err
+	}
+	d := description{name: id, members: members, parties: parties}
+	d.digest = digest("keysign", id, append([][]byte{share.VaultKey(), message}, members...)...)
+	build := ecdsaSigner(share.ECDSA(), message)
+	switch share.Curve() {
+	case keyshare.Secp256k1:
+		if len(message) != sha256.Size {
+			return nil, fmt.Errorf("a digest of %d bytes", len(message))
+		}
+		if number(message).Cmp(tsslib.S256().Params().N) >= 0 {
+			return nil, errors.New("the digest is not below the curve's order")
+		}
+	default:
+		if len(message) == 0 {
+			return nil, errors.New("an empty message")
+		}
+		build = eddsaSigner(share.EdDSA(), message)
+	}
+	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
+		params := func(curve keyshare.Curve) *tsslib.Parameters {
+			ec := tsslib.S256()
+			if curve == keyshare.Ed25519 {
+				ec = tsslib.Edwards()
+			}
+			return tsslib.NewParameters(ec, tsslib.NewPeerContext(ids), self, len(ids), len(ids)-1)
+		}
+		return []*instance{build(params(share.Curve()))}, nil
+	}
+	results, err := n.run(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	signature := results[0].(*common.SignatureData).Signature
+	if !verifies(share, message, signature) {
+		return nil, errors.New("the signature does not verify under the vault's key")
+	}
+	return signature, nil
+}
+
+func verifies(share *keyshare.Keyshare, message, signature []byte) bool {
+	if len(signature) != sigSize {
+		return false
+	}
+	if share.Curve() == keyshare.Ed25519 {
+		return ed25519.Verify(share.VaultKey(), message, signature)
+	}
+	pub, err := secp256k1.ParsePubKey(share.VaultKey())
+	var s secp256k1.ModNScalar
+	s.SetByteSlice(signature[32:])
+	return err == nil && !s.IsOverHalfOrder() && verify(pub, message, signature)
+}
+
+func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(*tsslib.Parameters) *instance {
+	return func(params *tsslib.Parameters) *instance {
+		ids := params.Parties().IDs()
+		subset := eckeygen.BuildLocalSaveDataSubset(*data, ids)
+		out, end := newOut(len(ids)), make(chan *common.SignatureData, 1)
+		return &instance{
+			protocol: ecdsaKeysign, known: &known{paillier: subset.PaillierPKs},
+			party: ecsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
+		}
+	}
+}
+
+// eddsaSigner passes the length along with the message, which is a number to tss-lib: leading zero bytes count.
+func eddsaSigner(data *edkeygen.LocalPartySaveData, message []byte) func(*tsslib.Parameters) *instance {
+	return func(params *tsslib.Parameters) *instance {
+		ids := params.Parties().IDs()
+		out, end := newOut(len(ids)), make(chan *common.SignatureData, 1)
+		return &instance{
+			protocol: eddsaKeysign, known: &known{},
+			party: edsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package tss
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+)
+
+// cluster is some signers on loopback, in the order of their public keys.
+type cluster struct {
+	nodes   []*Node
+	members [][]byte
+	keys    [][]byte
+	configs []Config
+	logs    *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func newCluster(t *testing.T, count int, change func(*Config)) *cluster {
+	t.Helper()
+	net := &cluster{logs: &syncBuffer{}}
+	var keys []*secp256k1.PrivateKey
+	for range count {
+		key, err := secp256k1.GeneratePrivateKey()
+		require.NoError(t, err)
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b *secp256k1.PrivateKey) int {
+		return bytes.Compare(a.PubKey().SerializeCompressed(), b.PubKey().SerializeCompressed())
+	})
+	for _, key := range keys {
+		cfg := Config{
+			Key:          key.Serialize(),
+			ListenAddrs:  []string{"/ip4/127.0.0.1/tcp/0"},
+			Log:          zerolog.New(net.logs).With().Timestamp().Logger().Level(zerolog.DebugLevel),
+			JoinTimeout:  60 * time.Second,
+			RoundTimeout: 60 * time.Second,
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		net.configs = append(net.configs, cfg)
+		net.keys = append(net.keys, key.Serialize())
+		net.members = append(net.members, key.PubKey().SerializeCompressed())
+		net.nodes = append(net.nodes, newNode(t, cfg))
+	}
+	net.introduce()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(net.logs.String())
+		}
+		for _, key := range net.keys {
+			require.NotContains(t, net.logs.String(), fmt.Sprintf("%x", key))
+		}
+	})
+	return net
+}
+
+func newNode(t *testing.T, cfg Config) *Node {
+	t.Helper()
+	n, err := New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	return n
+}
+
+// introduce tells all nodes where the others are, as Peers in the configuration does.
+func (net *cluster) introduce() {
+	for _, n := range net.nodes {
+		for _, m := range net.nodes {
+			n.host.Peerstore().AddAddrs(m.host.ID(), m.host.Addrs(), peerstore.PermanentAddrTTL)
+		}
+	}
+}
+
+// each calls f for several nodes at once and returns their errors.
+func (net *cluster) each(nodes []int, f func(i int, n *Node) error) []error {
+	errs := make([]error, len(net.nodes))
+	var wg sync.WaitGroup
+	for _, i := range nodes {
+		wg.Go(func() { errs[i] = f(i, net.nodes[i]) })
+	}
+	wg.Wait()
+	return errs
+}
+
+func (net *cluster) all() (out []int) {
+	for i := range net.nodes {
+		out = append(out, i)
+	}
+	return out
+}
+
+// eddsaKeygenOf runs the EdDSA half of a keygen alone, which takes no time.
+func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, threshold int) (*keyshare.Keyshare, error) {
+	r := KeygenRequest{ID: id, Members: members, Threshold: threshold}
+	d, err := r.description()
+	if err != nil {
+		return nil, err
+	}
+	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
+		return []*instance{newEdDSAKeygen(ids, self, threshold)}, nil
+	}
+	results, err := n.run(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	k, err := keyshare.NewEd25519("cosmos", results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
+	if err != nil {
+		return nil, err
+	}
+	return k, k.Verify()
+}
+
+// requireBlame checks that the error names exactly these members.
+func (net *cluster) requireBlame(t *testing.T, err error, reason string, members ...int) {
+	t.Helper()
+	var blame *BlameError
+	require.ErrorAs(t, err, &blame)
+	var want [][]byte
+	for _, m := range members {
+		want = append(want, net.members[m])
+	}
+	require.Equal(t, want, blame.Members, blame.Error())
+	require.Contains(t, blame.Reason, reason)
+}
+
+// joined waits until members have heard each other's hello so many times, in all ceremonies so far.
+func (net *cluster) joined(t *testing.T, times int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return strings.Count(net.logs.String(), "member joined") >= times
+	}, 30*time.Second, 5*time.Millisecond)
+}
+
+func preParams(t *testing.T, i int) *eckeygen.LocalPreParams {
+	t.Helper()
+	pre, err := parsePreParams(fixture.PreParams()[i].Data)
+	require.NoError(t, err)
+	return pre
+}
+
+// tamper lets a node change, or with nil drop, the frames that it sends to another in a ceremony.
+func (net *cluster) tamper(i int, change func(s *session, to int, f *frame) *frame) {
+	n := net.nodes[i]
+	n.mangle = func(id peer.ID, b []byte) []byte {
+		f, err := decodeFrame(b)
+		if err != nil {
+			panic(err)
+		}
+		n.mu.Lock()
+		var s *session
+		for _, s = range n.sessions {
+			break
+		}
+		n.mu.Unlock()
+		to := slices.IndexFunc(net.nodes, func(m *Node) bool { return m.host.ID() == id })
+		if f = change(s, to, f); f == nil {
+			return nil
+		}
+		return f.encode()
+	}
+}
+
+func noLeak(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		var stacks string
+		require.Eventually(t, func() bool {
+			buf := make([]byte, 1<<20)
+			stacks = string(buf[:runtime.Stack(buf, true)])
+			return !strings.Contains(stacks, "tssbackup/bifrost/tss.(*session)") &&
+				!strings.Contains(stacks, "tssbackup/bifrost/tss.(*link)") &&
+				!strings.Contains(stacks, "tssbackup/bifrost/tss.(*Node)")
+		}, 10*time.Second, 20*time.Millisecond, "goroutines are left")
+	})
+}
+
+func (net *cluster) peerIDs() (out []peer.ID) {
+	for _, n := range net.nodes {
+		out = append(out, n.host.ID())
+	}
+	return out
+}
+
+// fixtureShare is the secp256k1 keyshare file of one of the fixture's four members.
+func fixtureShare(t *testing.T, member int) []byte {
+	t.Helper()
+	return fixture.Keyshares(t, 4, member)[0].Data
+}

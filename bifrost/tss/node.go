@@ -1,0 +1,338 @@
+package tss
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/multiformats/go-multiaddr"
+	"github.com/rs/zerolog"
+)
+
+const protocolID = p2pprotocol.ID("/tssbackup/tss/1.0.0")
+
+const (
+	defaultJoinTimeout  = 5 * time.Minute
+	defaultRoundTimeout = 5 * time.Minute
+
+	helloTimeout = 10 * time.Second
+	dialTimeout  = 10 * time.Second
+)
+
+// Config says who a node is and how it reaches the others.
+type Config struct {
+	// Key is the signer's private key, 32 bytes: the node's identity. New makes a copy.
+	Key []byte
+	// ListenAddrs are the multiaddrs to listen on, "/ip4/0.0.0.0/tcp/5040". Without any the node only dials.
+	ListenAddrs []string
+	// Peers are multiaddrs of other signers, "/dns4/host/tcp/5040/p2p/16Uiu2…". They say where a signer is, should it be a member of a
+	// ceremony; they let nobody in.
+	Peers []string
+	// Log receives what happens; never a secret.
+	Log zerolog.Logger
+	// JoinTimeout is how long a ceremony waits for all members, 5 minutes when zero.
+	JoinTimeout time.Duration
+	// RoundTimeout is how long a running ceremony waits for a message while it has nothing to compute, 5 minutes when zero.
+	// It has to cover the slowest member's longest computation.
+	RoundTimeout time.Duration
+	// PreParams, when set, pauses making pre-parameters while a ceremony runs.
+	PreParams *PreParams
+}
+
+// A Node takes part in ceremonies. It may run several at a time.
+type Node struct {
+	cfg  Config
+	key  *secp256k1.PrivateKey
+	pub  []byte
+	host host.Host
+	gate *gate
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	closed   bool
+	wg       sync.WaitGroup // ceremonies and the handlers of streams
+
+	mangle func(to peer.ID, frame []byte) []byte // of tests
+}
+
+// New starts a node.
+func New(cfg Config) (*Node, error) {
+	if len(cfg.Key) != secp256k1.PrivKeyBytesLen {
+		return nil, fmt.Errorf("a signer key of %d bytes", len(cfg.Key))
+	}
+	if cfg.JoinTimeout == 0 {
+		cfg.JoinTimeout = defaultJoinTimeout
+	}
+	if cfg.RoundTimeout == 0 {
+		cfg.RoundTimeout = defaultRoundTimeout
+	}
+	identity, err := crypto.UnmarshalSecp256k1PrivateKey(cfg.Key)
+	if err != nil {
+		return nil, errors.New("not a secp256k1 private key")
+	}
+	var peers []peer.AddrInfo
+	for _, s := range cfg.Peers {
+		addr, err := multiaddr.NewMultiaddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		info, err := peer.AddrInfoFromP2pAddr(addr)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		peers = append(peers, *info)
+	}
+	limits, err := resourceManager()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg:      cfg,
+		key:      secp256k1.PrivKeyFromBytes(cfg.Key),
+		gate:     &gate{allowed: map[peer.ID]int{}},
+		sessions: map[string]*session{},
+	}
+	n.cfg.Key = nil
+	n.pub = n.key.PubKey().SerializeCompressed()
+	options := []libp2p.Option{
+		libp2p.Identity(identity),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.ConnectionGater(n.gate),
+		libp2p.ResourceManager(limits),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+		libp2p.DisableIdentifyAddressDiscovery(),
+		libp2p.Ping(false),
+		libp2p.UserAgent("tssbackup"),
+	}
+	if len(cfg.ListenAddrs) == 0 {
+		options = append(options, libp2p.NoListenAddrs)
+	} else {
+		options = append(options, libp2p.ListenAddrStrings(cfg.ListenAddrs...))
+	}
+	if n.host, err = libp2p.New(options...); err != nil {
+		_ = limits.Close()
+		return nil, err
+	}
+	for _, p := range peers {
+		n.host.Peerstore().AddAddrs(p.ID, p.Addrs, peerstore.PermanentAddrTTL)
+	}
+	n.host.SetStreamHandler(protocolID, n.handle)
+	return n, nil
+}
+
+// resourceManager bounds what strangers can take up before they are refused, and what a member can.
+func resourceManager() (network.ResourceManager, error) {
+	limits := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&limits)
+	partial := rcmgr.PartialLimitConfig{
+		System:    rcmgr.ResourceLimits{Conns: 1024, ConnsInbound: 768, Streams: 8192, StreamsInbound: 4096},
+		Transient: rcmgr.ResourceLimits{Conns: 128, ConnsInbound: 96},
+		PeerDefault: rcmgr.ResourceLimits{
+			Conns: 8, ConnsInbound: 4, Streams: 128, StreamsInbound: 64, StreamsOutbound: 64,
+		},
+	}
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(partial.Build(limits.AutoScale())))
+}
+
+// Close ends all ceremonies, which return an error, and everything that the node started.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	already := n.closed
+	n.closed = true
+	for _, s := range n.sessions {
+		s.abandon()
+	}
+	n.mu.Unlock()
+	if already {
+		return nil
+	}
+	n.host.RemoveStreamHandler(protocolID)
+	n.waitSessions()
+	err := n.host.Close()
+	n.wg.Wait()
+	n.key.Zero()
+	return err
+}
+
+// waitSessions lets ceremonies tell the others that they end, before the connections go.
+func (n *Node) waitSessions() {
+	for {
+		n.mu.Lock()
+		var s *session
+		for _, s = range n.sessions {
+			break
+		}
+		n.mu.Unlock()
+		if s == nil {
+			return
+		}
+		<-s.ended
+	}
+}
+
+// PeerID is the node's own.
+func (n *Node) PeerID() string { return n.host.ID().String() }
+
+// PubKey is the compressed public key by which members know this node.
+func (n *Node) PubKey() []byte { return append([]byte(nil), n.pub...) }
+
+// Addrs are the multiaddrs at which the node listens, with its peer id: what the others put among their Peers.
+func (n *Node) Addrs() []string {
+	var out []string
+	for _, a := range n.host.Addrs() {
+		out = append(out, a.String()+"/p2p/"+n.PeerID())
+	}
+	return out
+}
+
+// PeerID returns the libp2p peer id of the signer with this compressed public key.
+func PeerID(pubKey []byte) (string, error) {
+	id, err := peerID(pubKey)
+	return id.String(), err
+}
+
+func peerID(pubKey []byte) (peer.ID, error) {
+	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
+	if err != nil {
+		return "", fmt.Errorf("not a secp256k1 public key: %w", err)
+	}
+	return peer.IDFromPublicKey(key)
+}
+
+// open opens a stream for a ceremony, over a connection that is there or a new one.
+func (n *Node) open(ctx context.Context, id peer.ID) (network.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if n.host.Network().Connectedness(id) != network.Connected {
+		// Redialing has a back-off of its own here, made for members who start seconds apart.
+		if s, ok := n.host.Network().(*swarm.Swarm); ok {
+			s.Backoff().Clear(id)
+		}
+		if err := n.host.Connect(ctx, peer.AddrInfo{ID: id}); err != nil {
+			return nil, err
+		}
+	}
+	return n.host.NewStream(network.WithNoDial(ctx, "ceremony"), id, protocolID)
+}
+
+// handle serves a stream that a peer opened. The connection gater let it in, so it is a member of some ceremony; here
+// it must be one of the ceremony that it names.
+func (n *Node) handle(st network.Stream) {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		_ = st.Reset()
+		return
+	}
+	n.wg.Add(1)
+	n.mu.Unlock()
+	defer n.wg.Done()
+	defer func() { _ = st.Reset() }()
+
+	_ = st.SetReadDeadline(time.Now().Add(helloTimeout))
+	b, err := readFrame(st, maxHello)
+	if err != nil {
+		return
+	}
+	hello, err := decodeFrame(b)
+	if err != nil || hello.kind != frameHello {
+		return
+	}
+	n.mu.Lock()
+	s := n.sessions[hello.id]
+	n.mu.Unlock()
+	if s == nil {
+		return // not started here yet, or over; the peer tries again
+	}
+	_ = st.SetReadDeadline(time.Time{})
+	s.read(st, hello)
+}
+
+// join makes a session known to the stream handler and lets its members connect. The function it returns undoes that.
+func (n *Node) join(s *session) (leave func(), err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, errClosed
+	}
+	if n.sessions[s.name] != nil {
+		return nil, fmt.Errorf("ceremony %q is running already", s.name)
+	}
+	n.sessions[s.name] = s
+	n.wg.Add(1)
+	n.gate.allow(s.peers, 1)
+	for _, p := range n.host.Network().Peers() {
+		if !n.gate.allows(p) { // a member of a ceremony that is over
+			_ = n.host.Network().ClosePeer(p)
+		}
+	}
+	if n.cfg.PreParams != nil {
+		n.cfg.PreParams.pause()
+	}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.sessions, s.name)
+		n.gate.allow(s.peers, -1)
+		if n.cfg.PreParams != nil {
+			n.cfg.PreParams.resume()
+		}
+		n.wg.Done()
+	}, nil
+}
+
+// The gate lets in, and dials, members of the ceremonies that this node takes part in now, and nobody else.
+type gate struct {
+	mu      sync.Mutex
+	allowed map[peer.ID]int // in how many ceremonies
+}
+
+func (g *gate) allow(peers []peer.ID, by int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range peers {
+		if g.allowed[p] += by; g.allowed[p] == 0 {
+			delete(g.allowed, p)
+		}
+	}
+}
+
+func (g *gate) allows(p peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.allowed[p] > 0
+}
+
+// InterceptPeerDial implements libp2p's connection gater.
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allows(p) }
+
+// InterceptAddrDial implements libp2p's connection gater.
+func (g *gate) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return true }
+
+// InterceptAccept implements libp2p's connection gater.
+func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptSecured implements libp2p's connection gater: here the peer has proved who it is.
+func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return g.allows(p)
+}
+
+// InterceptUpgraded implements libp2p's connection gater.
+func (g *gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -1,0 +1,306 @@
+package tss
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/bnb-chain/tss-lib/v2/crypto/paillier"
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+)
+
+// ErrNoPreParams means that no pre-parameters are in store.
+var ErrNoPreParams = errors.New("no pre-parameters in store")
+
+const (
+	preParamsSuffix = ".json"
+	usedSuffix      = ".used"
+	maxPreParams    = 64 << 10
+	primalityRounds = 20
+)
+
+// PreParams keeps pre-parameters: the Paillier key and safe primes that an ECDSA keygen consumes, and that take minutes to find. Each
+// set is used for one keygen. What has been taken is remembered, so that it cannot come back by being imported again.
+type PreParams struct {
+	dir string
+	log zerolog.Logger
+
+	mu      sync.Mutex
+	paused  int
+	changed chan struct{} // closed and made anew when paused changes or a set is taken
+}
+
+// NewPreParams returns the store in this folder, which is made when there is something to keep.
+func NewPreParams(dir string, log zerolog.Logger) *PreParams {
+	return &PreParams{dir: dir, log: log, changed: make(chan struct{})}
+}
+
+// Count returns how many sets are in store.
+func (p *PreParams) Count() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names, err := p.unused()
+	return len(names), err
+}
+
+// Import checks a set, the JSON of tss-lib's LocalPreParams, and adds it to the store. One that is there, or was used, is refused.
+func (p *PreParams) Import(data []byte) error {
+	pre, err := parsePreParams(data)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.add(pre)
+}
+
+// Take removes a set from the store, durably, and returns it. Without any it returns [ErrNoPreParams]. A set that is taken and
+// then not used is lost.
+func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names, err := p.unused()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		path := filepath.Join(p.dir, name+preParamsSuffix)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		pre, perr := parsePreParams(data)
+		if err := keystore.WriteFile(filepath.Join(p.dir, name+usedSuffix), nil); err != nil {
+			return nil, err
+		}
+		if err := keystore.RemoveFile(path); err != nil {
+			return nil, err
+		}
+		if perr != nil {
+			p.log.Error().Err(perr).Str("file", path).Msg("pre-parameters in store are damaged, removed")
+			continue
+		}
+		p.signal()
+		return pre, nil
+	}
+	return nil, ErrNoPreParams
+}
+
+// Generate keeps so many sets in store, making what is missing one after the other on a single core, until the context ends. While
+// a node that was given this store runs a ceremony it pauses, which loses nothing: the search has no memory.
+func (p *PreParams) Generate(ctx context.Context, count int) error {
+	for {
+		p.mu.Lock()
+		names, err := p.unused()
+		idle := p.paused > 0 || len(names) >= count
+		changed := p.changed
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if idle {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := p.generateOne(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// generateOne makes one set and stores it, or stops without an error when a ceremony begins.
+func (p *PreParams) generateOne(ctx context.Context) error {
+	search, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for {
+			p.mu.Lock()
+			paused, changed := p.paused > 0, p.changed
+			p.mu.Unlock()
+			if paused {
+				cancel()
+				return
+			}
+			select {
+			case <-changed:
+			case <-search.Done():
+				return
+			}
+		}
+	}()
+	start := time.Now()
+	pre, err := findPreParams(search)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case search.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("making pre-parameters: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.add(pre); err != nil {
+		return err
+	}
+	p.log.Info().Dur("took", time.Since(start)).Msg("made pre-parameters")
+	return nil
+}
+
+// findPreParams does what tss-lib's generator does, one search after the other instead of side by side. A variable, for tests.
+var findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) {
+	sk, _, err := paillier.GenerateKeyPair(ctx, rand.Reader, paillierBits, 1)
+	if err != nil {
+		return nil, err
+	}
+	primes, err := common.GetRandomSafePrimesConcurrent(ctx, paillierBits/2, 2, 1, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(sk, primes[0].Prime(), primes[1].Prime()), nil
+}
+
+// assemble makes a set of what was found: a Paillier key, and two primes p of which 2p+1 is prime as well.
+func assemble(sk *paillier.PrivateKey, p, q *big.Int) *eckeygen.LocalPreParams {
+	safe := func(p *big.Int) *big.Int { return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1)) }
+	pre := &eckeygen.LocalPreParams{PaillierSK: sk, P: p, Q: q, NTildei: new(big.Int).Mul(safe(p), safe(q))}
+	order := new(big.Int).Mul(p, q)
+	root := common.GetRandomPositiveRelativelyPrimeInt(rand.Reader, pre.NTildei)
+	for pre.Beta == nil {
+		pre.Alpha = common.GetRandomPositiveRelativelyPrimeInt(rand.Reader, pre.NTildei)
+		pre.Beta = new(big.Int).ModInverse(pre.Alpha, order)
+	}
+	pre.H1i = new(big.Int).Exp(root, big.NewInt(2), pre.NTildei)
+	pre.H2i = new(big.Int).Exp(pre.H1i, pre.Alpha, pre.NTildei)
+	return pre
+}
+
+func (p *PreParams) pause() { p.change(1) }
+
+func (p *PreParams) resume() { p.change(-1) }
+
+func (p *PreParams) change(by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused += by
+	p.signal()
+}
+
+func (p *PreParams) signal() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// unused returns the names of the sets in store, and finishes the removal of one that was interrupted.
+func (p *PreParams) unused() ([]string, error) {
+	entries, err := os.ReadDir(p.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), preParamsSuffix)
+		if !ok || !e.Type().IsRegular() || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(p.dir, name+usedSuffix)); err == nil {
+			if err := keystore.RemoveFile(filepath.Join(p.dir, e.Name())); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+func (p *PreParams) add(pre *eckeygen.LocalPreParams) error {
+	name := fingerprint(pre)
+	for _, suffix := range []string{usedSuffix, preParamsSuffix} {
+		if _, err := os.Lstat(filepath.Join(p.dir, name+suffix)); err == nil {
+			return fmt.Errorf("pre-parameters %s are in store already, or were used", name)
+		}
+	}
+	data, err := json.Marshal(pre)
+	if err != nil {
+		return errors.New("encoding pre-parameters")
+	}
+	return keystore.WriteFile(filepath.Join(p.dir, name+preParamsSuffix), data)
+}
+
+// fingerprint names a set by its public part.
+func fingerprint(pre *eckeygen.LocalPreParams) string {
+	sum := sha256.Sum256(append(pre.PaillierSK.N.Bytes(), pre.NTildei.Bytes()...))
+	return hex.EncodeToString(sum[:16])
+}
+
+// parsePreParams reads a set and checks everything that a keygen relies on. Its errors show no number.
+func parsePreParams(data []byte) (*eckeygen.LocalPreParams, error) {
+	if len(data) > maxPreParams {
+		return nil, fmt.Errorf("pre-parameters of %d bytes", len(data))
+	}
+	pre := new(eckeygen.LocalPreParams)
+	if err := json.Unmarshal(data, pre); err != nil {
+		return nil, errors.New("pre-parameters are not the JSON of tss-lib's LocalPreParams")
+	}
+	if !pre.ValidateWithProof() || pre.PaillierSK.N == nil || pre.PaillierSK.LambdaN == nil || pre.PaillierSK.PhiN == nil {
+		return nil, errors.New("pre-parameters are incomplete")
+	}
+	sk := pre.PaillierSK
+	for _, v := range []*big.Int{
+		sk.N, sk.P, sk.Q, sk.LambdaN, sk.PhiN,
+		pre.NTildei, pre.H1i, pre.H2i, pre.Alpha, pre.Beta, pre.P, pre.Q,
+	} {
+		if v.Sign() <= 0 || v.BitLen() > paillierBits {
+			return nil, errors.New("a number of the pre-parameters is out of range")
+		}
+	}
+	if sk.N.BitLen() != paillierBits || pre.NTildei.BitLen() != paillierBits {
+		return nil, fmt.Errorf("a modulus of the pre-parameters does not have %d bits", paillierBits)
+	}
+	one := big.NewInt(1)
+	minusOne := func(v *big.Int) *big.Int { return new(big.Int).Sub(v, one) }
+	double := func(v *big.Int) *big.Int { return new(big.Int).Add(new(big.Int).Lsh(v, 1), one) }
+	equal := func(a, b *big.Int) bool { return a.Cmp(b) == 0 }
+	mul := func(a, b *big.Int) *big.Int { return new(big.Int).Mul(a, b) }
+
+	phi := mul(minusOne(sk.P), minusOne(sk.Q))
+	lambda := new(big.Int).Div(phi, new(big.Int).GCD(nil, nil, minusOne(sk.P), minusOne(sk.Q)))
+	safeP, safeQ := double(pre.P), double(pre.Q)
+	order := mul(pre.P, pre.Q)
+	if !equal(mul(sk.P, sk.Q), sk.N) || !equal(phi, sk.PhiN) || !equal(lambda, sk.LambdaN) || equal(sk.P, sk.Q) ||
+		!equal(mul(safeP, safeQ), pre.NTildei) || equal(pre.P, pre.Q) ||
+		!equal(new(big.Int).Exp(pre.H1i, pre.Alpha, pre.NTildei), pre.H2i) ||
+		!equal(new(big.Int).Mod(mul(pre.Alpha, pre.Beta), order), one) ||
+		!equal(new(big.Int).Exp(pre.H1i, order, pre.NTildei), one) || equal(pre.H1i, one) || equal(pre.H1i, pre.H2i) {
+		return nil, errors.New("the numbers of the pre-parameters do not fit together")
+	}
+	for _, prime := range []*big.Int{sk.P, sk.Q, new(big.Int).Rsh(sk.P, 1), new(big.Int).Rsh(sk.Q, 1), pre.P, pre.Q, safeP, safeQ} {
+		if !prime.ProbablyPrime(primalityRounds) {
+			return nil, errors.New("a number of the pre-parameters is not prime")
+		}
+	}
+	return pre, nil
+}

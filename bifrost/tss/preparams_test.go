@@ -1,0 +1,190 @@
+package tss
+
+import (
+	"context"
+	"encoding/json"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+)
+
+func TestPreParamsAreUsedOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "preparams")
+	p := NewPreParams(dir, zerolog.Nop())
+	count := func() int {
+		n, err := NewPreParams(dir, zerolog.Nop()).Count()
+		require.NoError(t, err)
+		return n
+	}
+	_, err := p.Take()
+	require.ErrorIs(t, err, ErrNoPreParams)
+	require.NoDirExists(t, dir)
+
+	files := fixture.PreParams()
+	require.NoError(t, p.Import(files[0].Data))
+	require.NoError(t, p.Import(files[1].Data))
+	require.Error(t, p.Import(files[0].Data), "a second time")
+	require.Equal(t, 2, count())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+
+	first, err := p.Take()
+	require.NoError(t, err)
+	require.True(t, first.ValidateWithProof())
+	require.Equal(t, 1, count())
+	second, err := NewPreParams(dir, zerolog.Nop()).Take()
+	require.NoError(t, err)
+	require.NotEqual(t, first.NTildei, second.NTildei)
+	_, err = p.Take()
+	require.ErrorIs(t, err, ErrNoPreParams)
+	require.Error(t, p.Import(files[0].Data), "after it was used")
+	require.Error(t, p.Import(files[1].Data), "after it was used")
+}
+
+// Marked as used but not removed yet when the process died: it is not handed out.
+func TestPreParamsInterruptedTake(t *testing.T) {
+	dir := t.TempDir()
+	p := NewPreParams(dir, zerolog.Nop())
+	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
+	name := fingerprint(preParams(t, 0))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name+usedSuffix), nil, 0o600))
+	_, err := p.Take()
+	require.ErrorIs(t, err, ErrNoPreParams)
+	require.NoFileExists(t, filepath.Join(dir, name+preParamsSuffix))
+}
+
+func TestDamagedPreParamsInStoreArePassedOver(t *testing.T) {
+	dir := t.TempDir()
+	p := NewPreParams(dir, zerolog.Nop())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "0000"+preParamsSuffix), []byte("{"), 0o600))
+	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
+	pre, err := p.Take()
+	require.NoError(t, err)
+	require.Equal(t, preParams(t, 0).NTildei, pre.NTildei)
+}
+
+func TestImportRefuses(t *testing.T) {
+	good := fixture.PreParams()[0].Data
+	for name, change := range map[string]func(p *eckeygen.LocalPreParams){
+		"no Paillier key":       func(p *eckeygen.LocalPreParams) { p.PaillierSK = nil },
+		"an empty Paillier key": func(p *eckeygen.LocalPreParams) { p.PaillierSK.N = nil },
+		"no proof data":         func(p *eckeygen.LocalPreParams) { p.Alpha = nil },
+		"another modulus":       func(p *eckeygen.LocalPreParams) { p.PaillierSK.N.Add(p.PaillierSK.N, big.NewInt(2)) },
+		"another lambda":        func(p *eckeygen.LocalPreParams) { p.PaillierSK.LambdaN.Rsh(p.PaillierSK.LambdaN, 1) },
+		"another phi":           func(p *eckeygen.LocalPreParams) { p.PaillierSK.PhiN.Rsh(p.PaillierSK.PhiN, 1) },
+		"another NTilde":        func(p *eckeygen.LocalPreParams) { p.NTildei.Add(p.NTildei, big.NewInt(2)) },
+		"another H2":            func(p *eckeygen.LocalPreParams) { p.H2i.Add(p.H2i, big.NewInt(1)) },
+		"H1 and H2 of one":      func(p *eckeygen.LocalPreParams) { p.H1i, p.H2i = big.NewInt(1), big.NewInt(1) },
+		"another beta":          func(p *eckeygen.LocalPreParams) { p.Beta.Add(p.Beta, big.NewInt(1)) },
+		"a negative number":     func(p *eckeygen.LocalPreParams) { p.Alpha.Neg(p.Alpha) },
+		"a number of many bits": func(p *eckeygen.LocalPreParams) { p.Alpha.Lsh(p.Alpha, 5000) },
+		"a Paillier prime that is none": func(p *eckeygen.LocalPreParams) {
+			p.PaillierSK.P, p.PaillierSK.Q = big.NewInt(1), p.PaillierSK.N
+			p.PaillierSK.PhiN.SetInt64(0)
+		},
+	} {
+		pre := new(eckeygen.LocalPreParams)
+		require.NoError(t, json.Unmarshal(good, pre))
+		change(pre)
+		data, err := json.Marshal(pre)
+		require.NoError(t, err)
+		dir := t.TempDir()
+		require.Error(t, NewPreParams(dir, zerolog.Nop()).Import(data), name)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	}
+	for _, data := range []string{"", "{}", "null", "[]", "{", `{"PaillierSK":{}}`, string(make([]byte, maxPreParams+1))} {
+		require.Error(t, NewPreParams(t.TempDir(), zerolog.Nop()).Import([]byte(data)))
+	}
+}
+
+// The generator, with a search that gives what it is told to.
+func TestGenerate(t *testing.T) {
+	real := findPreParams
+	t.Cleanup(func() { findPreParams = real })
+	found := make(chan *eckeygen.LocalPreParams)
+	searching, stopped := make(chan bool), make(chan bool, 1)
+	findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) {
+		select {
+		case searching <- true:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		select {
+		case pre := <-found:
+			return pre, nil
+		case <-ctx.Done():
+			stopped <- true
+			return nil, ctx.Err()
+		}
+	}
+	p := NewPreParams(t.TempDir(), zerolog.Nop())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- p.Generate(ctx, 2) }()
+
+	count := func(want int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			n, err := p.Count()
+			return err == nil && n == want
+		}, 10*time.Second, time.Millisecond)
+	}
+	<-searching
+	found <- preParams(t, 0)
+	count(1)
+
+	<-searching
+	p.pause()
+	<-stopped // the search under way is given up
+	p.pause()
+	p.resume()
+	select {
+	case <-searching:
+		t.Fatal("it searches during a ceremony")
+	default:
+	}
+	p.resume()
+	<-searching
+	found <- preParams(t, 1)
+	count(2)
+
+	_, err := p.Take() // one is missing again
+	require.NoError(t, err)
+	<-searching
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+}
+
+func TestAssembledPreParamsFitTogether(t *testing.T) {
+	old := preParams(t, 0)
+	pre := assemble(old.PaillierSK, old.P, old.Q)
+	require.Equal(t, old.NTildei, pre.NTildei)
+	require.NotEqual(t, old.H1i, pre.H1i, "drawn anew")
+	data, err := json.Marshal(pre)
+	require.NoError(t, err)
+	_, err = parsePreParams(data)
+	require.NoError(t, err)
+}
+
+// The real search is the one of tss-lib; that it stops when told is what can be tested in little time.
+func TestFindPreParamsStops(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := findPreParams(ctx)
+	require.Error(t, err)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/service"
+)
+
+// The exit codes are part of the command's interface. 4, 5 and 6 mean what they
+// mean for recover-keyshares.
+const (
+	codeDone        = 0
+	codeOther       = 1
+	codeUsage       = 2
+	codeUnhealthy   = 3
+	codeMnemonic    = 4
+	codeCheck       = 5
+	codeUnreachable = 6
+	codeInUse       = 8
+)
+
+const exitCodes = `Exit codes:
+  0  done
+  1  anything that is not listed here, such as a different file in the way, or a
+     full disk
+  2  wrong usage or configuration
+  3  status: bifrost runs and has a problem
+  4  the mnemonic is refused: it fails a check, others may read its file, or the
+     chain knows another signer
+  5  an envelope fails a check
+  6  no bifrost runs in this home, or the node cannot be reached
+  8  another bifrost uses this home`
+
+var (
+	errMnemonic  = errors.New("mnemonic refused")
+	errCheck     = errors.New("sealing")
+	errUnhealthy = errors.New("bifrost has a problem")
+)
+
+// usageError is the user's.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// codeOf returns the exit code of an error.
+func codeOf(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return codeUsage
+	}
+	for _, kind := range []struct {
+		err  error
+		code int
+	}{
+		{errMnemonic, codeMnemonic},
+		{service.ErrRefused, codeMnemonic},
+		{service.ErrConfig, codeUsage},
+		{service.ErrHomeInUse, codeInUse},
+		{service.ErrNotRunning, codeUnreachable},
+		{chain.ErrUnreachable, codeUnreachable},
+		{errCheck, codeCheck},
+		{errUnhealthy, codeUnhealthy},
+	} {
+		if errors.Is(err, kind.err) {
+			return kind.code
+		}
+	}
+	return codeOther
+}

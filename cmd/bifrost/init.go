@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	flags := service.DefaultConfig()
+	var preParams []string
+	cmd := &cobra.Command{
+		Use:   "init --chain-id ID --operator VALOPER",
+		Short: "Make a home, with a new mnemonic or one that there is",
+		Long: `init makes the home of a signer: a mnemonic, a commented config.toml, and a place
+for pre-parameters. It prints the transaction by which the validator's operator
+registers the signer.
+
+The mnemonic is read from --mnemonic-file, or drawn at random. It is not shown: a
+new one is in the file that init names, and is to be written down from there.
+
+init can be run again, to import pre-parameters or to see the transaction once
+more. It never replaces a mnemonic or a configuration.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.init(cmd.Context(), cmd.Flags(), flags, preParams)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.ChainID, "chain-id", "", "id of the chain")
+	f.StringVar(&flags.Operator, "operator", "", "operator address of the validator (…valoper1…)")
+	f.StringVar(&flags.Node, "node", flags.Node, "CometBFT RPC address of the validator's node")
+	f.StringVar(&flags.Prefix, "prefix", flags.Prefix, "prefix of the chain's addresses")
+	f.StringVar(&flags.HDPath, "hd-path", flags.HDPath, "path by which the mnemonic derives the signer's key")
+	f.StringSliceVar(&flags.P2P.Listen, "p2p-listen", flags.P2P.Listen, "multiaddr to listen on for the other signers, repeatable")
+	f.StringSliceVar(&flags.P2P.Peers, "peer", flags.P2P.Peers, "multiaddr of another signer, repeatable")
+	f.StringVar(&flags.Metrics.Listen, "metrics-listen", flags.Metrics.Listen, "address for metrics and health, empty for none")
+	f.StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic to import, - for standard input (default: a new one)")
+	f.StringSliceVar(&preParams, "preparams", nil, "file of pre-parameters to import (tss-lib's LocalPreParams in JSON), repeatable")
+	return cmd
+}
+
+func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config, preParams []string) error {
+	cfg, isNew, err := a.initConfig(set, flags)
+	if err != nil {
+		return err
+	}
+	if err := keystore.MakeFolder(a.home); err != nil {
+		return err
+	}
+	if err := service.CheckHome(a.home); err != nil {
+		return err
+	}
+	mnemonic, err := a.initMnemonic(ctx)
+	if err != nil {
+		return err
+	}
+	defer mnemonic.Wipe()
+	key, err := signer.Derive(mnemonic, cfg.HDPath)
+	if err != nil {
+		return usageError{fmt.Errorf("--hd-path: %w", err)}
+	}
+	defer key.Wipe()
+	registration, err := service.NewRegistration(cfg, key)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		text, err := cfg.Encode()
+		if err != nil {
+			return err
+		}
+		if err := keystore.WriteFile(service.ConfigPath(a.home), text); err != nil {
+			return err
+		}
+		a.progress("The configuration is in %s.", service.ConfigPath(a.home))
+	}
+	store := tss.NewPreParams(service.PreParamsDir(a.home), zerolog.Nop())
+	for _, path := range preParams {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		err = store.Import(data)
+		sanity.Wipe(data)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		a.progress("Imported the pre-parameters in %s.", path)
+	}
+	return a.print(registration, func(w io.Writer) {
+		fmt.Fprintf(w, "Signer:   %s\nPeer id:  %s\n\nRegister the signer with the operator's key:\n\n  %s\n",
+			registration.Address, registration.PeerID, registration.Command)
+	})
+}
+
+// initConfig returns the configuration that is there, which the flags must not
+// contradict, or that of the flags.
+func (a *app) initConfig(set *pflag.FlagSet, flags service.Config) (cfg service.Config, isNew bool, err error) {
+	cfg, err = service.LoadConfig(a.home)
+	if errors.Is(err, fs.ErrNotExist) {
+		if flags.ChainID == "" || flags.Operator == "" {
+			return cfg, false, usageError{errors.New("--chain-id and --operator are needed")}
+		}
+		if err := flags.Validate(); err != nil {
+			return cfg, false, usageError{err}
+		}
+		return flags, true, nil
+	}
+	if err != nil {
+		return cfg, false, usageError{err}
+	}
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"chain-id", cfg.ChainID == flags.ChainID},
+		{"operator", cfg.Operator == flags.Operator},
+		{"node", cfg.Node == flags.Node},
+		{"prefix", cfg.Prefix == flags.Prefix},
+		{"hd-path", cfg.HDPath == flags.HDPath},
+		{"p2p-listen", slices.Equal(cfg.P2P.Listen, flags.P2P.Listen)},
+		{"peer", slices.Equal(cfg.P2P.Peers, flags.P2P.Peers)},
+		{"metrics-listen", cfg.Metrics.Listen == flags.Metrics.Listen},
+	} {
+		if set.Changed(f.name) && !f.same {
+			return cfg, false, usageError{fmt.Errorf("%s is there already and says something else than --%s: edit it", service.ConfigPath(a.home), f.name)}
+		}
+	}
+	return cfg, false, nil
+}
+
+// initMnemonic returns the mnemonic of the home, after it has put it there.
+func (a *app) initMnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
+	path := service.MnemonicPath(a.home)
+	if a.mnemonicFile != "" {
+		m, err := a.readMnemonic(ctx, a.mnemonicFile)
+		if err != nil {
+			return nil, err
+		}
+		if err := storeMnemonic(path, m); err != nil {
+			m.Wipe()
+			return nil, err
+		}
+		return m, nil
+	}
+	if found := a.findMnemonic(); found != path {
+		return a.readMnemonic(ctx, found)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return a.readMnemonic(ctx, path)
+	}
+	m, err := newMnemonic()
+	if err != nil {
+		return nil, err
+	}
+	if err := storeMnemonic(path, m); err != nil {
+		m.Wipe()
+		return nil, err
+	}
+	a.progress("A new mnemonic of 24 words is in %s.", path)
+	a.progress("Write the words down now, and keep them away from this host: they alone bring")
+	a.progress("the keyshares back, and whoever has them has the keyshares.")
+	return m, nil
+}

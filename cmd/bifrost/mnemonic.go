@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tyler-smith/go-bip39"
+
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// credential is the name of the mnemonic among the credentials that systemd hands
+// to the service, in the folder that $CREDENTIALS_DIRECTORY names.
+const credential = "mnemonic"
+
+// readMnemonic reads a mnemonic that anything may be sealed with. Path is a file,
+// "-" for standard input, or empty for a question on the terminal.
+func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, error) {
+	if path != "" && path != "-" {
+		if err := checkSecretFile(path); err != nil {
+			return nil, err
+		}
+	}
+	raw, _, err := process.Secret{
+		Path: path, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.stdin, Stderr: a.stderr,
+	}.Read(ctx)
+	defer sanity.Wipe(raw)
+	if errors.Is(err, process.ErrNoTerminal) {
+		return nil, usageError{fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := sanity.ParseMnemonic(raw)
+	if err == nil {
+		err = m.CheckSeal()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
+	}
+	return m, nil
+}
+
+// checkSecretFile refuses a file that others may read. The credentials of systemd
+// may belong to a group, which is that of an access list for the service alone.
+func checkSecretFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	forbidden := fs.FileMode(0o077)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
+		forbidden = 0o007
+	}
+	if info.Mode().IsRegular() && info.Mode().Perm()&forbidden != 0 {
+		return fmt.Errorf("%w: others may read %s (mode %04o): give it mode 0600, and think about who has read it", errMnemonic, path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// findMnemonic says where the mnemonic of this home is: where the user says, among
+// the credentials of the service, or in the home.
+func (a *app) findMnemonic() string {
+	if a.mnemonicFile != "" {
+		return a.mnemonicFile
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, credential)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return service.MnemonicPath(a.home)
+}
+
+// newMnemonic draws 24 words.
+func newMnemonic() (*sanity.Mnemonic, error) {
+	entropy := make([]byte, 32)
+	defer sanity.Wipe(entropy)
+	for {
+		rand.Read(entropy) // never fails
+		words, err := bip39.NewMnemonic(entropy)
+		if err != nil {
+			return nil, err
+		}
+		raw := []byte(words)
+		m, err := sanity.ParseMnemonic(raw)
+		sanity.Wipe(raw)
+		if err != nil {
+			return nil, err
+		}
+		// In far less than one of a hundred million draws chance looks like a bad
+		// source.
+		if m.CheckSeal() == nil {
+			return m, nil
+		}
+	}
+}
+
+// storeMnemonic writes the mnemonic into the home and never replaces another one.
+func storeMnemonic(path string, m *sanity.Mnemonic) error {
+	line := append(append([]byte(nil), m.Bytes()...), '\n')
+	defer sanity.Wipe(line)
+	err := keystore.WriteFile(path, line)
+	if !errors.Is(err, keystore.ErrDifferent) {
+		return err
+	}
+	// It may hold the same words in another writing.
+	raw, readErr := os.ReadFile(path)
+	if readErr != nil {
+		return readErr
+	}
+	defer sanity.Wipe(raw)
+	there, parseErr := sanity.ParseMnemonic(raw)
+	if parseErr != nil {
+		return err
+	}
+	defer there.Wipe()
+	if string(there.Bytes()) != string(m.Bytes()) {
+		return fmt.Errorf("%w, of another mnemonic: it is left as it is", err)
+	}
+	return checkSecretFile(path)
+}

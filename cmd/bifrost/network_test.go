@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/freeport"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// patience is for what waits for keygens of several processes on a few cores.
+const patience = 7 * time.Minute
+
+// signerProcess is a bifrost of one validator, as a process of its own.
+type signerProcess struct {
+	t       *testing.T
+	home    string
+	words   string
+	metrics string
+
+	mu  sync.Mutex
+	log bytes.Buffer
+	cmd *exec.Cmd
+}
+
+func (s *signerProcess) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(p)
+}
+
+func (s *signerProcess) logged() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+func (s *signerProcess) start() {
+	s.cmd = exec.Command("bifrost", "start", "--home", s.home)
+	s.cmd.Stdout, s.cmd.Stderr = s, s
+	require.NoError(s.t, s.cmd.Start())
+}
+
+// kill ends the process as a power cut does.
+func (s *signerProcess) kill() {
+	require.NoError(s.t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+func (s *signerProcess) terminate() {
+	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(s.t, s.cmd.Wait())
+	s.cmd = nil
+}
+
+// command runs a command against the home.
+func (s *signerProcess) command(args ...string) ([]byte, error) {
+	cmd := exec.Command("bifrost", append(args, "--home", s.home)...)
+	cmd.Stderr = io.Discard
+	return cmd.Output()
+}
+
+func (s *signerProcess) status() (service.Status, error) {
+	var st service.Status
+	out, err := s.command("status", "--output", "json")
+	if err != nil {
+		return st, err
+	}
+	return st, json.Unmarshal(out, &st)
+}
+
+// step is how far the outbox says that the keygen is.
+func (s *signerProcess) step(keygen uint64) string {
+	data, err := os.ReadFile(filepath.Join(s.home, "outbox", fmt.Sprintf("keygen-%d.json", keygen)))
+	if err != nil {
+		return ""
+	}
+	var r struct {
+		Step string `json:"step"`
+	}
+	require.NoError(s.t, json.Unmarshal(data, &r))
+	return r.Step
+}
+
+func freePort(t *testing.T) string {
+	addrs, err := freeport.Addrs(1)
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(addrs[0])
+	require.NoError(t, err)
+	return port
+}
+
+// newSigners makes the homes of a bifrost for every validator.
+func newSigners(t *testing.T, n *network.Network) []*signerProcess {
+	var listen, addrs []string
+	for _, v := range n.Validators {
+		id, err := tss.PeerID(v.Signer.Key.PubKey().Bytes())
+		require.NoError(t, err)
+		at := "/ip4/127.0.0.1/tcp/" + freePort(t)
+		listen = append(listen, at)
+		addrs = append(addrs, at+"/p2p/"+id)
+	}
+	var signers []*signerProcess
+	for i, v := range n.Validators {
+		s := &signerProcess{t: t, home: filepath.Join(t.TempDir(), "home"), words: v.Signer.Mnemonic, metrics: "127.0.0.1:" + freePort(t)}
+		params := filepath.Join(t.TempDir(), "preparams.json")
+		require.NoError(t, os.WriteFile(params, fixture.PreParams()[i].Data, 0o600))
+		words := filepath.Join(t.TempDir(), "words")
+		require.NoError(t, os.WriteFile(words, []byte(s.words), 0o600))
+		args := []string{
+			"init", "--chain-id", n.ChainID, "--operator", v.OperatorAddress(), "--node", v.RPC(), "--output", "json",
+			"--mnemonic-file", words, "--preparams", params, "--p2p-listen", listen[i], "--metrics-listen", s.metrics,
+		}
+		for j, addr := range addrs {
+			if j != i {
+				args = append(args, "--peer", addr)
+			}
+		}
+		out, err := s.command(args...)
+		require.NoError(t, err)
+		var r service.Registration
+		require.NoError(t, json.Unmarshal(out, &r))
+		require.Equal(t, v.Signer.Bech32(), r.Address)
+
+		// Making more of them would take the cores from the keygen.
+		path := service.ConfigPath(s.home)
+		cfg, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, bytes.Replace(cfg, []byte("preparams = 2"), []byte("preparams = 0"), 1), 0o600))
+		signers = append(signers, s)
+	}
+	t.Cleanup(func() {
+		for i, s := range signers {
+			if s.cmd != nil {
+				s.kill()
+			}
+			if t.Failed() {
+				t.Logf("log of signer %d:\n%s", i, s.logged())
+			}
+		}
+	})
+	return signers
+}
+
+// TestFourSigners is the way of the data with nothing in it replaced: four bifrost
+// processes, tss-lib's keygen and signings, and a chain of four validators. One
+// process is killed once its keyshares are saved, while the others wait for it to
+// sign, and another when its vote is on its way.
+func TestFourSigners(t *testing.T) {
+	n := network.New(t, network.Config{
+		Validators: 4,
+		Tssbackup:  func(g *types.GenesisState) { g.Params.KeygenDeadline = 5000 },
+	})
+	signers := newSigners(t, n)
+	for _, s := range signers {
+		s.start()
+	}
+	eventually := func(what string, cond func() bool) {
+		t.Helper()
+		require.Eventually(t, cond, patience, 50*time.Millisecond, what)
+	}
+	eventually("the signers wait to be registered", func() bool {
+		for _, s := range signers {
+			if !strings.Contains(s.logged(), "NOT REGISTERED") {
+				return false
+			}
+		}
+		return true
+	})
+	n.RegisterSigners()
+	for _, s := range signers {
+		eventually("ready", func() bool {
+			st, err := s.status()
+			return err == nil && st.State == service.StateReady && len(st.Problems) == 0
+		})
+	}
+	begin := time.Now()
+	churn := n.StartChurn()
+	require.Len(t, churn.KeygenIds, 1)
+	keygen := churn.KeygenIds[0]
+
+	victim := signers[1]
+	eventually("keyshares are saved", func() bool { return victim.step(keygen) == "saved" })
+	t.Logf("keygen after %s", time.Since(begin).Round(time.Second))
+	victim.kill()
+	victim.start()
+	eventually("a vote is signed", func() bool {
+		step := signers[2].step(keygen)
+		return step == "tx" || step == "done"
+	})
+	signers[2].kill()
+	signers[2].start()
+
+	var vault types.VaultCoverage
+	eventually("the vault is active with every backup", func() bool {
+		res, err := n.Query().Coverage(context.Background(), &types.QueryCoverageRequest{})
+		require.NoError(t, err)
+		if len(res.Vaults) != 1 {
+			return false
+		}
+		vault = res.Vaults[0]
+		return vault.Status == types.VaultStatus_VAULT_STATUS_ACTIVE
+	})
+	t.Logf("active after %s", time.Since(begin).Round(time.Second))
+	require.EqualValues(t, 4, vault.Published)
+	require.True(t, vault.Recoverable)
+
+	info, err := n.Query().Vault(context.Background(), &types.QueryVaultRequest{Vault: vault.Vault})
+	require.NoError(t, err)
+	for _, s := range signers {
+		eventually("the outbox is empty, and nothing is wrong", func() bool {
+			st, err := s.status()
+			return err == nil && len(st.Publish.Outbox) == 0 && len(st.Publish.Vaults) == 1 &&
+				st.Publish.Vaults[0].Keyshares && st.Publish.Vaults[0].Published && len(st.Problems) == 0
+		})
+	}
+
+	// All sign a text, and both signatures are the vault's.
+	results := make([]service.SignResult, len(signers))
+	errs := make([]error, len(signers))
+	var wg sync.WaitGroup
+	for i, s := range signers {
+		wg.Go(func() {
+			out, err := s.command("sign", "--vault", vault.Vault, "--message", "hello", "--output", "json")
+			if err == nil {
+				err = json.Unmarshal(out, &results[i])
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	unhex := func(s string) []byte {
+		b, err := hex.DecodeString(s)
+		require.NoError(t, err)
+		return b
+	}
+	for i, r := range results {
+		require.NoError(t, errs[i])
+		digest := service.MessageDigest("hello")
+		require.Equal(t, hex.EncodeToString(digest), r.Digest)
+		require.True(t, types.VerifySecp256k1(unhex(vault.Vault), digest, unhex(r.Secp256k1.Signature)))
+		require.True(t, types.VerifyEd25519(unhex(info.Vault.PubKeyEd25519), digest, unhex(r.Ed25519.Signature)))
+	}
+	t.Logf("signed after %s", time.Since(begin).Round(time.Second))
+
+	for _, path := range []string{"/health", "/metrics"} {
+		res, err := http.Get("http://" + victim.metrics + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode, string(body))
+		if path == "/metrics" {
+			require.Contains(t, string(body), `bifrost_vaults{state="published"} 1`)
+			require.Contains(t, string(body), `bifrost_delivered_total{kind="result"} 1`)
+		}
+	}
+	for _, s := range signers {
+		s.terminate()
+		words := strings.Fields(s.words)
+		for i := range len(words) - 2 {
+			require.NotContains(t, s.logged(), strings.Join(words[i:i+3], " "))
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// The mnemonics are valid, and made of words that occur in no message, so that
+// finding one in an output means that the mnemonic was printed.
+var mnemonics = []string{
+	"december noodle battle screen artist miracle exercise amused jacket rhythm marble prepare despair pigeon resist caution twenty pumpkin inmate fragile genius digital panther adjust",
+	"ticket olympic capable gesture mountain burger august quality cupboard dismiss emotion holiday parrot dilemma perfect mystery anchor canyon kingdom narrow company decade mammal choice",
+}
+
+// twelveWords is good for opening, not for sealing.
+const twelveWords = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+
+const (
+	operator      = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
+	otherOperator = "cosmosvaloper1zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3yfrh7u"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bifrost": main})
+}
+
+func address(t testing.TB, words string) string {
+	m, err := sanity.ParseMnemonic([]byte(words))
+	require.NoError(t, err)
+	key, err := signer.Derive(m, signer.DefaultHDPath)
+	require.NoError(t, err)
+	return key.Bech32("cosmos")
+}
+
+// scene is what one script plays in: a node, the signers that it knows by
+// operator, and the operators of those that were replaced.
+type scene struct {
+	node            *fakenode.Node
+	signers, former map[string]string
+}
+
+type sceneKey struct{}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			node, url := fakenode.New(t)
+			s := &scene{node: node, signers: map[string]string{}, former: map[string]string{}}
+			node.Answers["/tssbackup.v1.Query/Signer"] = s.signer
+			node.Answers["/tssbackup.v1.Query/Keygens"] = func([]byte) abci.ResponseQuery {
+				return answer(&types.QueryKeygensResponse{})
+			}
+			env.Values[sceneKey{}] = s
+			env.Setenv("NODE", url)
+			env.Setenv("CHAIN", node.ChainID)
+			env.Setenv("OPERATOR", operator)
+			env.Setenv("OTHER_OPERATOR", otherOperator)
+			env.Setenv("SIGNER", address(t, mnemonics[0]))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_DATA_HOME", "")
+			for name, words := range map[string]string{"words": mnemonics[0], "otherwords": mnemonics[1], "twelve": twelveWords} {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(words+"\n"), 0o600); err != nil {
+					return err
+				}
+			}
+			for _, f := range fixture.Keyshares(t, 4, 0) {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, f.Name), f.Data, 0o600); err != nil {
+					return err
+				}
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "preparams.json"), fixture.PreParams()[0].Data, 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"run":      cmdRun,
+			"quiet":    func(ts *testscript.TestScript, _ bool, _ []string) { checkQuiet(ts) },
+			"register": cmdRegister,
+			"await":    cmdAwait,
+			"mode":     cmdMode,
+		},
+	})
+}
+
+func answer(msg proto.Message) abci.ResponseQuery {
+	value, err := proto.Marshal(msg)
+	if err != nil {
+		panic(err)
+	}
+	return abci.ResponseQuery{Value: value}
+}
+
+// signer answers as the chain does. The node holds its lock.
+func (s *scene) signer(data []byte) abci.ResponseQuery {
+	var req types.QuerySignerRequest
+	if err := proto.Unmarshal(data, &req); err != nil {
+		panic(err)
+	}
+	for operator, address := range s.signers {
+		if req.Address == operator || req.Address == address || s.former[req.Address] == operator {
+			return answer(&types.QuerySignerResponse{Signer: types.SignerInfo{Operator: operator, Address: address}})
+		}
+	}
+	return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode(), Log: "not found"}
+}
+
+// register OPERATOR FILE registers the signer of the mnemonic in a file.
+func cmdRegister(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	m, err := sanity.ParseMnemonic([]byte(ts.ReadFile(args[1])))
+	ts.Check(err)
+	key, err := signer.Derive(m, signer.DefaultHDPath)
+	ts.Check(err)
+	s.node.Lock()
+	defer s.node.Unlock()
+	if before, ok := s.signers[args[0]]; ok {
+		s.former[before] = args[0]
+	}
+	s.signers[args[0]] = key.Bech32("cosmos")
+}
+
+// run CODE ARGS... runs bifrost, requires this exit code, and that no word
+// of a mnemonic is in what it prints.
+func cmdRun(ts *testscript.TestScript, _ bool, args []string) {
+	if code := runBifrost(ts, args[1:]); strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d instead of %s", code, args[0])
+	}
+}
+
+func runBifrost(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec("bifrost", args...)
+	checkQuiet(ts)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	ts.Check(err)
+	return 0
+}
+
+// checkQuiet requires that the last output holds no word of the known mnemonics,
+// and no three words in a row of one that was drawn.
+func checkQuiet(ts *testscript.TestScript) {
+	for _, stream := range []string{"stdout", "stderr"} {
+		text := strings.ToLower(ts.ReadFile(stream))
+		for _, words := range mnemonics {
+			for _, word := range strings.Fields(words) {
+				if strings.Contains(text, word) {
+					ts.Fatalf("%s holds a word of a mnemonic", stream)
+				}
+			}
+		}
+		drawn, err := os.ReadFile(ts.MkAbs("fresh/mnemonic"))
+		if err != nil {
+			continue
+		}
+		words := strings.Fields(string(drawn))
+		text = strings.Join(strings.Fields(text), " ")
+		for i := range len(words) - 2 {
+			if strings.Contains(text, strings.Join(words[i:i+3], " ")) {
+				ts.Fatalf("%s holds words of the mnemonic that was drawn", stream)
+			}
+		}
+	}
+}
+
+// await CODE TEXT ARGS... runs the command until it ends with this code and its
+// standard output holds the text.
+func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.After(time.Minute)
+	for {
+		code := runBifrost(ts, args[2:])
+		if strconv.Itoa(code) == args[0] && strings.Contains(ts.ReadFile("stdout"), args[1]) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("exit code %d, and no %q in its output", code, args[1])
+		default:
+		}
+	}
+}
+
+// mode MODE FILE requires a file's mode.
+func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatInt(int64(info.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has mode %s", args[1], got)
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/service"
+)
+
+func (a *app) signCommand() *cobra.Command {
+	var req service.SignRequest
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "sign --vault VAULT --message TEXT",
+		Short: "Sign a text with a vault, together with its other members",
+		Long: `sign has the running bifrost join the signing of a text with both keys of a vault,
+to show that the vault can sign. The operators of all members run the same command
+within the timeout; when some are away, all of the others name the signers, at
+least as many as the threshold.
+
+What is signed is SHA-256("tssbackup/message/v1" || u32 length || text), big-endian,
+which is never what a transaction is signed as.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			req.TimeoutSeconds = int(timeout.Round(time.Second) / time.Second)
+			return a.sign(cmd.Context(), req)
+		},
+	}
+	cmd.Flags().StringVar(&req.Vault, "vault", "", "the vault, by its secp256k1 key in hex")
+	cmd.Flags().StringVar(&req.Message, "message", "", "the text")
+	cmd.Flags().StringSliceVar(&req.Signers, "signers", nil, "addresses of the members that sign (default: all)")
+	cmd.Flags().DurationVar(&timeout, "timeout", service.DefaultSignTimeout, "how long to wait for the others")
+	return cmd
+}
+
+func (a *app) sign(ctx context.Context, req service.SignRequest) error {
+	switch {
+	case req.Vault == "" || req.Message == "":
+		return usageError{errors.New("--vault and --message are needed")}
+	case req.TimeoutSeconds < 1:
+		return usageError{errors.New("--timeout is shorter than a second")}
+	}
+	a.progress("waiting for the other signers")
+	res, err := service.NewControl(a.home).Sign(ctx, req)
+	if err != nil {
+		return err
+	}
+	return a.print(res, func(w io.Writer) {
+		fmt.Fprintf(w, "digest               %s\n", res.Digest)
+		fmt.Fprintf(w, "secp256k1 key        %s\n", res.Secp256k1.PubKey)
+		fmt.Fprintf(w, "secp256k1 signature  %s\n", res.Secp256k1.Signature)
+		fmt.Fprintf(w, "ed25519 key          %s\n", res.Ed25519.PubKey)
+		fmt.Fprintf(w, "ed25519 signature    %s\n", res.Ed25519.Signature)
+	})
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/service"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Ask the running bifrost how it goes",
+		Long: `status asks the bifrost that runs in the home. It exits with 0 when bifrost is ready
+and has no problem, with 3 when it has one, and with 6 when none runs.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context()) },
+	}
+}
+
+func (a *app) status(ctx context.Context) error {
+	st, err := service.NewControl(a.home).Status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.print(st, func(w io.Writer) { writeStatus(w, st) }); err != nil {
+		return err
+	}
+	if n := len(st.Problems); n > 0 {
+		return fmt.Errorf("%w: %s", errUnhealthy, st.Problems[0])
+	}
+	return nil
+}
+
+func writeStatus(w io.Writer, st *service.Status) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, value any) { fmt.Fprintf(table, "%s\t%v\n", name, value) }
+	row("state", st.State)
+	if st.Error != "" {
+		row("", st.Error)
+	}
+	row("signer", st.Address)
+	row("operator", st.Operator)
+	row("chain", st.ChainID)
+	row("node", st.Node)
+	row("peer id", st.PeerID)
+	for _, addr := range st.Addrs {
+		row("address", addr)
+	}
+	row("pre-parameters", st.PreParams)
+	row("version", st.Version)
+	if p := st.Publish; p != nil {
+		row("height", p.Height)
+		_ = table.Flush()
+		if len(p.Outbox) > 0 {
+			fmt.Fprintln(table, "\nON ITS WAY\tKEYGEN\tDEADLINE\tSTEP\tVAULT")
+			for _, r := range p.Outbox {
+				step := string(r.Step)
+				if step == "" {
+					step = "keygen"
+				}
+				fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.Kind, r.KeygenID, r.Deadline, step, r.Vault)
+			}
+			_ = table.Flush()
+		}
+		if len(p.Vaults) > 0 {
+			fmt.Fprintln(table, "\nVAULT\tSTATUS\tKEYSHARES\tPUBLISHED")
+			for _, v := range p.Vaults {
+				published := yes(v.Published)
+				if !v.Asked {
+					published = "not asked"
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Vault, v.Status, yes(v.Keyshares), published)
+			}
+		}
+	}
+	_ = table.Flush()
+	for _, f := range st.FormerVaults {
+		fmt.Fprintf(w, "\nVault %s lives under the former signer %s: keep its mnemonic.\n", f.Vault, f.Address)
+	}
+	if st.RegisterCommand != "" {
+		fmt.Fprintf(w, "\nRegister the signer with the operator's key:\n\n  %s\n", st.RegisterCommand)
+	}
+	if len(st.Problems) > 0 {
+		fmt.Fprintln(w, "\nProblems:")
+		for _, p := range st.Problems {
+			fmt.Fprintln(w, " -", oneLine(p))
+		}
+	}
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "NO"
+}

@@ -1,0 +1,77 @@
+// Demo is the main job on a real network, from the built binaries: four
+// validators and four signers as processes of their own, a churn with tss-lib's
+// keygens over libp2p, backups through consensus, the loss of one signer's whole
+// home, its recovery from 24 words, and a signature by the recovered vault.
+//
+// It exits with 0 when all of it held and with 1 when anything did not. It
+// leaves .demo/summary.json; with KEEP=1 the network goes on running.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// members is the number of validators, each with a signer.
+const members = 4
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	net, err := newNetwork(filepath.Join(root, "build"), filepath.Join(root, ".demo"))
+	if err != nil {
+		return err
+	}
+	keep := os.Getenv("KEEP") == "1"
+	defer func() {
+		if keep && err == nil {
+			fmt.Printf("\nThe network goes on running. Stop it with: kill $(cat %s)\n", net.pidFile())
+			return
+		}
+		net.procs.stopAll()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintf(os.Stderr, "\nThe logs are in %s\n", net.dir)
+		}
+	}()
+
+	story := &story{}
+	steps := []struct {
+		title string
+		do    func(context.Context) (string, error)
+	}{
+		{"four validators make a chain", net.startValidators},
+		{"four signers start and are registered", net.startSigners},
+		{"governance starts a churn", net.startChurn},
+		{"the vault is made, backed up and active", net.waitForVault},
+		{"anyone can check the coverage", net.checkCoverage},
+		{"one signer loses its whole home", net.loseSigner},
+		{"24 words bring its keyshares back", net.recoverSigner},
+		{"all sign with the vault again", net.signWithVault},
+	}
+	for i, step := range steps {
+		if err := story.tell(ctx, i+1, len(steps), step.title, step.do); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
+	if err := net.writeSummary(); err != nil {
+		return err
+	}
+	story.print(net)
+	return nil
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package verenc
+
+const sparse = 1
