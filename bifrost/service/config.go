@@ -20,15 +20,18 @@ import (
 
 // Config is the file config.toml.
 type Config struct {
-	ChainID   string `toml:"chain_id"`
-	Node      string `toml:"node"`
-	Operator  string `toml:"operator"`
-	Prefix    string `toml:"prefix"`
-	HDPath    string `toml:"hd_path"`
-	PreParams int    `toml:"preparams"`
-	P2P       P2P    `toml:"p2p"`
-	Metrics   Listen `toml:"metrics"`
-	Log       Log    `toml:"log"`
+	ChainID string `toml:"chain_id"`
+	Node    string `toml:"node"`
+	// Witnesses are other nodes: fire drills recover from them, and so does bifrost
+	// when its own node has not kept an envelope.
+	Witnesses []string `toml:"witnesses"`
+	Operator  string   `toml:"operator"`
+	Prefix    string   `toml:"prefix"`
+	HDPath    string   `toml:"hd_path"`
+	PreParams int      `toml:"preparams"`
+	P2P       P2P      `toml:"p2p"`
+	Metrics   Listen   `toml:"metrics"`
+	Log       Log      `toml:"log"`
 }
 
 // P2P says how the other signers are reached.
@@ -52,6 +55,7 @@ type Log struct {
 func DefaultConfig() Config {
 	return Config{
 		Node:      "http://127.0.0.1:26657",
+		Witnesses: []string{},
 		Prefix:    "cosmos",
 		HDPath:    signer.DefaultHDPath,
 		PreParams: 2,
@@ -75,6 +79,11 @@ func (c Config) Validate() error {
 	}
 	if u, err := url.Parse(c.Node); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
+	}
+	for _, w := range c.Witnesses {
+		if u, err := url.Parse(w); err != nil || u.Host == "" {
+			return errors.New("witnesses holds what is not a URL such as http://10.0.0.2:26657")
+		}
 	}
 	if _, err := c.OperatorAddress(); err != nil {
 		return err
@@ -165,6 +174,13 @@ chain_id = {{printf "%q" .ChainID}}
 
 # CometBFT RPC of the validator's own node. What it answers is believed.
 node = {{printf "%q" .Node}}
+
+# CometBFT RPC of other nodes, better not of this validator. The fire drill recovers
+# the latest backup from them daily and after each publication, and bifrost restores
+# lost keyshares from them when its own node has not kept the envelope. They are not
+# believed: an envelope's hash is compared. Without any, a drill says little.
+# witnesses = ["http://10.0.0.2:26657"]
+witnesses = {{list .Witnesses}}
 
 # The validator's operator address. bifrost does not start when the chain knows
 # another signer for it.

@@ -1,7 +1,9 @@
 // Package service is a running bifrost: it holds the signer's key, waits until the
 // signer is registered on chain, and then runs the ceremonies of its vaults, the
 // publication of their backups, and the making of pre-parameters, until its
-// context ends.
+// context ends. Before that, and after each churn, it restores the keyshares of
+// live vaults that are not on the disk; from time to time it drills that for those
+// that are. [Doctor] examines a bifrost whether it runs or not.
 //
 // Everything is in one home, which one process has at a time:
 //

@@ -60,12 +60,20 @@ type service struct {
 
 	registration *Registration
 
+	// scrypt is held by whoever seals or opens an envelope.
+	scrypt        sync.Mutex
+	repair        *repairer
+	drill         *drill
+	drillSuccess  prometheus.Gauge
+	drillFailures prometheus.Counter
+
 	mu        sync.Mutex // guards what follows
 	state     string
 	err       string
 	former    []FormerVault
 	tss       *tss.Node
 	publisher *publish.Publisher
+	lastDrill *DrillResult // written by watchBackups alone
 }
 
 // The states of a running bifrost.
@@ -108,6 +116,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	s.log = o.Log.With().Str("signer", s.registration.Address).Logger()
 	s.params = tss.NewPreParams(PreParamsDir(o.Home), s.log)
 	s.registerMetrics()
+	if err := s.newCare(o.Mnemonic); err != nil {
+		return err
+	}
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).Str("peer_id", s.registration.PeerID).Str("version", o.Version).Msg("bifrost starts")
 	defer func() { s.log.Info().Err(err).Msg("bifrost stops") }()
 
@@ -179,6 +190,11 @@ func (s *service) awaitRegistration(ctx context.Context) (string, error) {
 
 // work runs the ceremonies and the loop.
 func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemonic) error {
+	// Before it takes part in anything. What cannot be restored now is tried again.
+	s.repair.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
 		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log, PreParams: s.params,
@@ -197,7 +213,11 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 		Chain:   node{s.chain},
 		SignTx:  signTx(s.cfg.ChainID, s.key),
 		Tss:     &ceremonies{node: tssNode, preParams: s.params, prefix: s.cfg.Prefix, log: s.log},
-		Seal:    func(files []envelope.File) ([]byte, error) { return envelope.Seal(files, mnemonic) },
+		Seal: func(files []envelope.File) ([]byte, error) {
+			s.scrypt.Lock()
+			defer s.scrypt.Unlock()
+			return envelope.Seal(files, mnemonic)
+		},
 		Log:     s.log,
 		Metrics: publish.NewMetrics(s.metrics),
 	})
@@ -212,6 +232,8 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return s.watchRegistration(ctx) })
+	group.Go(func() error { return s.watchKeyshares(ctx) })
+	group.Go(func() error { return s.watchBackups(ctx, publisher.Status) })
 	err = group.Wait()
 	// No signing is begun any more; Close ends those that run.
 	s.mu.Lock()
@@ -308,6 +330,8 @@ type Status struct {
 	PreParams       int             `json:"preparams"`
 	FormerVaults    []FormerVault   `json:"former_vaults"`
 	Publish         *publish.Status `json:"publish,omitempty"`
+	// Drill is the latest fire drill.
+	Drill *DrillResult `json:"drill,omitempty"`
 	// Problems are what keeps bifrost from being healthy; there are none when it
 	// is.
 	Problems []string `json:"problems"`
@@ -341,6 +365,13 @@ func (s *service) status() Status {
 	var err error
 	if st.PreParams, err = s.params.Count(); err != nil {
 		problem("pre-parameters: %v", err)
+	}
+	st.Problems = append(st.Problems, s.repair.list()...)
+	if s.lastDrill != nil {
+		st.Drill = s.lastDrill
+		if s.lastDrill.Error != "" {
+			problem("the fire drill of %s failed: %s", s.lastDrill.Time.Format(time.RFC3339), s.lastDrill.Error)
+		}
 	}
 	if s.tss != nil {
 		st.Addrs = append(st.Addrs, s.tss.Addrs()...)

@@ -25,7 +25,7 @@ const exitCodes = `Exit codes:
   1  anything that is not listed here, such as a different file in the way, or a
      full disk
   2  wrong usage or configuration
-  3  status: bifrost runs and has a problem
+  3  status: bifrost runs and has a problem; doctor: a check failed
   4  the mnemonic is refused: it fails a check, others may read its file, or the
      chain knows another signer
   5  an envelope fails a check

@@ -147,7 +147,11 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 		path := service.ConfigPath(s.home)
 		cfg, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(path, bytes.Replace(cfg, []byte("preparams = 2"), []byte("preparams = 0"), 1), 0o600))
+		cfg = bytes.Replace(cfg, []byte("preparams = 2"), []byte("preparams = 0"), 1)
+		// Fire drills recover from another validator's node.
+		other := n.Validators[(i+1)%len(n.Validators)].RPC()
+		cfg = bytes.Replace(cfg, []byte("witnesses = []"), fmt.Appendf(nil, "witnesses = [%q]", other), 1)
+		require.NoError(t, os.WriteFile(path, cfg, 0o600))
 		signers = append(signers, s)
 	}
 	t.Cleanup(func() {
@@ -276,6 +280,40 @@ func TestFourSigners(t *testing.T) {
 			require.Contains(t, string(body), `bifrost_delivered_total{kind="result"} 1`)
 		}
 	}
+
+	// A signer that lost its keyshares has them back before it takes part in anything.
+	keyshares := func() map[string]string {
+		files := map[string]string{}
+		entries, err := os.ReadDir(service.KeysharesDir(victim.home))
+		require.NoError(t, err)
+		for _, e := range entries {
+			data, err := os.ReadFile(filepath.Join(service.KeysharesDir(victim.home), e.Name()))
+			require.NoError(t, err)
+			files[e.Name()] = string(data)
+		}
+		return files
+	}
+	before := keyshares()
+	require.Len(t, before, 2)
+	victim.kill()
+	require.NoError(t, os.RemoveAll(service.KeysharesDir(victim.home)))
+	victim.start()
+	eventually("keyshares are restored", func() bool {
+		st, err := victim.status()
+		return err == nil && st.State == service.StateReady && st.Publish != nil && len(st.Publish.Vaults) == 1 && len(st.Problems) == 0
+	})
+	require.Equal(t, before, keyshares())
+	log := victim.logged()
+	require.Less(t, strings.LastIndex(log, "keyshares are restored"), strings.LastIndex(log, "other signers reach this one at"))
+	require.Positive(t, strings.LastIndex(log, "keyshares are restored"))
+	eventually("the fire drill works with another node", func() bool {
+		st, err := victim.status()
+		return err == nil && st.Drill != nil && st.Drill.Error == "" && !st.Drill.OwnNodeOnly
+	})
+	report, err := victim.command("doctor")
+	require.NoError(t, err, string(report))
+	require.Contains(t, string(report), "is what is on the disk")
+
 	for _, s := range signers {
 		s.terminate()
 		words := strings.Fields(s.words)

@@ -38,6 +38,7 @@ of every keyshare through the chain. The 24 words bring all of them back.
   bifrost init --chain-id ID --operator cosmosvaloper1...   once
   bifrost start                                             as a service
   bifrost status                                            how it goes
+  bifrost doctor                                            whether it could be recovered
 
 Results go to standard output, everything else to standard error.
 
@@ -62,7 +63,7 @@ Results go to standard output, everything else to standard error.
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&a.home, "home", "", "folder of bifrost's files (default: bifrost under $XDG_DATA_HOME or ~/.local/share)")
 	cmd.PersistentFlags().StringVar(&a.output, "output", "text", "form of the results: text or json")
-	cmd.AddCommand(a.initCommand(), a.startCommand(), a.statusCommand(), a.signCommand(), a.sealCommand(), a.versionCommand())
+	cmd.AddCommand(a.initCommand(), a.startCommand(), a.statusCommand(), a.doctorCommand(), a.signCommand(), a.sealCommand(), a.versionCommand())
 	return cmd
 }
 

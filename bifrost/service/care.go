@@ -1,0 +1,119 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/publish"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+const (
+	// careInterval is the time between two looks at what is to restore or to drill.
+	careInterval = 5 * time.Second
+	// drillInterval is the time between two drills, drillRetry after one that failed.
+	drillInterval = 24 * time.Hour
+	drillRetry    = 10 * time.Minute
+)
+
+// newCare makes what keeps the keyshares here and their backups proven.
+func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
+	witnesses, err := newWitnesses(s.cfg.Node, s.cfg.Witnesses)
+	if err != nil {
+		return fmt.Errorf("%w: witnesses: %w", ErrConfig, err)
+	}
+	restored := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bifrost_restored_vaults_total", Help: "Vaults whose keyshares were missing and came back from the backup.",
+	})
+	failed := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bifrost_restore_failures_total", Help: "Tries to restore a vault's keyshares that failed. Any is an emergency.",
+	})
+	s.drillSuccess = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bifrost_drill_last_success_timestamp_seconds",
+		Help: "When the latest backups last came back from another node, opened, and were what is on the disk; 0 before.",
+	})
+	s.drillFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bifrost_drill_failures_total", Help: "Fire drills that failed.",
+	})
+	s.metrics.MustRegister(restored, failed, s.drillSuccess, s.drillFailures)
+
+	id := identity{address: s.registration.Address, pubKey: s.key.PubKey(), prefix: s.cfg.Prefix, mnemonic: mnemonic}
+	store := keystore.NewStore(KeysharesDir(s.home))
+	s.repair = &repairer{
+		identity: id, chain: ownChain{s.chain, witnesses}, store: store, scrypt: &s.scrypt, log: s.log, now: time.Now,
+		restored: restored.Inc, failed: failed.Inc,
+		checked: map[string]bool{}, retryAt: map[string]time.Time{}, problems: map[string]string{},
+	}
+	s.drill = newDrill(id, s.chain, witnesses, store)
+	s.drill.scrypt = &s.scrypt
+	return nil
+}
+
+// watchKeyshares restores what is missing after a churn, or was lost since.
+func (s *service) watchKeyshares(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(careInterval):
+		}
+		s.repair.run(ctx)
+	}
+}
+
+// watchBackups drills after each publication and daily.
+func (s *service) watchBackups(ctx context.Context, status func() publish.Status) error {
+	drilled := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(careInterval):
+		}
+		if !drillDue(status().Vaults, drilled, s.lastDrill, time.Now()) {
+			continue
+		}
+		result := s.drill.run(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.noteDrill(result)
+	}
+}
+
+// drillDue tells whether to drill now, and notes for which vaults.
+func drillDue(vaults []publish.VaultStatus, drilled map[string]bool, last *DrillResult, now time.Time) bool {
+	due, published := false, false
+	for _, v := range vaults {
+		if v.Published && v.Keyshares {
+			published = true
+			due = due || !drilled[v.Vault]
+			drilled[v.Vault] = true
+		}
+	}
+	if last != nil {
+		age := now.Sub(last.Time)
+		due = due || published && (age >= drillInterval || last.Error != "" && age >= drillRetry)
+	}
+	return due
+}
+
+func (s *service) noteDrill(result DrillResult) {
+	s.mu.Lock()
+	s.lastDrill = &result
+	s.mu.Unlock()
+	switch {
+	case result.Error != "":
+		s.drillFailures.Inc()
+		s.log.Error().Str("error", result.Error).Msg("THE FIRE DRILL FAILED: the backups could not be recovered now")
+	case result.OwnNodeOnly:
+		s.log.Warn().Str("node", result.Node).Msg("the fire drill worked with the own node alone, which proves little: set witnesses in config.toml")
+	default:
+		s.drillSuccess.SetToCurrentTime()
+		s.log.Info().Str("node", result.Node).Int("vaults", len(result.Vaults)).Msg("the fire drill worked")
+	}
+}

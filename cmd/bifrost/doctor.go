@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/service"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var nodes []string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check everything that a recovery and a ceremony will need",
+		Long: `doctor examines the signer of this home, whether it runs or not: the mnemonic and
+the address that it derives against the chain, the modes of files, the node, the
+clock, the keyshares of every live vault as mathematics, and the other signers.
+
+Its fire drill is a recovery up to the writing: it fetches the signer's latest
+backups from a node other than the own one, opens them, checks the keyshares, and
+compares them with the disk. The nodes are tried in turn: those of --node, or else
+the witnesses in config.toml. Without any it asks the own node and warns of it.
+
+doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes) },
+	}
+	cmd.Flags().StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node for the fire drill; give several (default: witnesses in config.toml)")
+	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	return cmd
+}
+
+func (a *app) doctor(ctx context.Context, nodes []string) error {
+	cfg, err := service.LoadConfig(a.home)
+	if err != nil {
+		return usageError{err}
+	}
+	if len(nodes) == 0 {
+		nodes = cfg.Witnesses
+	}
+	o := service.DoctorOptions{Home: a.home, Config: cfg, Nodes: nodes}
+	o.Mnemonic, o.MnemonicErr = a.readMnemonic(ctx, a.findMnemonic())
+	if o.MnemonicErr == nil {
+		defer o.Mnemonic.Wipe()
+	}
+	findings := service.Doctor(ctx, o)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := a.print(findings, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
+		return err
+	}
+	failed := 0
+	for _, f := range findings {
+		if f.Level == service.LevelFail {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%w: %d checks failed", errUnhealthy, failed)
+	}
+	return nil
+}
+
+func writeFindings(w io.Writer, findings []service.Finding) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Level, f.Check, oneLine(f.Detail))
+	}
+	_ = table.Flush()
+}
