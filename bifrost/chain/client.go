@@ -58,8 +58,9 @@ func (c *Client) Name() string { return c.name }
 // Status is what a node says about itself.
 type Status struct {
 	ChainID string
-	// Height and Time are those of the latest block.
+	// Height, Hash and Time are those of the latest block.
 	Height int64
+	Hash   []byte
 	Time   time.Time
 	// Earliest is the lowest block that the node still holds.
 	Earliest int64
@@ -76,6 +77,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return Status{
 		ChainID:    printable(res.NodeInfo.Network),
 		Height:     res.SyncInfo.LatestBlockHeight,
+		Hash:       res.SyncInfo.LatestBlockHash,
 		Time:       res.SyncInfo.LatestBlockTime,
 		Earliest:   res.SyncInfo.EarliestBlockHeight,
 		CatchingUp: res.SyncInfo.CatchingUp,

@@ -30,6 +30,9 @@ var (
 	// ErrNoTrust means that there is nothing to start from: no header was given or
 	// kept, and there is only one node, or what the nodes show is not one chain.
 	ErrNoTrust = errors.New("no trusted header")
+	// ErrAlone is wrapped beside ErrNoTrust when nothing was given or kept, and there
+	// is only one node.
+	ErrAlone = errors.New("there is one node and nobody to contradict it")
 	// ErrExpired means that the trusted header is older than the trusting period.
 	ErrExpired = errors.New("the trusting period is over")
 	// ErrPruned means that nodes do not hold a header any more that is needed on the
@@ -281,9 +284,9 @@ func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.T
 // agree takes a header on which all nodes agree, and asks.
 func (l *Light) agree(ctx context.Context, now time.Time) error {
 	if len(l.nodes) < 2 {
-		return fmt.Errorf("%w: with one node there is nobody to contradict it, and it could show a chain of its own making: "+
+		return fmt.Errorf("%w: %w: it could show a chain of its own making: "+
 			"give a second --node, or --trust-height and --trust-hash of a block that you know from a source you trust, "+
-			"as of a validator or a block explorer", ErrNoTrust)
+			"as of a validator or a block explorer", ErrNoTrust, ErrAlone)
 	}
 	height := l.lowest(l.nodes)
 	var first *cmttypes.LightBlock

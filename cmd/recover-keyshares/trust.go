@@ -22,7 +22,8 @@ or that there is none. The first --node shows headers, the others witness them.
 What to trust at first: --trust-height and --trust-hash of a recent block that you
 know from elsewhere; without them, a header on which all nodes agree, which you
 are asked to compare with another source. The latest verified header is kept under
-$XDG_STATE_HOME/recover-keyshares, and is trusted the next time.
+$XDG_STATE_HOME/recover-keyshares, and is trusted the next time. One node alone,
+with nothing to hold it against, is believed with a warning.
 `
 
 // trustFlags say what to believe.
@@ -94,8 +95,32 @@ func (a *app) light(ctx context.Context) (*chain.Light, error) {
 		return nil, err
 	}
 	trust.Confirm = func(height int64, hash []byte, at time.Time) error { return a.confirm(ctx, height, hash, at) }
-	return chain.NewLight(ctx, clients, a.prefix, trust, time.Now())
+	light, err := chain.NewLight(ctx, clients, a.prefix, trust, time.Now())
+	if errors.Is(err, chain.ErrAlone) {
+		return a.believe(ctx, clients, trust)
+	}
+	return light, err
 }
+
+// believe takes the latest header of the only node there is. An operator who has
+// but one node gets the keyshares from it all the same: what they are is checked
+// in the end. The header is not kept.
+func (a *app) believe(ctx context.Context, only []*chain.Client, trust chain.Trust) (*chain.Light, error) {
+	status, err := only[0].Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", only[0].Name(), err)
+	}
+	a.warn("with one node there is nobody to contradict it, and it could show a chain of its own making: " +
+		"give a second --node, or --trust-height and --trust-hash of a block that you know from elsewhere")
+	trust.Height, trust.Hash, trust.Store = status.Height, status.Hash, forgetful{}
+	return chain.NewLight(ctx, only, a.prefix, trust, time.Now())
+}
+
+// forgetful is a trust store for one run.
+type forgetful struct{}
+
+func (forgetful) Load(string) ([]byte, error) { return nil, nil }
+func (forgetful) Save(string, []byte) error   { return nil }
 
 // head verifies the latest header.
 func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error) {

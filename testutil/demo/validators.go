@@ -17,10 +17,13 @@ const (
 	// keepBlocks is how many blocks a node keeps.
 	keepBlocks = 20
 
-	chainID = "tssbackup-demo"
-	funds   = "1000000000stake"
-	bond    = "500000000stake"
+	funds = "1000000000stake"
+	bond  = "500000000stake"
 )
+
+// chainID is another one in each run, so that nobody takes one demo's headers for
+// another's.
+var chainID = fmt.Sprintf("tssbackup-demo-%d", os.Getpid())
 
 // network is four validators with their signers in one folder.
 type network struct {
@@ -68,8 +71,7 @@ func newNetwork(bin, dir string) (*network, error) {
 		return nil, err
 	}
 	n := &network{bin: bin, dir: dir}
-	// Where recover-keyshares keeps the headers that it trusts: each demo is
-	// another chain of the same name.
+	// Where recover-keyshares keeps the headers that it trusts.
 	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
 		return nil, err
 	}

@@ -243,6 +243,7 @@ func (n *Node) status() *ctypes.ResultStatus {
 		NodeInfo: p2p.DefaultNodeInfo{Network: n.ChainID},
 		SyncInfo: ctypes.SyncInfo{
 			LatestBlockHeight:   n.Height,
+			LatestBlockHash:     n.ledger.blocks[n.Height].Hash(),
 			LatestBlockTime:     n.ledger.blocks[n.Height].Time,
 			EarliestBlockHeight: n.Earliest,
 			CatchingUp:          n.CatchingUp,
