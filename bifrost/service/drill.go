@@ -203,8 +203,7 @@ func (c drillChain) Envelope(ctx context.Context, vault, member string, commitme
 
 // reach waits for the node to have a block.
 func (c drillChain) reach(ctx context.Context, height int64) error {
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
+	patience := time.After(c.patience)
 	for {
 		status, err := c.node.Status(ctx)
 		if err != nil {
@@ -215,6 +214,8 @@ func (c drillChain) reach(ctx context.Context, height int64) error {
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience:
 			return fmt.Errorf("it is at block %d and has yet to reach block %d", status.Height, height)
 		case <-time.After(c.wait):
 		}
