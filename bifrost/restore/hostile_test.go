@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -19,13 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
-	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/hostile"
 	"github.com/tssbackup/tssbackup/testutil/network"
@@ -37,63 +35,33 @@ const (
 	envelopePath = "/tssbackup.v1.Query/Envelope"
 )
 
-// scene is a network with a vault whose members have all published, two hostile
-// nodes in front of one of its own, and an honest one.
+// scene is a network with a vault whose members have all published. It recovers
+// the keyshares of the first.
 type scene struct {
-	network   *network.Network
-	vault     *fakevault.Vault
-	mnemonics []*sanity.Mnemonic
-	keys      []*signer.Key
-	sealed    [][]byte
-	hostile   []*hostile.Proxy
-	honest    string
-	// trusted is a header that is known from elsewhere, before the vault was there
-	// is early.
+	network *network.Network
+	backups *network.Backups
+	me      *network.Validator
+	// mnemonic and address are those of the first member.
+	mnemonic *sanity.Mnemonic
+	address  string
+	// trusted is a header that is known from elsewhere, of a time before the vault
+	// was there.
 	trusted chain.Trust
-	early   int64
 }
 
-func newScene(t *testing.T) *scene {
-	s := &scene{network: network.New(t, network.Config{})}
-	n := s.network
+func newScene(t testing.TB, cfg network.Config) *scene {
+	n := network.New(t, cfg)
 	n.RegisterSigners()
-	var pubKeys [][]byte
-	for _, v := range n.Validators {
-		m, err := sanity.ParseMnemonic([]byte(v.Signer.Mnemonic))
-		require.NoError(t, err)
-		key, err := signer.Derive(m, signer.DefaultHDPath)
-		require.NoError(t, err)
-		s.mnemonics, s.keys, pubKeys = append(s.mnemonics, m), append(s.keys, key), append(pubKeys, key.PubKey())
-	}
-	s.vault = fakevault.New(t, "cosmos", pubKeys)
-	churn := n.StartChurn()
-	s.early = churn.OpenedHeight
-	for i, v := range n.Validators {
-		sealed := s.seal(t, i)
-		s.sealed = append(s.sealed, sealed)
-		vote := network.Vault{Secp256k1: s.vault.Secp256k1, Ed25519: s.vault.Ed25519}.Vote(n.ChainID, churn.KeygenIds[0], v.Signer, sealed)
-		n.SendVote(v.Signer, vote)
-	}
-	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+	s := &scene{network: n, backups: n.BackUp(), me: n.Validators[0]}
+	s.address = s.me.Signer.Bech32()
+	var err error
+	s.mnemonic, err = sanity.ParseMnemonic([]byte(s.me.Signer.Mnemonic))
+	require.NoError(t, err)
 	n.WaitBlocks(3)
-	for range 2 {
-		s.hostile = append(s.hostile, hostile.New(t, n.Validators[0].RPC()))
-	}
-	s.honest = n.Validators[1].RPC()
-	commit, err := n.Validators[1].Client().Commit(t.Context(), &s.early)
+	commit, err := n.Validators[1].Client().Commit(t.Context(), &s.backups.Opened)
 	require.NoError(t, err)
-	s.trusted = chain.Trust{Height: s.early, Hash: commit.Hash()}
+	s.trusted = chain.Trust{ChainID: n.ChainID, Height: s.backups.Opened, Hash: commit.Hash(), Store: noStore{}}
 	return s
-}
-
-func (s *scene) seal(t *testing.T, member int) []byte {
-	var files []envelope.File
-	for _, f := range s.vault.Files[member] {
-		files = append(files, envelope.File{Name: f.Name, Data: f.Data})
-	}
-	sealed, err := envelope.Seal(files, s.mnemonics[member], envelope.WithWorkFactor(1))
-	require.NoError(t, err)
-	return sealed
 }
 
 type noStore struct{}
@@ -101,49 +69,64 @@ type noStore struct{}
 func (noStore) Load(string) ([]byte, error) { return nil, nil }
 func (noStore) Save(string, []byte) error   { return nil }
 
+// prove leads from the trusted header to the latest, which proves all that follows.
+func (s *scene) prove(ctx context.Context, nodes []*chain.Client, trust chain.Trust) (*chain.State, error) {
+	light, err := chain.NewLight(ctx, nodes, "cosmos", trust, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return light.Head(ctx, time.Now())
+}
+
+// restore writes the first member's keyshares to a folder.
+func (s *scene) restore(ctx context.Context, from restore.Chain, dir string) error {
+	results, err := restore.Run(ctx, restore.Config{
+		Chain: from, Store: keystore.NewStore(dir), Mnemonic: s.mnemonic, Member: s.address,
+	})
+	if err != nil {
+		return err
+	}
+	return results[0].Err
+}
+
 // recover restores the first member's keyshares by these nodes, and returns what
 // is on the disk and what was reported of which node.
 func (s *scene) recover(t *testing.T, urls ...string) (files map[string][]byte, reports map[string]string, err error) {
+	nodes := clients(t, 2*time.Second, urls...)
+	reports = map[string]string{}
+	trust := s.trusted
+	trust.Report = func(node string, err error) { reports[node] += err.Error() + "\n" }
+	dir := filepath.Join(t.TempDir(), "keyshares")
+	state, err := s.prove(t.Context(), nodes, trust)
+	if err == nil {
+		err = s.restore(t.Context(), state, dir)
+	}
+	return held(t, dir), reports, err
+}
+
+func clients(t testing.TB, timeout time.Duration, urls ...string) []*chain.Client {
 	var nodes []*chain.Client
 	for _, url := range urls {
-		c, err := chain.New(url, 2*time.Second)
+		c, err := chain.New(url, timeout)
 		require.NoError(t, err)
 		nodes = append(nodes, c)
 	}
-	reports = map[string]string{}
-	trust := s.trusted
-	trust.Store = noStore{}
-	trust.Report = func(node string, err error) { reports[node] += err.Error() + "\n" }
-	dir := filepath.Join(t.TempDir(), "keyshares")
-	run := func() error {
-		light, err := chain.NewLight(t.Context(), nodes, "cosmos", trust, time.Now())
-		if err != nil {
-			return err
-		}
-		state, err := light.Head(t.Context(), time.Now())
-		if err != nil {
-			return err
-		}
-		results, err := restore.Run(t.Context(), restore.Config{
-			Chain: state, Store: keystore.NewStore(dir), Mnemonic: s.mnemonics[0], Member: s.keys[0].Bech32("cosmos"),
-		})
-		if err != nil {
-			return err
-		}
-		return results[0].Err
-	}
-	err = run()
-	files = map[string][]byte{}
-	entries, readErr := os.ReadDir(dir)
-	if readErr != nil {
-		require.ErrorIs(t, readErr, os.ErrNotExist)
+	return nodes
+}
+
+// held are the files in a folder, if there is one.
+func held(t testing.TB, dir string) map[string][]byte {
+	files := map[string][]byte{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		require.ErrorIs(t, err, os.ErrNotExist)
 	}
 	for _, e := range entries {
 		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		require.NoError(t, err)
 		files[e.Name()] = data
 	}
-	return files, reports, err
+	return files
 }
 
 func byName(files []fixture.File) map[string][]byte {
@@ -197,11 +180,18 @@ func askInstead(key, other []byte) func(*hostile.Call) {
 // works by the next, honest node, the liar is named, and what is written is the
 // truth; with liars alone nothing is written.
 func TestHostileNode(t *testing.T) {
-	s := newScene(t)
-	vault := s.vault.Keys.Secp256k1
-	me, other := s.keys[0].Address(), s.keys[1].Address()
+	s := newScene(t, network.Config{})
+	var liars []*hostile.Proxy
+	for range 2 {
+		liars = append(liars, hostile.New(t, s.me.RPC()))
+	}
+	honest := s.network.Validators[1].RPC()
+	want := byName(s.backups.Vault.Files[0])
+	vault, sealed, early := s.backups.Vault.Keys.Secp256k1, s.backups.Envelopes, s.backups.Opened
+	me, other := s.me.Signer.Address(), s.network.Validators[1].Signer.Address()
+	older := network.SealFiles(t, s.me.Signer, s.backups.Vault.Files[0]...)
 	forgers := fakenode.NewValidators("forgers", 4)
-	flipped := bytes.Clone(s.sealed[0])
+	flipped := bytes.Clone(sealed[0])
 	flipped[len(flipped)/2] ^= 1
 
 	for name, tc := range map[string]struct {
@@ -209,9 +199,9 @@ func TestHostileNode(t *testing.T) {
 		// says is in what is reported of the liar.
 		says string
 	}{
-		"another member's envelope":          {envelopeLie(s.sealed[1]), "envelope is not in its block"},
-		"an older envelope of the same keys": {envelopeLie(s.seal(t, 0)), "envelope is not in its block"},
-		"a truncated envelope":               {envelopeLie(s.sealed[0][:len(s.sealed[0])-1]), "envelope is not in its block"},
+		"another member's envelope":          {envelopeLie(sealed[1]), "envelope is not in its block"},
+		"an older envelope of the same keys": {envelopeLie(older), "envelope is not in its block"},
+		"a truncated envelope":               {envelopeLie(sealed[0][:len(sealed[0])-1]), "envelope is not in its block"},
 		"an envelope with a flipped bit":     {envelopeLie(flipped), "envelope is not in its block"},
 		"no envelope":                        {envelopeLie(nil), "envelope is not in its block"},
 		"a forged record": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
@@ -242,34 +232,34 @@ func TestHostileNode(t *testing.T) {
 		})}, "answer is not proven"},
 		"a hidden vault, with the valid proof of an earlier time": {hostile.Lie{Ask: func(c *hostile.Call) {
 			if c.Path() == storePath {
-				setParam(c, "height", fmt.Sprint(s.early))
+				setParam(c, "height", fmt.Sprint(early))
 			}
 		}}, "answer is not proven"},
 		"an empty answer without a proof": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(_ hostile.Call, res *abci.ResponseQuery) {
 			res.Value, res.ProofOps = nil, nil
 		})}, "carries no proof"},
 		"a forged header": {hostile.Lie{Answer: hostile.Change("commit", func(_ hostile.Call, res *ctypes.ResultCommit) {
-			if res.Height > s.early {
+			if res.Height > early {
 				res.AppHash = bytes.Repeat([]byte{1}, 32)
 			}
 		})}, "headers are of no use"},
 		"a forged header that forgers have signed": {hostile.Lie{Answer: hostile.Both(
 			hostile.Change("commit", func(_ hostile.Call, res *ctypes.ResultCommit) {
-				if res.Height > s.early {
+				if res.Height > early {
 					res.AppHash = bytes.Repeat([]byte{1}, 32)
 					res.ValidatorsHash = fakenode.ValidatorSet(forgers).Hash()
 					res.SignedHeader = *fakenode.Sign(res.Header, forgers)
 				}
 			}),
 			hostile.Change("validators", func(_ hostile.Call, res *ctypes.ResultValidators) {
-				if res.BlockHeight > s.early {
+				if res.BlockHeight > early {
 					res.Validators = fakenode.ValidatorSet(forgers).Validators
 				}
 			}),
 		)}, "headers are of no use"},
 		"an old header": {hostile.Lie{Ask: func(c *hostile.Call) {
 			if c.Method == "commit" {
-				setParam(c, "height", fmt.Sprint(s.early-1))
+				setParam(c, "height", fmt.Sprint(early-1))
 			}
 		}}, "got header"},
 		"a height that there is not": {hostile.Lie{Answer: hostile.Change("status", func(_ hostile.Call, res *ctypes.ResultStatus) {
@@ -303,25 +293,24 @@ func TestHostileNode(t *testing.T) {
 		}}, "node unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.trusted.ChainID = s.network.ChainID
-			for _, liar := range s.hostile {
+			for _, liar := range liars {
 				liar.Tell(tc.lie)
 			}
-			files, reports, err := s.recover(t, s.hostile[0].URL, s.honest)
+			files, reports, err := s.recover(t, liars[0].URL, honest)
 			require.NoError(t, err)
-			require.Equal(t, byName(s.vault.Files[0]), files)
+			require.Equal(t, want, files)
 			if tc.says == "" {
 				return
 			}
-			require.Contains(t, reports[s.hostile[0].URL], tc.says)
-			require.Empty(t, reports[s.honest])
+			require.Contains(t, reports[liars[0].URL], tc.says)
+			require.Empty(t, reports[honest])
 
-			files, reports, err = s.recover(t, s.hostile[0].URL, s.hostile[1].URL)
+			files, reports, err = s.recover(t, liars[0].URL, liars[1].URL)
 			require.Error(t, err)
 			require.Empty(t, files)
 			require.NotErrorIs(t, err, restore.ErrNoBackup)
 			require.NotErrorIs(t, err, restore.ErrNoVault)
-			require.True(t, strings.Contains(err.Error(), s.hostile[0].URL) || reports[s.hostile[0].URL] != "", err)
+			require.True(t, strings.Contains(err.Error(), liars[0].URL) || reports[liars[0].URL] != "", err)
 		})
 	}
 }

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	pruningtypes "github.com/cosmos/cosmos-sdk/store/v2/pruning/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -58,18 +64,25 @@ func TestRecoveryFromAChain(t *testing.T) {
 	// surely found.
 	n.WaitBlocks(2)
 
-	work := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", filepath.Join(work, "state"))
 	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	outsider := exec.Command("recover-keyshares", append([]string{"coverage", "--trust-first"}, nodes...)...)
 	outsider.Stderr = t.Output()
 	require.NoError(t, outsider.Run())
+	recoverAll(t, n, vault, nodes...)
+}
+
+// recoverAll has each member recover with the command, with nothing but its
+// mnemonic and these arguments, and requires that it gets its keyshares back byte
+// for byte.
+func recoverAll(t *testing.T, n *network.Network, vault *fakevault.Vault, args ...string) {
+	work := t.TempDir()
 	for i, v := range n.Validators {
 		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")
 		require.NoError(t, os.WriteFile(words, []byte(v.Signer.Mnemonic), 0o600))
-		args := append([]string{"--mnemonic-file", words, "--out", out, "--output", "json"}, nodes...)
-		cmd := exec.Command("recover-keyshares", args...)
-		cmd.Stderr = t.Output()
+		cmd := exec.Command("recover-keyshares", append([]string{"--mnemonic-file", words, "--out", out, "--output", "json"}, args...)...)
+		var stderr bytes.Buffer
+		cmd.Stderr = io.MultiWriter(t.Output(), &stderr)
 		stdout, err := cmd.Output()
 		require.NoError(t, err)
 
@@ -77,8 +90,11 @@ func TestRecoveryFromAChain(t *testing.T) {
 		require.NoError(t, json.Unmarshal(stdout, &result))
 		require.Equal(t, n.ChainID, result.ChainID)
 		require.Equal(t, v.Signer.Bech32(), result.Address)
+		require.Contains(t, stderr.String(), fmt.Sprintf("header %d of", result.Height+1))
+		require.Contains(t, stderr.String(), "is verified")
 		require.Len(t, result.Vaults, 1)
 		require.Equal(t, vault.Name(), result.Vaults[0].Vault)
+		require.Empty(t, result.Vaults[0].Rejected)
 		entries, err := os.ReadDir(out)
 		require.NoError(t, err)
 		require.Len(t, entries, len(vault.Files[i]))
@@ -89,6 +105,60 @@ func TestRecoveryFromAChain(t *testing.T) {
 			require.Equal(t, f.Data, data)
 		}
 	}
+}
+
+// TestRecoveryFromPrunedNodes recovers where no node holds the block of any vote.
+func TestRecoveryFromPrunedNodes(t *testing.T) {
+	const blocks = 40 // enough for a command that is slow between two questions
+	n := network.New(t, network.Config{
+		Consensus:     network.ShortEvidence,
+		TimeoutCommit: 50 * time.Millisecond,
+		Node:          network.Prune(blocks, pruningtypes.NewCustomPruningOptions(blocks, 10)),
+	})
+	n.RegisterSigners()
+	b := n.BackUp()
+	n.WaitHeight(slices.Max(b.Heights) + blocks + 10)
+	for _, v := range n.Validators {
+		v.RequirePruned(b.Heights...)
+	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	recoverAll(t, n, b.Vault, "--trust-first", "--node", n.Validators[2].RPC(), "--node", n.Validators[3].RPC())
+}
+
+// TestRecoveryFromAStateSyncedNode recovers from a node that joined by state sync
+// and never held the block of any vote, when it is the only one that is left. The
+// trusted header was noted while there were others.
+func TestRecoveryFromAStateSyncedNode(t *testing.T) {
+	made := network.Snapshots{}
+	n := network.New(t, made.Config(t.TempDir))
+	n.RegisterSigners()
+	b := n.BackUp()
+	joined := n.JoinByStateSync(made, slices.Max(b.Heights))
+	joined.RequirePruned(b.Heights...)
+	height := joined.Height()
+	commit, err := n.Validators[0].Client().Commit(t.Context(), &height)
+	require.NoError(t, err)
+	n.Wait(func() bool { return joined.Height() > height+1 }, "two headers after the trusted one")
+	n.StopAll()
+
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	recoverAll(t, n, b.Vault, "--node", joined.RPC(), "--trust-height", fmt.Sprint(height), "--trust-hash", commit.Hash().String())
+}
+
+// TestRecoveryAfterARestartFromGenesis recovers on a chain of another id that goes
+// on from an exported state: its blocks hold no vote, and the recorded heights are
+// of the old chain. The node that is asked first forgot to import the archive.
+func TestRecoveryAfterARestartFromGenesis(t *testing.T) {
+	n := network.New(t, network.Config{})
+	n.RegisterSigners()
+	b := n.BackUp()
+	again := n.Restart("tssbackup-again", 3)
+	again.WaitBlocks(3)
+	for _, v := range again.Validators {
+		v.RequirePruned(b.Heights...)
+	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	recoverAll(t, again, b.Vault, "--trust-first", "--node", again.Validators[3].RPC(), "--node", again.Validators[0].RPC())
 }
 
 // send sends a vote as bifrost does, and holds what a node answers on the way

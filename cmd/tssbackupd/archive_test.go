@@ -15,19 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"cosmossdk.io/log/v2"
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
-	cmttypes "github.com/cometbft/cometbft/types"
-	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/client"
-	"github.com/cosmos/cosmos-sdk/testutil/sims"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
@@ -194,24 +189,8 @@ func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	ctx := v.ClientContext()
-	for i := range n.Validators {
-		n.Stop(i)
-	}
-
-	a, err := app.New(log.NewNopLogger(), v.DB(), true, sims.NewAppOptionsWithFlagHome(v.Home), baseapp.SetChainID(n.ChainID))
-	require.NoError(t, err)
-	state, err := a.ExportAppStateAndValidators(false, nil)
-	require.NoError(t, err)
-	params := cmttypes.ConsensusParamsFromProto(state.ConsensusParams)
-	doc := &cmttypes.GenesisDoc{
-		GenesisTime:     n.Genesis().GenesisTime,
-		ChainID:         restartedChain,
-		InitialHeight:   state.Height,
-		ConsensusParams: &params,
-		Validators:      state.Validators,
-		AppState:        state.AppState,
-	}
-	require.NoError(t, doc.ValidateAndComplete())
+	n.StopAll()
+	doc := n.ExportGenesis(restartedChain)
 
 	d := &daemon{t: t, home: filepath.Join(t.TempDir(), "home")}
 	t.Cleanup(func() {
@@ -251,8 +230,7 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 	member := old.Signer
 
 	// The archive of the old chain, as archive export writes it.
-	a, err := app.New(log.NewNopLogger(), old.DB(), true, sims.NewAppOptionsWithFlagHome(old.Home))
-	require.NoError(t, err)
+	a := n.LastState(0)
 	kept, err := a.KeptEnvelopes()
 	require.NoError(t, err)
 	exported := filepath.Join(t.TempDir(), "envelopes.tar")

@@ -311,9 +311,6 @@ func (v *Validator) App() *app.App { return v.app }
 // Genesis is what the network started from.
 func (n *Network) Genesis() *cmttypes.GenesisDoc { return n.genesis }
 
-// DB is the app's store of a validator that is stopped.
-func (v *Validator) DB() dbm.DB { return v.appDB }
-
 // ClientContext sends queries to the node and knows the chain's codecs:
 // types.NewQueryClient(v.ClientContext()) is the module's query client.
 func (v *Validator) ClientContext() client.Context {

@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	"cosmossdk.io/log/v2"
-	cmttypes "github.com/cometbft/cometbft/types"
-	"github.com/cosmos/cosmos-sdk/baseapp"
-	"github.com/cosmos/cosmos-sdk/testutil/sims"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/app"
@@ -59,8 +55,10 @@ func TestChurn(t *testing.T) {
 	}
 
 	before := answers(t, n, vault, keygen)
-	genesis := export(t, n)
-	again := network.New(t, network.Config{GenesisDoc: genesis})
+	n.StopAll()
+	_, err = n.LastState(0).ExportAppStateAndValidators(true, nil)
+	require.ErrorIs(t, err, app.ErrForZeroHeight)
+	again := network.New(t, network.Config{GenesisDoc: n.ExportGenesis(n.ChainID)})
 	require.Equal(t, before, answers(t, again, vault, keygen))
 
 	// The new network's chain lives: it can churn.
@@ -96,31 +94,4 @@ func answers(t *testing.T, n *network.Network, vault network.Vault, keygen uint6
 		add("backup of "+v.Moniker, backup, err)
 	}
 	return answers
-}
-
-// export stops a network's validators, and exports the last state of the first
-// one as a genesis.
-func export(t *testing.T, n *network.Network) *cmttypes.GenesisDoc {
-	t.Helper()
-	for i := range n.Validators {
-		n.Stop(i)
-	}
-	a, err := app.New(log.NewNopLogger(), n.Validators[0].DB(), true, sims.AppOptionsMap{}, baseapp.SetChainID(n.ChainID))
-	require.NoError(t, err)
-	exported, err := a.ExportAppStateAndValidators(false, nil)
-	require.NoError(t, err)
-	params := cmttypes.ConsensusParamsFromProto(exported.ConsensusParams)
-	doc := &cmttypes.GenesisDoc{
-		GenesisTime:     n.Genesis().GenesisTime,
-		ChainID:         n.ChainID,
-		InitialHeight:   exported.Height,
-		ConsensusParams: &params,
-		Validators:      exported.Validators,
-		AppState:        exported.AppState,
-	}
-	require.NoError(t, doc.ValidateAndComplete())
-
-	_, err = a.ExportAppStateAndValidators(true, nil)
-	require.ErrorIs(t, err, app.ErrForZeroHeight)
-	return doc
 }

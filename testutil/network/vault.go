@@ -13,6 +13,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -59,15 +60,21 @@ func (v Vault) Vote(chainID string, keygenID uint64, member Account, envelope []
 // member, with the least work. Each call gives another envelope.
 func Seal(t testing.TB, member Account, size int) []byte {
 	t.Helper()
-	mnemonic, err := sanity.ParseMnemonic([]byte(member.Mnemonic))
-	require.NoError(t, err)
 	data := make([]byte, size)
 	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(member.Mnemonic))).Read(data)
-	sealed, err := envelope.Seal(
-		[]envelope.File{{Name: "localstate-test.json", Data: data}},
-		mnemonic,
-		envelope.WithWorkFactor(minWorkFactor),
-	)
+	return SealFiles(t, member, fixture.File{Name: "localstate-test.json", Data: data})
+}
+
+// SealFiles makes an envelope of these files, as Seal does.
+func SealFiles(t testing.TB, member Account, files ...fixture.File) []byte {
+	t.Helper()
+	mnemonic, err := sanity.ParseMnemonic([]byte(member.Mnemonic))
+	require.NoError(t, err)
+	var in []envelope.File
+	for _, f := range files {
+		in = append(in, envelope.File{Name: f.Name, Data: f.Data})
+	}
+	sealed, err := envelope.Seal(in, mnemonic, envelope.WithWorkFactor(minWorkFactor))
 	require.NoError(t, err)
 	return sealed
 }

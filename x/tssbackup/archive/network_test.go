@@ -9,19 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"cosmossdk.io/log/v2"
-	cmttypes "github.com/cometbft/cometbft/types"
-	dbm "github.com/cosmos/cosmos-db"
-	"github.com/cosmos/cosmos-sdk/baseapp"
 	pruningtypes "github.com/cosmos/cosmos-sdk/store/v2/pruning/types"
-	"github.com/cosmos/cosmos-sdk/store/v2/snapshots"
-	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
-	"github.com/cosmos/cosmos-sdk/testutil/sims"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/network"
@@ -87,36 +79,20 @@ func (b *backups) path(v *network.Validator, i int) string {
 	return file(tssbackup.ArchiveDir(v.Home), b.envelopes[i])
 }
 
-// prune has nodes keep ten blocks and one state.
-func prune(cfg *network.NodeConfig) {
-	cfg.BaseApp = append(cfg.BaseApp,
-		baseapp.SetMinRetainBlocks(10),
-		baseapp.SetPruning(pruningtypes.NewPruningOptions(pruningtypes.PruningEverything)),
-	)
-}
-
-func shortEvidence(params *cmttypes.ConsensusParams) {
-	params.Evidence.MaxAgeNumBlocks = 5
-	params.Evidence.MaxAgeDuration = time.Second
-}
-
 // TestPrunedNodesServeEveryBackup also damages and removes what one of them
 // keeps: when it starts again it repairs what it has the block of, and the rest
 // comes from another node.
 func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	n := network.New(t, network.Config{
-		Consensus:     shortEvidence,
+		Consensus:     network.ShortEvidence,
 		TimeoutCommit: 50 * time.Millisecond,
-		Node:          func(_ int, cfg *network.NodeConfig) { prune(cfg) },
+		Node:          network.Prune(10, pruningtypes.NewPruningOptions(pruningtypes.PruningEverything)),
 	})
 	n.RegisterSigners()
 	b := churn(t, n, "pruned")
 	n.WaitHeight(b.heights[3] + 20)
 	for _, v := range n.Validators {
-		for _, height := range b.heights {
-			_, err := v.Client().Block(context.Background(), &height)
-			require.ErrorContains(t, err, "is not available", "the block of the vote is gone")
-		}
+		v.RequirePruned(b.heights...)
 		b.recoverable(t, n, v)
 	}
 
@@ -206,56 +182,20 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 // TestStateSyncBringsTheEnvelopes has a node join from a snapshot, and then be
 // the only one that is left.
 func TestStateSyncBringsTheEnvelopes(t *testing.T) {
-	stores := make(map[int]*snapshots.Store)
-	n := network.New(t, network.Config{
-		TimeoutCommit: 100 * time.Millisecond,
-		Node: func(i int, cfg *network.NodeConfig) {
-			if stores[i] == nil {
-				var err error
-				stores[i], err = snapshots.NewStore(dbm.NewMemDB(), t.TempDir())
-				require.NoError(t, err)
-			}
-			cfg.BaseApp = append(cfg.BaseApp, baseapp.SetSnapshot(stores[i], snapshottypes.NewSnapshotOptions(10, 100)))
-		},
-	})
+	made := network.Snapshots{}
+	n := network.New(t, made.Config(t.TempDir))
 	n.RegisterSigners()
 	b := churn(t, n, "state sync")
 
 	// A node whose archive is not complete makes no snapshot.
 	lame := n.Validators[3]
 	require.NoError(t, os.Truncate(b.path(lame, 0), 10))
-	published := uint64(lame.App().LastBlockHeight())
-	height := func(i int) uint64 {
-		latest, err := stores[i].GetLatest()
-		require.NoError(t, err)
-		if latest == nil {
-			return 0
-		}
-		return latest.Height
-	}
-	n.Wait(func() bool { return height(0) > published+30 }, "snapshots")
-	require.LessOrEqual(t, height(3), published)
+	published := lame.App().LastBlockHeight()
+	joined := n.JoinByStateSync(made, published)
+	require.LessOrEqual(t, made.Height(3), published)
+	joined.RequirePruned(b.heights...)
 
-	trusted := n.FirstRunning().Height() - 15
-	commit, err := n.FirstRunning().Client().Commit(context.Background(), &trusted)
-	require.NoError(t, err)
-	joined := n.Join(func(cfg *network.NodeConfig) {
-		cfg.Comet.StateSync.Enable = true
-		cfg.Comet.StateSync.RPCServers = []string{n.Validators[0].RPC(), n.Validators[1].RPC()}
-		cfg.Comet.StateSync.TrustHeight = trusted
-		cfg.Comet.StateSync.TrustHash = commit.Header.Hash().String()
-		cfg.Comet.StateSync.TrustPeriod = time.Hour
-		cfg.Comet.StateSync.DiscoveryTime = 5 * time.Second // the least that CometBFT takes
-	})
-	n.Wait(func() bool { return joined.Height() > trusted }, "%s to join", joined)
-	for _, height := range b.heights {
-		_, err := joined.Client().Block(context.Background(), &height)
-		require.ErrorContains(t, err, "is not available", "it never had the block of the vote")
-	}
-
-	for i := range n.Validators {
-		n.Stop(i)
-	}
+	n.StopAll()
 	b.recoverable(t, n, joined)
 }
 
@@ -264,46 +204,7 @@ func TestRestartFromGenesis(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
 	b := churn(t, n, "restart")
-	for i := range n.Validators {
-		n.Stop(i)
-	}
-	old := n.Validators[0]
-	a, err := app.New(log.NewNopLogger(), old.DB(), true, sims.NewAppOptionsWithFlagHome(old.Home), baseapp.SetChainID(n.ChainID))
-	require.NoError(t, err)
-	kept, err := a.KeptEnvelopes()
-	require.NoError(t, err)
-	var exported bytes.Buffer
-	count, err := a.Archive.Export(&exported, kept)
-	require.NoError(t, err)
-	require.Equal(t, 4, count)
-	state, err := a.ExportAppStateAndValidators(false, nil)
-	require.NoError(t, err)
-	params := cmttypes.ConsensusParamsFromProto(state.ConsensusParams)
-	doc := &cmttypes.GenesisDoc{
-		GenesisTime:     n.Genesis().GenesisTime,
-		ChainID:         "tssbackup-again",
-		InitialHeight:   state.Height,
-		ConsensusParams: &params,
-		Validators:      state.Validators,
-		AppState:        state.AppState,
-	}
-	require.NoError(t, doc.ValidateAndComplete())
-
-	again := network.New(t, network.Config{
-		ChainID:    doc.ChainID,
-		KeysOf:     n.ChainID,
-		GenesisDoc: doc,
-		Node: func(i int, cfg *network.NodeConfig) {
-			if i == 3 {
-				return // one operator forgets
-			}
-			a, err := archive.Open(tssbackup.ArchiveDir(cfg.Comet.RootDir))
-			require.NoError(t, err)
-			count, err := a.Import(bytes.NewReader(exported.Bytes()))
-			require.NoError(t, err)
-			require.Equal(t, 4, count)
-		},
-	})
+	again := n.Restart("tssbackup-again", 3) // one operator forgets
 	again.WaitBlocks(3)
 	for _, v := range again.Validators[:3] {
 		b.recoverable(t, again, v)

@@ -1,0 +1,41 @@
+package network
+
+import (
+	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Backups are a vault of all validators, with keyshares that stand every check,
+// and what its members have published.
+type Backups struct {
+	Vault *fakevault.Vault
+	// Opened is the height at which the vault's churn was opened: the chain knew
+	// nothing of the vault then.
+	Opened int64
+	// Envelopes are those of the validators, in order, and Heights the blocks that
+	// carry them.
+	Envelopes [][]byte
+	Heights   []int64
+}
+
+// BackUp takes the validators, whose signers are registered, through a churn in
+// which each publishes its keyshares.
+func (n *Network) BackUp() *Backups {
+	n.t.Helper()
+	var pubKeys [][]byte
+	for _, v := range n.Validators {
+		pubKeys = append(pubKeys, v.Signer.Key.PubKey().Bytes())
+	}
+	b := &Backups{Vault: fakevault.New(n.t, "cosmos", pubKeys)}
+	vault := Vault{Secp256k1: b.Vault.Secp256k1, Ed25519: b.Vault.Ed25519}
+	churn := n.StartChurn()
+	b.Opened = churn.OpenedHeight
+	for i, v := range n.Validators {
+		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
+		res := n.SendVote(v.Signer, vault.Vote(n.ChainID, churn.KeygenIds[0], v.Signer, sealed))
+		b.Envelopes = append(b.Envelopes, sealed)
+		b.Heights = append(b.Heights, res.Height)
+	}
+	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+	return b
+}
