@@ -44,7 +44,7 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types
 
 bench: ## sizes, times and ratios
-	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc
+	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore
 
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss
