@@ -162,11 +162,20 @@ func hash(sealed []byte) string {
 // serves has the node return this envelope as the member's latest.
 func (d *daemon) serves(member network.Account, vault network.Vault, sealed []byte) {
 	d.t.Helper()
+	served, err := d.envelope(member, vault, sealed)
+	require.NoError(d.t, err)
+	require.True(d.t, bytes.Equal(sealed, served))
+}
+
+// envelope asks the node's archive for this envelope.
+func (d *daemon) envelope(member network.Account, vault network.Vault, sealed []byte) ([]byte, error) {
 	res, err := types.NewQueryClient(d.ctx).Envelope(context.Background(), &types.QueryEnvelopeRequest{
 		Vault: vault.Name(), Member: member.Bech32(), Sha256: hash(sealed),
 	})
-	require.NoError(d.t, err)
-	require.True(d.t, bytes.Equal(sealed, res.Envelope))
+	if err != nil {
+		return nil, err
+	}
+	return res.Envelope, nil
 }
 
 // newDaemon takes a network through a churn, and has one validator, which has
@@ -243,6 +252,7 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 
 	d.start(-1)
 	d.nextBlock()
+	var last []byte
 	for point := range failPoints {
 		// The block with the envelope is to be the second one after the start,
 		// because a node that was just started rejects transactions until it has
@@ -264,15 +274,31 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 			t.Logf("ended at fail point %d of %d", point, failPoints)
 			hit = d.confirm(member, vault, tx, sealed) == before+1
 			d.serves(member, vault, sealed)
+			last = sealed
 		}
 		require.True(t, hit, "fail point %d of the block with the envelope", point)
 	}
 	d.stop()
 	require.Contains(t, d.mustRun("archive", "verify"), "this node can serve every live backup")
 
-	// What is damaged is found, and comes from another node: here one of the old
-	// chain, whose commitments are the same.
+	// What is damaged is found, and repaired at the start when the node has its block.
 	dir := tssbackup.ArchiveDir(d.home)
+	require.NoError(t, os.Truncate(filepath.Join(dir, hash(last)), 7))
+	out, err := d.run("archive", "verify")
+	require.Error(t, err)
+	require.Contains(t, out, hash(last))
+	d.start(-1)
+	require.Eventually(t, func() bool {
+		_, err := d.envelope(member, vault, last)
+		return err == nil
+	}, network.Timeout, 10*time.Millisecond, "repair from the node's own blocks")
+	d.serves(member, vault, last)
+	d.nextBlock() // a node that stops now is not in the middle of a block
+	d.stop()
+	require.Contains(t, d.mustRun("archive", "verify"), "this node can serve every live backup")
+
+	// What it has no block of comes from another node: here one of the old chain,
+	// whose commitments are the same.
 	var lost string
 	for _, e := range kept {
 		if !bytes.Equal(e.Member, member.Address()) {
@@ -280,7 +306,7 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 		}
 	}
 	require.NoError(t, os.Truncate(filepath.Join(dir, lost), 7))
-	out, err := d.run("archive", "verify")
+	out, err = d.run("archive", "verify")
 	require.Error(t, err)
 	require.Contains(t, out, "this node cannot serve 1 live backups")
 	require.Contains(t, out, lost)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"cosmossdk.io/log/v2"
@@ -28,22 +29,24 @@ func TestSnapshotPayloads(t *testing.T) {
 	pending.vote(t, n, keygen, n.Validators[0])
 	a := n.Validators[0].App()
 	height := uint64(a.LastBlockHeight())
+	var logged bytes.Buffer
 	snapshotter := func(of *archive.Archive) *archive.Snapshotter {
-		return archive.NewSnapshotter(a.CommitMultiStore(), a.TssbackupKeeper, of, log.NewNopLogger())
+		return archive.NewSnapshotter(a.CommitMultiStore(), a.TssbackupKeeper, of, log.NewLogger(&logged))
 	}
 
 	payloads := func() [][]byte {
 		var list [][]byte
 		require.NoError(t, snapshotter(a.Archive).SnapshotExtension(height, func(payload []byte) error {
 			list = append(list, bytes.Clone(payload))
-			return nil
+			return a.Archive.Sweep(nil) // whatever sweeps meanwhile deletes nothing
 		}))
 		return list
 	}
 	want := payloads()
 	require.ElementsMatch(t, append(slices.Clone(b.envelopes), pending.envelopes...), want)
 	require.Equal(t, pending.envelopes[0], want[0], "votes come before backups, as their keys do")
-	require.Equal(t, want, payloads())
+	pending.vote(t, n, keygen, n.Validators[1])
+	require.Equal(t, want, payloads(), "a later vote is not of the snapshot's height")
 
 	full := errors.New("disk is full")
 	require.ErrorIs(t, snapshotter(a.Archive).SnapshotExtension(height, func([]byte) error { return full }), full)
@@ -54,22 +57,29 @@ func TestSnapshotPayloads(t *testing.T) {
 
 	flipped := bytes.Clone(want[1])
 	flipped[len(flipped)/2] ^= 1
+	const (
+		stranger = "the snapshot brings what is no envelope of the state"
+		missing  = "the snapshot does not bring an envelope"
+	)
 	for name, tt := range map[string]struct {
 		sent  [][]byte
 		there int
+		// How often the node's log says so.
+		strangers, missing int
 	}{
-		"all of them":               {want, 5},
-		"in another order, twice":   {append([][]byte{want[4], want[3]}, want...), 5},
-		"one with a flipped bit":    {[][]byte{want[0], flipped, want[2], want[3], want[4]}, 4},
-		"one that is cut off":       {[][]byte{want[0], want[1][:100], want[2], want[3], want[4]}, 4},
-		"an empty one":              {[][]byte{{}, want[0]}, 1},
-		"one that nobody asked for": {append([][]byte{network.Seal(t, n.Validators[0].Signer, 100)}, want...), 5},
-		"nothing":                   {nil, 0},
-		"the last one is left out":  {want[:4], 4},
+		"all of them":               {want, 5, 0, 0},
+		"in another order, twice":   {append([][]byte{want[4], want[3]}, want...), 5, 0, 0},
+		"one with a flipped bit":    {[][]byte{want[0], flipped, want[2], want[3], want[4]}, 4, 1, 1},
+		"one that is cut off":       {[][]byte{want[0], want[1][:100], want[2], want[3], want[4]}, 4, 1, 1},
+		"an empty one":              {[][]byte{{}, want[0]}, 1, 1, 4},
+		"one that nobody asked for": {append([][]byte{network.Seal(t, n.Validators[0].Signer, 100)}, want...), 5, 1, 0},
+		"nothing":                   {nil, 0, 0, 5},
+		"the last one is left out":  {want[:4], 4, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to, dir := open(t)
 			rest := tt.sent
+			logged.Reset()
 			require.NoError(t, snapshotter(to).RestoreExtension(height, 1, func() ([]byte, error) {
 				if len(rest) == 0 {
 					return nil, io.EOF
@@ -88,6 +98,8 @@ func TestSnapshotPayloads(t *testing.T) {
 			}
 			require.Equal(t, tt.there, there)
 			require.Equal(t, tt.there, entries(t, dir), "and nothing else")
+			require.Equal(t, tt.strangers, strings.Count(logged.String(), stranger))
+			require.Equal(t, tt.missing, strings.Count(logged.String(), missing))
 		})
 	}
 	require.ErrorIs(t, snapshotter(empty).RestoreExtension(height, 2, nil), snapshottypes.ErrUnknownFormat)
