@@ -136,6 +136,7 @@ func TestRecoveryFromAStateSyncedNode(t *testing.T) {
 	joined := n.JoinByStateSync(made, slices.Max(b.Heights))
 	joined.RequirePruned(b.Heights...)
 	height := joined.Height()
+	n.WaitHeight(height)
 	commit, err := n.Validators[0].Client().Commit(t.Context(), &height)
 	require.NoError(t, err)
 	n.Wait(func() bool { return joined.Height() > height+1 }, "two headers after the trusted one")
