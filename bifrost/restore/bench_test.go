@@ -146,8 +146,8 @@ func voteIn(raw []byte, vault, member string) *types.MsgTssPool {
 // network, with proofs, and then by a scan of the last 720 blocks for the vote.
 //
 // The blocks are real, and the scan finds the vote in the last one that it looks
-// at; all others are empty, which is the best that can happen to a scan. When they
-// are there half of the validators stop, so that making blocks takes no time from
+// at. But for the other members' votes the rest are empty, which is the best that
+// can happen to a scan. When they are there half of the validators stop, so that making blocks takes no time from
 // what is measured. Both ways go through the same proxies and end with the same
 // checks and files, and the envelope has the least scrypt work factor, which takes
 // no time: on a real one both take as much longer as BenchmarkScrypt of package
