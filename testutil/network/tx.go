@@ -6,7 +6,6 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	coretypes "github.com/cometbft/cometbft/rpc/core/types"
-	cmttypes "github.com/cometbft/cometbft/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/stretchr/testify/require"
@@ -62,15 +61,30 @@ func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
 	return res
 }
 
-// WaitTx waits until the transaction is in a block and all running validators
-// have that block.
-func (n *Network) WaitTx(tx []byte) *coretypes.ResultTx {
+// waitTx waits until the transaction is in a block at this height or later and all
+// running validators have that block. It reads the blocks: nodes have no index of
+// transactions.
+func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 	n.t.Helper()
+	ctx := context.Background()
 	var res *coretypes.ResultTx
 	n.Wait(func() bool {
-		var err error
-		res, err = n.FirstRunning().client.Tx(context.Background(), cmttypes.Tx(tx).Hash(), false)
-		return err == nil
+		for ; ; height++ {
+			block, err := n.FirstRunning().client.Block(ctx, &height)
+			if err != nil {
+				return false // yet to come
+			}
+			at := block.Block.Txs.Index(tx)
+			if at < 0 {
+				continue
+			}
+			results, err := n.FirstRunning().client.BlockResults(ctx, &height)
+			if err != nil {
+				return false
+			}
+			res = &coretypes.ResultTx{Height: height, Index: uint32(at), Tx: tx, TxResult: *results.TxsResults[at]}
+			return true
+		}
 	}, "transaction in a block")
 	n.WaitHeight(res.Height)
 	return res
@@ -102,9 +116,10 @@ func (n *Network) send(from Account, opts TxOptions, msgs ...sdk.Msg) *coretypes
 // to succeed.
 func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 	n.t.Helper()
+	height := n.FirstRunning().Height()
 	check := n.Broadcast(tx)
 	require.Equal(n.t, abci.CodeTypeOK, check.Code, check.Log)
-	res := n.WaitTx(tx)
+	res := n.waitTx(tx, height)
 	require.Equal(n.t, abci.CodeTypeOK, res.TxResult.Code, res.TxResult.Log)
 	return res
 }
