@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// lookTimeout bounds a look at the chain, whatever the nodes do.
+	// lookTimeout is how long a look at the chain may take, and so how long nodes that
+	// are slow can hold bifrost up when it starts.
 	lookTimeout = time.Minute
 	// faultReminder is how often a fault of the same node is said again.
 	faultReminder = 10 * time.Minute
@@ -58,6 +59,8 @@ type prover struct {
 	home  string
 	log   zerolog.Logger
 	now   func() time.Time
+	// timeout bounds a look, whatever the nodes do.
+	timeout time.Duration
 	// failed counts looks that ended without a proof, verified is told a header's time.
 	failed   func()
 	verified func(time.Time)
@@ -85,7 +88,7 @@ func newProver(home string, cfg Config, member string, own *chain.Client, witnes
 		return nil, err
 	}
 	p := &prover{
-		member: member, prefix: cfg.Prefix, nodes: append([]*chain.Client{own}, witnesses...), home: home, log: log, now: time.Now,
+		member: member, prefix: cfg.Prefix, nodes: append([]*chain.Client{own}, witnesses...), home: home, log: log, now: time.Now, timeout: lookTimeout,
 		failed: func() {}, verified: func(time.Time) {}, said: map[fault]time.Time{},
 	}
 	p.trust = chain.Trust{
@@ -112,23 +115,26 @@ func (p *prover) look(ctx context.Context) (records, error) {
 }
 
 func (p *prover) prove(ctx context.Context) (*chain.State, error) {
-	short, cancel := context.WithTimeout(ctx, lookTimeout)
+	short, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	light, err := chain.NewLight(short, p.nodes, p.prefix, p.trust, p.now())
+	state, err := p.read(short)
+	if err != nil && short.Err() != nil {
+		err = fmt.Errorf("%w within %s: %w", chain.ErrNoHeader, p.timeout, err)
+	}
+	return state, p.advise(err)
+}
+
+func (p *prover) read(ctx context.Context) (*chain.State, error) {
+	light, err := chain.NewLight(ctx, p.nodes, p.prefix, p.trust, p.now())
 	if err != nil {
-		return nil, p.advise(err)
+		return nil, err
 	}
-	state, err := light.Head(short, p.now())
-	if err == nil {
-		_, err = state.Vaults(short, p.member)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%w within %s: %w", chain.ErrNoHeader, lookTimeout, err)
-	}
+	state, err := light.Head(ctx, p.now())
 	if err != nil {
-		return nil, p.advise(err)
+		return nil, err
 	}
-	return state, nil
+	_, err = state.Vaults(ctx, p.member)
+	return state, err
 }
 
 // advise adds to an error what the operator can do.

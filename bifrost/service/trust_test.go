@@ -3,6 +3,8 @@ package service
 import (
 	"bytes"
 	"encoding/hex"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -219,4 +221,27 @@ func TestNodesThatDoNotAnswerAreNoMatterOfTrust(t *testing.T) {
 	_, problem := p.status()
 	require.Contains(t, problem, "node unreachable")
 	require.Zero(t, w.untrusted)
+}
+
+func TestNodeThatHangsHoldsALookUpForALimitedTime(t *testing.T) {
+	w := newWorld(t)
+	w.publish(t)
+	silent := hostile.New(t, w.ownURL)
+	silent.Tell(hostile.Lie{Serve: func(_ http.ResponseWriter, r *http.Request) bool {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"status"`)) {
+			return false
+		}
+		<-r.Context().Done()
+		return true
+	}})
+	w.ownURL = silent.URL
+	p := w.prover(t)
+	p.timeout = 100 * time.Millisecond
+	_, err := p.look(t.Context())
+	require.ErrorIs(t, err, chain.ErrNoHeader)
+	require.ErrorContains(t, err, "within 100ms")
+	require.Equal(t, 1, w.untrusted)
+	require.Nil(t, w.kept(t))
 }
