@@ -137,12 +137,39 @@ func (d *drill) run(ctx context.Context) DrillResult {
 }
 
 // proven returns the records once they are those of a block that holds the latest
-// backups: a block is proven by the ones that follow.
+// backups: a block is proven by the ones that follow. A backup that the own node
+// shows and the chain does not have is an error.
 func (d *drill) proven(ctx context.Context) (records, error) {
-	height, err := d.latest(ctx)
+	claimed, err := d.claimed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.own.Name(), err)
 	}
+	var height int64
+	for _, h := range claimed {
+		height = max(height, h)
+	}
+	proven, err := d.await(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := proven.Vaults(ctx, d.address)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vaults {
+		commitments, err := proven.Backup(ctx, v.Vault, d.address)
+		if err != nil {
+			return nil, err
+		}
+		if at, ok := claimed[v.Vault]; ok && len(commitments) == 0 {
+			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, and it is proven that the chain has none", v.Vault, d.own.Name(), at)
+		}
+	}
+	return proven, nil
+}
+
+// await looks until what is proven is of this height or later.
+func (d *drill) await(ctx context.Context, height int64) (records, error) {
 	patience := time.After(d.patience)
 	for {
 		proven, err := d.look(ctx)
@@ -162,24 +189,24 @@ func (d *drill) proven(ctx context.Context) (records, error) {
 	}
 }
 
-// latest is the height of the signer's latest backup as the own node tells. It says
-// no more than what to wait for.
-func (d *drill) latest(ctx context.Context) (int64, error) {
+// claimed are the heights of the signer's latest backups by vault, as the own node
+// tells without a proof.
+func (d *drill) claimed(ctx context.Context) (map[string]int64, error) {
 	vaults, err := d.own.Vaults(ctx, d.address)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var height int64
+	heights := map[string]int64{}
 	for _, v := range vaults {
 		commitments, err := d.own.Backup(ctx, v.Vault, d.address)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if len(commitments) > 0 {
-			height = max(height, commitments[0].Height)
+			heights[v.Vault] = commitments[0].Height
 		}
 	}
-	return height, nil
+	return heights, nil
 }
 
 func (d *drill) from(ctx context.Context, n envelopeNode, proven records) ([]DrillVault, error) {

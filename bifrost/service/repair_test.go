@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"github.com/tyler-smith/go-bip39"
@@ -360,6 +362,14 @@ func TestDrill(t *testing.T) {
 			w.own.Advance(5)
 			w.own.Publish(w.vaults[0].Name(), w.address, 104, w.seal(t, 0, w.vaults[0].Files[0]))
 		}, "what is proven is of block 99 and has yet to reach block 104"},
+		{"the own node shows a backup that the chain does not have", func(_ *testing.T, w *world) {
+			record := w.own.Backups[w.vaults[0].Name()][w.address]
+			w.unpublish()
+			w.own.Answers["/tssbackup.v1.Query/Backup"] = func([]byte) abci.ResponseQuery {
+				value, _ := proto.Marshal(&record)
+				return abci.ResponseQuery{Value: value}
+			}
+		}, "shows a backup of block 1, and it is proven that the chain has none"},
 		{"the latest backup is another member's", func(t *testing.T, w *world) {
 			w.publishOne(7, w.vaults[0], w.seal(t, 1, w.vaults[0].Files[1]))
 		}, envelope.ErrWrongMnemonic.Error()},

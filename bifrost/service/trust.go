@@ -179,7 +179,7 @@ func (p *prover) confirm(first chain.FirstHeader) error {
 // report says what is wrong with a node, but not at every look.
 func (p *prover) report(node string, err error) {
 	if node == "" {
-		p.log.Warn().Err(err).Msg("of the chain's headers")
+		p.log.Warn().Err(err).Msg("about the headers that prove the chain's records")
 		return
 	}
 	f := fault{node, chain.IsUntrusted(err)}

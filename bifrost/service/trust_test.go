@@ -199,6 +199,34 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 	}
 }
 
+// Bifrost that was away for longer than a header may be built upon has its
+// keyshares back all the same.
+func TestKeptHeaderThatIsTooOldIsSaidAndReplacedAsTheFirstTime(t *testing.T) {
+	w := newWorld(t)
+	w.publish(t)
+	w.cfg.Trust.Period = Duration(2 * time.Minute)
+	p := w.prover(t, w.otherURL)
+	_, err := p.look(t.Context())
+	require.NoError(t, err)
+	kept := w.kept(t)
+
+	w.now = w.now.Add(10 * time.Minute)
+	w.both(func(n *fakenode.Node) { n.Start = n.Start.Add(10 * time.Minute) })
+	w.own.Advance(20)
+	w.other.Advance(20)
+	_, err = w.prover(t, nobody).look(t.Context())
+	require.ErrorIs(t, err, chain.ErrNoTrust)
+	require.Equal(t, kept, w.kept(t))
+
+	w.log.Reset()
+	r := w.repairer(t)
+	r.run(t.Context())
+	w.holds(t, w.vaults...)
+	require.Contains(t, w.log.String(), "the trusting period is over for header 100")
+	require.Contains(t, w.log.String(), "trusted from now on")
+	require.NotEqual(t, kept, w.kept(t))
+}
+
 // A file that is damaged is no reason to begin anew, which an attacker would like.
 func TestKeptHeaderThatCannotBeReadIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
