@@ -53,9 +53,14 @@ func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byt
 	return bytes
 }
 
-// Broadcast hands the transaction to the node and returns what its mempool says.
+// Broadcast hands the transaction to the node and returns what its mempool says. A
+// node that has yet to catch up takes none, so it waits for that.
 func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
 	n.t.Helper()
+	n.Wait(func() bool {
+		status, err := n.FirstRunning().client.Status(context.Background())
+		return err == nil && !status.SyncInfo.CatchingUp
+	}, "a node that is in sync")
 	res, err := n.FirstRunning().client.BroadcastTxSync(context.Background(), tx)
 	require.NoError(n.t, err)
 	return res
