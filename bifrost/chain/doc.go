@@ -7,7 +7,7 @@
 // characters before it reaches a terminal. What it says in an answer is believed
 // by a [Client], which suits a node of one's own.
 //
-// Who has nothing but addresses of nodes begins with [NewLight]. It verifies a
+// Whoever must not depend on one node's word begins with [NewLight]. It verifies a
 // recent header from a trusted one and hands out a [State], whose records are
 // proven against that header, and their absence too. Nodes that cannot prove what
 // they say are reported, and others asked.

@@ -137,7 +137,7 @@ func (l *Light) verify(ctx context.Context, height int64, now time.Time) (*cmtty
 	}
 	kind := ErrNoHeader
 	if pruned {
-		kind = fmt.Errorf("%w: ask an archive node, or give --trust-height and --trust-hash of a newer block", ErrPruned)
+		kind = fmt.Errorf("%w: ask a node that has them, or trust a newer header", ErrPruned)
 	}
 	return nil, fmt.Errorf("%w: %w", kind, errors.Join(failed...))
 }

@@ -28,11 +28,8 @@ const (
 // node could answer better.
 var (
 	// ErrNoTrust means that there is nothing to start from: no header was given or
-	// kept, and there is only one node, or what the nodes show is not one chain.
+	// kept, and what the nodes show is not one chain, or is not to be trusted.
 	ErrNoTrust = errors.New("no trusted header")
-	// ErrAlone is wrapped beside ErrNoTrust when nothing was given or kept, and there
-	// is only one node.
-	ErrAlone = errors.New("there is one node and nobody to contradict it")
 	// ErrExpired means that the trusted header is older than the trusting period.
 	ErrExpired = errors.New("the trusting period is over")
 	// ErrPruned means that nodes do not hold a header any more that is needed on the
@@ -48,6 +45,17 @@ var (
 	ErrNoHeader = errors.New("no node shows a header that can be verified")
 )
 
+// IsUntrusted tells whether an error means that what nodes say is not proven: it is
+// one of the above or [ErrProof]. A node that merely does not answer is none of them.
+func IsUntrusted(err error) bool {
+	for _, kind := range []error{ErrNoTrust, ErrExpired, ErrPruned, ErrAttack, ErrConflict, ErrNoHeader, ErrProof} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
 // Trust says what to believe at the beginning.
 type Trust struct {
 	// ChainID is the chain; empty means the one that all nodes name.
@@ -59,13 +67,29 @@ type Trust struct {
 	// which all nodes agree, after Confirm.
 	Height int64
 	Hash   []byte
+	// Once says that Height and Hash are looked at only until a newer header is kept,
+	// as it suits a configuration that stays when they have long expired. Otherwise
+	// the header that is kept must be on one chain with them each time.
+	Once bool
 	// Store keeps the latest verified header.
 	Store TrustStore
-	// Confirm returns nil when the header on which all nodes agree may be trusted.
-	Confirm func(height int64, hash []byte, at time.Time) error
+	// Confirm returns nil when a first header may be trusted on the word of the nodes.
+	// Without it (nil) none is.
+	Confirm func(first FirstHeader) error
 	// Report is told what is wrong with a node that others replace, or what is worth
 	// a warning when the node's name is empty. nil is allowed.
 	Report func(node string, err error)
+}
+
+// FirstHeader is a header that all nodes show, with nothing from elsewhere or from an
+// earlier time to hold it against.
+type FirstHeader struct {
+	// Nodes are the names of the nodes that show it: those that answer. When it is one,
+	// there is nobody to contradict it, and it could show a chain of its own making.
+	Nodes  []string
+	Height int64
+	Hash   []byte
+	Time   time.Time
 }
 
 // Light verifies headers with CometBFT's light client: from a trusted header, by
@@ -80,9 +104,9 @@ type Light struct {
 	prefix string
 }
 
-// NewLight finds out which nodes are there and settles what is trusted. It needs
-// one node and a header from elsewhere or from an earlier time, or several nodes
-// that agree. Addresses in what is read are shown with the prefix.
+// NewLight finds out which nodes are there and settles what is trusted: the header
+// that was given or kept, or else one on which all nodes agree, when Confirm accepts
+// it. Addresses in what is read are shown with the prefix.
 func NewLight(ctx context.Context, nodes []*Client, prefix string, trust Trust, now time.Time) (*Light, error) {
 	if trust.Period == 0 {
 		trust.Period = DefaultTrustingPeriod
@@ -96,7 +120,7 @@ func NewLight(ctx context.Context, nodes []*Client, prefix string, trust Trust, 
 		return nil, err
 	}
 	switch {
-	case trust.Height > 0:
+	case trust.Height > 0 && (!trust.Once || stored == nil || stored.Height <= trust.Height):
 		err = l.begin(ctx, stored, now)
 	case stored != nil:
 		l.blocks = trustedBlocks{stored}
@@ -126,7 +150,7 @@ func (l *Light) meet(ctx context.Context, nodes []*Client) error {
 	}
 	if l.trust.ChainID == "" {
 		if len(names) > 1 {
-			return fmt.Errorf("%w: the nodes are of different chains; --chain-id says which is meant: %s", ErrNoTrust, chainNames(nodes, statuses, errs))
+			return fmt.Errorf("%w: the nodes are of different chains, and none is said to be meant:%s", ErrNoTrust, chainNames(nodes, statuses, errs))
 		}
 		for name := range names {
 			l.trust.ChainID = name
@@ -221,7 +245,8 @@ func VerifyAnchor(block *cmttypes.LightBlock, chainID string, hash []byte, perio
 }
 
 // begin starts from the header that was given, which must be on one chain with
-// the one that was kept.
+// the one that was kept. When the way from an older one that was kept is pruned,
+// nothing speaks against the one that was given, and it takes the other's place.
 func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time.Time) error {
 	given, err := l.fetch(ctx, l.trust.Height, l.trust.Hash, now)
 	if err != nil {
@@ -239,13 +264,19 @@ func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time
 	if older.Height < newer.Height {
 		l.blocks = trustedBlocks{older}
 		verified, err := l.verify(ctx, newer.Height, now)
+		if errors.Is(err, ErrPruned) && newer == given {
+			l.report("", fmt.Errorf("header %d, which was given, cannot be held against header %d, which was kept from an earlier time: "+
+				"no node has what lies between. The one that was given is trusted from now on", given.Height, stored.Height))
+			l.blocks = trustedBlocks{given}
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("from header %d to header %d: %w", older.Height, newer.Height, err)
 		}
 		same = bytes.Equal(verified.Hash(), newer.Hash())
 	}
 	if !same {
-		return fmt.Errorf("%w: header %d of --trust-height has hash %X, and header %d was kept from an earlier time with hash %X; "+
+		return fmt.Errorf("%w: header %d, which was given, has hash %X, and header %d was kept from an earlier time with hash %X; "+
 			"one of them is false. The one that was kept is not touched", ErrConflict, given.Height, given.Hash(), stored.Height, stored.Hash())
 	}
 	if older.Height == newer.Height {
@@ -283,11 +314,6 @@ func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.T
 
 // agree takes a header on which all nodes agree, and asks.
 func (l *Light) agree(ctx context.Context, now time.Time) error {
-	if len(l.nodes) < 2 {
-		return fmt.Errorf("%w: %w: it could show a chain of its own making: "+
-			"give a second --node, or --trust-height and --trust-hash of a block that you know from a source you trust, "+
-			"as of a validator or a block explorer", ErrNoTrust, ErrAlone)
-	}
 	height := l.lowest(l.nodes)
 	var first *cmttypes.LightBlock
 	var seen bytes.Buffer
@@ -312,7 +338,14 @@ func (l *Light) agree(ctx context.Context, now time.Time) error {
 	if err := VerifyAnchor(first, l.trust.ChainID, first.Hash(), l.trust.Period, now); err != nil {
 		return err
 	}
-	if err := l.trust.Confirm(first.Height, first.Hash(), first.Time); err != nil {
+	if l.trust.Confirm == nil {
+		return fmt.Errorf("%w: none was given or kept", ErrNoTrust)
+	}
+	shown := FirstHeader{Height: first.Height, Hash: first.Hash(), Time: first.Time}
+	for _, n := range l.nodes {
+		shown.Nodes = append(shown.Nodes, n.Name())
+	}
+	if err := l.trust.Confirm(shown); err != nil {
 		return err
 	}
 	l.blocks = trustedBlocks{first}

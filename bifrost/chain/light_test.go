@@ -37,6 +37,7 @@ type proven struct {
 	members   []types.MemberInfo
 	store     memTrust
 	confirmed []byte
+	witnesses []string
 	reports   []string
 }
 
@@ -71,8 +72,8 @@ func newProven(t *testing.T, members int) *proven {
 func (p *proven) trust() Trust {
 	return Trust{
 		Store: p.store,
-		Confirm: func(_ int64, hash []byte, _ time.Time) error {
-			p.confirmed = hash
+		Confirm: func(first FirstHeader) error {
+			p.confirmed, p.witnesses = first.Hash, first.Nodes
 			return nil
 		},
 		Report: func(node string, err error) { p.reports = append(p.reports, node+": "+err.Error()) },
@@ -182,13 +183,16 @@ func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
 func TestTrust(t *testing.T) {
 	ctx := t.Context()
 	p := newProven(t, 3)
-	_, err := p.head(t, p.trust(), p.url)
+	nobody := p.trust()
+	nobody.Confirm = nil
+	_, err := p.head(t, nobody, p.url)
 	require.ErrorIs(t, err, ErrNoTrust)
-	require.ErrorContains(t, err, "--trust-height")
+	require.True(t, IsUntrusted(err))
+	require.Empty(t, p.store)
 
 	refused := errors.New("refused")
 	no := p.trust()
-	no.Confirm = func(int64, []byte, time.Time) error { return refused }
+	no.Confirm = func(FirstHeader) error { return refused }
 	_, err = p.head(t, no, p.url, p.url)
 	require.ErrorIs(t, err, refused)
 	require.Empty(t, p.store, "what was not confirmed is not kept")
@@ -254,12 +258,53 @@ func TestTrust(t *testing.T) {
 	short := p.trust()
 	short.Period = time.Minute / 2
 	_, err = p.head(t, short, p.url)
-	require.ErrorIs(t, err, ErrNoTrust)
+	require.ErrorIs(t, err, ErrExpired)
 	require.Contains(t, strings.Join(p.reports, "\n"), "the trusting period is over")
 	short.Height, short.Hash = first, hash
 	_, err = p.head(t, short, p.url)
 	require.ErrorIs(t, err, ErrExpired)
 	require.True(t, at.Before(time.Now()))
+}
+
+// With one node whoever starts must know that nobody contradicts it.
+func TestASingleNodeIsNamedBeforeItIsTrusted(t *testing.T) {
+	p := newProven(t, 3)
+	_, err := p.head(t, p.trust(), p.url)
+	require.NoError(t, err)
+	require.Equal(t, []string{p.url}, p.witnesses)
+	require.NotEmpty(t, p.store, "a later lie is held against it")
+}
+
+func TestAHeaderThatIsGivenOnceIsOnlyForTheBeginning(t *testing.T) {
+	p := newProven(t, 3)
+	s, err := p.head(t, p.trust(), p.url)
+	require.NoError(t, err)
+	given := p.trust()
+	given.Confirm = nil
+	given.Once = true
+	given.Height, given.Hash, _ = s.Header()
+	p.store = memTrust{}
+	given.Store = p.store
+	p.Advance(5)
+	_, err = p.head(t, given, p.url)
+	require.NoError(t, err)
+
+	// Nodes prune it, and its hash does not matter any more.
+	p.Advance(5)
+	p.Lock()
+	p.Earliest = p.Height - 7
+	p.Unlock()
+	given.Hash = make([]byte, 32)
+	s, err = p.head(t, given, p.url)
+	require.NoError(t, err)
+	height, _, _ := s.Header()
+	require.EqualValues(t, 110, height)
+
+	// A newer one than is kept is looked at.
+	p.Advance(5)
+	given.Height = 112
+	_, err = p.head(t, given, p.url)
+	require.ErrorIs(t, err, ErrConflict)
 }
 
 func TestPrunedHeaders(t *testing.T) {
@@ -277,6 +322,17 @@ func TestPrunedHeaders(t *testing.T) {
 	p.Unlock()
 	_, err = p.head(t, p.trust(), p.url, p.url)
 	require.ErrorIs(t, err, ErrPruned)
+
+	// A newer header from elsewhere ends it.
+	s, err := p.head(t, Trust{Store: memTrust{}, Confirm: p.trust().Confirm}, p.url)
+	require.NoError(t, err)
+	given := p.trust()
+	given.Height, given.Hash, _ = s.Header()
+	_, err = p.head(t, given, p.url)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(p.reports, "\n"), "cannot be held against header")
+	_, err = p.head(t, p.trust(), p.url)
+	require.NoError(t, err, "and is what the next time begins with")
 }
 
 // Two nodes show headers that differ, and the same validators have signed both.

@@ -23,7 +23,7 @@ type TrustStore interface {
 }
 
 // TrustDir is a folder with one file for each chain. Whoever can write there
-// decides what is trusted.
+// decides what is trusted. It is made with mode 0700 and its files with 0600.
 type TrustDir string
 
 // DefaultTrustDir is recover-keyshares/trust under $XDG_STATE_HOME, which is

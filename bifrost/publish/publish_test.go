@@ -43,6 +43,9 @@ type member struct {
 	home    string
 	metrics *Metrics
 	reg     *prometheus.Registry
+	// chain is the world's fake unless a test replaces it.
+	chain Chain
+	poll  time.Duration
 
 	mu      sync.Mutex
 	pub     *Publisher
@@ -64,7 +67,10 @@ func newWorld(t *testing.T, n int) *world {
 		address, err := bech32.ConvertAndEncode(testPrefix, key.PubKey().Address())
 		require.NoError(t, err)
 		reg := prometheus.NewRegistry()
-		w.members = append(w.members, &member{w: w, key: key, address: address, home: t.TempDir(), reg: reg, metrics: NewMetrics(reg)})
+		w.members = append(w.members, &member{
+			w: w, key: key, address: address, home: t.TempDir(), reg: reg, metrics: NewMetrics(reg),
+			chain: w.chain, poll: time.Millisecond,
+		})
 	}
 	t.Cleanup(func() {
 		for _, m := range w.members {
@@ -115,7 +121,7 @@ func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
 func (m *member) open() *Publisher {
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix, Home: m.home,
-		Chain: m.w.chain,
+		Chain: m.chain,
 		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {
 			return chain.SignTx(msg, chain.TxParams{
 				ChainID: testChain, AccountNumber: params.AccountNumber, Sequence: params.Sequence,
@@ -124,7 +130,7 @@ func (m *member) open() *Publisher {
 		},
 		Tss:  seat{m.w.tss, m.key.PubKey().Bytes()},
 		Seal: m.seal,
-		Log:  m.w.log, Metrics: m.metrics, Poll: time.Millisecond,
+		Log:  m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
 	p.checkKeyshare = checkFakeKeyshare

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// careInterval is the time between two looks at what is to restore or to drill.
+	// careInterval is the time between two looks at whether there is something to drill.
 	careInterval = 5 * time.Second
 	// drillInterval is the time between two drills, drillRetry after one that failed.
 	drillInterval = 24 * time.Hour
@@ -39,29 +39,42 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	s.drillFailures = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "bifrost_drill_failures_total", Help: "Fire drills that failed.",
 	})
-	s.metrics.MustRegister(restored, failed, s.drillSuccess, s.drillFailures)
+	untrusted := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bifrost_trust_failures_total",
+		Help: "Looks at the chain whose records could not be proven. Any that goes on is an emergency.",
+	})
+	verified := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bifrost_trusted_header_timestamp_seconds", Help: "Time of the latest verified header; 0 before.",
+	})
+	s.metrics.MustRegister(restored, failed, s.drillSuccess, s.drillFailures, untrusted, verified)
 
 	id := identity{address: s.registration.Address, pubKey: s.key.PubKey(), prefix: s.cfg.Prefix, mnemonic: mnemonic}
 	store := keystore.NewStore(KeysharesDir(s.home))
+	s.prover, err = newProver(s.home, s.cfg, id.address, s.chain, witnesses, TrustDir(s.home), s.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	s.prover.failed = untrusted.Inc
+	s.prover.verified = func(at time.Time) { verified.Set(float64(at.Unix())) }
 	s.repair = &repairer{
-		identity: id, chain: ownChain{s.chain, witnesses}, store: store, scrypt: &s.scrypt, log: s.log, now: time.Now,
+		identity: id, look: s.prover.look, store: store, scrypt: &s.scrypt, log: s.log, now: time.Now,
 		restored: restored.Inc, failed: failed.Inc,
 		checked: map[string]bool{}, retryAt: map[string]time.Time{}, problems: map[string]string{},
 	}
-	s.drill = newDrill(id, s.chain, witnesses, store)
+	s.drill = newDrill(id, s.prover.look, s.chain, witnesses, store)
 	s.drill.scrypt = &s.scrypt
 	return nil
 }
 
 // watchKeyshares restores what is missing after a churn, or was lost since.
-func (s *service) watchKeyshares(ctx context.Context) error {
+func (s *service) watchKeyshares(ctx context.Context, wait time.Duration) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(careInterval):
+		case <-time.After(wait):
 		}
-		s.repair.run(ctx)
+		wait = s.repair.run(ctx)
 	}
 }
 

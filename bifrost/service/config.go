@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,10 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 )
 
@@ -22,16 +25,59 @@ import (
 type Config struct {
 	ChainID string `toml:"chain_id"`
 	Node    string `toml:"node"`
-	// Witnesses are other nodes: fire drills recover from them, and so does bifrost
-	// when its own node has not kept an envelope.
+	// Witnesses are other nodes: what decides about restores is proven with them, fire
+	// drills recover from them, and so does bifrost when its own node has not kept an
+	// envelope.
 	Witnesses []string `toml:"witnesses"`
 	Operator  string   `toml:"operator"`
 	Prefix    string   `toml:"prefix"`
 	HDPath    string   `toml:"hd_path"`
 	PreParams int      `toml:"preparams"`
+	Trust     Trust    `toml:"trust"`
 	P2P       P2P      `toml:"p2p"`
 	Metrics   Listen   `toml:"metrics"`
 	Log       Log      `toml:"log"`
+}
+
+// Trust says what the proofs of the chain's records begin with.
+type Trust struct {
+	// Period is how long a verified header may be built upon.
+	Period Duration `toml:"period"`
+	// Height and Hash, in hex, are those of a block that is known from elsewhere. They
+	// are looked at until a newer header is kept.
+	Height int64  `toml:"height"`
+	Hash   string `toml:"hash"`
+}
+
+// Duration is written as 168h or 90m.
+type Duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = Duration(parsed)
+	return err
+}
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// hash is the block's hash in bytes, none when none is set.
+func (t Trust) hash() ([]byte, error) {
+	switch {
+	case t.Period <= 0:
+		return nil, errors.New("trust.period is not positive")
+	case t.Height < 0:
+		return nil, errors.New("trust.height is negative")
+	case (t.Height != 0) != (t.Hash != ""):
+		return nil, errors.New("trust.height and trust.hash belong together")
+	case t.Hash == "":
+		return nil, nil
+	}
+	hash, err := hex.DecodeString(t.Hash)
+	if err != nil || len(hash) != 32 {
+		return nil, errors.New("trust.hash is not a block's hash, 64 hex digits")
+	}
+	return hash, nil
 }
 
 // P2P says how the other signers are reached.
@@ -59,6 +105,7 @@ func DefaultConfig() Config {
 		Prefix:    "cosmos",
 		HDPath:    signer.DefaultHDPath,
 		PreParams: 2,
+		Trust:     Trust{Period: Duration(chain.DefaultTrustingPeriod)},
 		P2P:       P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
 		Metrics:   Listen{Listen: "127.0.0.1:5041"},
 		Log:       Log{Level: "info", Format: "json"},
@@ -86,6 +133,9 @@ func (c Config) Validate() error {
 		}
 	}
 	if _, err := c.OperatorAddress(); err != nil {
+		return err
+	}
+	if _, err := c.Trust.hash(); err != nil {
 		return err
 	}
 	if c.Metrics.Listen != "" {
@@ -172,13 +222,16 @@ var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap
 # The chain. bifrost does not start beside a node of another one.
 chain_id = {{printf "%q" .ChainID}}
 
-# CometBFT RPC of the validator's own node. What it answers is believed.
+# CometBFT RPC of the validator's own node. What it answers is believed for keygens
+# and votes, and proven for what is restored.
 node = {{printf "%q" .Node}}
 
-# CometBFT RPC of other nodes, better not of this validator. The fire drill recovers
-# the latest backup from them daily and after each publication, and bifrost restores
-# lost keyshares from them when its own node has not kept the envelope. They are not
-# believed: an envelope's hash is compared. Without any, a drill says little.
+# CometBFT RPC of other nodes, better not of this validator. They witness the headers
+# by which the chain's records are proven. The fire drill recovers the latest backup
+# from them daily and after each publication, and bifrost restores lost keyshares from
+# them when its own node has not kept the envelope. They are not believed: an
+# envelope's hash is compared. Without any, a drill says little, and the own node
+# alone says which chain is the true one when bifrost starts for the first time.
 # witnesses = ["http://10.0.0.2:26657"]
 witnesses = {{list .Witnesses}}
 
@@ -194,6 +247,20 @@ hd_path = {{printf "%q" .HDPath}}
 # How many sets of pre-parameters to keep ready. Each keygen uses one up; making one
 # takes minutes on one core.
 preparams = {{.PreParams}}
+
+[trust]
+# Before a keyshare is restored, the records of vaults and backups are proven by the
+# validators' signatures, from a trusted header on. The latest one is kept in the
+# folder trust beside this file. How long it may be built upon: well under the chain's
+# unbonding time.
+period = {{printf "%q" .Trust.Period}}
+
+# Height and hash of a recent block as a source beside the nodes shows it: what to
+# begin with. They are looked at until a newer header is kept. Without them (0 and
+# empty) bifrost begins with a header on which the node and its witnesses agree, and
+# logs it.
+height = {{.Trust.Height}}
+hash = {{printf "%q" .Trust.Hash}}
 
 [p2p]
 # Where the other signers reach this one: multiaddrs without a peer id.

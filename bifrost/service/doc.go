@@ -3,7 +3,7 @@
 // publication of their backups, and the making of pre-parameters, until its
 // context ends. Before that, and after each churn, it restores the keyshares of
 // live vaults that are not on the disk; from time to time it drills that for those
-// that are. [Doctor] examines a bifrost whether it runs or not.
+// that are. What decides about that, it has proven. [Doctor] examines a bifrost whether it runs or not.
 //
 // Everything is in one home, which one process has at a time:
 //
@@ -11,6 +11,7 @@
 //	mnemonic      the 24 words, unless they come from elsewhere
 //	keyshares/    the keyshare files, which nothing ever deletes
 //	outbox/       what is on its way to the chain
+//	trust/        the latest verified header
 //	preparams/    for the keygens to come
 //	bifrost.sock  the control socket, for the owner of the home alone
 //	lock          held by the process that has the home

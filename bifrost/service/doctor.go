@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/multiformats/go-multiaddr"
+	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -45,7 +46,7 @@ type DoctorOptions struct {
 	// wipes it.
 	Mnemonic    *sanity.Mnemonic
 	MnemonicErr error
-	// Nodes are where the fire drill recovers from.
+	// Nodes are the witnesses, and where the fire drill recovers from.
 	Nodes []string
 }
 
@@ -185,8 +186,63 @@ func clockSkew(before, after, block time.Time) (Level, string) {
 	return LevelOK, text
 }
 
+// trust proves the records as bifrost does, and keeps nothing. It returns nil when
+// they are not proven.
+func (d *doctor) trust(ctx context.Context, p *prover) records {
+	var alone, first bool
+	var faults []string
+	p.trust.Report = func(node string, err error) {
+		if node != "" {
+			err = fmt.Errorf("%s: %w", node, err)
+		}
+		faults = append(faults, err.Error())
+	}
+	p.trust.Confirm = func(shown chain.FirstHeader) error {
+		first = true
+		return p.confirm(shown)
+	}
+	alone = len(p.nodes) == 1
+	proven, err := p.look(ctx)
+	for _, f := range faults {
+		d.add("trust", LevelWarn, "%s", f)
+	}
+	if err != nil {
+		d.add("trust", LevelFail, "%v", err)
+		return nil
+	}
+	header, _ := p.status()
+	level, text := LevelOK, fmt.Sprintf("header %d, %s old, is verified", header.Height, max(0, p.now().Sub(header.Time)).Round(time.Second))
+	switch {
+	case first && alone:
+		level, text = LevelWarn, text+" by nothing but the own node's word: set witnesses, or height and hash under [trust], in config.toml"
+	case first:
+		text += ", on which the own node and its witnesses agree; none is kept from an earlier time"
+	case alone:
+		level, text = LevelWarn, text+" from the trusted one, by the own node alone: set witnesses in config.toml"
+	default:
+		text += " from the trusted one, with witnesses"
+	}
+	d.add("trust", level, "%s; its hash is %s", text, header.Hash)
+	return proven
+}
+
 // chainChecks are those that compare with the chain.
 func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identity) {
+	witnesses, err := newWitnesses(d.Config.Node, d.Nodes)
+	if err != nil {
+		d.add("trust", LevelFail, "%v", err)
+		return
+	}
+	member := ""
+	if id != nil {
+		member = id.address
+	}
+	prover, err := newProver(d.Home, d.Config, member, node, witnesses, readOnly{TrustDir(d.Home)}, zerolog.Nop())
+	if err != nil {
+		d.add("trust", LevelFail, "%v", err)
+		return
+	}
+	proven := d.trust(ctx, prover)
 	if id == nil {
 		d.add("signer", LevelFail, "without a mnemonic neither the signer nor keyshares nor backups can be checked")
 		return
@@ -202,7 +258,11 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 	default:
 		d.add("signer", LevelFail, "%s is not registered as the signer of %s", id.address, d.Config.Operator)
 	}
-	vaults, err := node.Vaults(ctx, id.address)
+	if proven == nil {
+		d.add("keyshares", LevelFail, "which should be here is not proven")
+		return
+	}
+	vaults, err := proven.Vaults(ctx, id.address)
 	if err != nil {
 		d.add("keyshares", LevelFail, "%v", err)
 		return
@@ -219,17 +279,11 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 		}
 		d.add("keyshares", LevelOK, "vault %s: both are here and are this signer's shares of it", v.Vault)
 	}
-	d.drill(ctx, node, *id, store, vaults)
+	d.drill(ctx, newDrill(*id, prover.look, node, witnesses, store), vaults)
 }
 
 // drill recovers the latest backups up to the writing.
-func (d *doctor) drill(ctx context.Context, node *chain.Client, id identity, store *keystore.Store, vaults []types.VaultInfo) {
-	witnesses, err := newWitnesses(d.Config.Node, d.Nodes)
-	if err != nil {
-		d.add("drill", LevelFail, "%v", err)
-		return
-	}
-	drill := newDrill(id, node, witnesses, store)
+func (d *doctor) drill(ctx context.Context, drill *drill, vaults []types.VaultInfo) {
 	drill.scrypt = new(sync.Mutex) // it opens one at a time anyway
 	result := drill.run(ctx)
 	if result.Error != "" {
@@ -239,7 +293,7 @@ func (d *doctor) drill(ctx context.Context, node *chain.Client, id identity, sto
 	asked := map[string]bool{}
 	for _, v := range vaults {
 		for _, m := range v.Members {
-			asked[v.Vault] = asked[v.Vault] || m.Address == id.address && m.Asked
+			asked[v.Vault] = asked[v.Vault] || m.Address == drill.address && m.Asked
 		}
 	}
 	for _, v := range result.Vaults {

@@ -64,7 +64,20 @@ func TestDoctor(t *testing.T) {
 		{"the drill works", func(*testing.T, *world, *DoctorOptions) {}, "drill", LevelOK, "opens, and is what is on the disk"},
 		{"the drill has the own node alone", func(_ *testing.T, w *world, o *DoctorOptions) { o.Nodes = []string{w.ownURL} }, "drill", LevelWarn, "only the own node"},
 		{"the drill fails", func(_ *testing.T, w *world, _ *DoctorOptions) { clear(w.other.Blocks) }, "drill", LevelFail, "block"},
-		{"a backup was never published", func(_ *testing.T, w *world, _ *DoctorOptions) { clear(w.own.Backups) }, "drill", LevelFail, "no backup"},
+		{"a backup was never published", func(_ *testing.T, w *world, _ *DoctorOptions) { w.unpublish() }, "drill", LevelFail, "no backup"},
+		{"no header is kept yet", func(*testing.T, *world, *DoctorOptions) {}, "trust", LevelOK, "on which the own node and its witnesses agree"},
+		{"a header is kept", func(t *testing.T, w *world, _ *DoctorOptions) {
+			_, err := w.prover(t, w.otherURL).look(t.Context())
+			require.NoError(t, err)
+		}, "trust", LevelOK, "from the trusted one, with witnesses; its hash is"},
+		{"the own node alone says which chain is the true one", func(_ *testing.T, _ *world, o *DoctorOptions) { o.Nodes = nil }, "trust", LevelWarn, "nothing but the own node's word"},
+		{"a header is kept, and there is no witness", func(t *testing.T, w *world, o *DoctorOptions) {
+			_, err := w.prover(t).look(t.Context())
+			require.NoError(t, err)
+			o.Nodes = nil
+		}, "trust", LevelWarn, "by the own node alone"},
+		{"a witness shows another chain", func(_ *testing.T, w *world, _ *DoctorOptions) { w.other.Vaults[0].Threshold = 1 }, "trust", LevelFail, "do not agree"},
+		{"what should be here is not proven", func(_ *testing.T, w *world, _ *DoctorOptions) { w.other.Vaults[0].Threshold = 1 }, "keyshares", LevelFail, "not proven"},
 		{"no peers are configured", func(*testing.T, *world, *DoctorOptions) {}, "peers", LevelWarn, ""},
 		{"a peer is not there", func(_ *testing.T, _ *world, o *DoctorOptions) {
 			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1"}
@@ -90,7 +103,9 @@ func TestDoctor(t *testing.T) {
 				return abci.ResponseQuery{Value: value}
 			}
 			row.change(t, w, &o)
+			kept := w.kept(t)
 			findings := Doctor(t.Context(), o)
+			require.Equal(t, kept, w.kept(t), "a doctor changes nothing")
 			worst, details := level(findings, row.check)
 			require.Equal(t, row.level, worst, "%v", findings)
 			require.Contains(t, details, row.detail)

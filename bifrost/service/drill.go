@@ -16,7 +16,7 @@ import (
 )
 
 // drillPatience is how long a drill waits for a node that has yet to reach the
-// block of the backup.
+// block of the backup, and for the proof of what stands in that block.
 const drillPatience = time.Minute
 
 // envelopeNode is a node that envelopes are fetched from; chain.Client is one.
@@ -43,26 +43,6 @@ func fetchEnvelope(ctx context.Context, n envelopeNode, vault, member string, c 
 	return sealed, nil
 }
 
-// ownChain is the validator's own node as package restore sees it. Its records are
-// believed, as they are for keygens and votes. An envelope may come from any node:
-// its hash is compared.
-type ownChain struct {
-	*chain.Client
-	others []*chain.Client
-}
-
-func (c ownChain) Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
-	var failed []error
-	for _, n := range append([]*chain.Client{c.Client}, c.others...) {
-		sealed, err := fetchEnvelope(ctx, n, vault, member, commitment)
-		if err == nil || ctx.Err() != nil {
-			return sealed, err
-		}
-		failed = append(failed, err)
-	}
-	return nil, errors.Join(failed...)
-}
-
 // DrillResult is what a fire drill found: whether the signer's latest backups come
 // back from a node, open, and are what is on the disk.
 type DrillResult struct {
@@ -87,12 +67,13 @@ type DrillVault struct {
 // drill is the recovery of everything, up to the writing.
 type drill struct {
 	identity
-	// records is the own node, nodes are the others; without any the own is asked.
-	records restore.Chain
-	own     envelopeNode
-	nodes   []envelopeNode
-	store   *keystore.Store
-	scrypt  *sync.Mutex
+	// look proves which backups there are.
+	look func(context.Context) (records, error)
+	// own is the own node, nodes are the others; without any the own is asked.
+	own    *chain.Client
+	nodes  []envelopeNode
+	store  *keystore.Store
+	scrypt *sync.Mutex
 	// wait is the time between two looks at a node that is behind.
 	wait, patience time.Duration
 }
@@ -117,8 +98,8 @@ func newWitnesses(ownAddress string, addresses []string) ([]*chain.Client, error
 	return clients, nil
 }
 
-func newDrill(id identity, node *chain.Client, witnesses []*chain.Client, store *keystore.Store) *drill {
-	d := &drill{identity: id, records: ownChain{Client: node}, own: node, store: store, wait: time.Second, patience: drillPatience}
+func newDrill(id identity, look func(context.Context) (records, error), own *chain.Client, witnesses []*chain.Client, store *keystore.Store) *drill {
+	d := &drill{identity: id, look: look, own: own, store: store, wait: time.Second, patience: drillPatience}
 	for _, w := range witnesses {
 		d.nodes = append(d.nodes, w)
 	}
@@ -133,9 +114,14 @@ func (d *drill) run(ctx context.Context) DrillResult {
 	if len(nodes) == 0 {
 		nodes = []envelopeNode{d.own}
 	}
+	proven, err := d.proven(ctx)
+	if err != nil {
+		result.Error = err.Error()
+		return result
+	}
 	var failed []error
 	for _, n := range nodes {
-		vaults, err := d.from(ctx, n)
+		vaults, err := d.from(ctx, n, proven)
 		result.Vaults = vaults
 		if err == nil {
 			result.Node = n.Name()
@@ -150,11 +136,84 @@ func (d *drill) run(ctx context.Context) DrillResult {
 	return result
 }
 
-func (d *drill) from(ctx context.Context, n envelopeNode) ([]DrillVault, error) {
+// proven returns the records once they are those of a block that holds the latest
+// backups: a block is proven by the ones that follow. A backup that the own node
+// shows and the chain does not have is an error.
+func (d *drill) proven(ctx context.Context) (records, error) {
+	claimed, err := d.claimed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.own.Name(), err)
+	}
+	var height int64
+	for _, h := range claimed {
+		height = max(height, h)
+	}
+	proven, err := d.await(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := proven.Vaults(ctx, d.address)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vaults {
+		commitments, err := proven.Backup(ctx, v.Vault, d.address)
+		if err != nil {
+			return nil, err
+		}
+		if at, ok := claimed[v.Vault]; ok && len(commitments) == 0 {
+			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, and it is proven that the chain has none", v.Vault, d.own.Name(), at)
+		}
+	}
+	return proven, nil
+}
+
+// await looks until what is proven is of this height or later.
+func (d *drill) await(ctx context.Context, height int64) (records, error) {
+	patience := time.After(d.patience)
+	for {
+		proven, err := d.look(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("which backups there are is not proven: %w", err)
+		}
+		if proven.Height() >= height {
+			return proven, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-patience:
+			return nil, fmt.Errorf("what is proven is of block %d and has yet to reach block %d, in which %s has a backup", proven.Height(), height, d.own.Name())
+		case <-time.After(d.wait):
+		}
+	}
+}
+
+// claimed are the heights of the signer's latest backups by vault, as the own node
+// tells without a proof.
+func (d *drill) claimed(ctx context.Context) (map[string]int64, error) {
+	vaults, err := d.own.Vaults(ctx, d.address)
+	if err != nil {
+		return nil, err
+	}
+	heights := map[string]int64{}
+	for _, v := range vaults {
+		commitments, err := d.own.Backup(ctx, v.Vault, d.address)
+		if err != nil {
+			return nil, err
+		}
+		if len(commitments) > 0 {
+			heights[v.Vault] = commitments[0].Height
+		}
+	}
+	return heights, nil
+}
+
+func (d *drill) from(ctx context.Context, n envelopeNode, proven records) ([]DrillVault, error) {
 	gate := gate{mutex: d.scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Chain: drillChain{d, n}, Store: onDisk{d.store}, Mnemonic: d.mnemonic, Member: d.address, Progress: gate.step,
+		Chain: drillChain{proven, d, n}, Store: onDisk{d.store}, Mnemonic: d.mnemonic, Member: d.address, Progress: gate.step,
 	})
 	vaults := []DrillVault{}
 	if errors.Is(err, restore.ErrNoVault) {
@@ -173,20 +232,12 @@ func (d *drill) from(ctx context.Context, n envelopeNode) ([]DrillVault, error) 
 	return vaults, errors.Join(failed...)
 }
 
-// drillChain takes the records from the own node and the envelopes from another.
-// Of each vault it shows the latest backup alone: a drill must not be content
-// with the one before.
+// drillChain takes the envelopes from one node. Of each vault it shows the latest
+// backup alone: a drill must not be content with the one before.
 type drillChain struct {
+	records
 	*drill
 	node envelopeNode
-}
-
-func (c drillChain) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
-	return c.records.Vaults(ctx, member)
-}
-
-func (c drillChain) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
-	return c.records.Vault(ctx, vault)
 }
 
 func (c drillChain) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {

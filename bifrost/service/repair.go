@@ -21,8 +21,14 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// repairRetry is the time between two tries to restore the same vault.
-const repairRetry = time.Minute
+const (
+	// repairRetry is the time between two tries to restore the same vault.
+	repairRetry = time.Minute
+	// repairInterval is the time between two looks at the chain for what should be
+	// here, lookRetry after one that did not work.
+	repairInterval = 30 * time.Second
+	lookRetry      = 10 * time.Second
+)
 
 // KeysharesDir is the folder of the keyshares.
 func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") }
@@ -38,7 +44,8 @@ type identity struct {
 // repairer restores the keyshares that this signer should hold and does not.
 type repairer struct {
 	identity
-	chain restore.Chain
+	// look proves what should be here.
+	look  func(context.Context) (records, error)
 	store *keystore.Store
 	// scrypt is held while an envelope is opened: a run takes 256 MiB.
 	scrypt *sync.Mutex
@@ -53,21 +60,22 @@ type repairer struct {
 	retryAt map[string]time.Time
 
 	mu       sync.Mutex
-	problems map[string]string // by vault; of the list itself under ""
+	problems map[string]string // by vault
 }
 
-// run looks at every live vault of the signer once. What could not be restored
-// stays among the problems until a later run restores it or the vault is retired.
-func (r *repairer) run(ctx context.Context) {
-	vaults, err := r.chain.Vaults(ctx, r.address)
-	if ctx.Err() != nil {
-		return
-	}
+// run looks at every live vault of the signer once, and tells after how long to look
+// again. What could not be restored stays among the problems until a later run
+// restores it or the vault is retired. While the records are not proven nothing is
+// touched; look remembers why.
+func (r *repairer) run(ctx context.Context) time.Duration {
+	proven, err := r.look(ctx)
 	if err != nil {
-		r.note("", fmt.Errorf("which keyshares should be here is not known: %w", err))
-		return
+		return lookRetry
 	}
-	r.note("", nil)
+	vaults, err := proven.Vaults(ctx, r.address)
+	if err != nil {
+		return lookRetry
+	}
 	var live []string
 	for _, v := range vaults {
 		if !isLive(v) {
@@ -77,9 +85,9 @@ func (r *repairer) run(ctx context.Context) {
 		if r.now().Before(r.retryAt[v.Vault]) {
 			continue
 		}
-		err := r.vault(ctx, v)
+		err := r.vault(ctx, proven, v)
 		if ctx.Err() != nil {
-			return
+			return lookRetry
 		}
 		delete(r.retryAt, v.Vault)
 		if err != nil {
@@ -89,6 +97,7 @@ func (r *repairer) run(ctx context.Context) {
 		r.note(v.Vault, err)
 	}
 	r.forget(live)
+	return repairInterval
 }
 
 // isLive tells whether a vault's keyshares are of use.
@@ -97,7 +106,7 @@ func isLive(v types.VaultInfo) bool {
 }
 
 // vault makes sure that the keyshares of one vault are here.
-func (r *repairer) vault(ctx context.Context, v types.VaultInfo) error {
+func (r *repairer) vault(ctx context.Context, proven records, v types.VaultInfo) error {
 	complete, err := r.complete(v)
 	if complete || err != nil {
 		return err
@@ -106,7 +115,7 @@ func (r *repairer) vault(ctx context.Context, v types.VaultInfo) error {
 	gate := gate{mutex: r.scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Chain: liveOnly{r.chain}, Store: r.store, Mnemonic: r.mnemonic, Member: r.address, Vault: v.Vault, Progress: gate.step,
+		Chain: liveOnly{proven}, Store: r.store, Mnemonic: r.mnemonic, Member: r.address, Vault: v.Vault, Progress: gate.step,
 	})
 	if err != nil {
 		return err
@@ -227,10 +236,7 @@ func (r *repairer) note(vault string, err error) {
 		delete(r.problems, vault)
 		return
 	}
-	text := err.Error()
-	if vault != "" {
-		text = fmt.Sprintf("vault %s: its keyshares are not restored: %v", vault, err)
-	}
+	text := fmt.Sprintf("vault %s: its keyshares are not restored: %v", vault, err)
 	if r.problems[vault] != text {
 		r.log.Error().Err(err).Str("vault", vault).Msg("KEYSHARES ARE MISSING and could not be restored; trying again")
 	}
@@ -241,7 +247,7 @@ func (r *repairer) note(vault string, err error) {
 func (r *repairer) forget(live []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	gone := func(vault string) bool { return vault != "" && !slices.Contains(live, vault) }
+	gone := func(vault string) bool { return !slices.Contains(live, vault) }
 	maps.DeleteFunc(r.problems, func(vault, _ string) bool { return gone(vault) })
 	maps.DeleteFunc(r.checked, func(vault string, _ bool) bool { return gone(vault) })
 	maps.DeleteFunc(r.retryAt, func(vault string, _ time.Time) bool { return gone(vault) })

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"github.com/tyler-smith/go-bip39"
@@ -27,8 +29,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// world is a signer with two vaults, its own node and another one. Each test
-// changes what it needs.
+// world is a signer with two vaults, its own node and another one of the same chain.
+// Each test changes what it needs; what is on the chain, at both nodes.
 type world struct {
 	identity
 	home       string
@@ -38,8 +40,9 @@ type world struct {
 	vaults     []*fakevault.Vault
 	now        time.Time
 	log        bytes.Buffer
+	cfg        Config
 
-	restored, failed int
+	restored, failed, untrusted int
 }
 
 var (
@@ -58,7 +61,7 @@ func testMnemonic(t *testing.T, i byte) *sanity.Mnemonic {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{home: filepath.Join(t.TempDir(), "home"), now: time.Now()}
+	w := &world{home: filepath.Join(t.TempDir(), "home"), now: time.Now(), cfg: testConfig()}
 	require.NoError(t, os.Mkdir(w.home, 0o700))
 	var members []types.MemberInfo
 	var keys [][]byte
@@ -79,6 +82,7 @@ func newWorld(t *testing.T) *world {
 	w.vaults = dealt
 	w.own, w.ownURL = fakenode.New(t)
 	w.other, w.otherURL = fakenode.New(t)
+	w.other.Start = w.own.Start
 	for i, status := range []types.VaultStatus{types.VaultStatus_VAULT_STATUS_ACTIVE, types.VaultStatus_VAULT_STATUS_RETIRING} {
 		info := types.VaultInfo{
 			Vault: w.vaults[i].Name(), PubKeyEd25519: hex.EncodeToString(w.vaults[i].Keys.Ed25519), Status: status, Threshold: 2, Members: members,
@@ -98,6 +102,8 @@ func (w *world) seal(t *testing.T, member byte, files []fixture.File) []byte {
 	return sealed
 }
 
+func (w *world) unpublish() { w.both(func(n *fakenode.Node) { clear(n.Backups) }) }
+
 // publish makes both nodes hold the backups of both vaults.
 func (w *world) publish(t *testing.T) {
 	for i, v := range w.vaults {
@@ -109,6 +115,18 @@ func (w *world) publishOne(height int64, v *fakevault.Vault, sealed []byte) {
 	w.own.Publish(v.Name(), w.address, height, sealed)
 	w.other.Publish(v.Name(), w.address, height, sealed)
 }
+
+// both changes what is on the chain.
+func (w *world) both(change func(n *fakenode.Node)) {
+	for _, n := range []*fakenode.Node{w.own, w.other} {
+		n.Lock()
+		change(n)
+		n.Unlock()
+	}
+}
+
+// oneVault leaves the first vault alone on the chain.
+func (w *world) oneVault() { w.both(func(n *fakenode.Node) { n.Vaults = n.Vaults[:1] }) }
 
 func (w *world) store() *keystore.Store { return keystore.NewStore(KeysharesDir(w.home)) }
 
@@ -144,9 +162,20 @@ func client(t *testing.T, url string) *chain.Client {
 	return c
 }
 
+// prover proves by the own node and these witnesses.
+func (w *world) prover(t *testing.T, witnesses ...string) *prover {
+	clients, err := newWitnesses(w.ownURL, witnesses)
+	require.NoError(t, err)
+	p, err := newProver(w.home, w.cfg, w.address, client(t, w.ownURL), clients, TrustDir(w.home), zerolog.New(&w.log))
+	require.NoError(t, err)
+	p.now = func() time.Time { return w.now }
+	p.failed = func() { w.untrusted++ }
+	return p
+}
+
 func (w *world) repairer(t *testing.T) *repairer {
 	return &repairer{
-		identity: w.identity, chain: ownChain{client(t, w.ownURL), []*chain.Client{client(t, w.otherURL)}}, store: w.store(),
+		identity: w.identity, look: w.prover(t, w.otherURL).look, store: w.store(),
 		scrypt: new(sync.Mutex), log: zerolog.New(&w.log), now: func() time.Time { return w.now },
 		restored: func() { w.restored++ }, failed: func() { w.failed++ },
 		checked: map[string]bool{}, retryAt: map[string]time.Time{}, problems: map[string]string{},
@@ -156,7 +185,7 @@ func (w *world) repairer(t *testing.T) *repairer {
 func (w *world) drill(t *testing.T, witnesses ...string) *drill {
 	clients, err := newWitnesses(w.ownURL, witnesses)
 	require.NoError(t, err)
-	d := newDrill(w.identity, client(t, w.ownURL), clients, w.store())
+	d := newDrill(w.identity, w.prover(t, witnesses...).look, client(t, w.ownURL), clients, w.store())
 	d.scrypt, d.wait, d.patience = new(sync.Mutex), time.Millisecond, 20*time.Millisecond
 	return d
 }
@@ -213,7 +242,7 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 		problem string
 	}{
 		{
-			"nothing is published", func(_ *testing.T, w *world) { clear(w.own.Backups) },
+			"nothing is published", func(_ *testing.T, w *world) { w.unpublish() },
 			func(t *testing.T, w *world) { w.publish(t) }, "no backup is published",
 		},
 		{
@@ -223,7 +252,7 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 		{
 			"the backup holds another member's keyshares",
 			func(t *testing.T, w *world) {
-				clear(w.own.Backups)
+				w.unpublish()
 				w.publishOne(5, w.vaults[0], w.seal(t, 0, w.vaults[0].Files[1]))
 			},
 			func(t *testing.T, w *world) { w.publish(t) }, "keyshares do not fit",
@@ -231,7 +260,7 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 		{
 			"the backup holds one of two keyshares",
 			func(t *testing.T, w *world) {
-				clear(w.own.Backups)
+				w.unpublish()
 				w.publishOne(5, w.vaults[0], w.seal(t, 0, w.vaults[0].Files[0][:1]))
 			},
 			func(t *testing.T, w *world) { w.publish(t) }, "ed25519 keyshare is missing",
@@ -240,7 +269,7 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.publish(t)
-			w.own.Vaults = w.own.Vaults[:1]
+			w.oneVault()
 			row.spoil(t, w)
 			r := w.repairer(t)
 			r.run(t.Context())
@@ -265,7 +294,7 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t)
-	w.own.Vaults = w.own.Vaults[:1]
+	w.oneVault()
 	name := w.vaults[0].Files[0][1].Name
 	require.NoError(t, w.store().Save(map[string][]byte{name: []byte("{}")}))
 	r := w.repairer(t)
@@ -283,9 +312,9 @@ func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 	w.holds(t, w.vaults[0])
 }
 
-// lister is a node that names vaults which do not live.
+// lister are records that name vaults which do not live.
 type lister struct {
-	ownChain
+	records
 	vaults []types.VaultInfo
 }
 
@@ -297,10 +326,14 @@ func TestKeysharesOfVaultsThatDoNotLiveStayAway(t *testing.T) {
 	r := w.repairer(t)
 	stale := append([]types.VaultInfo(nil), w.own.Vaults...)
 	for i, status := range []types.VaultStatus{types.VaultStatus_VAULT_STATUS_RETIRED, types.VaultStatus_VAULT_STATUS_UNSPECIFIED} {
-		w.own.Vaults[i].Status = status
+		w.both(func(n *fakenode.Node) { n.Vaults[i].Status = status })
 		stale[i].Status = status
 	}
-	r.chain = lister{r.chain.(ownChain), stale}
+	prove := r.look
+	r.look = func(ctx context.Context) (records, error) {
+		proven, err := prove(ctx)
+		return lister{proven, stale}, err
+	}
 	r.run(t.Context())
 	w.holds(t)
 	require.Empty(t, r.list())
@@ -324,7 +357,19 @@ func TestDrill(t *testing.T) {
 		{"the backups come back and are what is on the disk", func(*testing.T, *world) {}, ""},
 		{"the own node has not kept the envelopes", func(_ *testing.T, w *world) { clear(w.own.Blocks) }, ""},
 		{"the other node has not kept the envelopes", func(_ *testing.T, w *world) { clear(w.other.Blocks) }, "block"},
-		{"the other node is behind", func(_ *testing.T, w *world) { w.other.Height = 1 }, "yet to reach"},
+		{"the other node is behind, and nobody else proves the latest backup", func(t *testing.T, w *world) {
+			require.Empty(t, w.drill(t, w.otherURL).run(t.Context()).Error)
+			w.own.Advance(5)
+			w.own.Publish(w.vaults[0].Name(), w.address, 104, w.seal(t, 0, w.vaults[0].Files[0]))
+		}, "what is proven is of block 99 and has yet to reach block 104"},
+		{"the own node shows a backup that the chain does not have", func(_ *testing.T, w *world) {
+			record := w.own.Backups[w.vaults[0].Name()][w.address]
+			w.unpublish()
+			w.own.Answers["/tssbackup.v1.Query/Backup"] = func([]byte) abci.ResponseQuery {
+				value, _ := proto.Marshal(&record)
+				return abci.ResponseQuery{Value: value}
+			}
+		}, "shows a backup of block 1, and it is proven that the chain has none"},
 		{"the latest backup is another member's", func(t *testing.T, w *world) {
 			w.publishOne(7, w.vaults[0], w.seal(t, 1, w.vaults[0].Files[1]))
 		}, envelope.ErrWrongMnemonic.Error()},
@@ -353,8 +398,9 @@ func TestDrill(t *testing.T) {
 			}
 			require.Empty(t, result.Error)
 			require.Equal(t, w.otherURL, result.Node)
-			require.Len(t, result.Vaults, 2)
-			require.EqualValues(t, 1, result.Vaults[0].Height)
+			require.ElementsMatch(t, []DrillVault{
+				{Vault: w.vaults[0].Name(), Height: 1}, {Vault: w.vaults[1].Name(), Height: 2},
+			}, result.Vaults)
 		})
 	}
 }

@@ -62,6 +62,7 @@ type service struct {
 
 	// scrypt is held by whoever seals or opens an envelope.
 	scrypt        sync.Mutex
+	prover        *prover
 	repair        *repairer
 	drill         *drill
 	drillSuccess  prometheus.Gauge
@@ -190,8 +191,9 @@ func (s *service) awaitRegistration(ctx context.Context) (string, error) {
 
 // work runs the ceremonies and the loop.
 func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemonic) error {
-	// Before it takes part in anything. What cannot be restored now is tried again.
-	s.repair.run(ctx)
+	// Before it takes part in anything. What cannot be restored now, or is not proven,
+	// is tried again, and keeps the signer from nothing.
+	wait := s.repair.run(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -232,7 +234,7 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return s.watchRegistration(ctx) })
-	group.Go(func() error { return s.watchKeyshares(ctx) })
+	group.Go(func() error { return s.watchKeyshares(ctx, wait) })
 	group.Go(func() error { return s.watchBackups(ctx, publisher.Status) })
 	err = group.Wait()
 	// No signing is begun any more; Close ends those that run.
@@ -330,6 +332,8 @@ type Status struct {
 	PreParams       int             `json:"preparams"`
 	FormerVaults    []FormerVault   `json:"former_vaults"`
 	Publish         *publish.Status `json:"publish,omitempty"`
+	// Trust is the latest header that was verified.
+	Trust *TrustedHeader `json:"trust,omitempty"`
 	// Drill is the latest fire drill.
 	Drill *DrillResult `json:"drill,omitempty"`
 	// Problems are what keeps bifrost from being healthy; there are none when it
@@ -365,6 +369,10 @@ func (s *service) status() Status {
 	var err error
 	if st.PreParams, err = s.params.Count(); err != nil {
 		problem("pre-parameters: %v", err)
+	}
+	var unproven string
+	if st.Trust, unproven = s.prover.status(); unproven != "" {
+		problem("%s", unproven)
 	}
 	st.Problems = append(st.Problems, s.repair.list()...)
 	if s.lastDrill != nil {

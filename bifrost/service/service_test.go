@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +37,7 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 	c.P2P.Peers = []string{"/ip4/10.0.0.1/tcp/5040/p2p/16Uiu2", "/dns4/a/tcp/1/p2p/16Uiu3"}
 	c.Metrics.Listen = ""
 	c.ChainID = `quoted "name"`
+	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
 	text, err := c.Encode()
 	require.NoError(t, err)
 	home := t.TempDir()
@@ -57,6 +60,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},
 		{"an unknown log format", func(c *Config) { c.Log.Format = "xml" }, "xml"},
 		{"a negative number of pre-parameters", func(c *Config) { c.PreParams = -1 }, "preparams"},
+		{"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 }, "belong together"},
+		{"a trusted height below zero", func(c *Config) { c.Trust.Height = -1 }, "trust.height"},
+		{"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" }, "64 hex digits"},
+		{"no trusting period", func(c *Config) { c.Trust.Period = 0 }, "trust.period"},
 		{"metrics without a port", func(c *Config) { c.Metrics.Listen = "localhost" }, "metrics"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -66,6 +73,18 @@ func TestConfigIsChecked(t *testing.T) {
 			require.ErrorContains(t, c.Validate(), row.err)
 		})
 	}
+}
+
+func TestConfigOfAnEarlierVersionHasTheDefaultTrust(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n", testOperator), 0o600))
+	got, err := LoadConfig(home)
+	require.NoError(t, err)
+	require.Equal(t, DefaultConfig().Trust, got.Trust)
+
+	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n[trust]\nperiod = \"a week\"\n", testOperator), 0o600))
+	_, err = LoadConfig(home)
+	require.ErrorContains(t, err, "a week")
 }
 
 func TestMessageDigest(t *testing.T) {

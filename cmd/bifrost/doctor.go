@@ -18,7 +18,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check everything that a recovery and a ceremony will need",
 		Long: `doctor examines the signer of this home, whether it runs or not: the mnemonic and
 the address that it derives against the chain, the modes of files, the node, the
-clock, the keyshares of every live vault as mathematics, and the other signers.
+clock, the header by which the chain's records are proven, the keyshares of every
+live vault as mathematics, and the other signers.
 
 Its fire drill is a recovery up to the writing: it fetches the signer's latest
 backups from a node other than the own one, opens them, checks the keyshares, and
@@ -29,7 +30,7 @@ doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes) },
 	}
-	cmd.Flags().StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node for the fire drill; give several (default: witnesses in config.toml)")
+	cmd.Flags().StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node as a witness and for the fire drill; give several (default: witnesses in config.toml)")
 	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
 	return cmd
 }

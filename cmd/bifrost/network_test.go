@@ -278,6 +278,8 @@ func TestFourSigners(t *testing.T) {
 		if path == "/metrics" {
 			require.Contains(t, string(body), `bifrost_vaults{state="published"} 1`)
 			require.Contains(t, string(body), `bifrost_delivered_total{kind="result"} 1`)
+			require.Contains(t, string(body), "bifrost_trust_failures_total 0")
+			require.NotContains(t, string(body), "bifrost_trusted_header_timestamp_seconds 0\n")
 		}
 	}
 
@@ -310,8 +312,13 @@ func TestFourSigners(t *testing.T) {
 		st, err := victim.status()
 		return err == nil && st.Drill != nil && st.Drill.Error == "" && !st.Drill.OwnNodeOnly
 	})
+	st, err := victim.status()
+	require.NoError(t, err)
+	require.Greater(t, st.Trust.Height, churn.OpenedHeight)
+	require.Equal(t, 1, strings.Count(log, "trusted from now on"), "a first header was trusted once, and kept over both kills")
 	report, err := victim.command("doctor")
 	require.NoError(t, err, string(report))
+	require.Contains(t, string(report), "is verified from the trusted one, with witnesses")
 	require.Contains(t, string(report), "is what is on the disk")
 
 	for _, s := range signers {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,9 @@ func writeStatus(w io.Writer, st *service.Status) {
 		row("address", addr)
 	}
 	row("pre-parameters", st.PreParams)
+	if st.Trust != nil {
+		row("proven by", fmt.Sprintf("header %d of %s, %s", st.Trust.Height, st.Trust.Time.Format(time.RFC3339), st.Trust.Hash))
+	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {
 		row("height", p.Height)

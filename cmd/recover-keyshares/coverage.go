@@ -18,8 +18,10 @@ type verdict struct {
 	// Height is that of the block after which the records were so.
 	Height int64 `json:"height"`
 	// Covered tells that the exit code is 0.
-	Covered bool           `json:"covered"`
-	Vaults  []coveredVault `json:"vaults"`
+	Covered bool `json:"covered"`
+	// Warnings are what standard error shows as such.
+	Warnings []string       `json:"warnings"`
+	Vaults   []coveredVault `json:"vaults"`
 }
 
 type coveredVault struct {
@@ -88,6 +90,7 @@ func (a *app) coverage(ctx context.Context) error {
 		}
 	}
 	v.Covered = judged > 0 && covered == judged
+	v.Warnings = a.warned()
 	if err := a.print(v, v.text); err != nil {
 		return err
 	}

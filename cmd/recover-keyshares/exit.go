@@ -31,8 +31,8 @@ const exitCodes = `Exit codes:
   4  wrong mnemonic: it is none, or it does not open the envelope
   5  an envelope, a keyshare or a record fails a check
   6  no node can be reached, or none holds the block any more
-  7  what the nodes say is not proven: there is no header to trust, the trusting
-     period is over, headers are pruned, the nodes contradict each other, or no
+  7  what the nodes say is not proven: there is no header to trust, or one node
+     alone and nobody to contradict it, the trusting period is over, headers are pruned, the nodes contradict each other, or no
      answer has a valid proof
 When several vaults, or the two backups of a vault, fail in different ways, the
 code is the first of 7, 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
@@ -63,14 +63,13 @@ func codeOf(err error) int {
 	if errors.As(err, &part) {
 		return part.code
 	}
+	if chain.IsUntrusted(err) || errors.Is(err, errUntrusted) {
+		return codeTrust
+	}
 	for _, kind := range []struct {
 		code int
 		of   []error
 	}{
-		{codeTrust, []error{
-			chain.ErrNoTrust, chain.ErrExpired, chain.ErrPruned, chain.ErrAttack, chain.ErrConflict, chain.ErrNoHeader,
-			chain.ErrProof, errUntrusted,
-		}},
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,

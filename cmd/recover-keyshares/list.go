@@ -13,11 +13,13 @@ import (
 
 // listing is the result of list in JSON.
 type listing struct {
-	Nodes   []string      `json:"nodes"`
-	ChainID string        `json:"chain_id"`
-	Height  int64         `json:"height"`
-	Address string        `json:"address"`
-	Vaults  []listedVault `json:"vaults"`
+	Nodes   []string `json:"nodes"`
+	ChainID string   `json:"chain_id"`
+	Height  int64    `json:"height"`
+	Address string   `json:"address"`
+	// Warnings are what standard error shows as such.
+	Warnings []string      `json:"warnings"`
+	Vaults   []listedVault `json:"vaults"`
 }
 
 type listedVault struct {
@@ -81,6 +83,7 @@ func (a *app) list(ctx context.Context) error {
 		}
 		l.Vaults = append(l.Vaults, listed)
 	}
+	l.Warnings = a.warned()
 	if err := a.print(l, l.text); err != nil {
 		return err
 	}

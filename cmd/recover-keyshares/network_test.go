@@ -29,7 +29,7 @@ import (
 // vote with their envelopes, as bifrost sends them, and the command gets each
 // member's keyshares back over RPC.
 func TestRecoveryFromAChain(t *testing.T) {
-	n := network.New(t, network.Config{})
+	n := network.New(t, network.Config{Node: func(_ int, cfg *network.NodeConfig) { cfg.Comet.TxIndex.Indexer = "kv" }})
 	n.RegisterSigners()
 	ctx := t.Context()
 

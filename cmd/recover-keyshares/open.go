@@ -80,14 +80,14 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	files, warnings, err := o.openAll(ctx, sealed, mnemonic)
+	files, err := o.openAll(ctx, sealed, mnemonic)
 	for _, f := range files {
 		defer sanity.Wipe(f.Data)
 	}
 	if err != nil {
 		return err
 	}
-	result := &opened{Out: dir, Warnings: warnings, Files: []string{}}
+	result := &opened{Out: dir, Warnings: o.warned(), Files: []string{}}
 	byName := make(map[string][]byte, len(files))
 	for _, f := range files {
 		if err := inspect(f); err != nil {
@@ -142,17 +142,17 @@ func (o *opening) read(args []string) ([][]byte, error) {
 
 // openAll returns the files of all that opens. When nothing does, it tells why of
 // the first that the mnemonic fits, if there is one.
-func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity.Mnemonic) (files []envelope.File, warnings []string, err error) {
+func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity.Mnemonic) (files []envelope.File, err error) {
 	var damaged []error
 	wrong := 0
 	names := make(map[string][]byte)
 	for i, s := range sealed {
 		if ctx.Err() != nil {
-			return files, nil, ctx.Err()
+			return files, ctx.Err()
 		}
 		found, err := o.openOne(s, mnemonic)
 		if len(sealed) == 1 && err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		switch {
 		case errors.Is(err, envelope.ErrNotEnvelope):
@@ -172,25 +172,23 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 				sanity.Wipe(f.Data)
 			default:
 				sanity.Wipe(f.Data)
-				return files, nil, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshare, f.Name)
+				return files, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshare, f.Name)
 			}
 		}
 	}
-	warnings = []string{}
 	switch {
 	case len(files) == 0 && len(damaged) > 0:
-		return nil, nil, damaged[0]
+		return nil, damaged[0]
 	case len(files) == 0 && wrong == 0:
-		return nil, nil, fmt.Errorf("%w: nothing begins as an envelope does", saved.ErrNone)
+		return nil, fmt.Errorf("%w: nothing begins as an envelope does", saved.ErrNone)
 	case len(files) == 0:
-		return nil, nil, fmt.Errorf("%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
+		return nil, fmt.Errorf("%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
 			envelope.ErrWrongMnemonic, wrong)
 	}
 	for _, err := range damaged {
 		o.warn(oneLine(err.Error()))
-		warnings = append(warnings, oneLine(err.Error()))
 	}
-	return files, warnings, nil
+	return files, nil
 }
 
 func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {

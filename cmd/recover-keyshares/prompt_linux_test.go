@@ -134,6 +134,14 @@ func TestPrompt(t *testing.T) {
 		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "interrupted") },
 			10*time.Second, 10*time.Millisecond)
 	})
+	t.Run("the header of one node is not asked about: what it is held against must be given", func(t *testing.T) {
+		t.Setenv("XDG_STATE_HOME", t.TempDir())
+		cmd, _, _, screen := startUntil(t, "nobody to contradict it", "--node", url, "--out", t.TempDir())
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeTrust, cmd.ProcessState.ExitCode())
+		require.NotContains(t, screen.String(), "[yes/no]")
+		require.NotContains(t, screen.String(), "Mnemonic")
+	})
 	t.Run("the header is trusted only after a yes", func(t *testing.T) {
 		t.Setenv("XDG_STATE_HOME", t.TempDir())
 		nodes := []string{"coverage", "--node", twoNodes(url)}

@@ -58,8 +58,8 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Out: dir, Warnings: []string{}, Vaults: []recoveredVault{}}
-	if r.Address, err = a.member(mnemonic, r); err != nil {
+	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Out: dir, Vaults: []recoveredVault{}}
+	if r.Address, err = a.member(mnemonic); err != nil {
 		return err
 	}
 	state, err := a.head(ctx, light)
@@ -85,6 +85,7 @@ func (a *app) recover(ctx context.Context) error {
 			failed = append(failed, result.Err)
 		}
 	}
+	r.Warnings = a.warned()
 	if err := a.print(r, r.text); err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (a *app) recover(ctx context.Context) error {
 }
 
 // member is the address to recover for.
-func (a *app) member(mnemonic *sanity.Mnemonic, r *recovery) (string, error) {
+func (a *app) member(mnemonic *sanity.Mnemonic) (string, error) {
 	key, err := signer.Derive(mnemonic, a.hdPath)
 	if err != nil {
 		return "", usageError{fmt.Errorf("--hd-path: %w", err)}
@@ -110,9 +111,7 @@ func (a *app) member(mnemonic *sanity.Mnemonic, r *recovery) (string, error) {
 		return derived, nil
 	}
 	if a.address != derived {
-		text := fmt.Sprintf("the mnemonic derives %s at %s, not %s", derived, a.hdPath, a.address)
-		a.warn(text)
-		r.Warnings = append(r.Warnings, text)
+		a.warn(fmt.Sprintf("the mnemonic derives %s at %s, not %s", derived, a.hdPath, a.address))
 	}
 	return a.address, nil
 }

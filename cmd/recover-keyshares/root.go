@@ -31,6 +31,9 @@ type app struct {
 	address, vault, out  string
 	mnemonicFile, output string
 	hdPath, prefix       string
+
+	// warnings are what was warned of so far.
+	warnings []string
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -137,7 +140,14 @@ func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 	return m, nil
 }
 
-func (a *app) warn(text string) { fmt.Fprintln(a.stderr, "warning:", text) }
+// warn says something at once, and keeps it for the results.
+func (a *app) warn(text string) {
+	fmt.Fprintln(a.stderr, "warning:", text)
+	a.warnings = append(a.warnings, text)
+}
+
+// warned are the warnings for the results in JSON.
+func (a *app) warned() []string { return append([]string{}, a.warnings...) }
 
 func (a *app) progress(format string, args ...any) {
 	fmt.Fprintf(a.stderr, format+"\n", args...)

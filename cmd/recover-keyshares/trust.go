@@ -22,8 +22,10 @@ or that there is none. The first --node shows headers, the others witness them.
 What to trust at first: --trust-height and --trust-hash of a recent block that you
 know from elsewhere; without them, a header on which all nodes agree, which you
 are asked to compare with another source. The latest verified header is kept under
-$XDG_STATE_HOME/recover-keyshares, and is trusted the next time. One node alone,
-with nothing to hold it against, is believed with a warning.
+$XDG_STATE_HOME/recover-keyshares, and is trusted the next time.
+With one --node and nothing to hold it against, that node could show a chain of its
+own making. So one of these is needed then: a second --node as a witness,
+--trust-height and --trust-hash, or --trust-first, by which the one node decides.
 `
 
 // trustFlags say what to believe.
@@ -40,7 +42,7 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 	flags.StringSliceVar(&a.nodes, "node", nil, "CometBFT RPC address of a node, http://HOST:26657; give several")
 	flags.Int64Var(&a.trust.height, "trust-height", 0, "height of a header that you trust")
 	flags.StringVar(&a.trust.hash, "trust-hash", "", "hash of that header, 64 hex digits")
-	flags.BoolVar(&a.trust.first, "trust-first", false, "trust a header on which all nodes agree without asking")
+	flags.BoolVar(&a.trust.first, "trust-first", false, "trust a header on which all nodes agree, or that the only node shows, without asking")
 	flags.DurationVar(&a.trust.period, "trusting-period", chain.DefaultTrustingPeriod, "how long a verified header is trusted; well under the chain's unbonding time")
 	flags.StringVar(&a.trust.chainID, "chain-id", "", "the chain (default: the one that all nodes name)")
 }
@@ -94,55 +96,65 @@ func (a *app) light(ctx context.Context) (*chain.Light, error) {
 	if err := a.checkNames(); err != nil {
 		return nil, err
 	}
-	trust.Confirm = func(height int64, hash []byte, at time.Time) error { return a.confirm(ctx, height, hash, at) }
+	trust.Confirm = func(first chain.FirstHeader) error { return a.confirm(ctx, first) }
 	light, err := chain.NewLight(ctx, clients, a.prefix, trust, time.Now())
-	if errors.Is(err, chain.ErrAlone) {
-		return a.believe(ctx, clients, trust)
-	}
-	return light, err
+	return light, advise(err)
 }
 
-// believe takes the latest header of the only node there is. An operator who has
-// but one node gets the keyshares from it all the same: what they are is checked
-// in the end. The header is not kept.
-func (a *app) believe(ctx context.Context, only []*chain.Client, trust chain.Trust) (*chain.Light, error) {
-	status, err := only[0].Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", only[0].Name(), err)
+// advise adds to an error of trust which flags would help.
+func advise(err error) error {
+	for _, advice := range []struct {
+		kind error
+		text string
+	}{
+		{chain.ErrPruned, "give a --node that keeps more, or --trust-height and --trust-hash of a newer block that you know from elsewhere"},
+		{chain.ErrExpired, "give --trust-height and --trust-hash of a recent block that you know from elsewhere"},
+		{chain.ErrNoTrust, "--chain-id says which chain is meant, --trust-height and --trust-hash which block you know from elsewhere"},
+	} {
+		if errors.Is(err, advice.kind) {
+			return fmt.Errorf("%w (%s)", err, advice.text)
+		}
 	}
-	a.warn("with one node there is nobody to contradict it, and it could show a chain of its own making: " +
-		"give a second --node, or --trust-height and --trust-hash of a block that you know from elsewhere")
-	trust.Height, trust.Hash, trust.Store = status.Height, status.Hash, forgetful{}
-	return chain.NewLight(ctx, only, a.prefix, trust, time.Now())
+	return err
 }
-
-// forgetful is a trust store for one run.
-type forgetful struct{}
-
-func (forgetful) Load(string) ([]byte, error) { return nil, nil }
-func (forgetful) Save(string, []byte) error   { return nil }
 
 // head verifies the latest header.
 func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error) {
 	state, err := light.Head(ctx, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, advise(err)
 	}
 	height, hash, at := state.Header()
 	a.progress("chain %s: header %d of %s is verified, hash %X", oneLine(light.ChainID()), height, at.UTC().Format(time.RFC3339), hash)
 	return state, nil
 }
 
-// confirm asks whether the header on which all nodes agree is the right one.
-func (a *app) confirm(ctx context.Context, height int64, hash []byte, at time.Time) error {
-	a.progress("all nodes agree on this header:\n  height %d\n  hash   %X\n  time   %s", height, hash, at.UTC().Format(time.RFC3339))
+// confirm asks whether a header on which all nodes agree is the right one. One node
+// alone is not asked about: what the user knows from elsewhere, or that this node is
+// to decide, must be said.
+func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
+	alone := len(first.Nodes) == 1
+	options := fmt.Sprintf("--trust-height %d --trust-hash %X", first.Height, first.Hash)
+	if alone && !a.trust.first {
+		return fmt.Errorf("%w: %s and nobody to contradict it. It could show a chain of its own making, with backups that do not exist, "+
+			"and hide those that do. Give a second --node, one that somebody else runs, as a witness; "+
+			"or %s, once a source beside this node (a validator, a block explorer) shows the same hash at this height; "+
+			"or --trust-first, by which this one node decides what exists", errUntrusted, a.theOne(first.Nodes[0]), options)
+	}
+	who := "all nodes agree on this header"
+	if alone {
+		a.warn(fmt.Sprintf("%s and nobody to contradict it: this node decides what exists, and it could show a chain of its own making. "+
+			"Compare height %d and hash %X with another source", a.theOne(first.Nodes[0]), first.Height, first.Hash))
+		who = "the node shows this header"
+	}
+	a.progress("%s:\n  height %d\n  hash   %X\n  time   %s", who, first.Height, first.Hash, first.Time.UTC().Format(time.RFC3339))
 	if a.trust.first {
 		a.progress("it is trusted, as --trust-first says")
 		return nil
 	}
 	if !term.IsTerminal(int(a.stdin.Fd())) {
-		return fmt.Errorf("%w: standard input is not a terminal to confirm it on: give --trust-height %d --trust-hash %X "+
-			"once you have compared them with another source, or --trust-first", errUntrusted, height, hash)
+		return fmt.Errorf("%w: standard input is not a terminal to confirm it on: give %s "+
+			"once you have compared them with another source, or --trust-first", errUntrusted, options)
 	}
 	a.progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
 	fmt.Fprint(a.stderr, "Is it the same there? [yes/no] ")
@@ -160,6 +172,14 @@ func (a *app) confirm(ctx context.Context, height int64, hash []byte, at time.Ti
 		}
 		return nil
 	}
+}
+
+// theOne says that there is one node to ask.
+func (a *app) theOne(name string) string {
+	if len(a.nodes) > 1 {
+		return fmt.Sprintf("of %d nodes one answers, %s,", len(a.nodes), name)
+	}
+	return fmt.Sprintf("there is one node, %s,", name)
 }
 
 // reportNode tells what is wrong with a node.

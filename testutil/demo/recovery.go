@@ -106,10 +106,8 @@ func keyshares(m *member) (map[string][]byte, error) {
 // of all members but one, and that a first header on which they agree will do.
 func (n *network) proven(without *member) []string {
 	args := []string{"--trust-first"}
-	for _, m := range n.members {
-		if m != without {
-			args = append(args, "--node", m.RPC)
-		}
+	for _, node := range n.othersOf(without) {
+		args = append(args, "--node", node)
 	}
 	return args
 }

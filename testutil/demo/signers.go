@@ -106,11 +106,26 @@ func (n *network) peersOf(m *member) []string {
 	return peers
 }
 
+// othersOf are the nodes of the other members.
+func (n *network) othersOf(m *member) []string {
+	var nodes []string
+	for _, other := range n.members {
+		if other != m {
+			nodes = append(nodes, other.RPC)
+		}
+	}
+	return nodes
+}
+
 // configure edits the signer's configuration as an operator does who has learned
-// where the other signers are. Making spare pre-parameters would take the cores
+// where the other signers and their validators' nodes are. Making spare pre-parameters would take the cores
 // that the demo needs.
 func (n *network) configure(m *member) error {
 	peers, err := json.Marshal(n.peersOf(m))
+	if err != nil {
+		return err
+	}
+	witnesses, err := json.Marshal(n.othersOf(m))
 	if err != nil {
 		return err
 	}
@@ -121,6 +136,7 @@ func (n *network) configure(m *member) error {
 	}
 	for _, edit := range [][2]string{
 		{"\npeers = []\n", "\npeers = " + string(peers) + "\n"},
+		{"\nwitnesses = []\n", "\nwitnesses = " + string(witnesses) + "\n"},
 		{"\npreparams = 2\n", "\npreparams = 0\n"},
 	} {
 		if !strings.Contains(string(config), edit[0]) {

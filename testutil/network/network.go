@@ -344,6 +344,8 @@ func (v *Validator) config() *NodeConfig {
 	comet.P2P.PersistentPeers = strings.Join(peers, ",")
 	comet.RPC.ListenAddress = "tcp://" + v.rpcAddr
 	comet.RPC.PprofListenAddress = ""
+	// No index of transactions: what a vote came to shows in state.
+	comet.TxIndex.Indexer = "null"
 	comet.Consensus.TimeoutPropose = time.Second
 	comet.Consensus.TimeoutPrevote = 500 * time.Millisecond
 	comet.Consensus.TimeoutPrecommit = 500 * time.Millisecond

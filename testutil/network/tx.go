@@ -6,7 +6,6 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	coretypes "github.com/cometbft/cometbft/rpc/core/types"
-	cmttypes "github.com/cometbft/cometbft/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/stretchr/testify/require"
@@ -54,23 +53,43 @@ func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byt
 	return bytes
 }
 
-// Broadcast hands the transaction to the node and returns what its mempool says.
+// Broadcast hands the transaction to the node and returns what its mempool says. A
+// node that has yet to catch up takes none, so it waits for that.
 func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
 	n.t.Helper()
+	n.Wait(func() bool {
+		status, err := n.FirstRunning().client.Status(context.Background())
+		return err == nil && !status.SyncInfo.CatchingUp
+	}, "a node that is in sync")
 	res, err := n.FirstRunning().client.BroadcastTxSync(context.Background(), tx)
 	require.NoError(n.t, err)
 	return res
 }
 
-// WaitTx waits until the transaction is in a block and all running validators
-// have that block.
-func (n *Network) WaitTx(tx []byte) *coretypes.ResultTx {
+// waitTx waits until the transaction is in a block at this height or later and all
+// running validators have that block. It reads the blocks: nodes have no index of
+// transactions.
+func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 	n.t.Helper()
+	ctx := context.Background()
 	var res *coretypes.ResultTx
 	n.Wait(func() bool {
-		var err error
-		res, err = n.FirstRunning().client.Tx(context.Background(), cmttypes.Tx(tx).Hash(), false)
-		return err == nil
+		for ; ; height++ {
+			block, err := n.FirstRunning().client.Block(ctx, &height)
+			if err != nil {
+				return false // yet to come
+			}
+			at := block.Block.Txs.Index(tx)
+			if at < 0 {
+				continue
+			}
+			results, err := n.FirstRunning().client.BlockResults(ctx, &height)
+			if err != nil {
+				return false
+			}
+			res = &coretypes.ResultTx{Height: height, Index: uint32(at), Tx: tx, TxResult: *results.TxsResults[at]}
+			return true
+		}
 	}, "transaction in a block")
 	n.WaitHeight(res.Height)
 	return res
@@ -102,9 +121,10 @@ func (n *Network) send(from Account, opts TxOptions, msgs ...sdk.Msg) *coretypes
 // to succeed.
 func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 	n.t.Helper()
+	height := n.FirstRunning().Height()
 	check := n.Broadcast(tx)
 	require.Equal(n.t, abci.CodeTypeOK, check.Code, check.Log)
-	res := n.WaitTx(tx)
+	res := n.waitTx(tx, height)
 	require.Equal(n.t, abci.CodeTypeOK, res.TxResult.Code, res.TxResult.Log)
 	return res
 }

@@ -1,0 +1,112 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// realNode is a node of a network as the loop sees it.
+type realNode struct{ *chain.Client }
+
+func (n realNode) Height(ctx context.Context) (int64, error) {
+	status, err := n.Status(ctx)
+	return status.Height, err
+}
+
+func (n realNode) Broadcast(ctx context.Context, tx []byte) error {
+	err := n.Client.Broadcast(ctx, tx)
+	switch {
+	case errors.Is(err, chain.ErrSequence):
+		return ErrSequence
+	case errors.Is(err, chain.ErrInMempool):
+		return ErrInMempool
+	}
+	return err
+}
+
+// readRecord reads a record of the member from its outbox.
+func (m *member) readRecord(path ...string) record {
+	data, err := os.ReadFile(filepath.Join(append([]string{m.home, "outbox"}, path...)...))
+	require.NoError(m.w.t, err)
+	var r record
+	require.NoError(m.w.t, json.Unmarshal(data, &r))
+	return r
+}
+
+// TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex has every process die
+// once its vote is handed to a real node that could not say what became of a
+// transaction. Three come back at once, one when its vote stands in state. Each
+// finds its end in state: one transaction, one vote, one envelope, the first.
+func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
+	n := network.New(t, network.Config{ChainID: testChain})
+	n.RegisterSigners()
+	ctx := t.Context()
+	w := newWorld(t, 4)
+	w.tss.patience = 10 * time.Second
+	for i, m := range w.members {
+		v := n.Validators[i]
+		client, err := chain.New(v.RPC(), 0)
+		require.NoError(t, err)
+		m.key, m.address, m.chain, m.poll = v.Signer.Key.(*secp256k1.PrivKey), v.Signer.Bech32(), realNode{client}, 50*time.Millisecond
+		m.dieAt = "sent"
+	}
+	churn := n.StartChurn()
+	keygen := churn.KeygenIds[0]
+
+	late := w.members[0]
+	died := make(chan error, 1)
+	p := late.open()
+	go func() { died <- p.Run(ctx) }()
+	for _, m := range w.members[1:] {
+		m.run()
+	}
+	require.ErrorIs(t, <-died, errDied)
+	sent := late.readRecord(voteName(keygen))
+	require.Equal(t, StepTx, sent.Step)
+	require.NotEmpty(t, sent.EnvelopeSHA256)
+	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
+
+	hash := sha256.Sum256(sent.Tx)
+	client := late.chain.(realNode).Client
+	_, err := client.Tx(ctx, hash[:])
+	var refused *chain.RefusedError
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "indexing is disabled")
+
+	late.run()
+	for _, m := range w.members {
+		n.Wait(func() bool {
+			_, err := os.Stat(filepath.Join(m.home, "outbox", "closed", voteName(keygen)))
+			return err == nil
+		}, "the record is closed")
+		closed := m.readRecord("closed", voteName(keygen))
+		require.Equal(t, StepDone, closed.Step)
+		require.Equal(t, "ready", closed.Outcome)
+
+		commitments, err := client.Backup(ctx, closed.Vault, m.address)
+		require.NoError(t, err)
+		require.Len(t, commitments, 1)
+		require.Equal(t, closed.EnvelopeSHA256, commitments[0].Sha256)
+		_, sequence, err := client.Account(ctx, m.address)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, sequence, "transactions that were executed")
+		m.mu.Lock()
+		require.Equal(t, 1, m.deaths)
+		require.Equal(t, 1, m.seals)
+		m.mu.Unlock()
+	}
+	require.Equal(t, sent.EnvelopeSHA256, late.readRecord("closed", voteName(keygen)).EnvelopeSHA256)
+}
