@@ -235,7 +235,7 @@ func lap(start *time.Time) time.Duration {
 func BenchmarkList(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, g := range []Group{Secp256k1, Ed25519} {
-		for _, n := range []int{4, 20, 100} {
+		for _, n := range []int{4, 20, 40, 100, 512} {
 			b.Run(fmt.Sprintf("%v-%d", g, n), func(b *testing.B) {
 				l := madeUpVault(b, g, n, Threshold(n), "bench").list
 				for b.Loop() {

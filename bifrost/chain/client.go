@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
@@ -49,10 +50,17 @@ func newClient(address string, timeout time.Duration, limit int64) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("node address %q: %w", u.Redacted(), err)
 	}
-	return &Client{name: u.Redacted(), rpc: rpc}, nil
+	// One name for one address, so that a node is seen to be given twice.
+	named := *u
+	if named.Scheme == "tcp" {
+		named.Scheme = "http"
+	}
+	named.Path = strings.TrimSuffix(named.Path, "/")
+	return &Client{name: named.Redacted(), rpc: rpc}, nil
 }
 
-// Name is the node's address without a password, for messages.
+// Name is the node's address without a password, for messages and to tell nodes
+// apart: tcp:// is http://, and a slash at the end is left out.
 func (c *Client) Name() string { return c.name }
 
 // Status is what a node says about itself.

@@ -30,23 +30,25 @@ func newNode(t *testing.T) (*fakenode.Node, *Client) {
 }
 
 func TestNew(t *testing.T) {
-	for name, tc := range map[string]struct{ address, err string }{
-		"http":                          {"http://127.0.0.1:26657", ""},
-		"tcp, as CometBFT writes it":    {"tcp://127.0.0.1:26657", ""},
-		"a path behind a proxy":         {"https://example.com/rpc", ""},
-		"host and port alone":           {"127.0.0.1:26657", "not a URL"},
-		"a host name and port alone":    {"localhost:26657", "must start with"},
-		"another scheme":                {"ftp://127.0.0.1", "must start with"},
-		"no host":                       {"http://", "names no host"},
-		"nothing":                       {"", "must start with"},
-		"a password is never repeated":  {"ftp://me:hunter2@example.com", "me:xxxxx@"},
-		"nor is it from what is no URL": {"http://me:hunter2@exa mple.com", "not a URL"},
+	const local = "http://127.0.0.1:26657"
+	for name, tc := range map[string]struct{ address, err, is string }{
+		"http":                          {local, "", local},
+		"tcp, as CometBFT writes it":    {"tcp://127.0.0.1:26657", "", local},
+		"a slash at the end":            {local + "/", "", local},
+		"a path behind a proxy":         {"https://example.com/rpc", "", "https://example.com/rpc"},
+		"host and port alone":           {"127.0.0.1:26657", "not a URL", ""},
+		"a host name and port alone":    {"localhost:26657", "must start with", ""},
+		"another scheme":                {"ftp://127.0.0.1", "must start with", ""},
+		"no host":                       {"http://", "names no host", ""},
+		"nothing":                       {"", "must start with", ""},
+		"a password is never repeated":  {"ftp://me:hunter2@example.com", "me:xxxxx@", ""},
+		"nor is it from what is no URL": {"http://me:hunter2@exa mple.com", "not a URL", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := New(tc.address, 0)
 			if tc.err == "" {
 				require.NoError(t, err)
-				require.Equal(t, tc.address, c.Name())
+				require.Equal(t, tc.is, c.Name())
 				return
 			}
 			require.ErrorContains(t, err, tc.err)

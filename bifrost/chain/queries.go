@@ -96,6 +96,14 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 	return commitments, nil
 }
 
+// Proof returns what state keeps of the proof of a member of a vault, or
+// [ErrNotFound] when it keeps nothing and takes none.
+func (c *Client) Proof(ctx context.Context, vault, member string) (types.ProofInfo, error) {
+	var res types.QueryProofResponse
+	err := c.query(ctx, service+"Proof", &types.QueryProofRequest{Vault: vault, Member: member}, &res)
+	return res.Proof, err
+}
+
 // Coverage tells who has published, of one vault or, with an empty name, of all
 // that are not retired. It is one answer of one height.
 func (c *Client) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {

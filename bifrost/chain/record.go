@@ -51,6 +51,7 @@ func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
 		ActiveHeight:   vault.ActiveHeight,
 		RetiringHeight: vault.RetiringHeight,
 		RetiredHeight:  vault.RetiredHeight,
+		SharesHash:     hex.EncodeToString(vault.SharesHash),
 	}
 	for _, m := range vault.Members {
 		if len(m.PubKey) != pubKeySize {
@@ -80,29 +81,60 @@ func decodeBackup(value []byte) ([]types.CommitmentInfo, error) {
 	return commitments, nil
 }
 
+func decodeShares(value []byte) (types.PublicShares, error) {
+	var shares types.PublicShares
+	if err := proto.Unmarshal(value, &shares); err != nil {
+		return shares, fmt.Errorf("%w: public shares: %w", ErrState, err)
+	}
+	return shares, nil
+}
+
+// decodeProof returns what state knows of a member's proof: nothing, when there is
+// no record.
+func decodeProof(value []byte) (types.Proof, error) {
+	var proof types.Proof
+	if err := proto.Unmarshal(value, &proof); err != nil {
+		return proof, fmt.Errorf("%w: proof: %w", ErrState, err)
+	}
+	return proof, nil
+}
+
 func commitmentInfo(c types.Commitment) types.CommitmentInfo {
 	return types.CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
 }
 
-// coverage counts who of a vault has published; owners and backups are in the
-// order of the members.
-func coverage(vault types.VaultInfo, operators []string, backups [][]types.CommitmentInfo) types.VaultCoverage {
+// memberRecords are what state holds of a member of a vault.
+type memberRecords struct {
+	operator string
+	backup   []types.CommitmentInfo
+	proof    types.Proof
+}
+
+// coverage counts who of a vault has published, and who has proven beside; the
+// records are in the order of the members.
+func coverage(vault types.VaultInfo, records []memberRecords) types.VaultCoverage {
 	c := types.VaultCoverage{
 		Vault: vault.Vault, Status: vault.Status, Threshold: vault.Threshold, Members: uint32(len(vault.Members)),
 	}
 	for i, m := range vault.Members {
-		member := types.MemberCoverage{Address: m.Address, Operator: operators[i], Asked: m.Asked, Commitments: backups[i]}
+		r := records[i]
+		member := types.MemberCoverage{Address: m.Address, Operator: r.operator, Asked: m.Asked, Commitments: r.backup}
 		if m.Asked {
 			c.Asked++
 		}
 		switch {
-		case len(backups[i]) > 0:
+		case len(r.backup) > 0:
 			c.Published++
+			member.Proven = r.proof.IsProven()
 		case m.Asked:
 			c.Missing = append(c.Missing, m.Address)
+		}
+		if member.Proven {
+			c.Proven++
 		}
 		c.List = append(c.List, member)
 	}
 	c.Recoverable = c.Threshold > 0 && c.Published >= c.Threshold
+	c.ProvenRecoverable = c.Threshold > 0 && c.Proven >= c.Threshold
 	return c
 }

@@ -137,7 +137,7 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 	return decodeBackup(value[0])
 }
 
-// Coverage tells who has published, of one vault or, with an empty name, of all
+// Coverage tells who has published and who has proven, of one vault or, with an empty name, of all
 // that are not retired. It is counted here, from proven records of one height.
 func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
 	var vaults []types.VaultInfo
@@ -175,26 +175,102 @@ func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.Vaul
 		if err != nil {
 			return types.VaultCoverage{}, err
 		}
-		keys = append(keys, types.BackupKey(name, raw), types.SignerOwnerKey(raw))
+		keys = append(keys, types.BackupKey(name, raw), types.SignerOwnerKey(raw), types.ProofKey(vault.KeygenId, raw))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
 		return types.VaultCoverage{}, err
 	}
-	operators, backups := make([]string, len(vault.Members)), make([][]types.CommitmentInfo, len(vault.Members))
-	for i := range vault.Members {
-		if backup := values[2*i]; len(backup) > 0 {
-			if backups[i], err = decodeBackup(backup); err != nil {
+	records := make([]memberRecords, len(vault.Members))
+	for i := range records {
+		backup, operator, proof := values[3*i], values[3*i+1], values[3*i+2]
+		if len(backup) > 0 {
+			if records[i].backup, err = decodeBackup(backup); err != nil {
 				return types.VaultCoverage{}, err
 			}
 		}
-		if operator := values[2*i+1]; len(operator) > 0 {
-			if operators[i], err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
+		if len(operator) > 0 {
+			if records[i].operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
 				return types.VaultCoverage{}, fmt.Errorf("prefix %q: %w", s.prefix, err)
 			}
 		}
+		if records[i].proof, err = decodeProof(proof); err != nil {
+			return types.VaultCoverage{}, err
+		}
 	}
-	return coverage(vault, operators, backups), nil
+	return coverage(vault, records), nil
+}
+
+// Proofs returns what state knows of the proofs of a vault's members, in their
+// order, and the public shares that they are about. It has nothing of either where
+// that is proven: of a vault that was made without proofs, or is retired for long.
+func (s *State) Proofs(ctx context.Context, vault types.VaultInfo) (types.PublicShares, []types.Proof, error) {
+	var keys [][]byte
+	for _, m := range vault.Members {
+		raw, err := rawAddress(m.Address)
+		if err != nil {
+			return types.PublicShares{}, nil, err
+		}
+		keys = append(keys, types.ProofKey(vault.KeygenId, raw))
+	}
+	hash, err := hex.DecodeString(vault.SharesHash)
+	if err != nil {
+		return types.PublicShares{}, nil, fmt.Errorf("%w: %.80q does not name public shares", ErrState, vault.SharesHash)
+	}
+	if len(hash) > 0 {
+		keys = append(keys, types.PublicSharesKey(vault.KeygenId, hash))
+	}
+	values, err := s.read(ctx, keys...)
+	if err != nil {
+		return types.PublicShares{}, nil, err
+	}
+	proofs := make([]types.Proof, len(vault.Members))
+	for i := range proofs {
+		if proofs[i], err = decodeProof(values[i]); err != nil {
+			return types.PublicShares{}, nil, err
+		}
+	}
+	if len(hash) == 0 {
+		return types.PublicShares{}, proofs, nil
+	}
+	value := values[len(proofs)]
+	if len(value) == 0 {
+		return types.PublicShares{}, nil, fmt.Errorf("%w: vault %s names public shares that are not there", ErrState, vault.Vault)
+	}
+	shares, err := decodeShares(value)
+	return shares, proofs, err
+}
+
+// Block shows the transactions of a block as one node after the other holds them,
+// until accept returns nil: they are not proven, so accept must find out by itself
+// whether they are what it looks for. A node whose view was refused before another's
+// was accepted is reported. The error is [ErrNoBlock] alone when no node that answers
+// holds the block any more, and holds every refusal of accept, which names its node.
+func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byte) error) error {
+	var failed, refused []error
+	var refusedNodes []string
+	for _, n := range s.nodes {
+		txs, err := n.BlockTxs(ctx, height)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
+			continue
+		}
+		if err = accept(txs); err == nil {
+			for i, name := range refusedNodes {
+				s.report(name, refused[i])
+			}
+			return nil
+		}
+		refusedNodes = append(refusedNodes, n.Name())
+		refused = append(refused, fmt.Errorf("block %d as %s shows it: %w", height, n.Name(), err))
+	}
+	if len(refused) > 0 {
+		return errors.Join(refused...)
+	}
+	return errors.Join(failed...)
 }
 
 // Envelope fetches the bytes that a commitment stands for: each node is asked for

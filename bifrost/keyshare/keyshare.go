@@ -162,6 +162,24 @@ func (k *Keyshare) ECDSA() *eckeygen.LocalPartySaveData { return k.ecdsa }
 // EdDSA is tss-lib's data of an ed25519 keyshare, nil for the other curve. The caller must not change it.
 func (k *Keyshare) EdDSA() *edkeygen.LocalPartySaveData { return k.eddsa }
 
+// Wipe overwrites what is secret in the keyshare: the share, the Paillier and ring-Pedersen secrets, and the bytes that they were
+// read from. Nothing may use it afterwards. The caller's bytes of the file, and copies that Go made while it read them, stay.
+func (k *Keyshare) Wipe() {
+	secrets := []*big.Int{k.xi}
+	if k.ecdsa != nil {
+		secrets = append(secrets, k.ecdsa.Alpha, k.ecdsa.Beta, k.ecdsa.P, k.ecdsa.Q)
+		if sk := k.ecdsa.PaillierSK; sk != nil {
+			secrets = append(secrets, sk.LambdaN, sk.PhiN, sk.P, sk.Q)
+		}
+	}
+	for _, n := range secrets {
+		if n != nil {
+			clear(n.Bits())
+		}
+	}
+	clear(k.raw)
+}
+
 // String names the key and nothing that is secret.
 func (k *Keyshare) String() string { return "keyshare of " + k.PubKey }
 

@@ -308,3 +308,27 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+func TestWipe(t *testing.T) {
+	shares, files := parsed(t, 4, 0)
+	wiped := func(n *big.Int) {
+		t.Helper()
+		for _, word := range n.Bits() {
+			require.Zero(t, word)
+		}
+	}
+	for i, k := range shares {
+		require.NoError(t, k.Verify())
+		k.Wipe()
+		if data := k.ECDSA(); data != nil {
+			for _, n := range []*big.Int{data.Xi, data.P, data.Q, data.Alpha, data.Beta, data.PaillierSK.PhiN, data.PaillierSK.LambdaN} {
+				wiped(n)
+			}
+		} else {
+			wiped(k.EdDSA().Xi)
+		}
+		again, err := keyshare.Parse(files[i].Data)
+		require.NoError(t, err, "the caller's bytes stay")
+		require.NoError(t, again.Verify())
+	}
+}

@@ -38,6 +38,23 @@ func ReplaceFile(path string, data []byte) error {
 	return write(path, data, true)
 }
 
+// TryFolder tells whether [WriteFile] can write into a folder, by writing a small file there and taking it away: a file
+// system without hard links, as on many sticks, cannot take a file that is never to replace another. A folder that is
+// missing is made for it, and taken away again.
+func TryFolder(dir string) error {
+	folder, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	name := "try-" + randomSuffix()
+	err = writeLocked(filepath.Clean(dir), name, []byte("try"), false)
+	if err == nil {
+		err = os.Remove(filepath.Join(dir, name))
+	}
+	folder.unlock(true)
+	return err
+}
+
 func write(path string, data []byte, mayReplace bool) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {

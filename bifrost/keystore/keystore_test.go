@@ -315,3 +315,18 @@ func TestTwoWritersOfOneFolder(t *testing.T) {
 	}
 	require.Equal(t, vaultTree(), tree(t, dir))
 }
+
+func TestTryFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	require.NoError(t, TryFolder(dir))
+	require.NoDirExists(t, dir, "what was made for it is gone")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, TryFolder(dir))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.Error(t, TryFolder(file))
+	require.Error(t, TryFolder("/proc/1"), "no file can be made there")
+}

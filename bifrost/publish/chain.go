@@ -38,6 +38,9 @@ type Chain interface {
 	// Backup holds the commitments of a member of a vault, the latest first, or
 	// ErrNotFound.
 	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
+	// Proof is what state keeps of the proof of a member of a vault, or ErrNotFound
+	// when it takes none. It is without a stored form while none was accepted.
+	Proof(ctx context.Context, vault, member string) (types.ProofInfo, error)
 	// BlockTxs are the transactions of a block.
 	BlockTxs(ctx context.Context, height int64) ([][]byte, error)
 	// Account is the number and the next sequence of the signer's account.

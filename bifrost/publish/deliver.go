@@ -17,7 +17,7 @@ import (
 const (
 	// gasPerByte is what a chain charges for a byte of a transaction, unless it
 	// has changed that parameter of x/auth. The chain bounds the gas of a vote
-	// by the size and types.VoteGas.
+	// by the size and types.VoteGas, of at least as many members.
 	gasPerByte = 10
 	// backupTimeout is the number of blocks after which a later publication that
 	// found no block is signed again.
@@ -98,6 +98,7 @@ func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.
 	if err := e.rec.sameKeygen(k); err != nil {
 		return false, err
 	}
+	p.compareShares(e, k)
 	if vote := voteOf(k, p.cfg.Address); vote != nil && e.rec.Step != StepDone {
 		p.compare(e, vote)
 		if err := p.done(e); err != nil {
@@ -133,7 +134,7 @@ func (p *Publisher) compare(e *entry, vote *types.VoteInfo) {
 	if vote.Commitment != nil {
 		got = vote.Commitment.Sha256
 	}
-	if e.rec.final() && (got != e.rec.EnvelopeSHA256 || e.rec.Blame != (vote.Vault == "")) {
+	if e.rec.final() && (got != e.rec.EnvelopeSHA256 || vote.SharesHash != e.rec.SharesHash || e.rec.Blame != (vote.Vault == "")) {
 		p.log.Error().Uint64("keygen", e.rec.KeygenID).Msg("ANOTHER PROCESS VOTES WITH THIS SIGNER'S KEY: the vote in state is not the one that this bifrost made")
 	}
 }
@@ -152,7 +153,8 @@ func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, err
 	return false, err
 }
 
-// done records that the vote stands in state. What had to be sent is not kept.
+// done records that the vote stands in state. What had to be sent is not kept, but
+// for the proof, of which there must never be another one.
 func (p *Publisher) done(e *entry) error {
 	next := *e.rec
 	if next.Step == StepResult {
@@ -299,7 +301,7 @@ func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	next.Tx, err = p.cfg.SignTx(msg, TxParams{
 		AccountNumber: a.number,
 		Sequence:      a.sequence,
-		Gas:           types.VoteGas + gasPerByte*uint64(len(next.Message)),
+		Gas:           types.VoteGas(next.gasMembers(msg)) + gasPerByte*uint64(len(next.Message)),
 		TimeoutHeight: next.TimeoutHeight,
 	})
 	if err != nil {
@@ -308,6 +310,18 @@ func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	next.Step = StepTx
 	e.resign = false
 	return p.save(e, &next)
+}
+
+// gasMembers is of how many members the public shares are that a message carries, or
+// that the chain reads for it.
+func (r *record) gasMembers(msg proto.Message) int {
+	if vote, ok := msg.(*types.MsgTssPool); ok {
+		if vote.PublicShares == nil {
+			return 0
+		}
+		return len(vote.PublicShares.Secp256k1)
+	}
+	return r.Members
 }
 
 // message decodes the message of a final record.

@@ -19,7 +19,10 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -41,12 +44,20 @@ type fakeChain struct {
 	mempool  [][]byte
 	blocks   map[int64][][]byte
 
-	// envelopes are the hashes of all that was ever handed in, by member.
+	// proofs are those that were accepted, by vault/member; shares the public shares
+	// by their hash.
+	proofs map[string]types.ProofInfo
+	shares map[string]types.PublicShares
+
+	// envelopes are the hashes of all that was ever handed in, by member, and sent the
+	// proofs.
 	envelopes map[string]map[string]bool
+	sent      map[string]map[string]bool
 	// received counts the transactions that were handed in, votes those executed.
 	received int
 	votes    map[string]int
 	messages map[string][]*types.MsgTssPool
+	later    map[string][]*types.MsgPublishBackup
 	// refuse, when set, is asked before a transaction is taken.
 	refuse func(member string) error
 	// drop keeps transactions of a member out of blocks.
@@ -61,7 +72,8 @@ func newFakeChain() *fakeChain {
 		keygens: map[uint64]*types.KeygenInfo{}, vaults: map[string]*types.VaultInfo{},
 		backups: map[string][]types.CommitmentInfo{}, sequence: map[string]uint64{},
 		blocks: map[int64][][]byte{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
-		messages: map[string][]*types.MsgTssPool{}, drop: map[string]bool{},
+		messages: map[string][]*types.MsgTssPool{}, later: map[string][]*types.MsgPublishBackup{}, drop: map[string]bool{},
+		proofs: map[string]types.ProofInfo{}, shares: map[string]types.PublicShares{}, sent: map[string]map[string]bool{},
 	}
 }
 
@@ -99,7 +111,7 @@ func (c *fakeChain) block() {
 		case *types.MsgTssPool:
 			c.vote(m)
 		case *types.MsgPublishBackup:
-			c.backups[m.Vault+"/"+m.Signer] = []types.CommitmentInfo{c.commitment(m.KeysharesBackup)}
+			c.publish(m)
 		}
 	}
 	for _, k := range c.keygens {
@@ -112,6 +124,44 @@ func (c *fakeChain) block() {
 func (c *fakeChain) commitment(envelope []byte) types.CommitmentInfo {
 	sum := sha256.Sum256(envelope)
 	return types.CommitmentInfo{Sha256: hex.EncodeToString(sum[:]), Size_: uint64(len(envelope)), Height: c.height}
+}
+
+func (c *fakeChain) publish(m *types.MsgPublishBackup) {
+	name := m.Vault + "/" + m.Signer
+	if v := c.vaults[m.Vault]; len(m.Proof) > 0 {
+		if len(c.proofs[name].Stored) > 0 || !c.prove(c.shares[v.SharesHash], v.KeygenId, v.Vault, v.PubKeyEd25519, v.Members, m.Signer, m.Proof) {
+			return
+		}
+	}
+	c.backups[name] = []types.CommitmentInfo{c.commitment(m.KeysharesBackup)}
+	c.later[m.Signer] = append(c.later[m.Signer], m)
+}
+
+// prove accepts a member's proof when it is of the right statement.
+func (c *fakeChain) prove(shares types.PublicShares, keygen uint64, vault, vaultEd25519 string, members []types.MemberInfo, member string, proof []byte) bool {
+	info, _ := memberOf(members, member)
+	st, ok := shares.Statement(testChain, keygen, unhex(vault), unhex(vaultEd25519), types.SignerAddress(unhex(info.PubKey)), unhex(info.RecipientKey))
+	if !ok || !verifyFake(st, proof) {
+		return false
+	}
+	c.proofs[vault+"/"+member] = types.ProofInfo{Member: member, Stored: proof, Height: c.height}
+	return true
+}
+
+// fakeProof is another one each time, as a real one is.
+func fakeProof(st verenc.Statement) []byte {
+	ctx, err := st.Context()
+	must(err)
+	nonce := make([]byte, 16)
+	_, err = rand.Read(nonce)
+	must(err)
+	return append(ctx[:], nonce...)
+}
+
+func verifyFake(st verenc.Statement, proof []byte) bool {
+	ctx, err := st.Context()
+	must(err)
+	return bytes.HasPrefix(proof, ctx[:])
 }
 
 func (c *fakeChain) vote(m *types.MsgTssPool) {
@@ -128,6 +178,15 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 		if !s.verify(unhex(m.PubKey), unhex(m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
 			return
 		}
+		if m.PublicShares == nil || m.PublicShares.Check(unhex(m.PubKey), unhex(m.PubKeyEd25519)) != nil {
+			return
+		}
+		if asked(k.Members, m.Signer) != (len(m.Proof) > 0) ||
+			len(m.Proof) > 0 && !c.prove(*m.PublicShares, k.Id, m.PubKey, m.PubKeyEd25519, k.Members, m.Signer, m.Proof) {
+			return
+		}
+		v.SharesHash = sharesHash(*m.PublicShares, m.PubKey, m.PubKeyEd25519)
+		c.shares[v.SharesHash] = *m.PublicShares
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
 			commitment := c.commitment(m.KeysharesBackup)
@@ -161,7 +220,7 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 		k.Vault = v.Vault
 		c.vaults[v.Vault] = &types.VaultInfo{
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
-			KeygenId: k.Id, Members: k.Members,
+			KeygenId: k.Id, Members: k.Members, SharesHash: v.SharesHash,
 		}
 		if v.Commitment != nil {
 			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}
@@ -184,6 +243,14 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 	var m types.MsgPublishBackup
 	must(proto.Unmarshal(body.Messages[0].Value, &m))
 	return m.Signer, sequence, &m
+}
+
+func gasOf(raw []byte) uint64 {
+	var outer tx.TxRaw
+	var auth tx.AuthInfo
+	must(proto.Unmarshal(raw, &outer))
+	must(proto.Unmarshal(outer.AuthInfoBytes, &auth))
+	return auth.Fee.GasLimit
 }
 
 func must(err error) {
@@ -264,6 +331,15 @@ func (c *fakeChain) Backup(_ context.Context, vault, member string) ([]types.Com
 	return nil, ErrNotFound
 }
 
+func (c *fakeChain) Proof(_ context.Context, vault, member string) (types.ProofInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.vaults[vault] == nil {
+		return types.ProofInfo{}, ErrNotFound
+	}
+	return c.proofs[vault+"/"+member], nil
+}
+
 func (c *fakeChain) BlockTxs(_ context.Context, height int64) ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -281,12 +357,24 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	defer c.mu.Unlock()
 	member, sequence, msg := decode(raw)
 	c.received++
-	var envelope []byte
+	var envelope, proof []byte
+	members := 0
 	switch m := msg.(type) {
 	case *types.MsgTssPool:
-		envelope = m.KeysharesBackup
+		envelope, proof = m.KeysharesBackup, m.Proof
+		members = len(c.keygens[m.KeygenId].Members)
 	case *types.MsgPublishBackup:
-		envelope = m.KeysharesBackup
+		envelope, proof = m.KeysharesBackup, m.Proof
+		members = len(c.vaults[m.Vault].Members)
+	}
+	if gas := gasOf(raw); gas > types.VoteGas(members)+gasPerByte*uint64(len(raw)) {
+		return fmt.Errorf("gas %d is more than is free", gas)
+	}
+	if c.sent[member] == nil {
+		c.sent[member] = map[string]bool{}
+	}
+	if len(proof) > 0 {
+		c.sent[member][hex.EncodeToString(proof)] = true
 	}
 	if c.envelopes[member] == nil {
 		c.envelopes[member] = map[string]bool{}
@@ -334,6 +422,7 @@ type vaultSecret struct {
 	Secp256k1 []byte
 	Ed25519   []byte
 	Member    []byte
+	Members   [][]byte
 }
 
 // seat is a member's place in the ceremonies.
@@ -425,7 +514,7 @@ func (s seat) Keygen(ctx context.Context, req KeygenRequest) (*KeygenResult, err
 	res := &KeygenResult{}
 	res.PubKey, res.PubKeyEd25519 = ses.vault.pubKeys()
 	own := *ses.vault
-	own.Member = s.pubKey
+	own.Member, own.Members = s.pubKey, req.Members
 	file, err := json.Marshal(own)
 	must(err)
 	ecdsaKey, err := keyshare.EncodeSecp256k1(testPrefix, res.PubKey)
@@ -460,4 +549,14 @@ func checkFakeKeyshare(file []byte, vault keyshare.VaultKeys, member []byte, _ [
 		return errors.New("not this member's keyshare")
 	}
 	return nil
+}
+
+// readFakeShares stands for the reading of real shares.
+func readFakeShares(files []envelope.File) (*vaultShares, error) {
+	var v vaultSecret
+	if err := json.Unmarshal(files[0].Data, &v); err != nil {
+		return nil, err
+	}
+	dealt := dealer.Deal(secp256k1.PrivKeyFromBytes(v.Secp256k1), ed25519.NewKeyFromSeed(v.Ed25519), v.Members)
+	return &vaultShares{public: dealt.Public, own: dealt.Shares(v.Member)}, nil
 }

@@ -16,11 +16,16 @@ type Metrics struct {
 	seconds     *prometheus.HistogramVec
 	sealErrors  prometheus.Counter
 	sealSeconds prometheus.Histogram
-	deliveries  *prometheus.CounterVec
-	broadcasts  *prometheus.CounterVec
-	missed      prometheus.Counter
-	outbox      prometheus.Gauge
-	vaults      *prometheus.GaugeVec
+
+	proofs       prometheus.Counter
+	proveErrors  prometheus.Counter
+	proveSeconds prometheus.Histogram
+
+	deliveries *prometheus.CounterVec
+	broadcasts *prometheus.CounterVec
+	missed     prometheus.Counter
+	outbox     prometheus.Gauge
+	vaults     *prometheus.GaugeVec
 }
 
 // NewMetrics registers the loop's metrics.
@@ -49,6 +54,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "bifrost_seal_seconds", Help: "Time of sealing an envelope.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32},
 		}),
+		proofs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_proofs_total", Help: "Proofs that were made, one for each keygen.",
+		}),
+		proveErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_prove_errors_total", Help: "Proofs that could not be made. Any is an emergency.",
+		}),
+		proveSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "bifrost_prove_seconds", Help: "Time of making a proof.",
+			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28},
+		}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bifrost_delivered_total", Help: "What stands in state, by kind (result, blame, backup).",
 		}, []string{"kind"}),
@@ -66,7 +81,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"state"}),
 	}
 	reg.MustRegister(m.height, m.lastPoll, m.pollErrors, m.ceremonies, m.seconds, m.sealErrors, m.sealSeconds,
-		m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults)
+		m.proofs, m.proveErrors, m.proveSeconds, m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults)
 	return m
 }
 

@@ -49,7 +49,8 @@ func (m *member) readRecord(path ...string) record {
 // TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex has every process die
 // once its vote is handed to a real node that could not say what became of a
 // transaction. Three come back at once, one when its vote stands in state. Each
-// finds its end in state: one transaction, one vote, one envelope, the first.
+// finds its end in state: one transaction, one vote, one envelope and one proof, the
+// first.
 func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 	n := network.New(t, network.Config{ChainID: testChain})
 	n.RegisterSigners()
@@ -61,6 +62,7 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 		client, err := chain.New(v.RPC(), 0)
 		require.NoError(t, err)
 		m.key, m.address, m.chain, m.poll = v.Signer.Key.(*secp256k1.PrivKey), v.Signer.Bech32(), realNode{client}, 50*time.Millisecond
+		m.recipient = v.Signer.Recipient
 		m.dieAt = "sent"
 	}
 	churn := n.StartChurn()
@@ -73,7 +75,12 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 	for _, m := range w.members[1:] {
 		m.run()
 	}
-	require.ErrorIs(t, <-died, errDied)
+	select {
+	case err := <-died:
+		require.ErrorIs(t, err, errDied)
+	case <-time.After(patience):
+		t.Fatalf("no vote was sent: %+v", p.Status())
+	}
 	sent := late.readRecord(voteName(keygen))
 	require.Equal(t, StepTx, sent.Step)
 	require.NotEmpty(t, sent.EnvelopeSHA256)
@@ -106,7 +113,11 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 		m.mu.Lock()
 		require.Equal(t, 1, m.deaths)
 		require.Equal(t, 1, m.seals)
+		require.Equal(t, 1, m.proves)
 		m.mu.Unlock()
+		proof, err := client.Proof(ctx, closed.Vault, m.address)
+		require.NoError(t, err)
+		require.NotEmpty(t, proof.Stored)
 	}
 	require.Equal(t, sent.EnvelopeSHA256, late.readRecord("closed", voteName(keygen)).EnvelopeSHA256)
 }

@@ -23,6 +23,8 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -53,12 +55,21 @@ type member struct {
 	deaths  int
 	sealErr error
 	seals   int
+	// proves counts the proofs that were asked for, and proofErr refuses them.
+	proves   int
+	proofErr error
+	// recipient gives the keys of real proofs; without it proofs are fakes.
+	recipient func(index uint32) *verenc.RecipientKey
 
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
 
-const patience = 30 * time.Second
+const (
+	patience = 30 * time.Second
+	// testIndex is the index of the members' recipient keys.
+	testIndex = 3
+)
 
 func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, log: zerolog.New(zerolog.NewTestWriter(t)), chain: newFakeChain(), tss: &fakeTss{sessions: map[string]*session{}, patience: 500 * time.Millisecond}}
@@ -83,7 +94,10 @@ func newWorld(t *testing.T, n int) *world {
 func (w *world) infos() []types.MemberInfo {
 	var list []types.MemberInfo
 	for _, m := range w.members {
-		list = append(list, types.MemberInfo{Address: m.address, PubKey: hex.EncodeToString(m.key.PubKey().Bytes()), Asked: true})
+		list = append(list, types.MemberInfo{
+			Address: m.address, PubKey: hex.EncodeToString(m.key.PubKey().Bytes()), Asked: true,
+			RecipientKey: hex.EncodeToString(dealer.RecipientKey([]byte(m.address), testIndex).Public()), RecipientIndex: testIndex,
+		})
 	}
 	return list
 }
@@ -128,12 +142,13 @@ func (m *member) open() *Publisher {
 				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
 			}, keySigner{m.key})
 		},
-		Tss:  seat{m.w.tss, m.key.PubKey().Bytes()},
-		Seal: m.seal,
-		Log:  m.w.log, Metrics: m.metrics, Poll: m.poll,
+		Tss:   seat{m.w.tss, m.key.PubKey().Bytes()},
+		Seal:  m.seal,
+		Prove: m.prove,
+		Log:   m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
-	p.checkKeyshare = checkFakeKeyshare
+	p.checkKeyshare, p.readShares = checkFakeKeyshare, readFakeShares
 	p.afterStep = func(point string) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -219,6 +234,41 @@ func (m *member) seal(files []envelope.File) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// prove makes another proof each time.
+func (m *member) prove(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.proves++
+	if m.proofErr != nil {
+		return nil, m.proofErr
+	}
+	if m.recipient != nil {
+		return verenc.Prove(m.recipient(index), st, shares)
+	}
+	if !bytes.Equal(dealer.RecipientKey([]byte(m.address), index).Public(), st.Recipient) {
+		return nil, ErrRecipient
+	}
+	for i, s := range shares {
+		if !bytes.Equal(s.Public().Point, st.Shares[i].Point) {
+			return nil, errors.New("not this member's share")
+		}
+	}
+	return fakeProof(st), nil
+}
+
+func (m *member) setProofErr(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.proofErr = err
+}
+
+// proofs is how many proofs were asked for.
+func (m *member) proofs() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proves
+}
+
 // counted is the value of a counter, with this value of its label.
 func (m *member) counted(name, label string) float64 {
 	families, err := m.reg.Gather()
@@ -250,6 +300,7 @@ func (w *world) checkInvariants() {
 	defer w.chain.mu.Unlock()
 	for i, m := range w.members {
 		require.LessOrEqual(w.t, len(w.chain.envelopes[m.address]), 1, "envelopes of member %d", i)
+		require.LessOrEqual(w.t, len(w.chain.sent[m.address]), 1, "proofs of member %d", i)
 		require.LessOrEqual(w.t, w.chain.votes[m.address], 1, "votes of member %d", i)
 	}
 }
@@ -265,7 +316,7 @@ func (w *world) awaitClosed(id uint64) {
 }
 
 func TestKilledAfterEveryStep(t *testing.T) {
-	for _, point := range []string{"result", "keyshares", "saved", "signed", "message", "tx", "sent", "done", "closed"} {
+	for _, point := range []string{"result", "keyshares", "saved", "signed", "proven", "message", "tx", "sent", "done", "closed"} {
 		for _, who := range []struct {
 			name string
 			dies func(i int) bool
@@ -291,8 +342,10 @@ func TestKilledAfterEveryStep(t *testing.T) {
 					w.chain.mu.Lock()
 					require.Equal(t, 1, w.chain.votes[m.address], "votes of member %d", i)
 					require.Len(t, w.chain.envelopes[m.address], 1)
+					require.Len(t, w.chain.sent[m.address], 1)
 					w.chain.mu.Unlock()
 					m.mu.Lock()
+					require.Equal(t, 1, m.proves, "proofs of member %d", i)
 					deaths -= m.deaths
 					m.mu.Unlock()
 					files, err := os.ReadDir(filepath.Join(m.home, "keyshares"))
@@ -350,7 +403,7 @@ func TestSealingErrorIsLoudAndCastsNoVote(t *testing.T) {
 	w.eventually("the others have voted", func() bool { return len(w.keygen(1).Votes) == 3 })
 	w.eventually("the status says so", func() bool {
 		s := broken.status()
-		return s.SealError != "" && len(s.Outbox) == 1 && s.Outbox[0].Error != "" && s.Outbox[0].Step == StepSigned
+		return s.SealError != "" && len(s.Outbox) == 1 && s.Outbox[0].Error != "" && s.Outbox[0].Step == StepProven
 	})
 	require.Positive(t, broken.counted("bifrost_seal_errors_total", ""))
 	w.chain.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -40,6 +41,10 @@ type Config struct {
 	Tss    Tss
 	// Seal makes an envelope. It is never called twice at a time.
 	Seal func(files []envelope.File) ([]byte, error)
+	// Prove proves the statement with the mnemonic's recipient key at the index. The
+	// error wraps ErrRecipient when that is not the statement's. It does not keep the
+	// shares, which are wiped when it returns.
+	Prove func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error)
 
 	Log     zerolog.Logger
 	Metrics *Metrics
@@ -62,8 +67,9 @@ type Publisher struct {
 	mu      sync.Mutex // guards what follows, and the entries' fields
 	entries map[string]*entry
 	status  Status
-	// published are the vaults whose backup was seen in state.
-	published map[string]bool
+	// published are the vaults whose backup was seen in state, proven those whose
+	// proof was.
+	published, proven map[string]bool
 
 	workers sync.WaitGroup
 
@@ -73,6 +79,8 @@ type Publisher struct {
 	died      chan struct{}
 	// checkKeyshare tells whether a keyshare file belongs to this vault and member.
 	checkKeyshare func(file []byte, vault keyshare.VaultKeys, member []byte, members [][]byte) error
+	// readShares reads the shares from a vault's two keyshare files.
+	readShares func(files []envelope.File) (*vaultShares, error)
 }
 
 // entry is a record with what the process remembers of it.
@@ -88,6 +96,8 @@ type entry struct {
 
 	lastBlame *blame // of the last ceremony that failed because of others
 	signings  int
+	// differs are the members that are known to have other public shares.
+	differs map[string]bool
 
 	resign   bool
 	lastSent time.Time
@@ -109,8 +119,10 @@ func New(cfg Config) (*Publisher, error) {
 		outbox:        outbox{dir: filepath.Join(cfg.Home, "outbox")},
 		entries:       map[string]*entry{},
 		published:     map[string]bool{},
+		proven:        map[string]bool{},
 		died:          make(chan struct{}),
 		checkKeyshare: checkKeyshare,
+		readShares:    readShares,
 	}
 	records, err := p.outbox.load()
 	if err != nil {
@@ -241,7 +253,7 @@ func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo,
 		return err
 	}
 	p.entries[name] = e
-	if e.stop != nil || e.over != nil || e.rec.final() {
+	if e.stop != nil || e.over != nil || e.rec.final() || p.dead.Load() {
 		return nil
 	}
 	work, stop := context.WithCancel(ctx)

@@ -22,6 +22,7 @@ const (
 	StepResult  Step = "result"
 	StepSaved   Step = "saved"
 	StepSigned  Step = "signed"
+	StepProven  Step = "proven"
 	StepMessage Step = "message"
 	StepTx      Step = "tx"
 	StepDone    Step = "done"
@@ -50,6 +51,13 @@ type record struct {
 	Signature        []byte            `json:"signature,omitempty"`
 	SignatureEd25519 []byte            `json:"signature_ed25519,omitempty"`
 
+	// Proof is the proof of the member's shares, and ProofContext the hash of what it
+	// says. It is kept after the record is closed: the same bytes are sent for ever.
+	Proof        []byte `json:"proof,omitempty"`
+	ProofContext []byte `json:"proof_context,omitempty"`
+	// SharesHash names the public shares of the result in hex.
+	SharesHash string `json:"shares_hash,omitempty"`
+
 	// Message is the encoded MsgTssPool or MsgPublishBackup; it never changes.
 	Message []byte `json:"message,omitempty"`
 	Blame   bool   `json:"blame,omitempty"`
@@ -60,6 +68,9 @@ type record struct {
 	Tx            []byte `json:"tx,omitempty"`
 	Sequence      uint64 `json:"sequence,omitempty"`
 	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
+
+	// Members is how many members the vault of a later publication has.
+	Members int `json:"members,omitempty"`
 
 	// Outcome tells how a closed record ended.
 	Outcome string `json:"outcome,omitempty"`

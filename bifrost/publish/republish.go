@@ -28,6 +28,11 @@ func (p *Publisher) republish(ctx context.Context) error {
 		if s.Published, err = p.isPublished(ctx, v.Vault); err != nil {
 			return err
 		}
+		if s.Published {
+			if s.Proven, err = p.isProven(ctx, v); err != nil {
+				return err
+			}
+		}
 		switch {
 		case !s.Keyshares:
 			s.Error = loadErr.Error()
@@ -119,11 +124,23 @@ func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error
 		e.retryAt = time.Now().Add(maxBackoff * p.cfg.Poll)
 		return err
 	}
-	p.log.Warn().Str("vault", v.Vault).Msg("the backup of a live vault is missing; publishing it")
+	if next.final() {
+		p.log.Warn().Str("vault", v.Vault).Bool("proof", len(next.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
+	}
 	return nil
 }
 
+// backup takes a later publication to its message, or first to the step in which its
+// proof is on the disk. What can never be proven does not hold the envelope back: the
+// vault lives, and an envelope alone is better than none.
 func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) (*record, error) {
+	made, err := p.laterProof(ctx, v, &next)
+	if made {
+		return &next, nil
+	}
+	if err != nil && !errors.Is(err, ErrRecipient) && !errors.Is(err, errOtherShares) {
+		return nil, err
+	}
 	sealed, err := p.unsent(ctx, v)
 	if err != nil {
 		return nil, err
@@ -135,7 +152,8 @@ func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) 
 	}
 	next.Step = StepMessage
 	next.EnvelopeSHA256 = commitmentOf(sealed)
-	return &next, setMessage(&next, &types.MsgPublishBackup{Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed})
+	next.Members = len(v.Members)
+	return &next, setMessage(&next, &types.MsgPublishBackup{Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed, Proof: next.Proof})
 }
 
 // unsent returns the envelope of the vote that did not reach its block, when the

@@ -75,7 +75,7 @@ func (p *Publisher) vaultFiles(vault, vaultEd25519 string, members []types.Membe
 	if err != nil {
 		return nil, err
 	}
-	var files []envelope.File
+	var files []envelope.File // in the order of the names
 	for _, name := range names {
 		data, err := p.store.Load(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -110,5 +110,6 @@ func checkKeyshare(file []byte, vault keyshare.VaultKeys, member []byte, members
 	if err != nil {
 		return err
 	}
+	defer k.Wipe()
 	return k.Check(vault, member, members)
 }

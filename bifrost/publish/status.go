@@ -18,9 +18,12 @@ type Status struct {
 	LastPoll time.Time `json:"last_poll"`
 	Error    string    `json:"error,omitempty"`
 	// SealError is set while an envelope cannot be made. No vote goes out then.
-	SealError string         `json:"seal_error,omitempty"`
-	Outbox    []RecordStatus `json:"outbox"`
-	Vaults    []VaultStatus  `json:"vaults"`
+	SealError string `json:"seal_error,omitempty"`
+	// ProofError is set from a proof that could not be made until one is. No vote for
+	// a vault goes out then.
+	ProofError string         `json:"proof_error,omitempty"`
+	Outbox     []RecordStatus `json:"outbox"`
+	Vaults     []VaultStatus  `json:"vaults"`
 }
 
 // RecordStatus is a vote or a later publication on its way.
@@ -39,9 +42,10 @@ type VaultStatus struct {
 	Status   string `json:"status"`
 	KeygenID uint64 `json:"keygen_id"`
 	// Keyshares tells that the files are here, Published that state holds a
-	// commitment, Asked that it should.
+	// commitment, Proven that it holds the proof, Asked that it should.
 	Keyshares bool   `json:"keyshares"`
 	Published bool   `json:"published"`
+	Proven    bool   `json:"proven"`
 	Asked     bool   `json:"asked"`
 	Error     string `json:"error,omitempty"`
 }

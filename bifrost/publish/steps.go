@@ -25,8 +25,8 @@ func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k types.K
 		return p.saveKeyshares(&next)
 	case StepSaved:
 		return p.sign(ctx, ceremonies, e, &next)
-	case StepSigned:
-		return p.seal(ctx, k, &next)
+	case StepSigned, StepProven:
+		return p.vote(ctx, k, &next)
 	}
 	return nil, errOver
 }
@@ -94,12 +94,12 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 
 // finished is the largest number of members that voted the same result.
 func finished(k types.KeygenInfo) int {
-	most, count := 0, map[[2]string]int{}
+	most, count := 0, map[[3]string]int{}
 	for _, v := range k.Votes {
 		if v.Vault == "" {
 			continue
 		}
-		result := [2]string{v.Vault, v.PubKeyEd25519}
+		result := [3]string{v.Vault, v.PubKeyEd25519, v.SharesHash}
 		count[result]++
 		most = max(most, count[result])
 	}
@@ -219,28 +219,6 @@ func (p *Publisher) giveUp(e *entry, next *record) (*record, error) {
 	})
 }
 
-// seal makes the vote, with the envelope when the member is asked for it.
-func (p *Publisher) seal(ctx context.Context, k types.KeygenInfo, next *record) (*record, error) {
-	msg := &types.MsgTssPool{
-		Signer:           p.cfg.Address,
-		KeygenId:         next.KeygenID,
-		PubKey:           next.Vault,
-		PubKeyEd25519:    next.PubKeyEd25519,
-		Signature:        next.Signature,
-		SignatureEd25519: next.SignatureEd25519,
-	}
-	if asked(k.Members, p.cfg.Address) {
-		sealed, err := p.sealVault(ctx, next.Vault, next.PubKeyEd25519, k.Members)
-		if err != nil {
-			return nil, err
-		}
-		msg.KeysharesBackup = sealed
-		next.EnvelopeSHA256 = commitmentOf(sealed)
-	}
-	next.Step = StepMessage
-	return next, setMessage(next, msg)
-}
-
 func setMessage(r *record, msg proto.Message) (err error) {
 	r.Message, err = proto.Marshal(msg)
 	return err
@@ -252,12 +230,8 @@ func commitmentOf(envelope []byte) string {
 }
 
 func asked(members []types.MemberInfo, address string) bool {
-	for _, m := range members {
-		if m.Address == address {
-			return m.Asked
-		}
-	}
-	return false
+	m, _ := memberOf(members, address)
+	return m.Asked
 }
 
 func keysOf(members []types.MemberInfo) [][]byte {

@@ -73,6 +73,7 @@ func (r *record) check(files []envelope.File) ([]envelope.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrKeyshare, f.Name, err)
 		}
+		defer share.Wipe()
 		if share.FileName() != f.Name {
 			return nil, fmt.Errorf("%w: %s holds the keyshare of %s", ErrKeyshare, f.Name, share.PubKey)
 		}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -40,6 +43,11 @@ func (n node) Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error) {
 func (n node) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
 	c, err := n.Client.Backup(ctx, vault, member)
 	return c, translate(err)
+}
+
+func (n node) Proof(ctx context.Context, vault, member string) (types.ProofInfo, error) {
+	p, err := n.Client.Proof(ctx, vault, member)
+	return p, translate(err)
 }
 
 func (n node) Account(ctx context.Context, address string) (uint64, uint64, error) {
@@ -74,6 +82,21 @@ func signTx(chainID string, key *signer.Key) publish.SignTx {
 			Gas:           p.Gas,
 			TimeoutHeight: p.TimeoutHeight,
 		}, key)
+	}
+}
+
+// prove proves with the recipient key of the mnemonic.
+func prove(mnemonic *sanity.Mnemonic) func(verenc.Statement, uint32, []verenc.Share) ([]byte, error) {
+	return func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error) {
+		key, err := signer.DeriveRecipient(mnemonic, index)
+		if err != nil {
+			return nil, err
+		}
+		defer key.Wipe()
+		if !bytes.Equal(key.Public(), st.Recipient) {
+			return nil, fmt.Errorf("%w: it holds %x, and the mnemonic derives %x at index %d", publish.ErrRecipient, st.Recipient, key.Public(), index)
+		}
+		return verenc.Prove(key, st, shares)
 	}
 }
 

@@ -236,7 +236,7 @@ node = {{printf "%q" .Node}}
 witnesses = {{list .Witnesses}}
 
 # The validator's operator address. bifrost does not start when the chain knows
-# another signer for it.
+# another signer for it, or a recipient key that the mnemonic does not derive.
 operator = {{printf "%q" .Operator}}
 
 # The bech32 prefix of the chain's accounts, and the path at which the signer's key

@@ -247,7 +247,13 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 		d.add("signer", LevelFail, "without a mnemonic neither the signer nor keyshares nor backups can be checked")
 		return
 	}
-	state, err := checkRegistration(ctx, node, d.Config, id.address)
+	state, err := checkRegistration(ctx, node, d.Config, id.address, id.mnemonic)
+	if errors.Is(err, errRecipient) {
+		d.add("recipient", LevelFail, "%v", err)
+		state, err = StateReady, nil
+	} else if state == StateReady {
+		d.add("recipient", LevelOK, "the mnemonic derives the recipient key that the chain holds for new keygens")
+	}
 	switch {
 	case err != nil:
 		d.add("signer", LevelFail, "%v", err)
@@ -273,6 +279,7 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 	}
 	store := keystore.NewStore(KeysharesDir(d.Home))
 	for _, v := range vaults {
+		d.proof(ctx, node, *id, v)
 		if err := id.checkFiles(store, v); err != nil {
 			d.add("keyshares", LevelFail, "vault %s: %v", v.Vault, err)
 			continue
@@ -280,6 +287,33 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 		d.add("keyshares", LevelOK, "vault %s: both are here and are this signer's shares of it", v.Vault)
 	}
 	d.drill(ctx, newDrill(*id, prover.look, node, witnesses, store), vaults)
+}
+
+// proof looks whether the chain holds this signer's proof of a vault, and whether the
+// mnemonic derives the recipient key that it was made to.
+func (d *doctor) proof(ctx context.Context, node *chain.Client, id identity, v types.VaultInfo) {
+	asked := false
+	for _, m := range v.Members {
+		asked = asked || m.Address == id.address && m.Asked
+	}
+	if !asked || v.SharesHash == "" {
+		return // there is nothing to prove, or nothing to prove it by
+	}
+	info, err := node.Proof(ctx, v.Vault, id.address)
+	if errors.Is(err, chain.ErrNotFound) {
+		return // deleted, or never to be made
+	}
+	if err == nil {
+		err = checkRecipient(id.mnemonic, info.RecipientKey, info.RecipientIndex)
+	}
+	switch {
+	case err != nil:
+		d.add("recipient", LevelFail, "vault %s: %v", v.Vault, err)
+	case len(info.Stored) == 0:
+		d.add("recipient", LevelWarn, "vault %s: nobody can verify this signer's backup: the chain holds no proof of it", v.Vault)
+	default:
+		d.add("recipient", LevelOK, "vault %s: the proof of block %d is to a recipient key of the mnemonic", v.Vault, info.Height)
+	}
 }
 
 // drill recovers the latest backups up to the writing.

@@ -49,6 +49,25 @@ func TestDoctor(t *testing.T) {
 				return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode()}
 			}
 		}, "signer", LevelFail, "not registered"},
+		{"the recipient key is the mnemonic's", func(*testing.T, *world, *DoctorOptions) {}, "recipient", LevelOK, "for new keygens"},
+		{"the recipient key is another's", func(t *testing.T, w *world, _ *DoctorOptions) {
+			w.own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
+				value, err := proto.Marshal(&types.QuerySignerResponse{Signer: types.SignerInfo{
+					Operator: testOperator, Address: w.address, RecipientKey: recipientOf(t, 0, 1),
+				}})
+				require.NoError(t, err)
+				return abci.ResponseQuery{Value: value}
+			}
+		}, "recipient", LevelFail, "bifrost register"},
+		{"the proofs are to the mnemonic's recipient key", func(t *testing.T, w *world, _ *DoctorOptions) {
+			w.proven(t, types.ProofInfo{RecipientKey: recipientOf(t, 0, 4), RecipientIndex: 4, Stored: []byte{1}, Height: 9})
+		}, "recipient", LevelOK, "the proof of block 9"},
+		{"a proof is to another recipient key", func(t *testing.T, w *world, _ *DoctorOptions) {
+			w.proven(t, types.ProofInfo{RecipientKey: recipientOf(t, 1, 4), RecipientIndex: 4, Stored: []byte{1}})
+		}, "recipient", LevelFail, "the mnemonic derives"},
+		{"there is no proof", func(t *testing.T, w *world, _ *DoctorOptions) {
+			w.proven(t, types.ProofInfo{RecipientKey: recipientOf(t, 0, 4), RecipientIndex: 4})
+		}, "recipient", LevelWarn, "holds no proof"},
 		{"the files are the owner's", func(*testing.T, *world, *DoctorOptions) {}, "files", LevelOK, ""},
 		{"others may read a keyshare", func(t *testing.T, w *world, _ *DoctorOptions) {
 			require.NoError(t, os.Chmod(filepath.Join(KeysharesDir(w.home), w.vaults[0].Files[0][0].Name), 0o644))
@@ -98,7 +117,9 @@ func TestDoctor(t *testing.T) {
 			o := DoctorOptions{Home: w.home, Config: testConfig(), Mnemonic: w.mnemonic, Nodes: []string{w.otherURL}}
 			o.Config.Node = w.ownURL
 			w.own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
-				value, err := proto.Marshal(&types.QuerySignerResponse{Signer: types.SignerInfo{Operator: testOperator, Address: w.address}})
+				value, err := proto.Marshal(&types.QuerySignerResponse{Signer: types.SignerInfo{
+					Operator: testOperator, Address: w.address, RecipientKey: recipientOf(t, 0, 0),
+				}})
 				require.NoError(t, err)
 				return abci.ResponseQuery{Value: value}
 			}
@@ -115,6 +136,18 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// proven gives all vaults public shares, and the signer this proof of each.
+func (w *world) proven(t *testing.T, info types.ProofInfo) {
+	for i := range w.own.Vaults {
+		w.own.Vaults[i].SharesHash, w.other.Vaults[i].SharesHash = "abcd", "abcd"
+	}
+	w.own.Answers["/tssbackup.v1.Query/Proof"] = func([]byte) abci.ResponseQuery {
+		value, err := proto.Marshal(&types.QueryProofResponse{Proof: info})
+		require.NoError(t, err)
+		return abci.ResponseQuery{Value: value}
 	}
 }
 

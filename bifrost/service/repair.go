@@ -202,6 +202,7 @@ func (id identity) checkFile(store *keystore.Store, name string, keys keyshare.V
 	if err != nil {
 		return err
 	}
+	defer share.Wipe()
 	if share.FileName() != name {
 		return fmt.Errorf("it holds the keyshare of %s", share.PubKey)
 	}

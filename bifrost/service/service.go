@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("%w: hd_path: %w", ErrConfig, err)
 	}
 	defer s.key.Wipe()
-	if s.registration, err = NewRegistration(o.Config, s.key); err != nil {
+	if s.registration, err = NewRegistration(o.Config, s.key, o.Mnemonic, 0); err != nil {
 		return err
 	}
 	s.log = o.Log.With().Str("signer", s.registration.Address).Logger()
@@ -135,7 +135,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return nil
 	})
 	group.Go(func() error {
-		state, err := s.awaitRegistration(ctx)
+		state, err := s.awaitRegistration(ctx, o.Mnemonic)
 		if err != nil {
 			return err
 		}
@@ -150,10 +150,10 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // awaitRegistration returns the state in which the loop begins: when the chain
 // knows the signer.
-func (s *service) awaitRegistration(ctx context.Context) (string, error) {
+func (s *service) awaitRegistration(ctx context.Context, mnemonic *sanity.Mnemonic) (string, error) {
 	var said time.Time
 	for {
-		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address)
+		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address, mnemonic)
 		remind := time.Since(said) >= reminder
 		switch {
 		case ctx.Err() != nil:
@@ -220,6 +220,7 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 			defer s.scrypt.Unlock()
 			return envelope.Seal(files, mnemonic)
 		},
+		Prove:   prove(mnemonic),
 		Log:     s.log,
 		Metrics: publish.NewMetrics(s.metrics),
 	})
@@ -233,7 +234,7 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
-	group.Go(func() error { return s.watchRegistration(ctx) })
+	group.Go(func() error { return s.watchRegistration(ctx, mnemonic) })
 	group.Go(func() error { return s.watchKeyshares(ctx, wait) })
 	group.Go(func() error { return s.watchBackups(ctx, publisher.Status) })
 	err = group.Wait()
@@ -244,13 +245,18 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 	return err
 }
 
-// watchRegistration looks from time to time whether the signer was replaced, and
-// which vaults live under a former one.
-func (s *service) watchRegistration(ctx context.Context) error {
+// watchRegistration looks from time to time whether the signer or its recipient key
+// was replaced, and which vaults live under a former one.
+func (s *service) watchRegistration(ctx context.Context, mnemonic *sanity.Mnemonic) error {
 	var known int
 	for {
-		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address)
-		if err == nil && state != StateUnregistered { // what was registered stays so
+		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address, mnemonic)
+		switch {
+		case errors.Is(err, errRecipient):
+			// The vaults that there are need this signer all the same.
+			s.setState(StateReady, err)
+			s.log.Error().Err(err).Msg("THE RECIPIENT KEY IS NOT THIS MNEMONIC'S: this signer cannot prove its backups of later keygens")
+		case err == nil && state != StateUnregistered: // what was registered stays so
 			s.setState(state, nil)
 			if state == StateReplaced {
 				s.log.Warn().Msg("THE SIGNER WAS REPLACED: this bifrost goes on for its older vaults alone")
@@ -356,6 +362,9 @@ func (s *service) status() Status {
 	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
 	switch s.state {
 	case StateReady:
+		if s.err != "" {
+			problem("%s", s.err)
+		}
 	case StateUnregistered:
 		st.RegisterCommand = s.registration.Command
 		problem("the signer is not registered")
@@ -396,6 +405,9 @@ func (s *service) status() Status {
 	}
 	if p.SealError != "" {
 		problem("no backup can be sealed: %s", p.SealError)
+	}
+	if p.ProofError != "" {
+		problem("no backup can be proven: %s", p.ProofError)
 	}
 	for _, r := range p.Outbox {
 		if r.Error != "" {

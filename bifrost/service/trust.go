@@ -119,7 +119,7 @@ func (p *prover) prove(ctx context.Context) (*chain.State, error) {
 	defer cancel()
 	state, err := p.read(short)
 	if err != nil && short.Err() != nil {
-		err = fmt.Errorf("%w within %s: %w", chain.ErrNoHeader, p.timeout, err)
+		err = fmt.Errorf("%w: no header and records within %s: %v", chain.ErrUnreachable, p.timeout, err)
 	}
 	return state, p.advise(err)
 }

@@ -1,5 +1,5 @@
 // Package signer derives and holds the hot key of a member: the secp256k1 key that signs its transactions, and that its
-// peers know it by.
+// peers know it by. It also derives the recipient keys to which the member's proofs are made.
 //
 // The key follows from the mnemonic alone, by BIP39 and BIP44, so an operator who has the 24 words has the account. It is derived
 // from the BIP39 seed of the mnemonic's normal form; see package sanity.
@@ -16,6 +16,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 // DefaultHDPath is the path of the first account of the Cosmos Hub. Chains with a coin type of their own have another.
@@ -51,6 +52,17 @@ func Derive(m *sanity.Mnemonic, hdPath string) (*Key, error) {
 	private := &secp256k1.PrivKey{Key: raw}
 	public := private.PubKey()
 	return &Key{private: private, public: public.Bytes(), address: public.Address()}, nil
+}
+
+// DeriveRecipient returns the recipient key of the mnemonic at an index, to which the signer's proofs are made; see package
+// verenc. The caller wipes it.
+func DeriveRecipient(m *sanity.Mnemonic, index uint32) (*verenc.RecipientKey, error) {
+	if m.Words() == 0 {
+		return nil, errors.New("the mnemonic is empty")
+	}
+	seed := m.Seed()
+	defer sanity.Wipe(seed)
+	return verenc.NewRecipientKey(seed, index)
 }
 
 // PubKey returns the compressed public key, 33 bytes.

@@ -12,8 +12,10 @@ import (
 	dcrsecp "github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
+	"github.com/tyler-smith/go-bip39"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 func mnemonic(t *testing.T, words string) *sanity.Mnemonic {
@@ -109,4 +111,22 @@ func TestKeyShowsNothing(t *testing.T) {
 	_, err = key.Sign([]byte("x"))
 	require.Error(t, err)
 	require.Len(t, key.PubKey(), 33)
+}
+
+func TestRecipientKeys(t *testing.T) {
+	const words = "december noodle battle screen artist miracle exercise amused jacket rhythm marble prepare despair pigeon resist caution twenty pumpkin inmate fragile genius digital panther adjust"
+	m := mnemonic(t, words+"\n")
+	seen := map[string]bool{}
+	for index := range uint32(3) {
+		key, err := DeriveRecipient(m, index)
+		require.NoError(t, err)
+		want, err := verenc.NewRecipientKey(bip39.NewSeed(words, ""), index)
+		require.NoError(t, err)
+		require.Equal(t, want.Public(), key.Public(), "it follows from the seed of the normal form")
+		seen[string(key.Public())] = true
+	}
+	require.Len(t, seen, 3)
+	m.Wipe()
+	_, err := DeriveRecipient(m, 0)
+	require.ErrorContains(t, err, "empty")
 }

@@ -17,9 +17,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that a recovery and a ceremony will need",
 		Long: `doctor examines the signer of this home, whether it runs or not: the mnemonic and
-the address that it derives against the chain, the modes of files, the node, the
-clock, the header by which the chain's records are proven, the keyshares of every
-live vault as mathematics, and the other signers.
+the address and recipient keys that it derives against the chain, the modes of
+files, the node, the clock, the header by which the chain's records are proven,
+the keyshares of every live vault as mathematics, and the other signers.
 
 Its fire drill is a recovery up to the writing: it fetches the signer's latest
 backups from a node other than the own one, opens them, checks the keyshares, and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -34,7 +33,8 @@ The mnemonic is read from --mnemonic-file, or drawn at random. It is not shown: 
 new one is in the file that init names, and is to be written down from there.
 
 init can be run again, to import pre-parameters or to see the transaction once
-more. It never replaces a mnemonic or a configuration.`,
+more. It never replaces a mnemonic or a configuration. The transaction is that of a
+first registration; bifrost register prints later ones.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.init(cmd.Context(), cmd.Flags(), flags, preParams)
@@ -75,7 +75,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 		return usageError{fmt.Errorf("--hd-path: %w", err)}
 	}
 	defer key.Wipe()
-	registration, err := service.NewRegistration(cfg, key)
+	registration, err := service.NewRegistration(cfg, key, mnemonic, 0)
 	if err != nil {
 		return err
 	}
@@ -102,10 +102,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 		}
 		a.progress("Imported the pre-parameters in %s.", path)
 	}
-	return a.print(registration, func(w io.Writer) {
-		fmt.Fprintf(w, "Signer:   %s\nPeer id:  %s\n\nRegister the signer with the operator's key:\n\n  %s\n",
-			registration.Address, registration.PeerID, registration.Command)
-	})
+	return a.printRegistration(registration)
 }
 
 // initConfig returns the configuration that is there, which the flags must not

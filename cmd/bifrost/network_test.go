@@ -18,10 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/network"
@@ -167,7 +172,8 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 	return signers
 }
 
-// TestFourSigners is the way of the data with nothing in it replaced: four bifrost
+// TestFourSigners is the way of the data with nothing in it replaced, from the keygen
+// to the keys that are rebuilt when all signers and nodes are gone: four bifrost
 // processes, tss-lib's keygen and signings, and a chain of four validators. One
 // process is killed once its keyshares are saved, while the others wait for it to
 // sign, and another when its vote is on its way.
@@ -229,6 +235,8 @@ func TestFourSigners(t *testing.T) {
 	t.Logf("active after %s", time.Since(begin).Round(time.Second))
 	require.EqualValues(t, 4, vault.Published)
 	require.True(t, vault.Recoverable)
+	require.EqualValues(t, 4, vault.Proven)
+	require.True(t, vault.ProvenRecoverable)
 
 	info, err := n.Query().Vault(context.Background(), &types.QueryVaultRequest{Vault: vault.Vault})
 	require.NoError(t, err)
@@ -236,7 +244,7 @@ func TestFourSigners(t *testing.T) {
 		eventually("the outbox is empty, and nothing is wrong", func() bool {
 			st, err := s.status()
 			return err == nil && len(st.Publish.Outbox) == 0 && len(st.Publish.Vaults) == 1 &&
-				st.Publish.Vaults[0].Keyshares && st.Publish.Vaults[0].Published && len(st.Problems) == 0
+				st.Publish.Vaults[0].Keyshares && st.Publish.Vaults[0].Published && st.Publish.Vaults[0].Proven && len(st.Problems) == 0
 		})
 	}
 
@@ -280,6 +288,8 @@ func TestFourSigners(t *testing.T) {
 			require.Contains(t, string(body), `bifrost_delivered_total{kind="result"} 1`)
 			require.Contains(t, string(body), "bifrost_trust_failures_total 0")
 			require.NotContains(t, string(body), "bifrost_trusted_header_timestamp_seconds 0\n")
+			require.Contains(t, string(body), "bifrost_proofs_total 1")
+			require.Contains(t, string(body), "bifrost_prove_errors_total 0")
 		}
 	}
 
@@ -320,12 +330,70 @@ func TestFourSigners(t *testing.T) {
 	require.NoError(t, err, string(report))
 	require.Contains(t, string(report), "is verified from the trusted one, with witnesses")
 	require.Contains(t, string(report), "is what is on the disk")
+	require.Contains(t, string(report), "is to a recipient key of the mnemonic")
 
+	// The chain takes what bifrost register prints, and the running signer goes on with
+	// its next recipient key; the proof stays one to the key before.
+	out, err := victim.command("register", "--output", "json")
+	require.NoError(t, err)
+	var r service.Registration
+	require.NoError(t, json.Unmarshal(out, &r))
+	require.EqualValues(t, 1, r.RecipientIndex)
+	n.Send(n.Validators[1].Operator, &types.MsgRegisterSigner{
+		Operator: r.Operator, PubKey: unhex(r.PubKey), Signature: unhex(r.Signature),
+		RecipientKey: unhex(r.RecipientKey), RecipientIndex: r.RecipientIndex, Possession: unhex(r.Possession),
+	})
+	report, err = victim.command("doctor")
+	require.NoError(t, err, string(report))
+	require.Contains(t, string(report), "derives the recipient key that the chain holds for new keygens")
+	require.Contains(t, string(report), "is to a recipient key of the mnemonic")
+
+	proofs, err := n.Query().Proofs(context.Background(), &types.QueryProofsRequest{Vault: vault.Vault})
+	require.NoError(t, err)
+	state, err := n.FirstRunning().ClientContext().Codec.MarshalJSON(proofs)
+	require.NoError(t, err)
 	for _, s := range signers {
 		s.terminate()
 		words := strings.Fields(s.words)
 		for i := range len(words) - 2 {
 			require.NotContains(t, s.logged(), strings.Join(words[i:i+3], " "))
 		}
+		require.NoError(t, os.RemoveAll(s.home))
 	}
+	n.StopAll()
+	rebuildAndSign(t, state, signers)
+}
+
+// rebuildAndSign has nothing left but mnemonics and the saved state of the vault that
+// the signers made together: so many of them as can sign give its keys, and one fewer
+// gives nothing.
+func rebuildAndSign(t *testing.T, state []byte, signers []*signerProcess) {
+	record, err := rebuild.Parse(state)
+	require.NoError(t, err)
+	checked, err := rebuild.New(record)
+	require.NoError(t, err)
+	opening := checked.Open()
+	defer opening.Wipe()
+	for i := range checked.Need() {
+		_, err := opening.Combine()
+		require.ErrorIs(t, err, rebuild.ErrTooFew)
+		mnemonic, err := sanity.ParseMnemonic([]byte(signers[i].words))
+		require.NoError(t, err)
+		members, err := opening.Add(mnemonic)
+		require.NoError(t, err)
+		require.Len(t, members, 1)
+	}
+	keys, err := opening.Combine()
+	require.NoError(t, err)
+	defer keys.Wipe()
+
+	unhex := func(s string) []byte {
+		b, err := hex.DecodeString(s)
+		require.NoError(t, err)
+		return b
+	}
+	digest := service.MessageDigest("the money moves")
+	signature := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(keys.Secp256k1()), digest, true)[1:]
+	require.True(t, types.VerifySecp256k1(unhex(checked.Vault()), digest, signature))
+	require.True(t, types.VerifyEd25519(unhex(checked.Ed25519()), digest, dealer.SignEd25519(keys.Ed25519(), digest)))
 }

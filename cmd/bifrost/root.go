@@ -36,6 +36,7 @@ and signatures together with the other signers, and publishes the encrypted back
 of every keyshare through the chain. The 24 words bring all of them back.
 
   bifrost init --chain-id ID --operator cosmosvaloper1...   once
+  bifrost register                                          to replace the recipient key
   bifrost start                                             as a service
   bifrost status                                            how it goes
   bifrost doctor                                            whether it could be recovered
@@ -63,7 +64,7 @@ Results go to standard output, everything else to standard error.
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&a.home, "home", "", "folder of bifrost's files (default: bifrost under $XDG_DATA_HOME or ~/.local/share)")
 	cmd.PersistentFlags().StringVar(&a.output, "output", "text", "form of the results: text or json")
-	cmd.AddCommand(a.initCommand(), a.startCommand(), a.statusCommand(), a.doctorCommand(), a.signCommand(), a.sealCommand(), a.versionCommand())
+	cmd.AddCommand(a.initCommand(), a.registerCommand(), a.startCommand(), a.statusCommand(), a.doctorCommand(), a.signCommand(), a.sealCommand(), a.versionCommand())
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"os"
 	"os/exec"
@@ -55,6 +56,8 @@ func address(t testing.TB, words string) string {
 type scene struct {
 	node            *fakenode.Node
 	signers, former map[string]string
+	// recipients are the signers' recipient keys by their addresses.
+	recipients map[string]types.Recipient
 }
 
 type sceneKey struct{}
@@ -65,7 +68,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			node, url := fakenode.New(t)
-			s := &scene{node: node, signers: map[string]string{}, former: map[string]string{}}
+			s := &scene{node: node, signers: map[string]string{}, former: map[string]string{}, recipients: map[string]types.Recipient{}}
 			node.Answers["/tssbackup.v1.Query/Signer"] = s.signer
 			node.Answers["/tssbackup.v1.Query/Keygens"] = func([]byte) abci.ResponseQuery {
 				return answer(&types.QueryKeygensResponse{})
@@ -116,25 +119,43 @@ func (s *scene) signer(data []byte) abci.ResponseQuery {
 	}
 	for operator, address := range s.signers {
 		if req.Address == operator || req.Address == address || s.former[req.Address] == operator {
-			return answer(&types.QuerySignerResponse{Signer: types.SignerInfo{Operator: operator, Address: address}})
+			recipient := s.recipients[address]
+			return answer(&types.QuerySignerResponse{Signer: types.SignerInfo{
+				Operator: operator, Address: address, RecipientKey: hex.EncodeToString(recipient.Key), RecipientIndex: recipient.Index,
+			}})
 		}
 	}
 	return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode(), Log: "not found"}
 }
 
-// register OPERATOR FILE registers the signer of the mnemonic in a file.
+// register OPERATOR FILE [INDEX [OTHERFILE]] registers the signer of the mnemonic in a
+// file with its recipient key at the index, or, as no bifrost would, with that of
+// another mnemonic.
 func cmdRegister(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	m, err := sanity.ParseMnemonic([]byte(ts.ReadFile(args[1])))
 	ts.Check(err)
 	key, err := signer.Derive(m, signer.DefaultHDPath)
 	ts.Check(err)
+	address, recipient := key.Bech32("cosmos"), types.Recipient{}
+	if len(args) > 2 {
+		index, err := strconv.ParseUint(args[2], 10, 32)
+		ts.Check(err)
+		recipient.Index = uint32(index)
+	}
+	if len(args) > 3 {
+		m, err = sanity.ParseMnemonic([]byte(ts.ReadFile(args[3])))
+		ts.Check(err)
+	}
+	secret, err := signer.DeriveRecipient(m, recipient.Index)
+	ts.Check(err)
+	recipient.Key = secret.Public()
 	s.node.Lock()
 	defer s.node.Unlock()
-	if before, ok := s.signers[args[0]]; ok {
+	if before, ok := s.signers[args[0]]; ok && before != address {
 		s.former[before] = args[0]
 	}
-	s.signers[args[0]] = key.Bech32("cosmos")
+	s.signers[args[0]], s.recipients[address] = address, recipient
 }
 
 // run CODE ARGS... runs bifrost, requires this exit code, and that no word

@@ -72,13 +72,13 @@ func writeStatus(w io.Writer, st *service.Status) {
 			_ = table.Flush()
 		}
 		if len(p.Vaults) > 0 {
-			fmt.Fprintln(table, "\nVAULT\tSTATUS\tKEYSHARES\tPUBLISHED")
+			fmt.Fprintln(table, "\nVAULT\tSTATUS\tKEYSHARES\tPUBLISHED\tPROVEN")
 			for _, v := range p.Vaults {
-				published := yes(v.Published)
+				published, proven := yes(v.Published), yes(v.Proven)
 				if !v.Asked {
-					published = "not asked"
+					published, proven = "not asked", "not asked"
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Vault, v.Status, yes(v.Keyshares), published)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Vault, v.Status, yes(v.Keyshares), published, proven)
 			}
 		}
 	}

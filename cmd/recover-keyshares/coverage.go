@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/proven"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -15,6 +17,8 @@ import (
 type verdict struct {
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
+	// Verified tells that the checks of the proofs were repeated, with --verify.
+	Verified bool `json:"verified"`
 	// Height is that of the block after which the records were so.
 	Height int64 `json:"height"`
 	// Covered tells that the exit code is 0.
@@ -31,11 +35,19 @@ type coveredVault struct {
 	Threshold uint32 `json:"threshold"`
 	Asked     int    `json:"asked"`
 	Published int    `json:"published"`
-	// Covered tells that as many members have published as can sign together.
-	Covered bool            `json:"covered"`
-	List    []coveredMember `json:"list"`
+	// Proven is how many members have published and proven.
+	Proven int `json:"proven"`
+	// Covered tells that as many members have published as can sign together, and with
+	// --verify that as many have proven, and every check holds.
+	Covered bool `json:"covered"`
+	// ProvenCovered tells that as many members have proven as can sign together.
+	ProvenCovered bool            `json:"proven_covered"`
+	Verdict       string          `json:"verdict"`
+	List          []coveredMember `json:"list"`
 	// Missing are the members that are asked and have not published.
 	Missing []string `json:"missing"`
+	// Error tells, with --verify, what is wrong with the vault's public shares.
+	Error string `json:"error,omitempty"`
 }
 
 type coveredMember struct {
@@ -43,27 +55,44 @@ type coveredMember struct {
 	Operator string   `json:"operator"`
 	Asked    bool     `json:"asked"`
 	Backups  []backup `json:"backups"`
+	// Proven tells that an envelope is published and a proof was accepted.
+	Proven bool `json:"proven"`
+	// Proof tells, with --verify, what is known of the proof.
+	Proof *verifiedProof `json:"proof,omitempty"`
 }
 
 func (a *app) coverageCommand() *cobra.Command {
+	v := &verification{app: a}
 	cmd := &cobra.Command{
 		Use:   "coverage --node URL --node URL",
 		Short: "Show whether the vaults could be recovered from what is published",
 		Long: `coverage counts the members of each active and retiring vault that have published
-a backup. Every record is proven and all are of one height, so that the verdict
+a backup, and those that have proven to consensus that their mnemonic opens their
+keyshares. Every record is proven and all are of one height, so that the verdict
 rests on the validators' signatures alone. It exits with 0 only when there is an active vault, and in every active
 vault as many members have published as can sign together; otherwise with 3. With
---vault the verdict is on that vault alone.`,
+--vault the verdict is on that vault alone.
+
+With --verify the checks that consensus made are made again here: that the public
+shares are those of the vault's keys, that what state keeps of each proof can be
+read, and, where a node still holds the block, that the proof itself holds. It
+exits with 0 only when every check holds, and in every active vault as many members
+have proven as can sign together; with 5 when a check fails, otherwise with 3.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.coverage(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.coverage(cmd.Context(), v) },
 	}
+	cmd.Flags().BoolVar(&v.on, "verify", false, "repeat the checks of the proofs here")
+	cmd.Flags().StringArrayVar(&v.former, "former-chain-id", nil, "with --verify: a name of the chain from before it was exported; give all of them, or none")
 	a.nodeFlags(cmd)
 	a.prefixFlag(cmd)
 	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex (default: all active and retiring)")
 	return cmd
 }
 
-func (a *app) coverage(ctx context.Context) error {
+func (a *app) coverage(ctx context.Context, verify *verification) error {
+	if len(verify.former) > 0 && !verify.on {
+		return usageError{errors.New("--former-chain-id belongs to --verify")}
+	}
 	light, err := a.light(ctx)
 	if err != nil {
 		return err
@@ -76,12 +105,21 @@ func (a *app) coverage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := &verdict{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Vaults: []coveredVault{}}
-	judged, covered := 0, 0
+	v := &verdict{
+		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Verified: verify.on, Vaults: []coveredVault{},
+	}
+	judged, covered, failed := 0, 0, 0
 	for _, vault := range vaults {
-		c := judge(vault)
+		c, holds := judge(vault), true
+		if verify.on {
+			if holds, err = verify.vault(ctx, state, light.ChainID(), &c); err != nil {
+				return err
+			}
+		}
 		v.Vaults = append(v.Vaults, c)
-		if a.vault == "" && vault.Status != types.VaultStatus_VAULT_STATUS_ACTIVE {
+		if !holds {
+			failed++ // whatever the status
+		} else if a.vault == "" && vault.Status != types.VaultStatus_VAULT_STATUS_ACTIVE {
 			continue
 		}
 		judged++
@@ -95,6 +133,8 @@ func (a *app) coverage(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case failed > 0:
+		return fmt.Errorf("%w: in %d of %d vaults", proven.ErrCheck, failed, len(vaults))
 	case judged == 0:
 		return fmt.Errorf("%w: there is no active vault", errNotCovered)
 	case !v.Covered:
@@ -113,10 +153,14 @@ func judge(vault types.VaultCoverage) coveredVault {
 	for _, m := range vault.List {
 		member := coveredMember{
 			Address: oneLine(m.Address), Operator: oneLine(m.Operator), Asked: m.Asked, Backups: describeBackups(m.Commitments),
+			Proven: m.Proven && len(m.Commitments) > 0,
 		}
 		c.List = append(c.List, member)
 		if m.Asked {
 			c.Asked++
+		}
+		if member.Proven {
+			c.Proven++
 		}
 		switch {
 		case len(m.Commitments) > 0:
@@ -125,21 +169,49 @@ func judge(vault types.VaultCoverage) coveredVault {
 			c.Missing = append(c.Missing, member.Address)
 		}
 	}
-	c.Covered = c.Threshold > 0 && uint64(c.Published) >= uint64(c.Threshold)
+	c.Covered, c.ProvenCovered = c.reaches(c.Published), c.reaches(c.Proven)
+	c.Verdict = c.verdict()
 	return c
+}
+
+func (c *coveredVault) reaches(members int) bool {
+	return c.Threshold > 0 && uint64(members) >= uint64(c.Threshold)
+}
+
+// verdict says in a line what the counts mean.
+func (c *coveredVault) verdict() string {
+	switch {
+	case c.ProvenCovered:
+		return fmt.Sprintf("recoverable: proven %d/%d, need %d", c.Proven, c.Members, c.Threshold)
+	case c.reaches(c.Published):
+		return fmt.Sprintf("recoverable if the envelopes hold what the members say: published %d/%d, proven %d/%d, need %d",
+			c.Published, c.Members, c.Proven, c.Members, c.Threshold)
+	}
+	return fmt.Sprintf("NOT recoverable: published %d/%d, proven %d/%d, need %d", c.Published, c.Members, c.Proven, c.Members, c.Threshold)
 }
 
 func (v *verdict) text(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VAULT\tSTATUS\tMEMBERS\tASKED\tPUBLISHED\tTHRESHOLD\tCOVERED")
+	fmt.Fprintln(table, "VAULT\tSTATUS\tMEMBERS\tASKED\tPUBLISHED\tPROVEN\tTHRESHOLD\tCOVERED")
 	for _, c := range v.Vaults {
 		answer := "no"
 		if c.Covered {
 			answer = "yes"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", c.Vault, c.Status, c.Members, c.Asked, c.Published, c.Threshold, answer)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", c.Vault, c.Status, c.Members, c.Asked, c.Published, c.Proven, c.Threshold, answer)
 	}
 	_ = table.Flush()
+	for _, c := range v.Vaults {
+		fmt.Fprintf(w, "vault %s: %s\n", c.Vault, c.Verdict)
+		if c.Error != "" {
+			fmt.Fprintf(w, "  %s\n", c.Error)
+		}
+		for _, m := range c.List {
+			if m.Proof != nil {
+				fmt.Fprintf(w, "  %s: %s\n", m.Address, m.Proof.Text)
+			}
+		}
+	}
 	for _, c := range v.Vaults {
 		for _, address := range c.Missing {
 			fmt.Fprintf(w, "missing from vault %s: %s\n", c.Vault, address)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/proven"
+	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/saved"
 )
@@ -19,6 +21,7 @@ const (
 	codeCheck       = 5
 	codeUnreachable = 6
 	codeTrust       = 7
+	codeTooFew      = 8
 )
 
 const exitCodes = `Exit codes:
@@ -26,14 +29,16 @@ const exitCodes = `Exit codes:
   1  anything that is not listed here, such as a different file in the way, a
      full disk, or an interruption
   2  wrong usage
-  3  no backup found: the chain, or what was saved of it, holds none; coverage: a
-     vault is not covered
+  3  no backup found: the chain, or what was saved of it, holds none, or proofs of
+     too few members; coverage: a vault is not covered
   4  wrong mnemonic: it is none, or it does not open the envelope
-  5  an envelope, a keyshare or a record fails a check
+  5  an envelope, a keyshare, a record, a proof or a state file fails a check
   6  no node can be reached, or none holds the block any more
   7  what the nodes say is not proven: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are pruned, the nodes contradict each other, or no
      answer has a valid proof
+  8  rebuild: the mnemonics that were given belong to fewer members than are needed;
+     nothing was written
 When several vaults, or the two backups of a vault, fail in different ways, the
 code is the first of 7, 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
 of every vault are in place.`
@@ -72,11 +77,12 @@ func codeOf(err error) int {
 	}{
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
-			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
+			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge, proven.ErrCheck, rebuild.ErrState,
 		}},
+		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
-		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone, errNotCovered}},
+		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone, errNotCovered, rebuild.ErrUnproven}},
 	} {
 		for _, target := range kind.of {
 			if errors.Is(err, target) {

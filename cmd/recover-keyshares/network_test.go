@@ -56,7 +56,7 @@ func TestRecoveryFromAChain(t *testing.T) {
 		require.NoError(t, err)
 		sealed, err := seal(mnemonics[i], vault.Files[i])
 		require.NoError(t, err)
-		vote := network.Vault{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}.Vote(n.ChainID, keygen, v.Signer, sealed)
+		vote := network.Vault{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}.Vote(n.ChainID, keygen, pubKeys, v.Signer, sealed)
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)

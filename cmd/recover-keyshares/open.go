@@ -209,6 +209,7 @@ func inspect(f envelope.File) error {
 	if err != nil {
 		return err
 	}
+	defer share.Wipe()
 	if share.FileName() != f.Name {
 		return errors.New("it holds the keyshare of " + share.PubKey)
 	}

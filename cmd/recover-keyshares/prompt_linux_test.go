@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -157,5 +160,90 @@ func TestPrompt(t *testing.T) {
 		require.NoError(t, err)
 		require.Error(t, cmd.Wait())
 		require.Equal(t, codeNoBackup, cmd.ProcessState.ExitCode(), "two of three have not published")
+	})
+}
+
+func TestRebuildAtATerminal(t *testing.T) {
+	m := makeMembers(t)
+	v := m.vaults["active"]
+	shares := m.dealt("active").Public
+	info := m.vaultInfo("active", types.VaultStatus_VAULT_STATUS_ACTIVE)
+	var proofs []types.Proof
+	for i, key := range m.keys {
+		recipient, err := m.recipient(i)
+		require.NoError(t, err)
+		st, ok := shares.Statement("fake-1", info.KeygenId, v.Keys.Secp256k1, v.Keys.Ed25519, types.SignerAddress(key), recipient.Public())
+		require.True(t, ok)
+		proof, err := verenc.Prove(recipient, st, m.dealt("active").Shares(key))
+		require.NoError(t, err)
+		stored, err := verenc.Verify(st, proof)
+		require.NoError(t, err)
+		proofs = append(proofs, types.Proof{Recipient: types.Recipient{Key: recipient.Public()}, Stored: stored.Bytes(), Height: 1})
+	}
+	record, err := recordOf(info, shares, proofs)
+	require.NoError(t, err)
+	data, err := json.Marshal(record)
+	require.NoError(t, err)
+	state := filepath.Join(t.TempDir(), "state.json")
+	require.NoError(t, os.WriteFile(state, data, 0o600))
+
+	// shows waits for a text on the screen, which is there after what was typed.
+	shows := func(screen *output, text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(screen.String(), text) }, 30*time.Second, 10*time.Millisecond)
+	}
+	typed := func(keyboard io.Writer, text string) {
+		_, err := io.WriteString(keyboard, text+"\n")
+		require.NoError(t, err)
+	}
+	start := func(t *testing.T) (cmd *exec.Cmd, out string, keyboard *os.File, screen *output) {
+		out = filepath.Join(t.TempDir(), "keys", "vault.json")
+		cmd, keyboard, _, screen = startUntil(t, "Type the first 8 digits", "rebuild", "--vault", v.Name(), "--state", state, "--out", out)
+		return cmd, out, keyboard, screen
+	}
+	t.Run("it asks for the vault, then for as many mnemonics as are needed", func(t *testing.T) {
+		cmd, out, keyboard, screen := start(t)
+		typed(keyboard, v.Name()[:8])
+		shows(screen, "Mnemonic 1, 2 more are needed")
+		typed(keyboard, mnemonics[2])
+		shows(screen, "Mnemonic 2, 1 more are needed")
+		typed(keyboard, "these are no words")
+		shows(screen, "warning: wrong mnemonic")
+		typed(keyboard, mnemonics[0])
+		require.NoError(t, cmd.Wait())
+		shows(screen, "the private keys of the vault are in")
+		file, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.Contains(t, string(file), hex.EncodeToString(v.Secp256k1.Serialize()))
+		require.NotContains(t, screen.String(), hex.EncodeToString(v.Secp256k1.Serialize()))
+		for _, word := range append(strings.Fields(mnemonics[0]), strings.Fields(mnemonics[2])...) {
+			require.NotContains(t, screen.String(), word)
+		}
+	})
+	t.Run("an empty line ends it", func(t *testing.T) {
+		cmd, out, keyboard, screen := start(t)
+		typed(keyboard, v.Name()[:8])
+		shows(screen, "Mnemonic 1, 2 more are needed")
+		typed(keyboard, "")
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeTooFew, cmd.ProcessState.ExitCode())
+		require.NoDirExists(t, filepath.Dir(out))
+	})
+	t.Run("anything else than the vault ends it", func(t *testing.T) {
+		cmd, out, keyboard, screen := start(t)
+		typed(keyboard, "yes")
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
+		shows(screen, "nothing was done")
+		require.NoDirExists(t, filepath.Dir(out))
+	})
+	t.Run("an interruption writes nothing", func(t *testing.T) {
+		cmd, out, keyboard, screen := start(t)
+		typed(keyboard, v.Name()[:8])
+		shows(screen, "Mnemonic 1, 2 more are needed")
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.Error(t, cmd.Wait())
+		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
+		require.NoDirExists(t, filepath.Dir(out))
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -71,7 +72,7 @@ to standard error.
 	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
 	cmd.Flags().StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
-	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.versionCommand())
+	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand(), a.versionCommand())
 	return cmd
 }
 
@@ -151,6 +152,22 @@ func (a *app) warned() []string { return append([]string{}, a.warnings...) }
 
 func (a *app) progress(format string, args ...any) {
 	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// ask reads a line from the terminal, in lower case and without white space around.
+func (a *app) ask(ctx context.Context, prompt string) (string, error) {
+	fmt.Fprint(a.stderr, prompt)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReaderSize(a.stdin, 16).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case text := <-answer:
+		return text, nil
+	}
 }
 
 // print writes the results: the value as JSON, or what text writes.

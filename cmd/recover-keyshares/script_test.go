@@ -17,9 +17,11 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fakevault"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -40,31 +42,46 @@ func TestMain(m *testing.M) {
 type members struct {
 	mnemonics []*sanity.Mnemonic
 	infos     []types.MemberInfo
+	keys      [][]byte
 	vaults    map[string]*fakevault.Vault // active, retiring
 }
 
+// keygens made the vaults.
+var keygens = map[string]uint64{"active": 2, "retiring": 1}
+
 func makeMembers(t testing.TB) *members {
 	m := &members{vaults: map[string]*fakevault.Vault{}}
-	var keys [][]byte
 	for _, words := range mnemonics {
 		mnemonic, err := sanity.ParseMnemonic([]byte(words))
 		require.NoError(t, err)
 		key, err := signer.Derive(mnemonic, signer.DefaultHDPath)
 		require.NoError(t, err)
 		m.mnemonics = append(m.mnemonics, mnemonic)
-		keys = append(keys, key.PubKey())
+		m.keys = append(m.keys, key.PubKey())
 		m.infos = append(m.infos, types.MemberInfo{Address: key.Bech32("cosmos"), PubKey: hex.EncodeToString(key.PubKey()), Asked: true})
 	}
-	m.vaults["active"] = fakevault.New(t, "cosmos", keys)
-	m.vaults["retiring"] = fakevault.New(t, "cosmos", keys)
+	m.vaults["active"] = fakevault.New(t, "cosmos", m.keys)
+	m.vaults["retiring"] = fakevault.New(t, "cosmos", m.keys)
 	return m
 }
 
 func (m *members) vaultInfo(name string, status types.VaultStatus) types.VaultInfo {
 	v := m.vaults[name]
+	shares := m.dealt(name).Public
 	return types.VaultInfo{
 		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.Keys.Ed25519), Status: status, Threshold: 2, Members: m.infos,
+		KeygenId: keygens[name], SharesHash: hex.EncodeToString(shares.Hash(v.Keys.Secp256k1, v.Keys.Ed25519)),
 	}
+}
+
+// dealt are the members' shares of a vault.
+func (m *members) dealt(name string) *dealer.Dealt {
+	return dealer.Deal(m.vaults[name].Secp256k1, m.vaults[name].Ed25519, m.keys)
+}
+
+// recipient is the key that a member proves to.
+func (m *members) recipient(member int) (*verenc.RecipientKey, error) {
+	return verenc.NewRecipientKey(m.mnemonics[member].Seed(), 0)
 }
 
 // scene is what one script plays in.
@@ -90,6 +107,7 @@ func TestScripts(t *testing.T) {
 				"active": types.VaultStatus_VAULT_STATUS_ACTIVE, "retiring": types.VaultStatus_VAULT_STATUS_RETIRING,
 			} {
 				node.Vaults = append(node.Vaults, m.vaultInfo(name, status))
+				node.Shares[m.vaults[name].Name()] = m.dealt(name).Public
 				env.Setenv(strings.ToUpper(name), m.vaults[name].Name())
 			}
 			env.Values[sceneKey{}] = s
@@ -99,7 +117,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MEMBER", m.infos[0].Address)
 			env.Setenv("OTHER", m.infos[1].Address)
-			for i, name := range []string{"words", "otherwords"} {
+			for i, name := range []string{"words", "otherwords", "thirdwords"} {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(mnemonics[i]+"\n"), 0o600); err != nil {
 					return err
 				}
@@ -109,6 +127,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"recover":  cmdRecover,
 			"publish":  cmdPublish,
+			"prove":    cmdProve,
+			"tamper":   cmdTamper,
+			"state":    cmdState,
+			"rebuilt":  cmdRebuilt,
 			"envelope": cmdEnvelope,
 			"node":     cmdNode,
 			"holds":    cmdHolds,

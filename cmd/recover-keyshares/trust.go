@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,8 +57,9 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 		if clients[i], err = chain.New(address, 0); err != nil {
 			return nil, trust, usageError{err}
 		}
-		if slices.Contains(a.nodes[:i], address) {
-			return nil, trust, usageError{fmt.Errorf("--node names %s twice: a node is no witness of itself", clients[i].Name())}
+		name := clients[i].Name()
+		if slices.ContainsFunc(clients[:i], func(c *chain.Client) bool { return c.Name() == name }) {
+			return nil, trust, usageError{fmt.Errorf("--node names %s twice: a node is no witness of itself", name)}
 		}
 	}
 	if (a.trust.height != 0) != (a.trust.hash != "") {
@@ -157,21 +156,14 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 			"once you have compared them with another source, or --trust-first", errUntrusted, options)
 	}
 	a.progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
-	fmt.Fprint(a.stderr, "Is it the same there? [yes/no] ")
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReaderSize(a.stdin, 16).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case text := <-answer:
-		if text != "yes" && text != "y" {
-			return fmt.Errorf("%w: it was not confirmed", errUntrusted)
-		}
-		return nil
+	answer, err := a.ask(ctx, "Is it the same there? [yes/no] ")
+	if err != nil {
+		return err
 	}
+	if answer != "yes" && answer != "y" {
+		return fmt.Errorf("%w: it was not confirmed", errUntrusted)
+	}
+	return nil
 }
 
 // theOne says that there is one node to ask.

@@ -194,7 +194,7 @@ func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 	keygen := n.StartChurn().KeygenIds[0]
 	vault := network.NewVault("restarted")
 	for _, member := range n.Validators {
-		n.SendVote(member.Signer, vault.Vote(n.ChainID, keygen, member.Signer, network.Seal(t, member.Signer, 10<<10)))
+		n.SendVote(member.Signer, vault.Vote(n.ChainID, keygen, n.Members(keygen), member.Signer, network.Seal(t, member.Signer, 10<<10)))
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	ctx := v.ClientContext()

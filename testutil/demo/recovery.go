@@ -28,20 +28,20 @@ import (
 // victim is the member that loses its signer.
 const victim = 2
 
-// txBytes is the size of the transaction that carried the member's envelope.
-func (n *network) txBytes(ctx context.Context, m *member) (uint64, error) {
+// carrier is the transaction that carried the member's envelope.
+func (n *network) carrier(ctx context.Context, m *member) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/block?height=%d", m.RPC, m.Envelope.Height), nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var block struct {
 		Result struct {
@@ -53,21 +53,21 @@ func (n *network) txBytes(ctx context.Context, m *member) (uint64, error) {
 		} `json:"result"`
 	}
 	if err := json.Unmarshal(body, &block); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, text := range block.Result.Block.Data.Txs {
 		tx, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if start := bytes.Index(tx, []byte("age-encryption.org/v1\n")); start >= 0 && start+int(m.Envelope.Size) <= len(tx) {
 			sum := sha256.Sum256(tx[start : start+int(m.Envelope.Size)])
 			if hex.EncodeToString(sum[:]) == m.Envelope.SHA256 {
-				return uint64(len(tx)), nil
+				return tx, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("block %d does not carry the envelope of %s", m.Envelope.Height, m.Address)
+	return nil, fmt.Errorf("block %d does not carry the envelope of %s", m.Envelope.Height, m.Address)
 }
 
 // loseSigner stops a signer and deletes all that its host had.

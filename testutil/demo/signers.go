@@ -21,10 +21,13 @@ const keygenPatience = 4 * time.Minute
 
 // registration is what bifrost init prints.
 type registration struct {
-	Address   string `json:"address"`
-	PubKey    string `json:"pub_key"`
-	Signature string `json:"signature"`
-	PeerID    string `json:"peer_id"`
+	Address        string `json:"address"`
+	PubKey         string `json:"pub_key"`
+	Signature      string `json:"signature"`
+	RecipientKey   string `json:"recipient_key"`
+	RecipientIndex uint32 `json:"recipient_index"`
+	Possession     string `json:"possession"`
+	PeerID         string `json:"peer_id"`
 }
 
 // vault is what the chain says of the vault.
@@ -60,7 +63,8 @@ func (n *network) startSigners(ctx context.Context) (string, error) {
 			return "", err
 		}
 		group.Go(func() error {
-			return n.send(ctx, m, "tx", "tssbackup", "register-signer", reg.PubKey, reg.Signature)
+			return n.send(ctx, m, "tx", "tssbackup", "register-signer", reg.PubKey, reg.Signature,
+				reg.RecipientKey, fmt.Sprint(reg.RecipientIndex), reg.Possession)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -224,7 +228,8 @@ func (n *network) waitForVault(ctx context.Context) (string, error) {
 	return fmt.Sprintf("secp256k1 %s\ned25519   %s", n.vault.Vault, n.vault.PubKeyEd25519), nil
 }
 
-// checkCoverage asks as an outsider, with no secret and no account.
+// checkCoverage asks as an outsider, with no secret and no account, and verifies every
+// proof in the blocks of the votes.
 func (n *network) checkCoverage(ctx context.Context) (string, error) {
 	// What a block wrote is proven by the header of the next one.
 	var out []byte
@@ -239,10 +244,7 @@ func (n *network) checkCoverage(ctx context.Context) (string, error) {
 	var verdict struct {
 		Covered bool `json:"covered"`
 		Vaults  []struct {
-			Vault     string `json:"vault"`
-			Members   int    `json:"members"`
-			Published int    `json:"published"`
-			Threshold int    `json:"threshold"`
+			Published int `json:"published"`
 			List      []struct {
 				Address string     `json:"address"`
 				Backups []envelope `json:"backups"`
@@ -261,11 +263,15 @@ func (n *network) checkCoverage(ctx context.Context) (string, error) {
 				continue
 			}
 			m.Envelope = listed.Backups[0]
-			if m.Envelope.TxBytes, err = n.txBytes(ctx, m); err != nil {
+			tx, err := n.carrier(ctx, m)
+			if err != nil {
+				return "", err
+			}
+			m.Envelope.TxBytes = uint64(len(tx))
+			if err := n.checkProof(ctx, m, tx); err != nil {
 				return "", err
 			}
 		}
 	}
-	c := verdict.Vaults[0]
-	return fmt.Sprintf("recoverable: published %d/%d, need %d", c.Published, c.Members, c.Threshold), nil
+	return n.verdict(ctx)
 }

@@ -45,14 +45,16 @@ func (s *story) print(n *network) {
 	_ = w.Flush()
 
 	w = tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nMEMBER\tHEIGHT\tENVELOPE BYTES\tTRANSACTION BYTES")
+	fmt.Fprintln(w, "\nMEMBER\tHEIGHT\tENVELOPE BYTES\tPROOF BYTES\tVERIFIED IN\tTRANSACTION BYTES")
 	var envelopes, txs uint64
+	var proofs int
 	for _, m := range n.members {
 		envelopes += m.Envelope.Size
 		txs += m.Envelope.TxBytes
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", m.Address, m.Envelope.Height, m.Envelope.Size, m.Envelope.TxBytes)
+		proofs += m.Proof.Bytes
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d µs\t%d\n", m.Address, m.Envelope.Height, m.Envelope.Size, m.Proof.Bytes, m.Proof.VerifyMicros, m.Envelope.TxBytes)
 	}
-	fmt.Fprintf(w, "on chain\t\t%d\t%d\n", envelopes, txs)
+	fmt.Fprintf(w, "on chain\t\t%d\t%d\t\t%d\n", envelopes, proofs, txs)
 	_ = w.Flush()
 
 	fmt.Printf("\nVerdict: recovered. Vault %s… lost a signer and signs again.\n", n.vault.Vault[:16])

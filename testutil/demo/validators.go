@@ -43,6 +43,7 @@ type member struct {
 	SignerHome   string   `json:"signer_home"`
 	RPC          string   `json:"rpc"`
 	Envelope     envelope `json:"envelope"`
+	Proof        proof    `json:"proof"`
 
 	home        string // the validator's
 	nodeID      string

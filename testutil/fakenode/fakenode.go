@@ -50,7 +50,11 @@ type Node struct {
 	Vaults     []types.VaultInfo
 	// Backups are kept by vault, then by member.
 	Backups map[string]map[string]types.QueryBackupResponse
-	Blocks  map[int64][][]byte
+	// Shares are the public shares of vaults, by vault; the vault names their hash.
+	Shares map[string]types.PublicShares
+	// Proofs are what is known of members' proofs, by vault, then by member.
+	Proofs map[string]map[string]types.Proof
+	Blocks map[int64][][]byte
 	// Txs are the results of transactions by upper-case hex of their hash.
 	Txs map[string]ctypes.ResultTx
 	// Answers are the answers to ABCI queries by path, before the fake's own.
@@ -78,6 +82,8 @@ func New(t testing.TB) (*Node, string) {
 
 		Earliest: 1,
 		Backups:  map[string]map[string]types.QueryBackupResponse{},
+		Shares:   map[string]types.PublicShares{},
+		Proofs:   map[string]map[string]types.Proof{},
 		Blocks:   map[int64][][]byte{},
 		Txs:      map[string]ctypes.ResultTx{},
 		Answers:  map[string]func([]byte) abci.ResponseQuery{},
@@ -107,6 +113,13 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	}
 	n.Backups[vault][member] = record
 	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
+}
+
+// PublishTx puts a transaction into a block.
+func (n *Node) PublishTx(height int64, tx []byte) {
+	n.Lock()
+	defer n.Unlock()
+	n.Blocks[height] = append(n.Blocks[height], tx)
 }
 
 // maxBatch is how many requests a node takes at once.

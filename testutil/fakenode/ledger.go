@@ -199,7 +199,7 @@ func (n *Node) prove(path string, key []byte, height int64, proof bool) abci.Res
 	return abci.ResponseQuery(*res)
 }
 
-// records are the node's vaults and backups as the module keeps them.
+// records are the node's vaults, backups and proofs as the module keeps them.
 func (n *Node) records() map[string][]byte {
 	records := map[string][]byte{}
 	put := func(key []byte, value proto.Message) {
@@ -213,7 +213,7 @@ func (n *Node) records() map[string][]byte {
 		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
 			live.PubKeys = append(live.PubKeys, name)
 		}
-		vault := &types.Vault{PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, KeygenId: v.KeygenId, ChurnId: v.ChurnId, Threshold: v.Threshold}
+		vault := &types.Vault{PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, KeygenId: v.KeygenId, ChurnId: v.ChurnId, Threshold: v.Threshold, SharesHash: raw(v.SharesHash)}
 		for _, m := range v.Members {
 			vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
 			if _, address, err := bech32.DecodeAndConvert(m.Address); err == nil {
@@ -221,6 +221,14 @@ func (n *Node) records() map[string][]byte {
 			}
 		}
 		put(types.VaultKey(name), vault)
+		if shares, ok := n.Shares[v.Vault]; ok {
+			put(types.PublicSharesKey(v.KeygenId, vault.SharesHash), &shares)
+		}
+		for member, proof := range n.Proofs[v.Vault] {
+			_, address, err := bech32.DecodeAndConvert(member)
+			must(err)
+			put(types.ProofKey(v.KeygenId, address), &proof)
+		}
 	}
 	slices.SortFunc(live.PubKeys, bytes.Compare)
 	put(types.LiveVaultsKey(), live)

@@ -8,8 +8,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"math/big"
@@ -17,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/bnb-chain/tss-lib/v2/crypto"
-	"github.com/bnb-chain/tss-lib/v2/crypto/vss"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
 	"github.com/bnb-chain/tss-lib/v2/tss"
@@ -25,7 +22,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 // Vault is a vault and all of its members' keyshares.
@@ -57,8 +56,9 @@ func New(t testing.TB, prefix string, members [][]byte) *Vault {
 	require.NoError(t, err)
 	_, v.Ed25519, err = ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	ec := deal(t, tss.S256(), new(big.Int).SetBytes(v.Secp256k1.Serialize()), sorted)
-	ed := deal(t, tss.Edwards(), scalar(v.Ed25519), sorted)
+	shares := dealer.Deal(v.Secp256k1, v.Ed25519, sorted)
+	ec := newDealt(verenc.Secp256k1, tss.S256(), new(big.Int).SetBytes(v.Secp256k1.Serialize()), shares, sorted)
+	ed := newDealt(verenc.Ed25519, tss.Edwards(), dealer.Scalar(v.Ed25519), shares, sorted)
 	ecData, edData := ec.ecdsa(t), ed.eddsa()
 	for i, m := range members {
 		at := slices.IndexFunc(sorted, func(s []byte) bool { return bytes.Equal(s, m) })
@@ -76,16 +76,6 @@ func New(t testing.TB, prefix string, members [][]byte) *Vault {
 	return v
 }
 
-// scalar is the number that an ed25519 key multiplies the base point with.
-func scalar(key ed25519.PrivateKey) *big.Int {
-	hash := sha512.Sum512(key.Seed())
-	s := hash[:32]
-	s[0] &= 248
-	s[31] = s[31]&127 | 64
-	slices.Reverse(s)
-	return new(big.Int).Mod(new(big.Int).SetBytes(s), tss.Edwards().Params().N)
-}
-
 // dealt is a secret shared among parties, whose order is that of their keys.
 type dealt struct {
 	shares []*big.Int
@@ -94,17 +84,18 @@ type dealt struct {
 	pub    *crypto.ECPoint
 }
 
-func deal(t testing.TB, curve elliptic.Curve, secret *big.Int, sorted [][]byte) *dealt {
+func newDealt(group verenc.Group, curve elliptic.Curve, secret *big.Int, shares *dealer.Dealt, sorted [][]byte) *dealt {
 	d := &dealt{pub: crypto.ScalarBaseMult(curve, secret)}
 	for _, m := range sorted {
+		of := shares.Shares(m)
+		x := of[0].Bytes()
+		if group == verenc.Ed25519 {
+			x = of[1].Bytes()
+			slices.Reverse(x)
+		}
 		d.ks = append(d.ks, new(big.Int).SetBytes(m))
-	}
-	threshold := (2*len(sorted)+2)/3 - 1
-	_, shares, err := vss.Create(curve, threshold, secret, d.ks, rand.Reader)
-	require.NoError(t, err)
-	for _, s := range shares {
-		d.shares = append(d.shares, s.Share)
-		d.bigXj = append(d.bigXj, crypto.ScalarBaseMult(curve, s.Share))
+		d.shares = append(d.shares, new(big.Int).SetBytes(x))
+		d.bigXj = append(d.bigXj, crypto.ScalarBaseMult(curve, d.shares[len(d.shares)-1]))
 	}
 	return d
 }

@@ -9,6 +9,9 @@ import (
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/tyler-smith/go-bip39"
+
+	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // hdPath is where the accounts' keys are derived: bifrost's default.
@@ -45,6 +48,31 @@ func (a Account) Address() sdk.AccAddress { return sdk.AccAddress(a.Key.PubKey()
 
 // Bech32 is the account's address as it is written.
 func (a Account) Bech32() string { return a.Address().String() }
+
+// Recipient is the recipient key of the account's mnemonic at an index.
+func (a Account) Recipient(index uint32) *verenc.RecipientKey {
+	key, err := verenc.NewRecipientKey(bip39.NewSeed(a.Mnemonic, ""), index)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// Registration is the message by which an operator registers the account as its
+// signer, with the recipient key at an index.
+func (a Account) Registration(chainID string, operator sdk.ValAddress, index uint32) (*types.MsgRegisterSigner, error) {
+	pubKey, key := a.Key.PubKey().Bytes(), a.Recipient(index)
+	recipient := types.Recipient{Key: key.Public(), Index: index}
+	signature, err := a.Key.Sign(types.RegisterMessage(chainID, operator, pubKey, recipient))
+	if err != nil {
+		return nil, err
+	}
+	possession, err := key.Possess(chainID, a.Address())
+	return &types.MsgRegisterSigner{
+		Operator: operator.String(), PubKey: pubKey, Signature: signature,
+		RecipientKey: recipient.Key, RecipientIndex: index, Possession: possession,
+	}, err
+}
 
 // OperatorAddress is the validator's operator address as it is written.
 func (v *Validator) OperatorAddress() string {

@@ -32,7 +32,7 @@ func (n *Network) BackUp() *Backups {
 	b.Opened = churn.OpenedHeight
 	for i, v := range n.Validators {
 		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
-		res := n.SendVote(v.Signer, vault.Vote(n.ChainID, churn.KeygenIds[0], v.Signer, sealed))
+		res := n.SendVote(v.Signer, vault.Vote(n.ChainID, churn.KeygenIds[0], pubKeys, v.Signer, sealed))
 		b.Envelopes = append(b.Envelopes, sealed)
 		b.Heights = append(b.Heights, res.Height)
 	}

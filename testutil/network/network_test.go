@@ -26,7 +26,7 @@ func TestChurn(t *testing.T) {
 	vault := network.NewVault("churn")
 	vote := func(i int) {
 		member := n.Validators[i].Signer
-		n.SendVote(member, vault.Vote(n.ChainID, keygen, member, network.Seal(t, member, 64<<10)))
+		n.SendVote(member, vault.Vote(n.ChainID, keygen, n.Members(keygen), member, network.Seal(t, member, 64<<10)))
 	}
 	vote(0)
 	vote(1)

@@ -134,15 +134,9 @@ func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 func (n *Network) RegisterSigner(i int) {
 	n.t.Helper()
 	v := n.Validators[i]
-	pubKey := v.Signer.Key.PubKey().Bytes()
-	message := types.RegisterMessage(n.ChainID, v.Operator.Address(), pubKey)
-	signature, err := v.Signer.Key.Sign(message)
+	msg, err := v.Signer.Registration(n.ChainID, sdk.ValAddress(v.Operator.Address()), 0)
 	require.NoError(n.t, err)
-	n.Send(v.Operator, &types.MsgRegisterSigner{
-		Operator:  v.OperatorAddress(),
-		PubKey:    pubKey,
-		Signature: signature,
-	})
+	n.Send(v.Operator, msg)
 }
 
 // RegisterSigners registers the signers of all validators.

@@ -1,10 +1,13 @@
 package network
 
 import (
+	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -13,7 +16,9 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -38,14 +43,16 @@ func (v Vault) Name() string {
 	return hex.EncodeToString(v.Secp256k1.PubKey().SerializeCompressed())
 }
 
-// Vote is the vote of a member for this vault, with the vault's signatures.
-func (v Vault) Vote(chainID string, keygenID uint64, member Account, envelope []byte) *types.MsgTssPool {
+// Vote is the vote of a member for this vault, with the vault's signatures, the public
+// shares of all members, given by their compressed public keys, and beside an envelope
+// the proof that its member can open what it shares.
+func (v Vault) Vote(chainID string, keygenID uint64, members [][]byte, member Account, envelope []byte) *types.MsgTssPool {
 	pubKey := v.Secp256k1.PubKey().SerializeCompressed()
 	pubKeyEd25519 := v.Ed25519.Public().(ed25519.PublicKey)
 	check := types.CheckMessage(chainID, keygenID, pubKey, pubKeyEd25519)
 	// A compact signature is a byte for recovery and R||S with low S.
 	signature := ecdsa.SignCompact(v.Secp256k1, check, true)[1:]
-	return &types.MsgTssPool{
+	vote := &types.MsgTssPool{
 		Signer:           member.Bech32(),
 		KeygenId:         keygenID,
 		PubKey:           hex.EncodeToString(pubKey),
@@ -53,7 +60,46 @@ func (v Vault) Vote(chainID string, keygenID uint64, member Account, envelope []
 		KeysharesBackup:  envelope,
 		Signature:        signature,
 		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
+		PublicShares:     &v.deal(members).Public,
 	}
+	if len(envelope) > 0 && slices.ContainsFunc(members, func(m []byte) bool { return bytes.Equal(m, member.Key.PubKey().Bytes()) }) {
+		vote.Proof = v.Prove(chainID, keygenID, members, member)
+	}
+	return vote
+}
+
+// Prove is the proof of a member for this vault.
+func (v Vault) Prove(chainID string, keygenID uint64, members [][]byte, member Account) []byte {
+	dealt := v.deal(members)
+	key := member.Recipient(0)
+	st, ok := dealt.Public.Statement(chainID, keygenID, v.Secp256k1.PubKey().SerializeCompressed(),
+		v.Ed25519.Public().(ed25519.PublicKey), member.Address(), key.Public())
+	if !ok {
+		panic("the account is no member")
+	}
+	proof, err := verenc.Prove(key, st, dealt.Shares(member.Key.PubKey().Bytes()))
+	if err != nil {
+		panic(err)
+	}
+	return proof
+}
+
+func (v Vault) deal(members [][]byte) *dealer.Dealt {
+	return dealer.Deal(v.Secp256k1, v.Ed25519, members)
+}
+
+// Members are the compressed public keys of a keygen's members.
+func (n *Network) Members(keygenID uint64) [][]byte {
+	n.t.Helper()
+	res, err := n.Query().Keygen(context.Background(), &types.QueryKeygenRequest{Id: keygenID})
+	require.NoError(n.t, err)
+	var keys [][]byte
+	for _, m := range res.Keygen.Members {
+		key, err := hex.DecodeString(m.PubKey)
+		require.NoError(n.t, err)
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // Seal makes an envelope of a file of this size, which does not compress, for the

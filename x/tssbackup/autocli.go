@@ -55,9 +55,23 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					PositionalArgs: args("vault", "member"),
 				},
 				{
+					RpcMethod:      "Proof",
+					Use:            "proof [vault] [member]",
+					Short:          "Show what state keeps of the proof of a member of a vault",
+					PositionalArgs: args("vault", "member"),
+				},
+				{
+					RpcMethod: "Proofs",
+					Use:       "proofs [vault]",
+					Short:     "Show the members' public shares and proofs: all that rebuilding a vault's keys takes beside the mnemonics",
+					Long: "Show the members' public shares and what state keeps of their proofs. With --output json it is\n" +
+						"what `recover-keyshares rebuild --state` reads.",
+					PositionalArgs: args("vault"),
+				},
+				{
 					RpcMethod: "Coverage",
 					Use:       "coverage [vault]",
-					Short:     "Show who has published a backup, of one vault or of all that are not retired",
+					Short:     "Show who has published and proven a backup, of one vault or of all that are not retired",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{
 						{ProtoField: "vault", Optional: true},
 					},
@@ -69,11 +83,13 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{
 					RpcMethod: "RegisterSigner",
-					Use:       "register-signer [pub-key] [signature] --from [operator-key]",
+					Use:       "register-signer [pub-key] [signature] [recipient-key] [recipient-index] [possession] --from [operator-key]",
 					Short:     "Bind a signer to the validator of the key that sends it",
 					Long: "Bind a signer to the validator of the key that sends it, or replace the one it has.\n" +
-						"Both arguments are hex: bifrost prints them for its mnemonic.",
-					PositionalArgs: args("pub_key", "signature"),
+						"The same signer with another recipient key and a higher index replaces that key for keygens that\n" +
+						"open later. All arguments but the index are hex: bifrost init and bifrost register print them\n" +
+						"for a mnemonic.",
+					PositionalArgs: args("pub_key", "signature", "recipient_key", "recipient_index", "possession"),
 				},
 				{RpcMethod: "TssPool", Skip: true},
 				{RpcMethod: "PublishBackup", Skip: true},

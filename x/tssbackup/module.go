@@ -1,7 +1,8 @@
 // Package tssbackup is the module that has every validator of a chain back up
 // its threshold-signature keyshares through consensus: it opens keygens, counts
 // their members' votes and envelopes, and lets a vault become active only when
-// enough envelopes are published to recover it.
+// enough envelopes are published to recover it and enough members have proven that
+// their shares can be opened.
 //
 // An app embeds it with the depinject config of types/module, lists it among its
 // EndBlockers and Precommiters, and puts the decorator of package ante into its

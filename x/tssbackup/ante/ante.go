@@ -55,8 +55,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// maxOverhead bounds the bytes of an exempt transaction around its envelope:
-// keys, signatures, memo, and the addresses of many blamed members.
+// maxOverhead bounds the bytes of an exempt transaction around its envelope, proof
+// and public shares: keys, signatures, memo, and the addresses of many blamed
+// members.
 const maxOverhead = 32 << 10
 
 // Keeper is what the decorators ask of the module's state.
@@ -185,7 +186,7 @@ func (d FeeDecorator) exemption(ctx sdk.Context, tx sdk.Tx) (types.Exemption, bo
 // checkBounds keeps an exempt vote from taking more of a block than it needs.
 func (d FeeDecorator) checkBounds(ctx sdk.Context, tx sdk.Tx, vote types.Exemption, simulate bool) error {
 	size := uint64(len(ctx.TxBytes()))
-	if limit := uint64(len(vote.Envelope)) + maxOverhead; size > limit {
+	if limit := uint64(len(vote.Envelope)) + types.MaxProofBytes(vote.Members) + maxOverhead; size > limit {
 		return errorsmod.Wrapf(sdkerrors.ErrTxTooLarge, "a vote without a fee may have %d bytes with this envelope, not %d", limit, size)
 	}
 	if simulate {
@@ -195,7 +196,7 @@ func (d FeeDecorator) checkBounds(ctx sdk.Context, tx sdk.Tx, vote types.Exempti
 		return err
 	}
 	params := d.accounts.GetParams(ctx)
-	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas
+	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas(vote.Members)
 	if gas := tx.(sdk.FeeTx).GetGas(); gas > limit {
 		return errorsmod.Wrapf(sdkerrors.ErrInvalidGasLimit, "a vote without a fee may have a gas limit of %d at its size, not %d", limit, gas)
 	}

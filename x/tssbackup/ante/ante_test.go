@@ -11,6 +11,7 @@ import (
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/testutil/appchain"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -33,7 +34,7 @@ func TestRefusedTransactions(t *testing.T) {
 		{
 			name: "a vote of an account that is no member",
 			make: func(c *chain) []byte {
-				return c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
+				return c.Tx(c.Rich, network.TxOptions{}, c.vote(c.Rich))
 			},
 			want: types.ErrNotMember,
 		},
@@ -42,7 +43,7 @@ func TestRefusedTransactions(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeygenId++
-				return c.tx(c.asked[0], network.TxOptions{}, vote)
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
 			},
 			want: types.ErrKeygenNotFound,
 		},
@@ -50,18 +51,18 @@ func TestRefusedTransactions(t *testing.T) {
 			name: "a vote after the deadline",
 			make: func(c *chain) []byte {
 				for range deadline + 1 {
-					c.block()
+					c.Block()
 				}
-				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
 			},
 			want: types.ErrKeygenClosed,
 		},
 		{
 			name: "a second vote of a member",
 			make: func(c *chain) []byte {
-				first := c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
-				c.requireOK(c.block(first)[0].Code)
-				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				first := c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				c.requireOK(c.Block(first)[0].Code)
+				return c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
 			},
 			want: types.ErrAlreadyVoted,
 		},
@@ -70,14 +71,14 @@ func TestRefusedTransactions(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeysharesBackup = nil
-				return c.tx(c.asked[0], network.TxOptions{}, vote)
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
 			},
 			want: types.ErrEnvelopeMissing,
 		},
 		{
 			name: "a vote with an envelope of a member that is not asked",
 			make: func(c *chain) []byte {
-				return c.tx(c.other, network.TxOptions{}, c.vote(c.other))
+				return c.Tx(c.other, network.TxOptions{}, c.vote(c.other))
 			},
 			want: types.ErrNotAsked,
 		},
@@ -86,7 +87,7 @@ func TestRefusedTransactions(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeysharesBackup = []byte(strings.Repeat("x", 1000))
-				return c.tx(c.asked[0], network.TxOptions{}, vote)
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
 			},
 			want: types.ErrEnvelopeForm,
 		},
@@ -95,14 +96,14 @@ func TestRefusedTransactions(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeysharesBackup = network.Seal(c.t, c.asked[0], 600<<10)
-				return c.tx(c.asked[0], network.TxOptions{Gas: 7_000_000}, vote)
+				return c.Tx(c.asked[0], network.TxOptions{Gas: 7_000_000}, vote)
 			},
 			want: types.ErrEnvelopeForm,
 		},
 		{
 			name: "a vote that another key signed",
 			make: func(c *chain) []byte {
-				tx := c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				tx := c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
 				tx[len(tx)-1] ^= 1
 				return tx
 			},
@@ -112,21 +113,21 @@ func TestRefusedTransactions(t *testing.T) {
 		{
 			name: "a vote that asks for much more gas than it needs",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{Gas: 50_000_000}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{Gas: 50_000_000}, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrInvalidGasLimit,
 		},
 		{
 			name: "a vote that times out before the next block",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.height)}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.Height)}, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrTxTimeoutHeight,
 		},
 		{
 			name: "a vote that times out at a time, which may be before the next block's",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{TimeoutTimestamp: c.time.Add(time.Hour)}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{TimeoutTimestamp: c.Time.Add(time.Hour)}, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrInvalidRequest,
 		},
@@ -138,22 +139,22 @@ func TestRefusedTransactions(t *testing.T) {
 					KeygenId: keygenID,
 					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: strings.Repeat("x", 40<<10)},
 				}
-				return c.tx(c.asked[0], network.TxOptions{Gas: 1_000_000}, blame)
+				return c.Tx(c.asked[0], network.TxOptions{Gas: 1_000_000}, blame)
 			},
 			want: sdkerrors.ErrTxTooLarge,
 		},
 		{
 			name: "a vote whose fee a member without money is to pay",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{Fee: fee}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{Fee: appchain.Fee}, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrInsufficientFunds,
 		},
 		{
 			name: "a vote that names a fee granter",
 			make: func(c *chain) []byte {
-				opts := network.TxOptions{FeeGranter: c.rich.Address()}
-				return c.tx(c.asked[0], opts, c.vote(c.asked[0]))
+				opts := network.TxOptions{FeeGranter: c.Rich.Address()}
+				return c.Tx(c.asked[0], opts, c.vote(c.asked[0]))
 			},
 			want: sdkerrors.ErrInsufficientFee,
 		},
@@ -161,7 +162,7 @@ func TestRefusedTransactions(t *testing.T) {
 			name: "two votes in one transaction",
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
-				return c.tx(c.asked[0], network.TxOptions{}, vote, vote)
+				return c.Tx(c.asked[0], network.TxOptions{}, vote, vote)
 			},
 			want:     sdkerrors.ErrInsufficientFee,
 			inBlocks: true,
@@ -169,8 +170,8 @@ func TestRefusedTransactions(t *testing.T) {
 		{
 			name: "a vote and a payment in one transaction",
 			make: func(c *chain) []byte {
-				send := banktypes.NewMsgSend(c.asked[0].Address(), c.rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
-				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]), send)
+				send := banktypes.NewMsgSend(c.asked[0].Address(), c.Rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]), send)
 			},
 			want:     sdkerrors.ErrInsufficientFee,
 			inBlocks: true,
@@ -178,8 +179,8 @@ func TestRefusedTransactions(t *testing.T) {
 		{
 			name: "a payment without a fee",
 			make: func(c *chain) []byte {
-				send := banktypes.NewMsgSend(c.rich.Address(), c.other.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
-				return c.tx(c.rich, network.TxOptions{}, send)
+				send := banktypes.NewMsgSend(c.Rich.Address(), c.other.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.Tx(c.Rich, network.TxOptions{}, send)
 			},
 			want:     sdkerrors.ErrInsufficientFee,
 			inBlocks: true,
@@ -188,14 +189,14 @@ func TestRefusedTransactions(t *testing.T) {
 			name: "a publication of a backup that is there",
 			make: func(c *chain) []byte {
 				c.activate()
-				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
 			},
 			want: types.ErrBackupPresent,
 		},
 		{
 			name: "a publication for a vault that does not exist",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
 			},
 			want: types.ErrVaultNotFound,
 		},
@@ -209,13 +210,13 @@ func TestRefusedTransactions(t *testing.T) {
 				before[member.Bech32()] = c.attempts(member)
 			}
 
-			res := c.check(tx)
+			res := c.Check(tx)
 			requireError(t, row.want, res.Codespace, res.Code, res.Log)
 			if !row.inReCheck {
-				res = c.recheck(tx)
+				res = c.Recheck(tx)
 				requireError(t, row.want, res.Codespace, res.Code, res.Log)
 			}
-			result := c.block(tx)[0]
+			result := c.Block(tx)[0]
 			switch {
 			case row.inBlocks:
 			case row.want == sdkerrors.ErrInsufficientFee:
@@ -241,19 +242,19 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 		{
 			name: "the vote of an asked member",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
 			},
 		},
 		{
 			name: "the vote of a member that is not asked",
 			make: func(c *chain) []byte {
-				return c.tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.other, nil))
+				return c.Tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.Members, c.other, nil))
 			},
 		},
 		{
 			name: "a vote that times out after the block it is in",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.height) + 2}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{TimeoutHeight: uint64(c.Height) + 2}, c.vote(c.asked[0]))
 			},
 		},
 		{
@@ -261,13 +262,13 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeysharesBackup = network.Seal(c.t, c.asked[0], 500<<10)
-				return c.tx(c.asked[0], network.TxOptions{Gas: 6_000_000}, vote)
+				return c.Tx(c.asked[0], network.TxOptions{Gas: 6_000_000}, vote)
 			},
 		},
 		{
 			name: "a blame",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, &types.MsgTssPool{
+				return c.Tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, &types.MsgTssPool{
 					Signer:   c.asked[0].Bech32(),
 					KeygenId: keygenID,
 					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: "silent"},
@@ -278,7 +279,7 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 			name: "the publication of a backup that is missing",
 			make: func(c *chain) []byte {
 				c.activate()
-				return c.tx(c.other, network.TxOptions{}, c.publication(c.other))
+				return c.Tx(c.other, network.TxOptions{}, c.publication(c.other))
 			},
 		},
 	}
@@ -286,16 +287,16 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := newChain(t, minGasPrices)
 			tx := row.make(c)
-			res := c.check(tx)
+			res := c.Check(tx)
 			require.Zero(t, res.Code, res.Log)
-			c.block()
-			res = c.recheck(tx)
+			c.Block()
+			res = c.Recheck(tx)
 			require.Zero(t, res.Code, res.Log)
-			result := c.block(tx)[0]
+			result := c.Block(tx)[0]
 			require.Zero(t, result.Code, result.Log)
 			require.Positive(t, result.GasUsed)
 			for _, member := range append(c.asked, c.other) {
-				require.Zero(t, c.balance(member))
+				require.Zero(t, c.Balance(member))
 			}
 		})
 	}
@@ -311,30 +312,30 @@ func TestPayingTransactions(t *testing.T) {
 		{
 			name: "a vote with a fee",
 			make: func(c *chain, from network.Account) []byte {
-				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from))
+				return c.Tx(from, network.TxOptions{Fee: appchain.Fee}, c.vote(from))
 			},
 		},
 		{
 			name: "a vote and a payment with a fee",
 			make: func(c *chain, from network.Account) []byte {
-				send := banktypes.NewMsgSend(from.Address(), c.rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
-				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from), send)
+				send := banktypes.NewMsgSend(from.Address(), c.Rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+				return c.Tx(from, network.TxOptions{Fee: appchain.Fee}, c.vote(from), send)
 			},
 		},
 		{
 			name: "a vote with a fee after all attempts without one",
 			make: func(c *chain, from network.Account) []byte {
 				for range types.MaxExemptAttempts {
-					require.NotZero(c.t, c.block(c.tx(from, network.TxOptions{}, c.badVote(from)))[0].Code)
+					require.NotZero(c.t, c.Block(c.Tx(from, network.TxOptions{}, c.badVote(from)))[0].Code)
 				}
-				return c.tx(from, network.TxOptions{Fee: fee}, c.vote(from))
+				return c.Tx(from, network.TxOptions{Fee: appchain.Fee}, c.vote(from))
 			},
 		},
 		{
 			name: "a backup that is published once more",
 			make: func(c *chain, from network.Account) []byte {
 				c.activate()
-				return c.tx(from, network.TxOptions{Fee: fee}, c.publication(from))
+				return c.Tx(from, network.TxOptions{Fee: appchain.Fee}, c.publication(from))
 			},
 		},
 	}
@@ -344,12 +345,12 @@ func TestPayingTransactions(t *testing.T) {
 			from := c.asked[0]
 			c.fund(from)
 			tx := row.make(c, from)
-			before := c.balance(from)
-			res := c.check(tx)
+			before := c.Balance(from)
+			res := c.Check(tx)
 			require.Zero(t, res.Code, res.Log)
-			result := c.block(tx)[0]
+			result := c.Block(tx)[0]
 			require.Zero(t, result.Code, result.Log)
-			require.LessOrEqual(t, c.balance(from), before-fee.AmountOf(network.Denom).Int64())
+			require.LessOrEqual(t, c.Balance(from), before-appchain.Fee.AmountOf(network.Denom).Int64())
 		})
 	}
 }
@@ -363,20 +364,20 @@ func TestSimulation(t *testing.T) {
 		{
 			name: "a vote without a fee is simulated",
 			make: func(c *chain) []byte {
-				return c.tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.vote(c.asked[0]))
 			},
 		},
 		{
 			name: "a publication that will pay is simulated before it has a fee",
 			make: func(c *chain) []byte {
 				c.activate()
-				return c.tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
+				return c.Tx(c.asked[0], network.TxOptions{}, c.publication(c.asked[0]))
 			},
 		},
 		{
 			name: "the simulation of a vote that cannot be cast says why",
 			make: func(c *chain) []byte {
-				return c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
+				return c.Tx(c.Rich, network.TxOptions{}, c.vote(c.Rich))
 			},
 			want: types.ErrNotMember,
 		},
@@ -386,7 +387,7 @@ func TestSimulation(t *testing.T) {
 			c := newChain(t, minGasPrices)
 			tx := row.make(c)
 			before := c.attempts(c.asked[0])
-			gas, _, err := c.app.Simulate(tx)
+			gas, _, err := c.App.Simulate(tx)
 			if row.want != nil {
 				require.ErrorIs(t, err, row.want)
 				return
@@ -400,12 +401,12 @@ func TestSimulation(t *testing.T) {
 
 func TestIneligibleVotesAreRefusedWhereTransactionsCostNothing(t *testing.T) {
 	c := newChain(t, "")
-	tx := c.tx(c.rich, network.TxOptions{}, c.vote(c.rich))
-	res := c.check(tx)
+	tx := c.Tx(c.Rich, network.TxOptions{}, c.vote(c.Rich))
+	res := c.Check(tx)
 	requireError(t, types.ErrNotMember, res.Codespace, res.Code, res.Log)
-	res = c.recheck(tx)
+	res = c.Recheck(tx)
 	requireError(t, types.ErrNotMember, res.Codespace, res.Code, res.Log)
-	result := c.block(tx)[0]
+	result := c.Block(tx)[0]
 	requireError(t, types.ErrNotMember, result.Codespace, result.Code, result.Log)
 }
 

@@ -22,15 +22,15 @@ func TestFloods(t *testing.T) {
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
 				for range types.MaxExemptAttempts {
-					res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+					res := c.Check(c.Tx(member, network.TxOptions{}, c.vote(member)))
 					require.Zero(t, res.Code, res.Log)
 				}
 				for range 5 {
-					res := c.check(c.txAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))
+					res := c.Check(c.TxAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))
 					requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
 				}
 				// Others are not held up by it.
-				res := c.check(c.tx(c.asked[1], network.TxOptions{}, c.vote(c.asked[1])))
+				res := c.Check(c.Tx(c.asked[1], network.TxOptions{}, c.vote(c.asked[1])))
 				require.Zero(t, res.Code, res.Log)
 			},
 		},
@@ -40,16 +40,16 @@ func TestFloods(t *testing.T) {
 				member := c.asked[0]
 				var held [][]byte
 				for range types.MaxExemptAttempts {
-					held = append(held, c.tx(member, network.TxOptions{}, c.vote(member)))
+					held = append(held, c.Tx(member, network.TxOptions{}, c.vote(member)))
 				}
 				for _, tx := range held {
-					c.requireOK(c.check(tx).Code)
+					c.requireOK(c.Check(tx).Code)
 				}
-				c.block()
+				c.Block()
 				for _, tx := range held {
-					c.requireOK(c.recheck(tx).Code)
+					c.requireOK(c.Recheck(tx).Code)
 				}
-				res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+				res := c.Check(c.Tx(member, network.TxOptions{}, c.vote(member)))
 				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
 			},
 		},
@@ -57,14 +57,14 @@ func TestFloods(t *testing.T) {
 			name: "votes that fail count in blocks, and so do those in the mempool with them",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				result := c.block(c.tx(member, network.TxOptions{}, c.badVote(member)))[0]
+				result := c.Block(c.Tx(member, network.TxOptions{}, c.badVote(member)))[0]
 				requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
 				require.EqualValues(t, 1, c.attempts(member))
 
 				for range types.MaxExemptAttempts - 1 {
-					c.requireOK(c.check(c.tx(member, network.TxOptions{}, c.vote(member))).Code)
+					c.requireOK(c.Check(c.Tx(member, network.TxOptions{}, c.vote(member))).Code)
 				}
-				res := c.check(c.tx(member, network.TxOptions{}, c.vote(member)))
+				res := c.Check(c.Tx(member, network.TxOptions{}, c.vote(member)))
 				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
 			},
 		},
@@ -74,9 +74,9 @@ func TestFloods(t *testing.T) {
 				member := c.asked[0]
 				var txs [][]byte
 				for range 8 {
-					txs = append(txs, c.tx(member, network.TxOptions{}, c.badVote(member)))
+					txs = append(txs, c.Tx(member, network.TxOptions{}, c.badVote(member)))
 				}
-				for i, result := range c.block(txs...) {
+				for i, result := range c.Block(txs...) {
 					if i < types.MaxExemptAttempts {
 						requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
 					} else {
@@ -85,7 +85,7 @@ func TestFloods(t *testing.T) {
 				}
 				require.EqualValues(t, types.MaxExemptAttempts, c.attempts(member))
 				// It stays so in later blocks.
-				result := c.block(c.txAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))[0]
+				result := c.Block(c.TxAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))[0]
 				requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
 			},
 		},
@@ -93,10 +93,10 @@ func TestFloods(t *testing.T) {
 			name: "one vote of a block's three is cast, and the others are stale",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				results := c.block(
-					c.txAt(member, 0, network.TxOptions{}, c.vote(member)),
-					c.txAt(member, 1, network.TxOptions{}, c.vote(member)),
-					c.txAt(member, 1, network.TxOptions{}, c.vote(member)),
+				results := c.Block(
+					c.TxAt(member, 0, network.TxOptions{}, c.vote(member)),
+					c.TxAt(member, 1, network.TxOptions{}, c.vote(member)),
+					c.TxAt(member, 1, network.TxOptions{}, c.vote(member)),
 				)
 				c.requireOK(results[0].Code)
 				for _, result := range results[1:] {
@@ -108,31 +108,31 @@ func TestFloods(t *testing.T) {
 			name: "votes with a wrong signature cost the member no attempt",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				forged := c.txAt(member, 0, network.TxOptions{}, c.vote(member))
+				forged := c.TxAt(member, 0, network.TxOptions{}, c.vote(member))
 				forged[len(forged)-1] ^= 1
 				for range 10 {
-					res := c.check(forged)
+					res := c.Check(forged)
 					requireError(t, sdkerrors.ErrUnauthorized, res.Codespace, res.Code, res.Log)
-					result := c.block(forged)[0]
+					result := c.Block(forged)[0]
 					requireError(t, sdkerrors.ErrUnauthorized, result.Codespace, result.Code, result.Log)
-					if c.height > deadline-2 {
+					if c.Height > deadline-2 {
 						break
 					}
 				}
 				require.Zero(t, c.attempts(member))
-				c.requireOK(c.block(c.txAt(member, 0, network.TxOptions{}, c.vote(member)))[0].Code)
+				c.requireOK(c.Block(c.TxAt(member, 0, network.TxOptions{}, c.vote(member)))[0].Code)
 			},
 		},
 		{
 			name: "a vote in the mempool is stale when another of the member is in a block",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				first := c.tx(member, network.TxOptions{}, c.vote(member))
-				second := c.tx(member, network.TxOptions{}, c.vote(member))
-				c.requireOK(c.check(first).Code)
-				c.requireOK(c.check(second).Code)
-				c.requireOK(c.block(first)[0].Code)
-				res := c.recheck(second)
+				first := c.Tx(member, network.TxOptions{}, c.vote(member))
+				second := c.Tx(member, network.TxOptions{}, c.vote(member))
+				c.requireOK(c.Check(first).Code)
+				c.requireOK(c.Check(second).Code)
+				c.requireOK(c.Block(first)[0].Code)
+				res := c.Recheck(second)
 				requireError(t, types.ErrAlreadyVoted, res.Codespace, res.Code, res.Log)
 			},
 		},
@@ -140,12 +140,12 @@ func TestFloods(t *testing.T) {
 			name: "a vote in the mempool is stale when its keygen is over",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				vote := c.tx(member, network.TxOptions{}, c.vote(member))
-				c.requireOK(c.check(vote).Code)
+				vote := c.Tx(member, network.TxOptions{}, c.vote(member))
+				c.requireOK(c.Check(vote).Code)
 				for range deadline + 1 {
-					c.block()
+					c.Block()
 				}
-				res := c.recheck(vote)
+				res := c.Recheck(vote)
 				requireError(t, types.ErrKeygenClosed, res.Codespace, res.Code, res.Log)
 			},
 		},
@@ -156,7 +156,7 @@ func TestFloods(t *testing.T) {
 				// The gas suffices for the ante chain and not for the handler.
 				opts := network.TxOptions{Gas: c.anteGas(c.other, c.publication(c.other))}
 				for i := range types.MaxExemptAttempts + 1 {
-					result := c.block(c.tx(c.other, opts, c.publication(c.other)))[0]
+					result := c.Block(c.Tx(c.other, opts, c.publication(c.other)))[0]
 					if i < types.MaxExemptAttempts {
 						requireError(t, sdkerrors.ErrOutOfGas, result.Codespace, result.Code, result.Log)
 						require.EqualValues(t, i+1, c.attempts(c.other))

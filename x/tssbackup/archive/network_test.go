@@ -44,7 +44,7 @@ func churn(t *testing.T, n *network.Network, name string) backups {
 func (b *backups) vote(t *testing.T, n *network.Network, keygen uint64, v *network.Validator) {
 	t.Helper()
 	sealed := network.Seal(t, v.Signer, 20<<10)
-	res := n.SendVote(v.Signer, b.vault.Vote(n.ChainID, keygen, v.Signer, sealed))
+	res := n.SendVote(v.Signer, b.vault.Vote(n.ChainID, keygen, n.Members(keygen), v.Signer, sealed))
 	b.envelopes = append(b.envelopes, sealed)
 	b.heights = append(b.heights, res.Height)
 }
@@ -164,7 +164,7 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 	b.envelopes = append(b.envelopes, sealed)
 	require.NoError(t, os.Symlink("/dev/full", b.path(full, 3)+".tmp"))
 
-	vote := b.vault.Vote(n.ChainID, keygen, voter.Signer, sealed)
+	vote := b.vault.Vote(n.ChainID, keygen, n.Members(keygen), voter.Signer, sealed)
 	tx := n.Sign(voter.Signer, network.TxOptions{Gas: 1_000_000 + 10*uint64(len(sealed))}, vote)
 	require.Zero(t, n.Broadcast(tx).Code)
 	n.Wait(func() bool { return n.Validators[0].App().LastBlockHeight() >= full.App().LastBlockHeight()+3 }, "%s to stand still", full)

@@ -13,9 +13,10 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// EndBlocker closes what is decided, retires what has waited long enough, and
-// opens a churn when one is due. Its work is bounded by the members of one churn
-// and the vaults that are not retired.
+// EndBlocker closes what is decided, retires what has waited long enough, deletes
+// the proofs of what has been retired for long enough, and opens a churn when one is
+// due. Its work is bounded by the members of one churn, the vaults that are not
+// retired, and those that were retired in one block.
 func (k Keeper) EndBlocker(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -25,6 +26,9 @@ func (k Keeper) EndBlocker(ctx context.Context) error {
 		return err
 	}
 	if err := k.retireDue(ctx, params); err != nil {
+		return err
+	}
+	if err := k.deleteExpired(ctx); err != nil {
 		return err
 	}
 	return k.openDue(ctx, params)
@@ -104,7 +108,8 @@ func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 	return nil
 }
 
-// verdict is the result that enough members voted for with their envelope. When
+// verdict is the result that enough members voted for with their envelope, which
+// comes with a proof in a keygen that requires proofs. When
 // all members voted one result, they are enough, because every member that was
 // asked has published; and needed is more than half of the members, so that at
 // most one result has enough.
@@ -161,6 +166,9 @@ func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.
 			return err
 		}
 		if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
+			return err
+		}
+		if err := k.deleteProofs(ctx, c.Id); err != nil {
 			return err
 		}
 		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
@@ -256,8 +264,13 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		Threshold:     c.Threshold,
 		ActiveHeight:  sdkCtx.BlockHeight(),
 		Members:       c.Members,
+		SharesHash:    result.SharesHash,
 	}
 	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
+		return types.Vault{}, err
+	}
+	proven, err := k.keepProofsOf(ctx, c.Id, result, c.votes)
+	if err != nil {
 		return types.Vault{}, err
 	}
 	published := uint32(0)
@@ -286,6 +299,7 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		KeygenId:      c.Id,
 		Published:     published,
 		Threshold:     c.Threshold,
+		Proven:        proven,
 	})
 }
 

@@ -115,10 +115,15 @@ func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn
 	})
 }
 
-// candidates are the keys of the signers that take part in a churn that opens
-// now: those of bonded validators who do not sit out. What sat out long enough
-// is forgotten.
-func (k Keeper) candidates(ctx context.Context) ([][]byte, error) {
+// candidate is a signer that takes part in a churn.
+type candidate struct {
+	pubKey    []byte
+	recipient types.Recipient
+}
+
+// candidates are the signers that take part in a churn that opens now: those of
+// bonded validators who do not sit out. What sat out long enough is forgotten.
+func (k Keeper) candidates(ctx context.Context) ([]candidate, error) {
 	var operators []string
 	err := k.staking.IterateBondedValidatorsByPower(ctx, func(_ int64, v stakingtypes.ValidatorI) bool {
 		operators = append(operators, v.GetOperator())
@@ -128,7 +133,7 @@ func (k Keeper) candidates(ctx context.Context) ([][]byte, error) {
 		return nil, err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	var pubKeys [][]byte
+	var list []candidate
 	for _, bech := range operators {
 		operator, err := k.staking.ValidatorAddressCodec().StringToBytes(bech)
 		if err != nil {
@@ -153,66 +158,70 @@ func (k Keeper) candidates(ctx context.Context) ([][]byte, error) {
 				return nil, err
 			}
 		}
-		pubKeys = append(pubKeys, signer.PubKey)
+		list = append(list, candidate{signer.PubKey, signer.Recipient})
 	}
-	return pubKeys, nil
+	return list, nil
 }
 
 // assign parts the members of a churn into as many groups as needed, so that
 // none is larger than size and their sizes differ by at most one. Who comes into
 // which follows from a hash, so that no order of the validators decides it.
-func assign(churnID uint64, pubKeys [][]byte, size int) [][][]byte {
-	pubKeys = byHash(churnID, pubKeys)
-	count := (len(pubKeys) + size - 1) / size
-	least, larger := len(pubKeys)/count, len(pubKeys)%count
-	groups := make([][][]byte, count)
+func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
+	candidates = byHash(churnID, candidates)
+	count := (len(candidates) + size - 1) / size
+	least, larger := len(candidates)/count, len(candidates)%count
+	groups := make([][]candidate, count)
 	for i := range groups {
 		n := least
 		if i < larger {
 			n++
 		}
-		groups[i], pubKeys = pubKeys[:n:n], pubKeys[n:]
+		groups[i], candidates = candidates[:n:n], candidates[n:]
 	}
 	return groups
 }
 
 // openKeygen opens a keygen among members.
-func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uint64, pubKeys [][]byte) (uint64, error) {
+func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uint64, candidates []candidate) (uint64, error) {
 	id, err := k.KeygenSequence.Next(ctx)
 	if err != nil {
 		return 0, err
 	}
-	n := len(pubKeys)
+	n := len(candidates)
 	members := make([]types.Member, n)
-	for i, pubKey := range byHash(id, pubKeys) {
-		members[i] = types.Member{PubKey: pubKey, Asked: i < params.Asked(n)}
+	for i, c := range byHash(id, candidates) {
+		members[i] = types.Member{PubKey: c.pubKey, Asked: i < params.Asked(n)}
 	}
 	slices.SortFunc(members, func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	if err := k.openProofs(ctx, id, candidates); err != nil {
+		return 0, err
+	}
 	return id, k.Keygens.Set(ctx, id, types.Keygen{
-		Id:        id,
-		ChurnId:   churnID,
-		Status:    types.KeygenStatus_KEYGEN_STATUS_OPEN,
-		Threshold: uint32(types.Threshold(n)),
-		Needed:    uint32(params.Needed(n)),
-		Members:   members,
+		Id:            id,
+		ChurnId:       churnID,
+		Status:        types.KeygenStatus_KEYGEN_STATUS_OPEN,
+		Threshold:     uint32(types.Threshold(n)),
+		Needed:        uint32(params.Needed(n)),
+		Members:       members,
+		RequireProofs: params.RequireProofs,
 	})
 }
 
 // byHash returns signers in the order of SHA-256(u64(id) || address).
-func byHash(id uint64, pubKeys [][]byte) [][]byte {
+func byHash(id uint64, candidates []candidate) []candidate {
 	type ranked struct {
-		hash   [sha256.Size]byte
-		pubKey []byte
+		candidate
+		hash [sha256.Size]byte
 	}
-	list := make([]ranked, len(pubKeys))
-	for i, pubKey := range pubKeys {
+	list := make([]ranked, len(candidates))
+	for i, c := range candidates {
 		b := binary.BigEndian.AppendUint64(nil, id)
-		list[i] = ranked{sha256.Sum256(append(b, types.SignerAddress(pubKey)...)), pubKey}
+		list[i] = ranked{c, sha256.Sum256(append(b, types.SignerAddress(c.pubKey)...))}
 	}
 	slices.SortFunc(list, func(a, b ranked) int { return bytes.Compare(a.hash[:], b.hash[:]) })
-	sorted := make([][]byte, len(list))
+	sorted := make([]candidate, len(list))
 	for i, r := range list {
-		sorted[i] = r.pubKey
+		sorted[i] = r.candidate
 	}
 	return sorted
 }

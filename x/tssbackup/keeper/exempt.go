@@ -28,6 +28,7 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			KeygenID: msg.KeygenId,
 			Member:   b.signer,
 			Envelope: msg.KeysharesBackup,
+			Members:  len(b.keygen.Members),
 		}
 	case *types.MsgPublishBackup:
 		pubKey, vault, signer, err := k.checkPublisher(ctx, msg)
@@ -45,6 +46,7 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			KeygenID: vault.KeygenId,
 			Member:   signer,
 			Envelope: msg.KeysharesBackup,
+			Members:  len(vault.Members),
 		}
 	default:
 		return types.Exemption{}, false, nil

@@ -12,14 +12,14 @@ import (
 // FuzzMessages has the message server handle any message of any bytes: it never
 // panics, and a message that errs changes nothing.
 func FuzzMessages(f *testing.F) {
-	c, vals := startChain(f, testParams(), 4)
+	c, vals := startChain(f, provenParams(), 4)
 	vault := newVault("v")
 	c.complete(c.startChurn()[0], vault)
 	keygen := c.keygen(c.startChurn()[0])
 	member := bech(keygen.Members[0].Address())
 	seeds := []sdk.Msg{
 		vals[0].register(),
-		newVault("w").result(keygen.Id, member, envelope("e", 40)),
+		newVault("w").vote(keygen, keygen.Members[0]),
 		blame(keygen.Id, member, bech(keygen.Members[1].Address())),
 		&types.MsgPublishBackup{Signer: member, Vault: vault.name(), KeysharesBackup: envelope("f", 40)},
 		&types.MsgStartChurn{Authority: authority},

@@ -70,6 +70,37 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	return k.initProofs(ctx, gs)
+}
+
+// initProofs writes what belongs to proofs. A stored form names the context that it
+// was made in, which may be of a chain with another name: it is carried over.
+func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
+	for _, o := range gs.RecipientOwners {
+		if err := k.RecipientOwners.Set(ctx, o.Key, o.Address); err != nil {
+			return err
+		}
+	}
+	for _, s := range gs.PublicShares {
+		if err := k.PublicShares.Set(ctx, collections.Join(s.KeygenId, s.Hash), s.Shares); err != nil {
+			return err
+		}
+	}
+	for _, p := range gs.Proofs {
+		if err := k.Proofs.Set(ctx, collections.Join(p.KeygenId, p.Member), p.Proof); err != nil {
+			return err
+		}
+	}
+	vaults := make(map[uint64][]byte, len(gs.Vaults))
+	for _, v := range gs.Vaults {
+		vaults[v.Vault.KeygenId] = v.PubKey
+	}
+	for _, e := range gs.ProofExpiries {
+		key := collections.Join(uint64(e.Height), e.KeygenId)
+		if err := k.ProofExpiries.Set(ctx, key, vaults[e.KeygenId]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -126,6 +157,9 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, b := range gs.Backups {
 		latest = max(latest, b.Backup.Latest.Height)
 	}
+	for _, p := range gs.Proofs {
+		latest = max(latest, p.Proof.Height)
+	}
 	return latest
 }
 
@@ -179,6 +213,18 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		}),
 		each(ctx, k.Backups, func(key collections.Pair[[]byte, []byte], b types.Backup) {
 			gs.Backups = append(gs.Backups, types.GenesisBackup{Vault: key.K1(), Member: key.K2(), Backup: b})
+		}),
+		each(ctx, k.RecipientOwners, func(key, address []byte) {
+			gs.RecipientOwners = append(gs.RecipientOwners, types.GenesisRecipientOwner{Key: key, Address: address})
+		}),
+		each(ctx, k.PublicShares, func(key collections.Pair[uint64, []byte], s types.PublicShares) {
+			gs.PublicShares = append(gs.PublicShares, types.GenesisPublicShares{KeygenId: key.K1(), Hash: key.K2(), Shares: s})
+		}),
+		each(ctx, k.Proofs, func(key collections.Pair[uint64, []byte], p types.Proof) {
+			gs.Proofs = append(gs.Proofs, types.GenesisProof{KeygenId: key.K1(), Member: key.K2(), Proof: p})
+		}),
+		each(ctx, k.ProofExpiries, func(key collections.Pair[uint64, uint64], _ []byte) {
+			gs.ProofExpiries = append(gs.ProofExpiries, types.GenesisProofExpiry{Height: int64(key.K1()), KeygenId: key.K2()})
 		}),
 	)
 }

@@ -16,7 +16,7 @@ import (
 // active vault, a failed churn, an open one with votes, attempts and a validator
 // that sits out.
 func busy(t testing.TB) *chain {
-	params := testParams()
+	params := provenParams()
 	params.Sample = types.Fraction{Numerator: 3, Denominator: 4}
 	params.PenaltyBlocks = 100
 	params.ChurnInterval = 50
@@ -54,7 +54,8 @@ func TestGenesisRoundTrip(t *testing.T) {
 	for name, n := range map[string]int{
 		"signers": len(gs.Signers), "owners": len(gs.SignerOwners), "sit-outs": len(gs.SitOuts), "churns": len(gs.Churns),
 		"keygens": len(gs.Keygens), "votes": len(gs.Votes), "attempts": len(gs.Attempts), "vaults": len(gs.Vaults),
-		"backups": len(gs.Backups),
+		"backups": len(gs.Backups), "recipient owners": len(gs.RecipientOwners), "public shares": len(gs.PublicShares),
+		"proofs": len(gs.Proofs), "proof expiries": len(gs.ProofExpiries),
 	} {
 		require.NotZero(t, n, name)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cosmossdk.io/core/address"
@@ -28,6 +29,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -65,6 +68,7 @@ func newChain(t testing.TB, staking *fakeStaking) *chain {
 	var err error
 	c.k, err = c.newKeeper(authority)
 	require.NoError(t, err)
+	c.k.SetVerify(dealer.Verify)
 	c.msg = keeper.NewMsgServer(c.k)
 	c.query = keeper.NewQueryServer(c.k, nil)
 	return c
@@ -90,7 +94,7 @@ func startChain(t testing.TB, params types.Params, validators int) (*chain, []*v
 	return c, vals
 }
 
-// testParams are parameters with short times.
+// testParams are parameters with short times, which require no proofs.
 func testParams() types.Params {
 	p := types.DefaultParams()
 	p.KeygenDeadline = 10
@@ -98,6 +102,15 @@ func testParams() types.Params {
 	p.PenaltyBlocks = 20
 	p.MinWorkFactor = 1
 	p.MaxEnvelopeBytes = 128 << 10
+	p.RequireProofs = false
+	p.ProofRetention = 15
+	return p
+}
+
+// provenParams are testParams that require proofs.
+func provenParams() types.Params {
+	p := testParams()
+	p.RequireProofs = true
 	return p
 }
 
@@ -186,11 +199,20 @@ func (c *chain) dump() map[string]string {
 	return m
 }
 
-// size is the number of bytes of all keys and values of the module's store.
-func (c *chain) size() int {
+// size is the number of bytes of all keys and values of the module's store but for
+// those that proofs are about, and proofSize that of these.
+func (c *chain) size() int      { return c.sizeOf(false) }
+func (c *chain) proofSize() int { return c.sizeOf(true) }
+
+func (c *chain) sizeOf(proofs bool) int {
 	n := 0
 	for key, value := range c.dump() {
-		n += (len(key) + len(value)) / 2
+		raw, err := hex.DecodeString(key[:2])
+		require.NoError(c.t, err)
+		isProof := raw[0] == types.ProofsPrefix.Bytes()[0] || raw[0] == types.PublicSharesPrefix.Bytes()[0]
+		if isProof == proofs {
+			n += (len(key) + len(value)) / 2
+		}
 	}
 	return n
 }
@@ -201,6 +223,8 @@ type validator struct {
 	bonded   bool
 	gone     bool
 	signer   *sdksecp256k1.PrivKey
+	// recipient is the index of the signer's recipient key.
+	recipient uint32
 	// registered is for the test to remember.
 	registered bool
 }
@@ -222,11 +246,20 @@ func (v *validator) addr() sdk.AccAddress { return sdk.AccAddress(v.signer.PubKe
 // register is the message that registers the validator's signer.
 func (v *validator) register() *types.MsgRegisterSigner {
 	pubKey := v.signer.PubKey().Bytes()
-	sig, err := v.signer.Sign(types.RegisterMessage(chainID, v.operator, pubKey))
+	key := dealer.RecipientKey(pubKey, v.recipient)
+	possession, err := key.Possess(chainID, v.addr())
 	if err != nil {
 		panic(err)
 	}
-	return &types.MsgRegisterSigner{Operator: v.valoper(), PubKey: pubKey, Signature: sig}
+	recipient := types.Recipient{Key: key.Public(), Index: v.recipient}
+	sig, err := v.signer.Sign(types.RegisterMessage(chainID, v.operator, pubKey, recipient))
+	if err != nil {
+		panic(err)
+	}
+	return &types.MsgRegisterSigner{
+		Operator: v.valoper(), PubKey: pubKey, Signature: sig,
+		RecipientKey: recipient.Key, RecipientIndex: recipient.Index, Possession: possession,
+	}
 }
 
 // vaultKeys are both keys of a vault, known to the test.
@@ -258,14 +291,56 @@ func (v vaultKeys) result(keygen uint64, signer string, envelope []byte) *types.
 	}
 }
 
-// vote is a member's vote for the vault, with an envelope when it is asked.
+// vote is a member's vote for the vault, with an envelope when it is asked, and with
+// public shares and a proof when these are required.
 func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	var env []byte
 	if m.Asked {
 		env = envelope(fmt.Sprint(keygen.Id, m.Address()), 300)
 	}
-	return v.result(keygen.Id, bech(m.Address()), env)
+	msg := v.result(keygen.Id, bech(m.Address()), env)
+	if keygen.RequireProofs {
+		v.prove(msg, keygen.Members, m, 0)
+	}
+	return msg
 }
+
+// prove gives a vote the public shares of the members and, when it has an envelope, a
+// fake proof by m to its recipient key with this index.
+func (v vaultKeys) prove(msg *types.MsgTssPool, members []types.Member, m types.Member, index uint32) {
+	shares := v.deal(members).Public
+	msg.PublicShares = &shares
+	if len(msg.KeysharesBackup) != 0 {
+		msg.Proof = dealer.FakeProof(v.statement(shares, msg.KeygenId, m, index))
+	}
+}
+
+// statement is what m proves to the recipient key with this index.
+func (v vaultKeys) statement(shares types.PublicShares, keygen uint64, m types.Member, index uint32) verenc.Statement {
+	recipient := dealer.RecipientKey(m.PubKey, index).Public()
+	st, ok := shares.Statement(chainID, keygen, v.pubKey(), v.pubKeyEd25519(), m.Address(), recipient)
+	if !ok {
+		panic("no such member")
+	}
+	return st
+}
+
+// deal deals the vault's keys out among members.
+func (v vaultKeys) deal(members []types.Member) *dealer.Dealt {
+	keys := make([][]byte, len(members))
+	for i, m := range members {
+		keys[i] = m.PubKey
+	}
+	name := string(slices.Concat(append(keys, v.pubKey(), v.pubKeyEd25519())...))
+	if d, ok := dealt.Load(name); ok {
+		return d.(*dealer.Dealt)
+	}
+	d := dealer.Deal(v.secp, v.ed, keys)
+	dealt.Store(name, d)
+	return d
+}
+
+var dealt sync.Map // of *dealer.Dealt
 
 func blame(keygen uint64, signer string, blamed ...string) *types.MsgTssPool {
 	return &types.MsgTssPool{

@@ -4,7 +4,8 @@
 //
 // State holds commitments, never envelopes: an envelope travels in a transaction,
 // of which state writes down its hash, size and height. Until the block ends the
-// envelope is staged, for the node's archive to keep.
+// envelope is staged, for the node's archive to keep. Of a proof that an envelope's
+// member has encrypted its true shares, state holds what opens them again.
 package keeper
 
 import (
@@ -14,6 +15,7 @@ import (
 	"cosmossdk.io/core/store"
 	"github.com/cosmos/cosmos-sdk/codec"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -59,6 +61,21 @@ type Keeper struct {
 	NextChurnHeight collections.Item[int64]
 	ChurnSequence   collections.Sequence
 	KeygenSequence  collections.Sequence
+	// RecipientOwners are the addresses of the signers that recipient keys belong to,
+	// by the key. A key never changes its owner.
+	RecipientOwners collections.Map[[]byte, []byte]
+	// PublicShares are kept by keygen and hash: of every result that was voted for
+	// while a keygen is open, then of the vault's.
+	PublicShares collections.Map[collections.Pair[uint64, []byte], types.PublicShares]
+	// Proofs are kept by keygen and member, from the opening of the keygen until it
+	// fails or its vault has been retired for long enough.
+	Proofs collections.Map[collections.Pair[uint64, []byte], types.Proof]
+	// ProofExpiries are the retired vaults whose proofs are deleted at a height, by
+	// height and keygen.
+	ProofExpiries collections.Map[collections.Pair[uint64, uint64], []byte]
+
+	// verify checks a proof and returns its stored form.
+	verify func(verenc.Statement, []byte) ([]byte, error)
 }
 
 // NewKeeper returns a keeper of the state behind storeService. A block's
@@ -87,6 +104,7 @@ func NewKeeper(
 		staking:   staking,
 		authority: authority,
 		transient: transient,
+		verify:    verify,
 
 		Params:       collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
 		Signers:      collections.NewMap(sb, types.SignersPrefix, "signers", collections.BytesKey, codec.CollValue[types.Signer](cdc)),
@@ -104,6 +122,11 @@ func NewKeeper(
 		NextChurnHeight: collections.NewItem(sb, types.NextChurnHeightPrefix, "next_churn_height", collections.Int64Value),
 		ChurnSequence:   collections.NewSequence(sb, types.ChurnSequencePrefix, "churn_sequence"),
 		KeygenSequence:  collections.NewSequence(sb, types.KeygenSequencePrefix, "keygen_sequence"),
+
+		RecipientOwners: collections.NewMap(sb, types.RecipientOwnersPrefix, "recipient_owners", collections.BytesKey, collections.BytesValue),
+		PublicShares:    collections.NewMap(sb, types.PublicSharesPrefix, "public_shares", types.KeygenMemberKeyCodec, codec.CollValue[types.PublicShares](cdc)),
+		Proofs:          collections.NewMap(sb, types.ProofsPrefix, "proofs", types.KeygenMemberKeyCodec, codec.CollValue[types.Proof](cdc)),
+		ProofExpiries:   collections.NewMap(sb, types.ProofExpiriesPrefix, "proof_expiries", types.ExpiryKeyCodec, collections.BytesValue),
 	}
 	schema, err := sb.Build()
 	if err != nil {

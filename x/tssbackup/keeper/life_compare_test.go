@@ -10,8 +10,11 @@ import (
 	"cosmossdk.io/collections"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"pgregory.net/rapid"
 
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -94,8 +97,17 @@ func (l *life) compareKeygen(k *modelKeygen) {
 	require.Equal(t, vault, got.Vault)
 	require.Len(t, got.Members, len(k.members))
 	for i, m := range got.Members {
-		require.Equal(t, k.members[i], modelMember{m.Address, m.Asked})
+		want := k.members[i]
+		require.Equal(t, []any{want.address, want.asked}, []any{m.Address, m.Asked})
 		require.Equal(t, l.m.owner[m.Address].valoper(), m.Operator)
+		if k.status == types.KeygenStatus_KEYGEN_STATUS_OPEN {
+			require.Equal(t, want.recipient, m.RecipientIndex)
+			key := dealer.RecipientKey(want.key.PubKey, want.recipient).Public()
+			require.Equal(t, hex.EncodeToString(key), m.RecipientKey, "it is frozen")
+		}
+		if k.status == types.KeygenStatus_KEYGEN_STATUS_FAILED {
+			require.Empty(t, m.RecipientKey, "nothing is kept of a failed keygen's proofs")
+		}
 	}
 	require.Len(t, got.Votes, len(k.votes))
 	for _, vote := range got.Votes {
@@ -111,6 +123,8 @@ func (l *life) compareKeygen(k *modelKeygen) {
 			sha = vote.Commitment.Sha256
 		}
 		require.Equal(t, want.sha, sha)
+		require.Equal(t, want.shares, vote.SharesHash != "")
+		require.Equal(t, want.proven && k.status != types.KeygenStatus_KEYGEN_STATUS_FAILED, vote.Proven)
 	}
 }
 
@@ -136,7 +150,15 @@ func (l *life) compareVaults() {
 		require.EqualValues(t, len(v.backups), c.Published)
 		require.GreaterOrEqual(t, int(c.Published), v.keygen.needed, "no vault is active without its backups")
 		require.True(t, c.Recoverable)
+		require.EqualValues(t, len(v.proven), c.Proven)
+		require.Equal(t, len(v.proven) >= v.keygen.threshold, c.ProvenRecoverable)
+		if v.keygen.requires && !v.deleted {
+			require.GreaterOrEqual(t, int(c.Proven), v.keygen.needed, "no vault is active without its proofs")
+			require.True(t, c.ProvenRecoverable)
+		}
+		l.compareProofs(v)
 		for _, m := range c.List {
+			require.Equal(t, v.proven[m.Address], m.Proven)
 			var shas []string
 			for _, commitment := range m.Commitments {
 				shas = append(shas, commitment.Sha256)
@@ -145,6 +167,12 @@ func (l *life) compareVaults() {
 			require.Equal(t, m.Asked && len(shas) == 0, slices.Contains(c.Missing, m.Address))
 		}
 	}
+	n := 0
+	require.NoError(t, l.c.k.PublicShares.Walk(l.c.ctx, nil, func(collections.Pair[uint64, []byte], types.PublicShares) (bool, error) {
+		n++
+		return false, nil
+	}))
+	require.Equal(t, l.m.results(), n, "the public shares of open keygens' results and of vaults, and no others")
 	item, err := l.c.k.LiveVaults.Get(l.c.ctx)
 	if len(l.m.vaults) == 0 {
 		require.True(t, errors.Is(err, collections.ErrNotFound))
@@ -153,4 +181,49 @@ func (l *life) compareVaults() {
 	require.NoError(t, err)
 	slices.SortFunc(live, bytes.Compare)
 	require.Equal(t, live, item.PubKeys)
+}
+
+// compareProofs checks what state keeps of the proofs of a vault.
+func (l *life) compareProofs(v *modelVault) {
+	t := l.t
+	res, err := l.c.query.Proofs(l.c.ctx, &types.QueryProofsRequest{Vault: v.keys.name()})
+	if !v.shares {
+		require.Equal(t, codes.NotFound, status.Code(err))
+		return
+	}
+	require.NoError(t, err)
+	require.Len(t, res.Secp256k1, len(v.keygen.members))
+	require.Len(t, res.Ed25519, len(v.keygen.members))
+	require.Len(t, res.Proofs, len(v.keygen.members))
+	for i, p := range res.Proofs {
+		m := v.keygen.members[i]
+		require.Equal(t, m.address, p.Member)
+		require.Equal(t, m.recipient, p.RecipientIndex)
+		require.Equal(t, v.proven[m.address], len(p.Stored) > 0)
+		require.Equal(t, v.proven[m.address], p.Height > 0)
+	}
+}
+
+// results is how many results there are whose public shares state keeps.
+func (m *model) results() int {
+	n := 0
+	for _, v := range m.vaults {
+		if v.shares {
+			n++
+		}
+	}
+	c := m.open()
+	if c == nil {
+		return n
+	}
+	for _, k := range c.keygens {
+		var seen []modelVote
+		for _, vote := range k.votes {
+			if vote.shares && !slices.ContainsFunc(seen, vote.same) {
+				seen = append(seen, vote)
+				n++
+			}
+		}
+	}
+	return n
 }

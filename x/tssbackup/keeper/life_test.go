@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -93,6 +94,8 @@ func genParams() *rapid.Generator[types.Params] {
 		p.MinCoverage = fraction.Draw(t, "coverage")
 		p.Sample = fraction.Draw(t, "sample")
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
+		p.RequireProofs = rapid.IntRange(0, 2).Draw(t, "require proofs") > 0
+		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
 		return p
 	})
 }
@@ -170,13 +173,13 @@ func (l *life) opened() {
 		keygen := l.c.keygen(id)
 		k := &modelKeygen{
 			id: id, churn: c, status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
-			votes: map[string]modelVote{}, attempts: map[string]uint64{},
+			votes: map[string]modelVote{}, attempts: map[string]uint64{}, requires: l.m.params.RequireProofs,
 		}
 		asked := 0
 		for _, m := range keygen.Members {
 			address := bech(m.Address())
 			got = append(got, address)
-			k.members = append(k.members, modelMember{address, m.Asked})
+			k.members = append(k.members, modelMember{address, m.Asked, m, l.m.owner[address].recipient})
 			if m.Asked {
 				asked++
 			}
@@ -239,10 +242,32 @@ func (l *life) anyVault(rt *rapid.T, k *modelKeygen) vaultKeys {
 
 func (l *life) made(k *modelKeygen) vaultKeys { return newVault(fmt.Sprint("made ", k.id)) }
 
+// What a vote for a result comes with.
+const (
+	plain       = iota // neither public shares nor a proof
+	withShares         // public shares alone
+	whole              // public shares and, beside an envelope, a proof
+	falseShares        // those of another vault
+	falseProof
+)
+
+// usual is what votes in a keygen come with: all that is required, and in every other
+// keygen also what is not.
+func usual(k *modelKeygen) int {
+	if k.requires || k.id%2 == 0 {
+		return whole
+	}
+	return plain
+}
+
 // vote casts any vote for a result, first as the ante handler sees it.
 func (l *life) vote(rt *rapid.T) {
 	k := l.anyKeygen(rt)
-	l.castResult(k, l.anyMember(rt, k), l.anyVault(rt, k), rapid.Bool().Draw(rt, "exempt"))
+	with := usual(k)
+	if rapid.IntRange(0, 2).Draw(rt, "unusual") == 0 {
+		with = rapid.IntRange(plain, falseProof).Draw(rt, "with")
+	}
+	l.castResult(k, l.anyMember(rt, k), l.anyVault(rt, k), with, rapid.Bool().Draw(rt, "exempt"))
 }
 
 // agree has members vote what they made: all of them, or all but a few.
@@ -255,7 +280,7 @@ func (l *life) agree(rt *rapid.T) {
 	}
 	for i, m := range k.members {
 		if i != but {
-			l.castResult(k, m.address, vault, true)
+			l.castResult(k, m.address, vault, usual(k), true)
 		}
 	}
 }
@@ -276,7 +301,7 @@ func (l *life) churn(rt *rapid.T) {
 			vault = newVault(fmt.Sprint("shared ", c.opened))
 		}
 		for _, m := range k.members {
-			l.castResult(k, m.address, vault, false)
+			l.castResult(k, m.address, vault, usual(k), false)
 		}
 		if rapid.IntRange(0, 3).Draw(rt, "between") == 0 {
 			l.block(rt)
@@ -294,24 +319,51 @@ func (l *life) attempts(rt *rapid.T) {
 	}
 }
 
-func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, exempt bool) {
-	member, _ := k.member(address)
+func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with int, exempt bool) {
+	member, isMember := k.member(address)
 	var env []byte
 	if member.asked {
 		env = envelope(fmt.Sprint(k.id, address), 100)
 	}
 	msg := vault.result(k.id, address, env)
+	if isMember && with != plain {
+		vault.prove(msg, k.keys(), member.key, member.recipient)
+		switch with {
+		case withShares:
+			msg.Proof = nil
+		case falseShares:
+			shares := newVault("false shares").deal(k.keys()).Public
+			msg.PublicShares = &shares
+		case falseProof:
+			if len(msg.Proof) > 0 {
+				msg.Proof[len(msg.Proof)-1] ^= 1
+			}
+		}
+	}
 	want := k.mayVote(address)
+	switch {
+	case want != nil || !k.requires:
+	case msg.PublicShares == nil:
+		want = types.ErrInvalidShares
+	case env != nil && msg.Proof == nil:
+		want = types.ErrProofMissing
+	}
 	l.ante(msg, k, address, want, exempt)
-	if want == nil && l.m.vaultNamed(vault.name()) != nil {
+	switch {
+	case want != nil:
+	case l.m.vaultNamed(vault.name()) != nil:
 		want = types.ErrVaultExists
+	case with == falseShares:
+		want = types.ErrInvalidShares
+	case with == falseProof && env != nil:
+		want = types.ErrInvalidProof
 	}
 	err := l.c.run(msg)
 	require.ErrorIs(l.t, err, want)
 	if want != nil {
 		return
 	}
-	vote := modelVote{vault: &vault, height: l.m.height}
+	vote := modelVote{vault: &vault, height: l.m.height, shares: msg.PublicShares != nil, proven: msg.Proof != nil}
 	if env != nil {
 		vote.sha = commitment(env)
 	}
@@ -387,7 +439,15 @@ func (l *life) publish(rt *rapid.T) {
 	address := l.anyMember(rt, v.keygen)
 	env := envelope(fmt.Sprint(address, rapid.IntRange(0, 3).Draw(rt, "envelope")), 100)
 	msg := &types.MsgPublishBackup{Signer: address, Vault: v.keys.name(), KeysharesBackup: env}
-	_, isMember := v.keygen.member(address)
+	member, isMember := v.keygen.member(address)
+	forged := rapid.IntRange(0, 3).Draw(rt, "forged") == 0
+	if isMember && rapid.Bool().Draw(rt, "prove") {
+		shares := v.keys.deal(v.keygen.keys()).Public
+		msg.Proof = dealer.FakeProof(v.keys.statement(shares, v.keygen.id, member.key, member.recipient))
+		if forged {
+			msg.Proof[len(msg.Proof)-1] ^= 1
+		}
+	}
 	var want error
 	switch {
 	case !v.live():
@@ -415,11 +475,21 @@ func (l *life) publish(rt *rapid.T) {
 	}
 
 	sha := commitment(env)
-	if want == nil && len(v.backups[address]) > 0 && v.backups[address][0] == sha {
+	switch {
+	case want != nil:
+	case len(v.backups[address]) > 0 && v.backups[address][0] == sha:
 		want = types.ErrBackupPresent
+	case msg.Proof == nil:
+	case !v.shares || forged && !v.proven[address]:
+		want = types.ErrInvalidProof
+	case v.proven[address]:
+		want = types.ErrProofPresent
 	}
 	require.ErrorIs(rt, l.c.run(msg), want)
 	if want == nil {
+		if msg.Proof != nil {
+			v.proven[address] = true
+		}
 		list := append([]string{sha}, v.backups[address]...)
 		v.backups[address] = list[:min(2, len(list))]
 		delete(v.keygen.attempts, address)
@@ -441,19 +511,26 @@ func (l *life) retire(rt *rapid.T) {
 	}
 }
 
-// changeValidator jails, bonds, removes or re-registers a validator.
+// changeValidator jails, bonds, removes or re-registers a validator, with another
+// recipient key or another signer.
 func (l *life) changeValidator(rt *rapid.T) {
 	if len(l.vals) == 0 {
 		rt.Skip("no validator")
 	}
 	v := rapid.SampledFrom(l.vals).Draw(rt, "validator")
-	switch rapid.IntRange(0, 5).Draw(rt, "change") {
+	switch rapid.IntRange(0, 6).Draw(rt, "change") {
 	case 0:
 		v.bonded = false
 	case 1, 2:
 		v.bonded, v.gone = true, false
 	case 3:
 		v.gone = true
+	case 4:
+		if v.gone {
+			rt.Skip("gone")
+		}
+		v.recipient++
+		l.register(v)
 	default:
 		if v.gone {
 			rt.Skip("gone")
@@ -462,6 +539,15 @@ func (l *life) changeValidator(rt *rapid.T) {
 		v.signer = signerKey(fmt.Sprint("another ", l.keys))
 		l.register(v)
 	}
+}
+
+// keys are the members as the chain knows them.
+func (k *modelKeygen) keys() []types.Member {
+	list := make([]types.Member, len(k.members))
+	for i, m := range k.members {
+		list[i] = m.key
+	}
+	return list
 }
 
 func (l *life) changeParams(rt *rapid.T) {
@@ -515,6 +601,12 @@ func answers(t testing.TB, c *chain) []string {
 		add(c.query.Vaults(c.ctx, &types.QueryVaultsRequest{Status: types.VaultStatus(status), Pagination: all}))
 	}
 	add(c.query.Coverage(c.ctx, &types.QueryCoverageRequest{}))
+	require.NoError(t, c.k.Vaults.Walk(c.ctx, nil, func(pubKey []byte, vault types.Vault) (bool, error) {
+		if len(vault.SharesHash) > 0 {
+			add(c.query.Proofs(c.ctx, &types.QueryProofsRequest{Vault: types.VaultName(pubKey)}))
+		}
+		return false, nil
+	}))
 	slices.Sort(list)
 	return list
 }

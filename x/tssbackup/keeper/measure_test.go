@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -87,11 +88,25 @@ func TestEnvelopesNeverEnterTheState(t *testing.T) {
 	}
 }
 
+// TestStateGrowthOfAProof measures what a proof adds: its stored form, and the
+// member's public shares of both keys.
+func TestStateGrowthOfAProof(t *testing.T) {
+	for _, n := range []int{4, 20} {
+		c, _ := startChain(t, provenParams(), n)
+		keygen := c.keygen(c.startChurn()[0])
+		c.complete(keygen.Id, newVault("v"))
+		per := float64(c.proofSize()) / float64(n)
+		t.Logf("%d members: %.0f bytes for each proof", n, per)
+		require.LessOrEqual(t, per, float64(verenc.StoredSize(2)+320))
+		require.LessOrEqual(t, verenc.StoredSize(2), 2*verenc.StoredSize(1))
+	}
+}
+
 // TestSameInputsSameStore runs one history on two chains: the stores, which make
 // up the app hash, are the same.
 func TestSameInputsSameStore(t *testing.T) {
 	run := func() (map[string]string, []string) {
-		params := testParams()
+		params := provenParams()
 		params.MaxVaultMembers = 6
 		params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 2}
 		c, vals := startChain(t, params, 17)

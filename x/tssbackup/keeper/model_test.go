@@ -40,11 +40,16 @@ type modelKeygen struct {
 	silent    []string
 	closed    int64
 	attempts  map[string]uint64
+	// requires tells that a vote counts with a proof alone.
+	requires bool
 }
 
 type modelMember struct {
 	address string
 	asked   bool
+	key     types.Member
+	// recipient is the index of the key that the member proves to.
+	recipient uint32
 }
 
 type modelVote struct {
@@ -52,6 +57,8 @@ type modelVote struct {
 	sha    string     // of the envelope, empty when not asked
 	blamed []string
 	height int64
+	shares bool // the result comes with public shares
+	proven bool
 }
 
 type modelVault struct {
@@ -61,6 +68,10 @@ type modelVault struct {
 	active, retiring int64
 	retired          int64
 	backups          map[string][]string // hashes, latest first
+	shares           bool                // state keeps the public shares
+	proven           map[string]bool
+	expires          int64 // when the proofs are deleted; 0 while that is not known
+	deleted          bool
 }
 
 func (m *model) open() *modelChurn {
@@ -158,6 +169,9 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 		m.close(c)
 	}
 	for _, v := range m.vaults {
+		if v.expires != 0 && m.height >= v.expires {
+			v.shares, v.proven, v.expires, v.deleted = false, nil, 0, true
+		}
 		if d := int64(m.params.RetirementDelay); d != 0 && v.status == types.VaultStatus_VAULT_STATUS_RETIRING && m.height >= v.retiring+d {
 			m.retire(v)
 		}
@@ -181,6 +195,9 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 func (m *model) retire(v *modelVault) {
 	v.status = types.VaultStatus_VAULT_STATUS_RETIRED
 	v.retired = m.height
+	if m.params.ProofRetention > 0 {
+		v.expires = m.height + int64(m.params.ProofRetention)
+	}
 	clear(v.keygen.attempts)
 }
 
@@ -189,7 +206,10 @@ func (m *model) close(c *modelChurn) {
 	failed, ready := false, 0
 	for _, k := range c.keygens {
 		if k.status == types.KeygenStatus_KEYGEN_STATUS_OPEN && (due || len(k.votes) == len(k.members)) {
-			k.vault = k.winner()
+			k.vault = nil
+			if won := k.winner(); won != nil {
+				k.vault = won.vault
+			}
 			// The vault is some keygen's that was ready before.
 			for _, other := range c.keygens {
 				if other != k && k.vault != nil && other.status == types.KeygenStatus_KEYGEN_STATUS_READY && other.vault.name() == k.vault.name() {
@@ -231,11 +251,16 @@ func (m *model) close(c *modelChurn) {
 			m.punish(k)
 			v := &modelVault{
 				keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
-				backups: map[string][]string{},
+				backups: map[string][]string{}, proven: map[string]bool{},
 			}
+			won := k.winner()
+			v.shares = won.shares
 			for address, vote := range k.votes {
-				if vote.vault != nil && same(*vote.vault, *k.vault) && vote.sha != "" {
+				if vote.same(*won) && vote.sha != "" {
 					v.backups[address] = []string{vote.sha}
+					if vote.proven {
+						v.proven[address] = true
+					}
 				}
 			}
 			clear(k.votes)
@@ -245,24 +270,24 @@ func (m *model) close(c *modelChurn) {
 	}
 }
 
-func same(a, b vaultKeys) bool {
-	return a.name() == b.name() && string(a.pubKeyEd25519()) == string(b.pubKeyEd25519())
+// same tells whether both votes are for one result.
+func (a modelVote) same(b modelVote) bool {
+	return a.vault != nil && b.vault != nil && a.shares == b.shares &&
+		a.vault.name() == b.vault.name() && string(a.vault.pubKeyEd25519()) == string(b.vault.pubKeyEd25519())
 }
 
-// winner is the result that enough members voted for with an envelope.
-func (k *modelKeygen) winner() *vaultKeys {
+// winner is a vote for the result that enough members voted for with an envelope, and
+// with a proof where that is required.
+func (k *modelKeygen) winner() *modelVote {
 	for _, vote := range k.votes {
-		if vote.vault == nil {
-			continue
-		}
 		count := 0
 		for _, other := range k.votes {
-			if other.vault != nil && same(*other.vault, *vote.vault) && other.sha != "" {
+			if other.same(vote) && other.sha != "" && (other.proven || !k.requires) {
 				count++
 			}
 		}
 		if count >= k.needed {
-			return vote.vault
+			return &vote
 		}
 	}
 	return nil

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 
 	"cosmossdk.io/collections"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -21,8 +23,9 @@ func NewMsgServer(k *Keeper) types.MsgServer {
 	return msgServer{k}
 }
 
-// RegisterSigner binds a signer to a validator, or replaces the one it has.
-// Keygens that are open keep the members that they opened with.
+// RegisterSigner binds a signer to a validator, or replaces the one it has or that
+// one's recipient key. Keygens that are open keep the members and the recipient keys
+// that they opened with.
 func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSigner) (*types.MsgRegisterSignerResponse, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(msg.Operator)
@@ -33,20 +36,24 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		return nil, types.ErrInvalidOperator.Wrapf("%s: %s", msg.Operator, err)
 	}
 
-	sdkCtx.GasMeter().ConsumeGas(gasPerSignature, "signer's signature")
+	sdkCtx.GasMeter().ConsumeGas(2*gasPerSignature, "signer's signature and possession of its recipient key")
 	if err := types.CheckPubKey(msg.PubKey); err != nil {
 		return nil, types.ErrInvalidSigner.Wrap(err.Error())
 	}
-	digest := sha256.Sum256(types.RegisterMessage(sdkCtx.ChainID(), operator, msg.PubKey))
+	signer := types.Signer{
+		Address:   types.SignerAddress(msg.PubKey),
+		PubKey:    msg.PubKey,
+		Height:    sdkCtx.BlockHeight(),
+		Recipient: types.Recipient{Key: msg.RecipientKey, Index: msg.RecipientIndex},
+	}
+	digest := sha256.Sum256(types.RegisterMessage(sdkCtx.ChainID(), operator, msg.PubKey, signer.Recipient))
 	if !types.VerifySecp256k1(msg.PubKey, digest[:], msg.Signature) {
 		return nil, types.ErrInvalidSignature.Wrap("signer's signature over the registration")
 	}
-
-	signer := types.Signer{
-		Address: types.SignerAddress(msg.PubKey),
-		PubKey:  msg.PubKey,
-		Height:  sdkCtx.BlockHeight(),
+	if err := verenc.VerifyPossession(msg.RecipientKey, sdkCtx.ChainID(), signer.Address, msg.Possession); err != nil {
+		return nil, types.ErrInvalidRecipient.Wrap(err.Error())
 	}
+
 	owner, err := s.k.SignerOwners.Get(ctx, signer.Address)
 	switch {
 	case errors.Is(err, collections.ErrNotFound):
@@ -59,8 +66,9 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
 		return nil, err
 	}
-	if bytes.Equal(before.Address, signer.Address) {
-		return nil, types.ErrSignerPresent
+	same := bytes.Equal(before.Address, signer.Address)
+	if err := s.k.takeRecipient(ctx, signer, before, same); err != nil {
+		return nil, err
 	}
 	if err := s.k.ensureAccount(ctx, signer.Address); err != nil {
 		return nil, err
@@ -72,14 +80,17 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		return nil, err
 	}
 
-	event := &types.EventSignerRegistered{}
+	event := &types.EventSignerRegistered{
+		RecipientKey:   hex.EncodeToString(signer.Recipient.Key),
+		RecipientIndex: signer.Recipient.Index,
+	}
 	if event.Operator, err = s.k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
 		return nil, err
 	}
 	if event.Address, err = s.k.bech32(signer.Address); err != nil {
 		return nil, err
 	}
-	if len(before.Address) != 0 {
+	if len(before.Address) != 0 && !same {
 		if event.Replaced, err = s.k.bech32(before.Address); err != nil {
 			return nil, err
 		}
@@ -88,6 +99,30 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		return nil, err
 	}
 	return &types.MsgRegisterSignerResponse{Address: event.Address}, nil
+}
+
+// takeRecipient gives a recipient key to a signer, for ever. Before is what the
+// operator had registered before, of the same signer or another one.
+func (k Keeper) takeRecipient(ctx context.Context, signer, before types.Signer, same bool) error {
+	if same {
+		if bytes.Equal(before.Recipient.Key, signer.Recipient.Key) {
+			return types.ErrSignerPresent
+		}
+		// So that a registration that was sent before cannot be sent again.
+		if signer.Recipient.Index <= before.Recipient.Index {
+			return types.ErrInvalidRecipient.Wrapf("the key that it replaces has index %d, and it has %d", before.Recipient.Index, signer.Recipient.Index)
+		}
+	}
+	owner, err := k.RecipientOwners.Get(ctx, signer.Recipient.Key)
+	switch {
+	case errors.Is(err, collections.ErrNotFound):
+		return k.RecipientOwners.Set(ctx, signer.Recipient.Key, signer.Address)
+	case err != nil:
+		return err
+	case !bytes.Equal(owner, signer.Address):
+		return types.ErrRecipientTaken
+	}
+	return nil
 }
 
 // ensureAccount makes the account of a signer when there is none, because only

@@ -90,7 +90,9 @@ func TestRegisterSigner(t *testing.T) {
 			require.True(t, c.emitted("EventSignerRegistered"))
 			signer, err := c.k.Signers.Get(c.ctx, v.operator)
 			require.NoError(t, err)
-			require.Equal(t, types.Signer{Address: v.addr(), PubKey: msg.PubKey, Height: 1}, signer)
+			require.Equal(t, types.Signer{
+				Address: v.addr(), PubKey: msg.PubKey, Height: 1, Recipient: types.Recipient{Key: msg.RecipientKey},
+			}, signer)
 			after := c.accounts.GetAccount(c.ctx, v.addr())
 			require.NotNil(t, after)
 			if before != nil {

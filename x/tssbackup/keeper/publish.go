@@ -71,6 +71,11 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 		}
 		backup.Previous = &before.Latest
 	}
+	if len(msg.Proof) != 0 {
+		if err := s.k.proveLater(ctx, pubKey, vault, signer, msg.Proof); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.k.Backups.Set(ctx, key, backup); err != nil {
 		return nil, err
 	}
@@ -86,11 +91,24 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 		Member:     member,
 		Commitment: hex.EncodeToString(commitment.Sha256),
 		Size_:      commitment.Size_,
+		Proven:     len(msg.Proof) != 0,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &types.MsgPublishBackupResponse{}, nil
+}
+
+// proveLater checks the proof of a member of a vault that exists.
+func (k Keeper) proveLater(ctx context.Context, pubKey []byte, vault types.Vault, signer sdk.AccAddress, proof []byte) error {
+	if len(vault.SharesHash) == 0 {
+		return types.ErrInvalidProof.Wrap("the vault has no public shares")
+	}
+	shares, err := k.PublicShares.Get(ctx, collections.Join(vault.KeygenId, vault.SharesHash))
+	if err != nil {
+		return err
+	}
+	return k.prove(ctx, vault.KeygenId, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
 // checkPublisher finds the live vault that a publication names, of which the

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 
@@ -250,6 +251,78 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 	if backup.Previous != nil {
 		previous := commitmentInfo(*backup.Previous)
 		res.Previous = &previous
+	}
+	return res, nil
+}
+
+// Proof returns what state keeps of the proof of a member of a vault.
+func (s queryServer) Proof(ctx context.Context, req *types.QueryProofRequest) (*types.QueryProofResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	member, err := s.k.accounts.AddressCodec().StringToBytes(req.Member)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	vault, err := s.k.vault(ctx, pubKey)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	proof, err := s.k.Proofs.Get(ctx, collections.Join(vault.KeygenId, member))
+	if err != nil {
+		return nil, missing(err, "state keeps no proof of %s for vault %s", req.Member, req.Vault)
+	}
+	info, err := s.k.proofInfo(member, proof)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryProofResponse{Proof: info}, nil
+}
+
+// Proofs returns the public shares of a vault's members and what state keeps of their
+// proofs.
+func (s queryServer) Proofs(ctx context.Context, req *types.QueryProofsRequest) (*types.QueryProofsResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	vault, err := s.k.vault(ctx, pubKey)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	shares, err := s.k.PublicShares.Get(ctx, collections.Join(vault.KeygenId, vault.SharesHash))
+	if err != nil {
+		return nil, missing(err, "state keeps no public shares of vault %s", req.Vault)
+	}
+	res := &types.QueryProofsResponse{
+		Vault:         req.Vault,
+		PubKeyEd25519: hex.EncodeToString(vault.PubKeyEd25519),
+		KeygenId:      vault.KeygenId,
+		Threshold:     vault.Threshold,
+	}
+	if res.Secp256k1, err = s.k.shareInfos(shares.Secp256k1); err != nil {
+		return nil, statusOf(err)
+	}
+	if res.Ed25519, err = s.k.shareInfos(shares.Ed25519); err != nil {
+		return nil, statusOf(err)
+	}
+	for _, m := range vault.Members {
+		proof, err := s.k.proofOf(ctx, vault.KeygenId, m.Address())
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		info, err := s.k.proofInfo(m.Address(), proof)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		res.Proofs = append(res.Proofs, info)
 	}
 	return res, nil
 }

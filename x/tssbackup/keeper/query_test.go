@@ -38,6 +38,21 @@ func TestQueriesSayWhatIsWrong(t *testing.T) {
 		{"a vault in upper case", codes.InvalidArgument, func() (any, error) {
 			return q.Vault(ctx, &types.QueryVaultRequest{Vault: strings.ToUpper(vault.name())})
 		}},
+		{"the proofs of a vault that has none", codes.NotFound, func() (any, error) {
+			return q.Proofs(ctx, &types.QueryProofsRequest{Vault: vault.name()})
+		}},
+		{"the proofs of a vault that does not exist", codes.NotFound, func() (any, error) {
+			return q.Proofs(ctx, &types.QueryProofsRequest{Vault: newVault("x").name()})
+		}},
+		{"the proofs of a name out of form", codes.InvalidArgument, func() (any, error) {
+			return q.Proofs(ctx, &types.QueryProofsRequest{Vault: "zz"})
+		}},
+		{"a stranger's proof", codes.NotFound, func() (any, error) {
+			return q.Proof(ctx, &types.QueryProofRequest{Vault: vault.name(), Member: stranger})
+		}},
+		{"the proof of a member out of form", codes.InvalidArgument, func() (any, error) {
+			return q.Proof(ctx, &types.QueryProofRequest{Vault: vault.name(), Member: "x"})
+		}},
 		{"no vault", codes.InvalidArgument, func() (any, error) { return q.Vault(ctx, &types.QueryVaultRequest{}) }},
 		{"the coverage of a name out of form", codes.InvalidArgument, func() (any, error) {
 			return q.Coverage(ctx, &types.QueryCoverageRequest{Vault: "zz"})

@@ -128,6 +128,9 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err := k.removeAttempts(ctx, vault.KeygenId, vault.Members); err != nil {
 		return err
 	}
+	if err := k.expireProofs(ctx, pubKey, vault.KeygenId); err != nil {
+		return err
+	}
 	event := &types.EventVaultRetired{Vault: types.VaultName(pubKey)}
 	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
 		return err

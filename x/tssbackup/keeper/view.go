@@ -35,7 +35,10 @@ func commitmentInfo(c types.Commitment) types.CommitmentInfo {
 }
 
 func (k Keeper) signerInfo(ctx context.Context, operator []byte, signer types.Signer) (info types.SignerInfo, err error) {
-	info = types.SignerInfo{PubKey: hex.EncodeToString(signer.PubKey), Height: signer.Height}
+	info = types.SignerInfo{
+		PubKey: hex.EncodeToString(signer.PubKey), Height: signer.Height,
+		RecipientKey: hex.EncodeToString(signer.Recipient.Key), RecipientIndex: signer.Recipient.Index,
+	}
 	if info.Operator, err = k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
 		return info, err
 	}
@@ -65,18 +68,25 @@ func (k Keeper) memberNames(ctx context.Context, member types.Member) (address, 
 	return address, operator, err
 }
 
-func (k Keeper) memberInfos(ctx context.Context, members []types.Member) ([]types.MemberInfo, error) {
+// memberInfos shows the members of a keygen, or of the vault that it made.
+func (k Keeper) memberInfos(ctx context.Context, keygenID uint64, members []types.Member) ([]types.MemberInfo, error) {
 	infos := make([]types.MemberInfo, len(members))
 	for i, m := range members {
 		address, operator, err := k.memberNames(ctx, m)
 		if err != nil {
 			return nil, err
 		}
+		proof, err := k.proofOf(ctx, keygenID, m.Address())
+		if err != nil {
+			return nil, err
+		}
 		infos[i] = types.MemberInfo{
-			Address:  address,
-			Operator: operator,
-			PubKey:   hex.EncodeToString(m.PubKey),
-			Asked:    m.Asked,
+			Address:        address,
+			Operator:       operator,
+			PubKey:         hex.EncodeToString(m.PubKey),
+			Asked:          m.Asked,
+			RecipientKey:   hex.EncodeToString(proof.Recipient.Key),
+			RecipientIndex: proof.Recipient.Index,
 		}
 	}
 	return infos, nil
@@ -98,6 +108,8 @@ func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types
 		Deadline:     churn.Deadline,
 		ClosedHeight: keygen.ClosedHeight,
 		Vault:        types.VaultName(keygen.Vault),
+
+		RequireProofs: keygen.RequireProofs,
 	}
 	members := keygen.Members
 	if len(members) == 0 {
@@ -107,7 +119,7 @@ func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types
 		}
 		members = vault.Members
 	}
-	if info.Members, err = k.memberInfos(ctx, members); err != nil {
+	if info.Members, err = k.memberInfos(ctx, keygen.Id, members); err != nil {
 		return info, err
 	}
 	votes, err := k.votesOf(ctx, keygen.Id)
@@ -115,7 +127,7 @@ func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types
 		return info, err
 	}
 	for _, v := range votes {
-		vote, err := k.voteInfo(v)
+		vote, err := k.voteInfo(ctx, keygen.Id, v)
 		if err != nil {
 			return info, err
 		}
@@ -128,7 +140,7 @@ func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types
 	return info, err
 }
 
-func (k Keeper) voteInfo(v memberVote) (info types.VoteInfo, err error) {
+func (k Keeper) voteInfo(ctx context.Context, keygenID uint64, v memberVote) (info types.VoteInfo, err error) {
 	info.Height = v.Height
 	if info.Member, err = k.bech32(v.member); err != nil {
 		return info, err
@@ -136,7 +148,13 @@ func (k Keeper) voteInfo(v memberVote) (info types.VoteInfo, err error) {
 	if v.Result != nil {
 		info.Vault = types.VaultName(v.Result.PubKey)
 		info.PubKeyEd25519 = hex.EncodeToString(v.Result.PubKeyEd25519)
+		info.SharesHash = hex.EncodeToString(v.Result.SharesHash)
 	}
+	proof, err := k.proofOf(ctx, keygenID, v.member)
+	if err != nil {
+		return info, err
+	}
+	info.Proven = proof.IsProven()
 	if v.Commitment != nil {
 		commitment := commitmentInfo(*v.Commitment)
 		info.Commitment = &commitment
@@ -146,7 +164,7 @@ func (k Keeper) voteInfo(v memberVote) (info types.VoteInfo, err error) {
 }
 
 func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
-	members, err := k.memberInfos(ctx, vault.Members)
+	members, err := k.memberInfos(ctx, vault.KeygenId, vault.Members)
 	return types.VaultInfo{
 		Vault:          types.VaultName(pubKey),
 		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
@@ -158,10 +176,11 @@ func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault)
 		RetiringHeight: vault.RetiringHeight,
 		RetiredHeight:  vault.RetiredHeight,
 		Members:        members,
+		SharesHash:     hex.EncodeToString(vault.SharesHash),
 	}, err
 }
 
-// coverage tells who of a vault has published.
+// coverage tells who of a vault has published, and who has proven.
 func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultCoverage, error) {
 	c := types.VaultCoverage{
 		Vault:     types.VaultName(pubKey),
@@ -192,9 +211,40 @@ func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) 
 			if backup.Previous != nil {
 				member.Commitments = append(member.Commitments, commitmentInfo(*backup.Previous))
 			}
+			proof, err := k.proofOf(ctx, vault.KeygenId, m.Address())
+			if err != nil {
+				return c, err
+			}
+			if member.Proven = proof.IsProven(); member.Proven {
+				c.Proven++
+			}
 		}
 		c.List = append(c.List, member)
 	}
 	c.Recoverable = c.Published >= c.Threshold
+	c.ProvenRecoverable = c.Proven >= c.Threshold
 	return c, nil
+}
+
+func (k Keeper) proofInfo(member []byte, proof types.Proof) (types.ProofInfo, error) {
+	address, err := k.bech32(member)
+	return types.ProofInfo{
+		Member:         address,
+		RecipientKey:   hex.EncodeToString(proof.Recipient.Key),
+		RecipientIndex: proof.Recipient.Index,
+		Stored:         proof.Stored,
+		Height:         proof.Height,
+	}, err
+}
+
+func (k Keeper) shareInfos(list []types.PublicShare) ([]types.PublicShareInfo, error) {
+	infos := make([]types.PublicShareInfo, len(list))
+	for i, e := range list {
+		member, err := k.bech32(e.Member)
+		if err != nil {
+			return nil, err
+		}
+		infos[i] = types.PublicShareInfo{Member: member, Id: hex.EncodeToString(e.Id), Point: hex.EncodeToString(e.Point)}
+	}
+	return infos, nil
 }

@@ -27,7 +27,8 @@ type ballot struct {
 
 // checkBallot tells whether a vote may be cast now: the keygen is open, the
 // signer is a member that has not voted, and there is an envelope exactly when
-// there must be one. It is cheap, and says nothing about what the vote holds.
+// there must be one, and a proof when there must be one. It is cheap, and says
+// nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
 	signer, err := k.accounts.AddressCodec().StringToBytes(msg.Signer)
 	if err != nil {
@@ -70,6 +71,12 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, types.ErrEnvelopeMissing.Wrapf("%s is asked to publish", msg.Signer)
 	case !member.Asked && len(msg.KeysharesBackup) != 0:
 		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
+	case len(msg.Proof) != 0 && (len(msg.KeysharesBackup) == 0 || msg.PublicShares == nil):
+		return ballot{}, types.ErrInvalidProof.Wrap("a proof comes with an envelope and the public shares")
+	case keygen.RequireProofs && msg.PublicShares == nil:
+		return ballot{}, types.ErrInvalidShares.Wrap("the keygen requires them")
+	case keygen.RequireProofs && member.Asked && len(msg.Proof) == 0:
+		return ballot{}, types.ErrProofMissing.Wrap("the keygen requires it")
 	}
 	return ballot{signer: signer, keygen: keygen}, nil
 }
@@ -97,10 +104,10 @@ func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.M
 		}
 		event = &types.EventBlame{KeygenId: msg.KeygenId, Member: member, Blamed: blamed, Reason: msg.Blame.Reason}
 	} else {
-		if vote.Result, vote.Commitment, err = s.k.checkResult(ctx, msg); err != nil {
+		if vote.Result, vote.Commitment, err = s.k.checkResult(ctx, msg, b); err != nil {
 			return nil, err
 		}
-		pool := &types.EventTssPool{KeygenId: msg.KeygenId, Member: member, Vault: msg.PubKey}
+		pool := &types.EventTssPool{KeygenId: msg.KeygenId, Member: member, Vault: msg.PubKey, Proven: len(msg.Proof) != 0}
 		if vote.Commitment != nil {
 			pool.Commitment = hex.EncodeToString(vote.Commitment.Sha256)
 			pool.Size_ = vote.Commitment.Size_
@@ -123,9 +130,10 @@ func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.M
 }
 
 // checkResult reads the result and the commitment of a vote: keys that are
-// points and name no vault yet, an envelope in form, and signatures by the new
-// vault that show that it can sign.
-func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool) (*types.Result, *types.Commitment, error) {
+// points and name no vault yet, an envelope in form, signatures by the new vault
+// that show that it can sign, public shares that are those of its keys, and a proof
+// that the member's shares are encrypted to its recipient key.
+func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool, b ballot) (*types.Result, *types.Commitment, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	sdkCtx.GasMeter().ConsumeGas(2*gasPerSignature, "vault keys and signatures")
 	result, err := msg.ParseResult()
@@ -151,6 +159,15 @@ func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool) (*types.
 	}
 	if !types.VerifyEd25519(result.PubKeyEd25519, check, msg.SignatureEd25519) {
 		return nil, nil, types.ErrInvalidSignature.Wrap("vault's ed25519 signature over the check message")
+	}
+	if err := k.checkShares(ctx, b.keygen, result, msg.PublicShares); err != nil {
+		return nil, nil, err
+	}
+	if len(msg.Proof) != 0 {
+		err := k.prove(ctx, msg.KeygenId, result.PubKey, result.PubKeyEd25519, b.signer, *msg.PublicShares, msg.Proof)
+		if err != nil {
+			return nil, nil, err
+		}
 	}
 	return &result, commitment, nil
 }

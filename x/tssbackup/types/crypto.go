@@ -43,13 +43,15 @@ func CheckMessage(chainID string, keygenID uint64, pubKey, pubKeyEd25519 []byte)
 }
 
 // RegisterMessage is what a signer signs to be registered by an operator, given
-// by its raw address. The signature is over the SHA-256 of these bytes, which is
-// what an SDK secp256k1 key makes when it is given them.
-func RegisterMessage(chainID string, operator, pubKey []byte) []byte {
+// by its raw address, with its recipient key. The signature is over the SHA-256 of
+// these bytes, which is what an SDK secp256k1 key makes when it is given them.
+func RegisterMessage(chainID string, operator, pubKey []byte, recipient Recipient) []byte {
 	b := []byte(registerDomain)
 	b = appendLP(b, []byte(chainID))
 	b = appendLP(b, operator)
-	return appendLP(b, pubKey)
+	b = appendLP(b, pubKey)
+	b = appendLP(b, recipient.Key)
+	return binary.BigEndian.AppendUint32(b, recipient.Index)
 }
 
 // appendLP appends the length of p in 4 bytes, big-endian, and p.

@@ -34,9 +34,12 @@ func (gs GenesisState) Validate() error {
 		keygens: map[uint64]Keygen{},
 		vaults:  map[string]Vault{},
 		made:    map[uint64][]byte{},
+
+		recipients: map[string][]byte{},
 	}
 	for _, check := range []func(GenesisState) error{
-		g.checkSigners, g.checkChurns, g.checkKeygens, g.checkVaults, g.checkVotes, g.checkAttempts, g.checkBackups,
+		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults, g.checkVotes, g.checkAttempts,
+		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries,
 	} {
 		if err := check(gs); err != nil {
 			return ErrInvalidGenesis.Wrap(err.Error())
@@ -52,6 +55,8 @@ type genesisIndex struct {
 	keygens map[uint64]Keygen
 	vaults  map[string]Vault
 	made    map[uint64][]byte // the vault that a keygen made
+
+	recipients map[string][]byte // the signer that a recipient key belongs to
 }
 
 func (g genesisIndex) checkSigners(gs GenesisState) error {

@@ -44,6 +44,11 @@ type GenesisState struct {
 	Backups     []GenesisBackup  `protobuf:"bytes,13,rep,name=backups,proto3" json:"backups"`
 	// signer_owners are all signer addresses ever registered, replaced ones too.
 	SignerOwners []GenesisSignerOwner `protobuf:"bytes,14,rep,name=signer_owners,json=signerOwners,proto3" json:"signer_owners"`
+	// recipient_owners are all recipient keys ever registered.
+	RecipientOwners []GenesisRecipientOwner `protobuf:"bytes,15,rep,name=recipient_owners,json=recipientOwners,proto3" json:"recipient_owners"`
+	PublicShares    []GenesisPublicShares   `protobuf:"bytes,16,rep,name=public_shares,json=publicShares,proto3" json:"public_shares"`
+	Proofs          []GenesisProof          `protobuf:"bytes,17,rep,name=proofs,proto3" json:"proofs"`
+	ProofExpiries   []GenesisProofExpiry    `protobuf:"bytes,18,rep,name=proof_expiries,json=proofExpiries,proto3" json:"proof_expiries"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
@@ -177,6 +182,265 @@ func (m *GenesisState) GetSignerOwners() []GenesisSignerOwner {
 	return nil
 }
 
+func (m *GenesisState) GetRecipientOwners() []GenesisRecipientOwner {
+	if m != nil {
+		return m.RecipientOwners
+	}
+	return nil
+}
+
+func (m *GenesisState) GetPublicShares() []GenesisPublicShares {
+	if m != nil {
+		return m.PublicShares
+	}
+	return nil
+}
+
+func (m *GenesisState) GetProofs() []GenesisProof {
+	if m != nil {
+		return m.Proofs
+	}
+	return nil
+}
+
+func (m *GenesisState) GetProofExpiries() []GenesisProofExpiry {
+	if m != nil {
+		return m.ProofExpiries
+	}
+	return nil
+}
+
+// GenesisRecipientOwner tells which signer registered a recipient key.
+type GenesisRecipientOwner struct {
+	Key     []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Address []byte `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+}
+
+func (m *GenesisRecipientOwner) Reset()         { *m = GenesisRecipientOwner{} }
+func (m *GenesisRecipientOwner) String() string { return proto.CompactTextString(m) }
+func (*GenesisRecipientOwner) ProtoMessage()    {}
+func (*GenesisRecipientOwner) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f0bec70ee87c9699, []int{1}
+}
+func (m *GenesisRecipientOwner) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *GenesisRecipientOwner) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_GenesisRecipientOwner.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *GenesisRecipientOwner) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_GenesisRecipientOwner.Merge(m, src)
+}
+func (m *GenesisRecipientOwner) XXX_Size() int {
+	return m.Size()
+}
+func (m *GenesisRecipientOwner) XXX_DiscardUnknown() {
+	xxx_messageInfo_GenesisRecipientOwner.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_GenesisRecipientOwner proto.InternalMessageInfo
+
+func (m *GenesisRecipientOwner) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *GenesisRecipientOwner) GetAddress() []byte {
+	if m != nil {
+		return m.Address
+	}
+	return nil
+}
+
+// GenesisPublicShares are the public shares of one result of a keygen.
+type GenesisPublicShares struct {
+	KeygenId uint64 `protobuf:"varint,1,opt,name=keygen_id,json=keygenId,proto3" json:"keygen_id,omitempty"`
+	// hash is the shares_hash of the result.
+	Hash   []byte       `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Shares PublicShares `protobuf:"bytes,3,opt,name=shares,proto3" json:"shares"`
+}
+
+func (m *GenesisPublicShares) Reset()         { *m = GenesisPublicShares{} }
+func (m *GenesisPublicShares) String() string { return proto.CompactTextString(m) }
+func (*GenesisPublicShares) ProtoMessage()    {}
+func (*GenesisPublicShares) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f0bec70ee87c9699, []int{2}
+}
+func (m *GenesisPublicShares) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *GenesisPublicShares) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_GenesisPublicShares.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *GenesisPublicShares) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_GenesisPublicShares.Merge(m, src)
+}
+func (m *GenesisPublicShares) XXX_Size() int {
+	return m.Size()
+}
+func (m *GenesisPublicShares) XXX_DiscardUnknown() {
+	xxx_messageInfo_GenesisPublicShares.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_GenesisPublicShares proto.InternalMessageInfo
+
+func (m *GenesisPublicShares) GetKeygenId() uint64 {
+	if m != nil {
+		return m.KeygenId
+	}
+	return 0
+}
+
+func (m *GenesisPublicShares) GetHash() []byte {
+	if m != nil {
+		return m.Hash
+	}
+	return nil
+}
+
+func (m *GenesisPublicShares) GetShares() PublicShares {
+	if m != nil {
+		return m.Shares
+	}
+	return PublicShares{}
+}
+
+// GenesisProof is the proof of a member for a keygen, or the recipient key that
+// one must be made to.
+type GenesisProof struct {
+	KeygenId uint64 `protobuf:"varint,1,opt,name=keygen_id,json=keygenId,proto3" json:"keygen_id,omitempty"`
+	Member   []byte `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Proof    Proof  `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof"`
+}
+
+func (m *GenesisProof) Reset()         { *m = GenesisProof{} }
+func (m *GenesisProof) String() string { return proto.CompactTextString(m) }
+func (*GenesisProof) ProtoMessage()    {}
+func (*GenesisProof) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f0bec70ee87c9699, []int{3}
+}
+func (m *GenesisProof) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *GenesisProof) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_GenesisProof.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *GenesisProof) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_GenesisProof.Merge(m, src)
+}
+func (m *GenesisProof) XXX_Size() int {
+	return m.Size()
+}
+func (m *GenesisProof) XXX_DiscardUnknown() {
+	xxx_messageInfo_GenesisProof.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_GenesisProof proto.InternalMessageInfo
+
+func (m *GenesisProof) GetKeygenId() uint64 {
+	if m != nil {
+		return m.KeygenId
+	}
+	return 0
+}
+
+func (m *GenesisProof) GetMember() []byte {
+	if m != nil {
+		return m.Member
+	}
+	return nil
+}
+
+func (m *GenesisProof) GetProof() Proof {
+	if m != nil {
+		return m.Proof
+	}
+	return Proof{}
+}
+
+// GenesisProofExpiry tells when the proofs of a retired vault are deleted.
+type GenesisProofExpiry struct {
+	// height is the block at whose end they are deleted.
+	Height   int64  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	KeygenId uint64 `protobuf:"varint,2,opt,name=keygen_id,json=keygenId,proto3" json:"keygen_id,omitempty"`
+}
+
+func (m *GenesisProofExpiry) Reset()         { *m = GenesisProofExpiry{} }
+func (m *GenesisProofExpiry) String() string { return proto.CompactTextString(m) }
+func (*GenesisProofExpiry) ProtoMessage()    {}
+func (*GenesisProofExpiry) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f0bec70ee87c9699, []int{4}
+}
+func (m *GenesisProofExpiry) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *GenesisProofExpiry) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_GenesisProofExpiry.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *GenesisProofExpiry) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_GenesisProofExpiry.Merge(m, src)
+}
+func (m *GenesisProofExpiry) XXX_Size() int {
+	return m.Size()
+}
+func (m *GenesisProofExpiry) XXX_DiscardUnknown() {
+	xxx_messageInfo_GenesisProofExpiry.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_GenesisProofExpiry proto.InternalMessageInfo
+
+func (m *GenesisProofExpiry) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
+func (m *GenesisProofExpiry) GetKeygenId() uint64 {
+	if m != nil {
+		return m.KeygenId
+	}
+	return 0
+}
+
 // GenesisSigner is the signer of an operator.
 type GenesisSigner struct {
 	Operator []byte `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -187,7 +451,7 @@ func (m *GenesisSigner) Reset()         { *m = GenesisSigner{} }
 func (m *GenesisSigner) String() string { return proto.CompactTextString(m) }
 func (*GenesisSigner) ProtoMessage()    {}
 func (*GenesisSigner) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{1}
+	return fileDescriptor_f0bec70ee87c9699, []int{5}
 }
 func (m *GenesisSigner) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -240,7 +504,7 @@ func (m *GenesisSignerOwner) Reset()         { *m = GenesisSignerOwner{} }
 func (m *GenesisSignerOwner) String() string { return proto.CompactTextString(m) }
 func (*GenesisSignerOwner) ProtoMessage()    {}
 func (*GenesisSignerOwner) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{2}
+	return fileDescriptor_f0bec70ee87c9699, []int{6}
 }
 func (m *GenesisSignerOwner) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -293,7 +557,7 @@ func (m *GenesisSitOut) Reset()         { *m = GenesisSitOut{} }
 func (m *GenesisSitOut) String() string { return proto.CompactTextString(m) }
 func (*GenesisSitOut) ProtoMessage()    {}
 func (*GenesisSitOut) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{3}
+	return fileDescriptor_f0bec70ee87c9699, []int{7}
 }
 func (m *GenesisSitOut) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -347,7 +611,7 @@ func (m *GenesisVote) Reset()         { *m = GenesisVote{} }
 func (m *GenesisVote) String() string { return proto.CompactTextString(m) }
 func (*GenesisVote) ProtoMessage()    {}
 func (*GenesisVote) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{4}
+	return fileDescriptor_f0bec70ee87c9699, []int{8}
 }
 func (m *GenesisVote) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -408,7 +672,7 @@ func (m *GenesisAttempt) Reset()         { *m = GenesisAttempt{} }
 func (m *GenesisAttempt) String() string { return proto.CompactTextString(m) }
 func (*GenesisAttempt) ProtoMessage()    {}
 func (*GenesisAttempt) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{5}
+	return fileDescriptor_f0bec70ee87c9699, []int{9}
 }
 func (m *GenesisAttempt) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -468,7 +732,7 @@ func (m *GenesisVault) Reset()         { *m = GenesisVault{} }
 func (m *GenesisVault) String() string { return proto.CompactTextString(m) }
 func (*GenesisVault) ProtoMessage()    {}
 func (*GenesisVault) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{6}
+	return fileDescriptor_f0bec70ee87c9699, []int{10}
 }
 func (m *GenesisVault) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -522,7 +786,7 @@ func (m *GenesisBackup) Reset()         { *m = GenesisBackup{} }
 func (m *GenesisBackup) String() string { return proto.CompactTextString(m) }
 func (*GenesisBackup) ProtoMessage()    {}
 func (*GenesisBackup) Descriptor() ([]byte, []int) {
-	return fileDescriptor_f0bec70ee87c9699, []int{7}
+	return fileDescriptor_f0bec70ee87c9699, []int{11}
 }
 func (m *GenesisBackup) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -574,6 +838,10 @@ func (m *GenesisBackup) GetBackup() Backup {
 
 func init() {
 	proto.RegisterType((*GenesisState)(nil), "tssbackup.v1.GenesisState")
+	proto.RegisterType((*GenesisRecipientOwner)(nil), "tssbackup.v1.GenesisRecipientOwner")
+	proto.RegisterType((*GenesisPublicShares)(nil), "tssbackup.v1.GenesisPublicShares")
+	proto.RegisterType((*GenesisProof)(nil), "tssbackup.v1.GenesisProof")
+	proto.RegisterType((*GenesisProofExpiry)(nil), "tssbackup.v1.GenesisProofExpiry")
 	proto.RegisterType((*GenesisSigner)(nil), "tssbackup.v1.GenesisSigner")
 	proto.RegisterType((*GenesisSignerOwner)(nil), "tssbackup.v1.GenesisSignerOwner")
 	proto.RegisterType((*GenesisSitOut)(nil), "tssbackup.v1.GenesisSitOut")
@@ -586,50 +854,62 @@ func init() {
 func init() { proto.RegisterFile("tssbackup/v1/genesis.proto", fileDescriptor_f0bec70ee87c9699) }
 
 var fileDescriptor_f0bec70ee87c9699 = []byte{
-	// 680 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x54, 0xcf, 0x6e, 0xd3, 0x4e,
-	0x10, 0x8e, 0xdb, 0xc4, 0x49, 0x27, 0x49, 0x7f, 0xfa, 0x2d, 0x11, 0x2c, 0x29, 0x0a, 0x91, 0xc5,
-	0x21, 0x42, 0x28, 0xa1, 0x01, 0x24, 0x24, 0x10, 0x52, 0xcb, 0x01, 0xda, 0x1e, 0x8a, 0x82, 0x84,
-	0x10, 0x1c, 0x22, 0x27, 0x59, 0x39, 0x56, 0x1b, 0xaf, 0xf1, 0xae, 0xdd, 0xf6, 0x2d, 0x78, 0xac,
-	0x1e, 0x7b, 0xe4, 0x84, 0x50, 0xfb, 0x18, 0x5c, 0xd0, 0xce, 0xae, 0x63, 0xbb, 0x2d, 0x39, 0x70,
-	0xdb, 0x99, 0xfd, 0xbe, 0xd9, 0xf9, 0xf3, 0xcd, 0x42, 0x5b, 0x0a, 0x31, 0x71, 0xa7, 0x47, 0x71,
-	0x38, 0x48, 0xb6, 0x07, 0x1e, 0x0b, 0x98, 0xf0, 0x45, 0x3f, 0x8c, 0xb8, 0xe4, 0xa4, 0xb1, 0xbc,
-	0xeb, 0x27, 0xdb, 0xed, 0x96, 0xc7, 0x3d, 0x8e, 0x17, 0x03, 0x75, 0xd2, 0x98, 0x36, 0x2d, 0xf0,
-	0x85, 0x74, 0x25, 0xd3, 0x37, 0xce, 0xef, 0x0a, 0x34, 0xde, 0xe9, 0x78, 0x1f, 0x95, 0x9b, 0x0c,
-	0xc1, 0x0e, 0xdd, 0xc8, 0x5d, 0x08, 0x6a, 0x75, 0xad, 0x5e, 0x7d, 0xd8, 0xea, 0xe7, 0xe3, 0xf7,
-	0x3f, 0xe0, 0xdd, 0x6e, 0xf9, 0xfc, 0xe7, 0xc3, 0xd2, 0xc8, 0x20, 0xc9, 0x63, 0xf8, 0x3f, 0x60,
-	0xa7, 0x72, 0x3c, 0x9d, 0xc7, 0x51, 0x30, 0x9e, 0x33, 0xdf, 0x9b, 0x4b, 0xba, 0xd6, 0xb5, 0x7a,
-	0xeb, 0xa3, 0xff, 0xd4, 0xc5, 0x5b, 0xe5, 0x7f, 0x8f, 0x6e, 0xe2, 0x40, 0xf3, 0xd8, 0x15, 0x29,
-	0xd6, 0x9f, 0xd1, 0xf5, 0xae, 0xd5, 0x2b, 0x8f, 0xea, 0xca, 0x89, 0xb8, 0xbd, 0x19, 0x79, 0x04,
-	0x9b, 0x88, 0x39, 0x62, 0x67, 0x1e, 0x43, 0x50, 0x19, 0x41, 0x0d, 0xe5, 0x3d, 0x40, 0xe7, 0xde,
-	0x0c, 0x23, 0xf9, 0x09, 0xcb, 0x22, 0x55, 0x4c, 0x24, 0x3f, 0x61, 0x69, 0xa4, 0x57, 0x50, 0x15,
-	0xbe, 0x17, 0xb0, 0x48, 0x50, 0xbb, 0xbb, 0xde, 0xab, 0x0f, 0xb7, 0x8a, 0xe5, 0xa4, 0xa5, 0x23,
-	0xc6, 0x54, 0x95, 0x32, 0xc8, 0x6b, 0xa8, 0x09, 0x5f, 0x8e, 0x79, 0x2c, 0x05, 0xad, 0xae, 0x64,
-	0xcb, 0xc3, 0x58, 0x66, 0x6c, 0x65, 0x09, 0xb2, 0x0d, 0x36, 0x66, 0x26, 0x68, 0x0d, 0xb9, 0x77,
-	0x8a, 0x5c, 0xcc, 0x30, 0xed, 0xa3, 0x06, 0x92, 0xe7, 0x50, 0xd5, 0x25, 0x0b, 0xba, 0x81, 0x9c,
-	0x6b, 0xcd, 0xd7, 0xa5, 0xa7, 0x0f, 0x19, 0x28, 0x79, 0x01, 0x95, 0x84, 0x4b, 0x26, 0x28, 0x20,
-	0xe7, 0xfe, 0xad, 0x39, 0x7e, 0xe2, 0x92, 0x19, 0xa2, 0x46, 0x93, 0x37, 0x50, 0x73, 0xa5, 0x64,
-	0x8b, 0x50, 0x0a, 0x5a, 0x47, 0xe6, 0x83, 0x5b, 0x99, 0x3b, 0x1a, 0x64, 0xc8, 0x4b, 0x0e, 0x79,
-	0x09, 0x76, 0xe2, 0xc6, 0xc7, 0x52, 0xd0, 0x06, 0xb2, 0xdb, 0xb7, 0xbf, 0xab, 0x20, 0x69, 0x99,
-	0x1a, 0xaf, 0x86, 0xa2, 0x71, 0x82, 0x36, 0x57, 0xb4, 0x75, 0x17, 0x1d, 0x69, 0xb5, 0x86, 0x41,
-	0x0e, 0xa0, 0xa9, 0xe7, 0x33, 0xe6, 0x27, 0x38, 0xd7, 0x4d, 0x0c, 0xd1, 0x5d, 0x31, 0xd7, 0xc3,
-	0x93, 0x6c, 0xb8, 0x0d, 0x91, 0xb9, 0x84, 0x33, 0x86, 0x66, 0x01, 0x49, 0xda, 0x50, 0xe3, 0x21,
-	0x8b, 0x5c, 0xc9, 0x23, 0xd4, 0x7f, 0x63, 0xb4, 0xb4, 0xd5, 0x66, 0x68, 0x32, 0x4a, 0xfb, 0xc6,
-	0x70, 0x0a, 0x1a, 0x32, 0x48, 0x67, 0x1f, 0xc8, 0xcd, 0x54, 0x08, 0x85, 0xaa, 0x3b, 0x9b, 0x45,
-	0x4c, 0x08, 0xf3, 0x48, 0x6a, 0x16, 0xde, 0x5f, 0x2b, 0xbe, 0xef, 0xec, 0xe4, 0x92, 0x55, 0x12,
-	0x5b, 0x99, 0x6c, 0x0b, 0x2a, 0x71, 0x20, 0xfd, 0x63, 0xb3, 0x86, 0xda, 0x70, 0x42, 0xa8, 0xe7,
-	0xf4, 0x40, 0xb6, 0x60, 0x23, 0x5b, 0x31, 0x0b, 0xb7, 0xa7, 0x76, 0x94, 0xae, 0xd7, 0x5d, 0xb0,
-	0x17, 0x6c, 0x31, 0x61, 0x69, 0x22, 0xc6, 0x22, 0x4f, 0xa0, 0xac, 0x04, 0x84, 0x7b, 0x5b, 0x1f,
-	0x92, 0x62, 0x13, 0x72, 0x32, 0x43, 0x94, 0xf3, 0x15, 0x36, 0x8b, 0x3a, 0xfa, 0xb7, 0x47, 0x5b,
-	0x50, 0x99, 0xf2, 0x38, 0x90, 0xe6, 0xb7, 0xd0, 0x86, 0xf3, 0x79, 0xf9, 0x77, 0xa1, 0xcc, 0xc8,
-	0x3d, 0xa8, 0x86, 0xf1, 0x44, 0x7d, 0x1b, 0xa6, 0x1f, 0x76, 0x18, 0x4f, 0x0e, 0xd8, 0x19, 0x19,
-	0x40, 0x05, 0xb5, 0x67, 0x26, 0x77, 0x6d, 0x15, 0xf3, 0x1a, 0xd5, 0x38, 0xe7, 0xdb, 0xb2, 0xd7,
-	0x5a, 0x85, 0x2a, 0x01, 0x1d, 0x41, 0x07, 0xd6, 0xc6, 0x5f, 0xd3, 0x1d, 0x82, 0xad, 0xc3, 0x9b,
-	0x2e, 0x5d, 0x93, 0x4a, 0x41, 0xd9, 0x06, 0xb9, 0xbb, 0x7f, 0x7e, 0xd9, 0xb1, 0x2e, 0x2e, 0x3b,
-	0xd6, 0xaf, 0xcb, 0x8e, 0xf5, 0xfd, 0xaa, 0x53, 0xba, 0xb8, 0xea, 0x94, 0x7e, 0x5c, 0x75, 0x4a,
-	0x5f, 0x9e, 0x7a, 0xbe, 0x9c, 0xc7, 0x93, 0xfe, 0x94, 0x2f, 0x06, 0xd9, 0x47, 0x9e, 0x9d, 0x4e,
-	0xf3, 0xde, 0xb3, 0x90, 0x89, 0x89, 0x8d, 0x9f, 0xfb, 0xb3, 0x3f, 0x01, 0x00, 0x00, 0xff, 0xff,
-	0xac, 0x28, 0x07, 0xd7, 0x38, 0x06, 0x00, 0x00,
+	// 879 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0xcd, 0x6e, 0xeb, 0x44,
+	0x14, 0x8e, 0x9b, 0xc4, 0xc9, 0x3d, 0xf9, 0x69, 0xef, 0xdc, 0x00, 0x43, 0x2e, 0x0a, 0xc1, 0xb0,
+	0x88, 0x10, 0x4a, 0x68, 0x00, 0x09, 0x09, 0x84, 0x74, 0x7b, 0x85, 0xa0, 0x2d, 0xa8, 0x55, 0x8a,
+	0x10, 0x82, 0x85, 0xe5, 0x24, 0x43, 0x62, 0xe5, 0xc7, 0xc6, 0x33, 0x4e, 0x9b, 0x1d, 0x8f, 0xc0,
+	0x63, 0xf0, 0x28, 0x5d, 0x76, 0xc9, 0x0a, 0xa1, 0xf6, 0x45, 0xd0, 0x9c, 0x19, 0xff, 0xa5, 0xbe,
+	0x59, 0x74, 0x37, 0x73, 0xe6, 0x3b, 0xdf, 0xf9, 0x9b, 0xf9, 0x6c, 0x68, 0x0b, 0xce, 0xc7, 0xce,
+	0x64, 0x11, 0xfa, 0x83, 0xcd, 0xf1, 0x60, 0xc6, 0xd6, 0x8c, 0xbb, 0xbc, 0xef, 0x07, 0x9e, 0xf0,
+	0x48, 0x3d, 0x3e, 0xeb, 0x6f, 0x8e, 0xdb, 0xad, 0x99, 0x37, 0xf3, 0xf0, 0x60, 0x20, 0x57, 0x0a,
+	0xd3, 0xa6, 0x19, 0x7f, 0x2e, 0x1c, 0xc1, 0xd4, 0x89, 0xf5, 0x77, 0x15, 0xea, 0xdf, 0x29, 0xbe,
+	0x2b, 0x69, 0x26, 0x43, 0x30, 0x7d, 0x27, 0x70, 0x56, 0x9c, 0x1a, 0x5d, 0xa3, 0x57, 0x1b, 0xb6,
+	0xfa, 0x69, 0xfe, 0xfe, 0x25, 0x9e, 0x9d, 0x94, 0x6e, 0xff, 0x7d, 0xbf, 0x30, 0xd2, 0x48, 0xf2,
+	0x31, 0x3c, 0x5f, 0xb3, 0x1b, 0x61, 0x4f, 0xe6, 0x61, 0xb0, 0xb6, 0xe7, 0xcc, 0x9d, 0xcd, 0x05,
+	0x3d, 0xe8, 0x1a, 0xbd, 0xe2, 0xe8, 0x50, 0x1e, 0xbc, 0x96, 0xf6, 0xef, 0xd1, 0x4c, 0x2c, 0x68,
+	0x2c, 0x1d, 0x1e, 0x61, 0xdd, 0x29, 0x2d, 0x76, 0x8d, 0x5e, 0x69, 0x54, 0x93, 0x46, 0xc4, 0x9d,
+	0x4e, 0xc9, 0x47, 0xd0, 0x44, 0xcc, 0x82, 0x6d, 0x67, 0x0c, 0x41, 0x25, 0x04, 0xd5, 0xa5, 0xf5,
+	0x1c, 0x8d, 0xa7, 0x53, 0x64, 0x72, 0x37, 0x2c, 0x61, 0x2a, 0x6b, 0x26, 0x77, 0xc3, 0x22, 0xa6,
+	0xaf, 0xa0, 0xc2, 0xdd, 0xd9, 0x9a, 0x05, 0x9c, 0x9a, 0xdd, 0x62, 0xaf, 0x36, 0x7c, 0x99, 0x2d,
+	0x27, 0x2a, 0x1d, 0x31, 0xba, 0xaa, 0xc8, 0x83, 0x7c, 0x0d, 0x55, 0xee, 0x0a, 0xdb, 0x0b, 0x05,
+	0xa7, 0x95, 0xbd, 0xde, 0xe2, 0x22, 0x14, 0x89, 0xb7, 0xdc, 0x71, 0x72, 0x0c, 0x26, 0x66, 0xc6,
+	0x69, 0x15, 0x7d, 0x5f, 0x64, 0x7d, 0x31, 0xc3, 0xa8, 0x8f, 0x0a, 0x48, 0x3e, 0x87, 0x8a, 0x2a,
+	0x99, 0xd3, 0x67, 0xe8, 0xb3, 0xd3, 0x7c, 0x55, 0x7a, 0x14, 0x48, 0x43, 0xc9, 0x17, 0x50, 0xde,
+	0x78, 0x82, 0x71, 0x0a, 0xe8, 0xf3, 0x6e, 0x6e, 0x8e, 0x3f, 0x7b, 0x82, 0x69, 0x47, 0x85, 0x26,
+	0xdf, 0x40, 0xd5, 0x11, 0x82, 0xad, 0x7c, 0xc1, 0x69, 0x0d, 0x3d, 0xdf, 0xcb, 0xf5, 0x7c, 0xa5,
+	0x40, 0xda, 0x39, 0xf6, 0x21, 0x5f, 0x82, 0xb9, 0x71, 0xc2, 0xa5, 0xe0, 0xb4, 0x8e, 0xde, 0xed,
+	0xfc, 0xb8, 0x12, 0x12, 0x95, 0xa9, 0xf0, 0x72, 0x28, 0x0a, 0xc7, 0x69, 0x63, 0x4f, 0x5b, 0x4f,
+	0xd0, 0x10, 0x55, 0xab, 0x3d, 0xc8, 0x39, 0x34, 0xd4, 0x7c, 0x6c, 0xef, 0x1a, 0xe7, 0xda, 0x44,
+	0x8a, 0xee, 0x9e, 0xb9, 0x5e, 0x5c, 0x27, 0xc3, 0xad, 0xf3, 0xc4, 0xc4, 0xc9, 0x4f, 0x70, 0x14,
+	0xb0, 0x89, 0xeb, 0xbb, 0x6c, 0x2d, 0x22, 0xbe, 0x43, 0xe4, 0xfb, 0x30, 0x97, 0x6f, 0x14, 0x81,
+	0xd3, 0x94, 0x87, 0x41, 0xc6, 0xca, 0xc9, 0x0f, 0xd0, 0xf0, 0xc3, 0xf1, 0xd2, 0x9d, 0xd8, 0x7c,
+	0xee, 0x04, 0x8c, 0xd3, 0x23, 0xa4, 0xfc, 0x20, 0x97, 0xf2, 0x12, 0x91, 0x57, 0x08, 0x8c, 0x72,
+	0xf4, 0x53, 0x36, 0xd9, 0x67, 0x3f, 0xf0, 0xbc, 0xdf, 0x39, 0x7d, 0xbe, 0xa7, 0xcf, 0x97, 0x12,
+	0x12, 0x3f, 0x4b, 0xc4, 0x93, 0x1f, 0xa1, 0x89, 0x2b, 0x9b, 0xdd, 0xf8, 0x6e, 0xe0, 0x32, 0x4e,
+	0xc9, 0x9e, 0x5e, 0x21, 0xc3, 0xb7, 0x12, 0xb9, 0xd5, 0x3c, 0x0d, 0x3f, 0x36, 0xb9, 0x8c, 0x5b,
+	0xaf, 0xe1, 0xad, 0xdc, 0x36, 0x90, 0x23, 0x28, 0x2e, 0xd8, 0x16, 0xf5, 0xa2, 0x3e, 0x92, 0x4b,
+	0x42, 0xa1, 0xe2, 0x4c, 0xa7, 0x01, 0xe3, 0x1c, 0x65, 0xa0, 0x3e, 0x8a, 0xb6, 0xd6, 0x9f, 0x06,
+	0xbc, 0xc8, 0xa9, 0x9c, 0xbc, 0x84, 0x67, 0xc9, 0x6b, 0x37, 0xf0, 0x21, 0x57, 0x17, 0xd1, 0x4b,
+	0x27, 0x50, 0x9a, 0x3b, 0x7c, 0xae, 0xb9, 0x70, 0x2d, 0xdb, 0xa2, 0xbb, 0x5b, 0x44, 0x9d, 0xda,
+	0x69, 0x4b, 0x4e, 0x5b, 0x35, 0xde, 0x12, 0xb1, 0xe2, 0x61, 0xc9, 0xfb, 0x43, 0xbf, 0x0d, 0xe6,
+	0x8a, 0xad, 0xc6, 0x2c, 0xd0, 0xc1, 0xf5, 0x8e, 0x0c, 0xa0, 0x8c, 0xdd, 0xd1, 0xd1, 0x77, 0x1e,
+	0x77, 0x7a, 0x1a, 0x0a, 0x67, 0x9d, 0x02, 0x79, 0xdc, 0x68, 0x49, 0xaf, 0xe5, 0xd2, 0x40, 0xb9,
+	0xd4, 0xbb, 0x6c, 0x4e, 0x07, 0xd9, 0x9c, 0x2c, 0x1b, 0x1a, 0x99, 0xfb, 0x4d, 0xda, 0x50, 0xf5,
+	0x7c, 0x16, 0x38, 0xc2, 0x0b, 0xf4, 0x14, 0xe2, 0xbd, 0xd4, 0x73, 0x75, 0xe5, 0x91, 0xe6, 0x91,
+	0xa4, 0x64, 0x94, 0x4f, 0x23, 0xad, 0xb3, 0x38, 0xd7, 0xd4, 0x03, 0x4a, 0x0f, 0xd5, 0xc8, 0x0c,
+	0x35, 0x13, 0xff, 0x20, 0x1b, 0xdf, 0x7a, 0x95, 0x4a, 0x56, 0x0a, 0xe3, 0xde, 0x64, 0x5b, 0x50,
+	0x0e, 0xd7, 0xc2, 0x5d, 0xea, 0x8f, 0x87, 0xda, 0x58, 0x3e, 0xd4, 0x52, 0x2a, 0xf6, 0xb4, 0x79,
+	0x7d, 0x02, 0x25, 0x29, 0x7b, 0x7a, 0x5c, 0x24, 0xdb, 0x84, 0x94, 0x38, 0x22, 0xca, 0xfa, 0x0d,
+	0x9a, 0x59, 0xf5, 0x7b, 0x5a, 0xd0, 0x16, 0x94, 0x27, 0x5e, 0xb8, 0x16, 0xfa, 0x1b, 0xa7, 0x36,
+	0xd6, 0x2f, 0xf1, 0xfd, 0x43, 0x71, 0x24, 0xef, 0x40, 0xc5, 0x0f, 0xc7, 0x76, 0xf2, 0x84, 0x4c,
+	0x3f, 0x1c, 0x9f, 0xb3, 0xad, 0xbc, 0x63, 0xa8, 0x98, 0x7a, 0x72, 0x3b, 0x77, 0x2c, 0xad, 0xac,
+	0x0a, 0x67, 0xfd, 0x11, 0xf7, 0x5a, 0x69, 0xa7, 0x4c, 0x40, 0x31, 0x28, 0x62, 0xb5, 0x79, 0x63,
+	0xba, 0x43, 0x30, 0x15, 0xbd, 0xee, 0xd2, 0xce, 0x55, 0xc9, 0xe8, 0xb1, 0x46, 0x9e, 0x9c, 0xdd,
+	0xde, 0x77, 0x8c, 0xbb, 0xfb, 0x8e, 0xf1, 0xdf, 0x7d, 0xc7, 0xf8, 0xeb, 0xa1, 0x53, 0xb8, 0x7b,
+	0xe8, 0x14, 0xfe, 0x79, 0xe8, 0x14, 0x7e, 0xfd, 0x74, 0xe6, 0x8a, 0x79, 0x38, 0xee, 0x4f, 0xbc,
+	0xd5, 0x20, 0xf9, 0xfd, 0x48, 0x56, 0x37, 0x69, 0xeb, 0xd6, 0x67, 0x7c, 0x6c, 0xe2, 0x2f, 0xc9,
+	0x67, 0xff, 0x07, 0x00, 0x00, 0xff, 0xff, 0x3f, 0x2b, 0xb9, 0xbe, 0xee, 0x08, 0x00, 0x00,
 }
 
 func (m *GenesisState) Marshal() (dAtA []byte, err error) {
@@ -652,6 +932,68 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.ProofExpiries) > 0 {
+		for iNdEx := len(m.ProofExpiries) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.ProofExpiries[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x92
+		}
+	}
+	if len(m.Proofs) > 0 {
+		for iNdEx := len(m.Proofs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Proofs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x8a
+		}
+	}
+	if len(m.PublicShares) > 0 {
+		for iNdEx := len(m.PublicShares) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.PublicShares[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x82
+		}
+	}
+	if len(m.RecipientOwners) > 0 {
+		for iNdEx := len(m.RecipientOwners) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.RecipientOwners[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x7a
+		}
+	}
 	if len(m.SignerOwners) > 0 {
 		for iNdEx := len(m.SignerOwners) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -808,6 +1150,166 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	i--
 	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *GenesisRecipientOwner) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *GenesisRecipientOwner) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *GenesisRecipientOwner) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintGenesis(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintGenesis(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *GenesisPublicShares) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *GenesisPublicShares) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *GenesisPublicShares) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Shares.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintGenesis(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	if len(m.Hash) > 0 {
+		i -= len(m.Hash)
+		copy(dAtA[i:], m.Hash)
+		i = encodeVarintGenesis(dAtA, i, uint64(len(m.Hash)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.KeygenId != 0 {
+		i = encodeVarintGenesis(dAtA, i, uint64(m.KeygenId))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *GenesisProof) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *GenesisProof) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *GenesisProof) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Proof.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintGenesis(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintGenesis(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.KeygenId != 0 {
+		i = encodeVarintGenesis(dAtA, i, uint64(m.KeygenId))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *GenesisProofExpiry) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *GenesisProofExpiry) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *GenesisProofExpiry) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.KeygenId != 0 {
+		i = encodeVarintGenesis(dAtA, i, uint64(m.KeygenId))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Height != 0 {
+		i = encodeVarintGenesis(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x8
+	}
 	return len(dAtA) - i, nil
 }
 
@@ -1179,6 +1681,98 @@ func (m *GenesisState) Size() (n int) {
 			l = e.Size()
 			n += 1 + l + sovGenesis(uint64(l))
 		}
+	}
+	if len(m.RecipientOwners) > 0 {
+		for _, e := range m.RecipientOwners {
+			l = e.Size()
+			n += 1 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.PublicShares) > 0 {
+		for _, e := range m.PublicShares {
+			l = e.Size()
+			n += 2 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.Proofs) > 0 {
+		for _, e := range m.Proofs {
+			l = e.Size()
+			n += 2 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.ProofExpiries) > 0 {
+		for _, e := range m.ProofExpiries {
+			l = e.Size()
+			n += 2 + l + sovGenesis(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *GenesisRecipientOwner) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovGenesis(uint64(l))
+	}
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovGenesis(uint64(l))
+	}
+	return n
+}
+
+func (m *GenesisPublicShares) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.KeygenId != 0 {
+		n += 1 + sovGenesis(uint64(m.KeygenId))
+	}
+	l = len(m.Hash)
+	if l > 0 {
+		n += 1 + l + sovGenesis(uint64(l))
+	}
+	l = m.Shares.Size()
+	n += 1 + l + sovGenesis(uint64(l))
+	return n
+}
+
+func (m *GenesisProof) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.KeygenId != 0 {
+		n += 1 + sovGenesis(uint64(m.KeygenId))
+	}
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovGenesis(uint64(l))
+	}
+	l = m.Proof.Size()
+	n += 1 + l + sovGenesis(uint64(l))
+	return n
+}
+
+func (m *GenesisProofExpiry) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Height != 0 {
+		n += 1 + sovGenesis(uint64(m.Height))
+	}
+	if m.KeygenId != 0 {
+		n += 1 + sovGenesis(uint64(m.KeygenId))
 	}
 	return n
 }
@@ -1752,6 +2346,620 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 15:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientOwners", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.RecipientOwners = append(m.RecipientOwners, GenesisRecipientOwner{})
+			if err := m.RecipientOwners[len(m.RecipientOwners)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PublicShares", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PublicShares = append(m.PublicShares, GenesisPublicShares{})
+			if err := m.PublicShares[len(m.PublicShares)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 17:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proofs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Proofs = append(m.Proofs, GenesisProof{})
+			if err := m.Proofs[len(m.Proofs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 18:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ProofExpiries", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ProofExpiries = append(m.ProofExpiries, GenesisProofExpiry{})
+			if err := m.ProofExpiries[len(m.ProofExpiries)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipGenesis(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *GenesisRecipientOwner) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowGenesis
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: GenesisRecipientOwner: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: GenesisRecipientOwner: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = append(m.Address[:0], dAtA[iNdEx:postIndex]...)
+			if m.Address == nil {
+				m.Address = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipGenesis(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *GenesisPublicShares) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowGenesis
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: GenesisPublicShares: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: GenesisPublicShares: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeygenId", wireType)
+			}
+			m.KeygenId = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeygenId |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Hash", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Hash = append(m.Hash[:0], dAtA[iNdEx:postIndex]...)
+			if m.Hash == nil {
+				m.Hash = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Shares.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipGenesis(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *GenesisProof) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowGenesis
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: GenesisProof: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: GenesisProof: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeygenId", wireType)
+			}
+			m.KeygenId = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeygenId |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = append(m.Member[:0], dAtA[iNdEx:postIndex]...)
+			if m.Member == nil {
+				m.Member = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Proof.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipGenesis(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *GenesisProofExpiry) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowGenesis
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: GenesisProofExpiry: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: GenesisProofExpiry: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeygenId", wireType)
+			}
+			m.KeygenId = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeygenId |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipGenesis(dAtA[iNdEx:])

@@ -40,15 +40,24 @@ var (
 	NextChurnHeightPrefix = collections.NewPrefix(12)
 	ChurnSequencePrefix   = collections.NewPrefix(13)
 	KeygenSequencePrefix  = collections.NewPrefix(14)
+	RecipientOwnersPrefix = collections.NewPrefix(15)
+	PublicSharesPrefix    = collections.NewPrefix(16)
+	ProofsPrefix          = collections.NewPrefix(17)
+	ProofExpiriesPrefix   = collections.NewPrefix(18)
 )
 
 // BackupKeyCodec encodes the (vault, member) of a backup: the length of the
 // vault's key in one byte, the key, and the member's address.
 var BackupKeyCodec = collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)
 
-// KeygenMemberKeyCodec encodes the (keygen, member) of a vote or an attempt: the
-// keygen's number in 8 bytes, big-endian, then the member's address.
+// KeygenMemberKeyCodec encodes the (keygen, member) of a vote, an attempt or a
+// proof: the keygen's number in 8 bytes, big-endian, then the member's address. The
+// (keygen, hash) of public shares is encoded in the same way.
 var KeygenMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
+
+// ExpiryKeyCodec encodes the (height, keygen) at which proofs are deleted: both in 8
+// bytes, big-endian.
+var ExpiryKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
 
 // LiveVaultsKey is the raw store key of the LiveVaults item, which names every
 // vault that is not retired. It is absent until the first vault is active.
@@ -88,4 +97,16 @@ func SignerKey(operator []byte) []byte {
 // registered a signer, by the signer's raw account address.
 func SignerOwnerKey(address []byte) []byte {
 	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
+}
+
+// PublicSharesKey is the raw store key of the PublicShares record of a keygen with
+// this hash, which the vault's record names.
+func PublicSharesKey(keygenID uint64, hash []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(bytes.Clone(PublicSharesPrefix.Bytes()), keygenID), hash...)
+}
+
+// ProofKey is the raw store key of the Proof record of a member, by its raw account
+// address, of the keygen that made a vault.
+func ProofKey(keygenID uint64, member []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(bytes.Clone(ProofsPrefix.Bytes()), keygenID), member...)
 }

@@ -6,6 +6,8 @@ import (
 
 	"cosmossdk.io/core/address"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 // ParseVault reads the name of a vault: its compressed secp256k1 key in
@@ -54,14 +56,21 @@ func (m *MsgTssPool) ParseResult() (Result, error) {
 	if err := CheckPubKeyEd25519(pubKeyEd25519); err != nil {
 		return Result{}, ErrInvalidResult.Wrap(err.Error())
 	}
-	return Result{PubKey: pubKey, PubKeyEd25519: pubKeyEd25519}, nil
+	result := Result{PubKey: pubKey, PubKeyEd25519: pubKeyEd25519}
+	if m.PublicShares != nil {
+		if m.PublicShares.IsEmpty() {
+			return Result{}, ErrInvalidShares.Wrap("there is none")
+		}
+		result.SharesHash = m.PublicShares.Hash(pubKey, pubKeyEd25519)
+	}
+	return result, nil
 }
 
 // ParseBlame reads the raw addresses that a blame names, which are members
 // without the voter, each once. A blame comes with nothing else.
 func (m *MsgTssPool) ParseBlame(voter sdk.AccAddress, members []Member, codec address.Codec) ([][]byte, error) {
 	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
-		len(m.Signature) != 0 || len(m.SignatureEd25519) != 0 {
+		len(m.Signature) != 0 || len(m.SignatureEd25519) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
 		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
 	}
 	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
@@ -109,10 +118,10 @@ func FindMember(members []Member, addr []byte) (Member, bool) {
 	return Member{}, false
 }
 
-// Key is both keys of a result, one after the other: two results are the same
-// when their keys are.
+// Key is all of a result, one after the other: two results are the same when both
+// keys and all public shares are.
 func (r Result) Key() string {
-	return string(r.PubKey) + string(r.PubKeyEd25519)
+	return string(r.PubKey) + string(r.PubKeyEd25519) + string(r.SharesHash)
 }
 
 // IsLive tells whether the vault is not retired.
@@ -121,10 +130,21 @@ func (v Vault) IsLive() bool {
 }
 
 // VoteGas is what a transaction without a fee may use beyond the gas for its size
-// and its signature. A blame in a keygen of 512 members needs most: it reads the
-// record that holds all of them, in the ante handler and in its own, and writes
-// those it blames.
-const VoteGas = 1_000_000
+// and its signature, when it carries the public shares of so many members, 0 when it
+// carries none. A proof takes 250,000 of it. Without one, a blame in a keygen of 512
+// members needs most: it reads the record that holds all of them, in the ante
+// handler and in its own, and writes those it blames. Each member's public shares
+// are checked and written once.
+func VoteGas(members int) uint64 {
+	n := uint64(members)
+	return 1_250_000 + 12_000*n + 10*n*n
+}
+
+// MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for
+// each of so many members, of public shares.
+func MaxProofBytes(members int) uint64 {
+	return uint64(verenc.MaxProofSize(2)) + 256*uint64(members)
+}
 
 // Exemption is what the ante handler learns of a vote or a publication that may
 // pass without a fee.
@@ -136,4 +156,6 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not
 	// asked. Otherwise its form is still to be checked.
 	Envelope []byte
+	// Members is how many members the keygen has.
+	Members int
 }

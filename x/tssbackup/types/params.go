@@ -24,6 +24,9 @@ const (
 	minEnvelopeBytes  = 1 << 10
 	maxEnvelopeBytes  = 4 << 20
 	defaultMaxMembers = 40
+	// defaultProofRetention is about a month of blocks of six seconds: someone may
+	// still send money to a vault that was retired.
+	defaultProofRetention = 432_000
 )
 
 // DefaultParams returns the parameters of a new chain. Churns open by
@@ -40,6 +43,8 @@ func DefaultParams() Params {
 		MaxEnvelopeBytes: 512 << 10,
 		MinWorkFactor:    18,
 		RetirementDelay:  0,
+		RequireProofs:    true,
+		ProofRetention:   defaultProofRetention,
 	}
 }
 
@@ -57,6 +62,7 @@ func (p Params) Validate() error {
 		{"retry_interval", p.RetryInterval},
 		{"penalty_blocks", p.PenaltyBlocks},
 		{"retirement_delay", p.RetirementDelay},
+		{"proof_retention", p.ProofRetention},
 	} {
 		if b.value > maxBlocks {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))

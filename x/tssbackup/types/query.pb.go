@@ -38,6 +38,11 @@ type MemberInfo struct {
 	// pub_key is the signer's compressed secp256k1 key in hex.
 	PubKey string `protobuf:"bytes,3,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
 	Asked  bool   `protobuf:"varint,4,opt,name=asked,proto3" json:"asked,omitempty"`
+	// recipient_key is the key in hex that the member proves to, and recipient_index
+	// which of its mnemonic's it is. It is empty once the keygen has failed, or the
+	// proofs of the retired vault are deleted.
+	RecipientKey   string `protobuf:"bytes,5,opt,name=recipient_key,json=recipientKey,proto3" json:"recipient_key,omitempty"`
+	RecipientIndex uint32 `protobuf:"varint,6,opt,name=recipient_index,json=recipientIndex,proto3" json:"recipient_index,omitempty"`
 }
 
 func (m *MemberInfo) Reset()         { *m = MemberInfo{} }
@@ -99,6 +104,20 @@ func (m *MemberInfo) GetAsked() bool {
 		return m.Asked
 	}
 	return false
+}
+
+func (m *MemberInfo) GetRecipientKey() string {
+	if m != nil {
+		return m.RecipientKey
+	}
+	return ""
+}
+
+func (m *MemberInfo) GetRecipientIndex() uint32 {
+	if m != nil {
+		return m.RecipientIndex
+	}
+	return 0
 }
 
 // CommitmentInfo is a commitment with its hash in hex.
@@ -173,6 +192,10 @@ type SignerInfo struct {
 	// sits_out_until is the first block whose churn takes the validator again, 0
 	// when it does not sit out.
 	SitsOutUntil int64 `protobuf:"varint,5,opt,name=sits_out_until,json=sitsOutUntil,proto3" json:"sits_out_until,omitempty"`
+	// recipient_key is the key in hex that the signer proves to in keygens that open
+	// from now on, and recipient_index which of its mnemonic's it is.
+	RecipientKey   string `protobuf:"bytes,6,opt,name=recipient_key,json=recipientKey,proto3" json:"recipient_key,omitempty"`
+	RecipientIndex uint32 `protobuf:"varint,7,opt,name=recipient_index,json=recipientIndex,proto3" json:"recipient_index,omitempty"`
 }
 
 func (m *SignerInfo) Reset()         { *m = SignerInfo{} }
@@ -243,6 +266,20 @@ func (m *SignerInfo) GetSitsOutUntil() int64 {
 	return 0
 }
 
+func (m *SignerInfo) GetRecipientKey() string {
+	if m != nil {
+		return m.RecipientKey
+	}
+	return ""
+}
+
+func (m *SignerInfo) GetRecipientIndex() uint32 {
+	if m != nil {
+		return m.RecipientIndex
+	}
+	return 0
+}
+
 // VoteInfo is a member's vote on a keygen.
 type VoteInfo struct {
 	Member string `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -252,6 +289,10 @@ type VoteInfo struct {
 	PubKeyEd25519 string          `protobuf:"bytes,4,opt,name=pub_key_ed25519,json=pubKeyEd25519,proto3" json:"pub_key_ed25519,omitempty"`
 	Commitment    *CommitmentInfo `protobuf:"bytes,5,opt,name=commitment,proto3" json:"commitment,omitempty"`
 	Blamed        []string        `protobuf:"bytes,6,rep,name=blamed,proto3" json:"blamed,omitempty"`
+	// shares_hash names the public shares of the result in hex.
+	SharesHash string `protobuf:"bytes,7,opt,name=shares_hash,json=sharesHash,proto3" json:"shares_hash,omitempty"`
+	// proven tells that the vote carried a proof, which holds.
+	Proven bool `protobuf:"varint,8,opt,name=proven,proto3" json:"proven,omitempty"`
 }
 
 func (m *VoteInfo) Reset()         { *m = VoteInfo{} }
@@ -329,6 +370,20 @@ func (m *VoteInfo) GetBlamed() []string {
 	return nil
 }
 
+func (m *VoteInfo) GetSharesHash() string {
+	if m != nil {
+		return m.SharesHash
+	}
+	return ""
+}
+
+func (m *VoteInfo) GetProven() bool {
+	if m != nil {
+		return m.Proven
+	}
+	return false
+}
+
 // KeygenInfo is a keygen with its votes.
 type KeygenInfo struct {
 	Id           uint64       `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -346,6 +401,8 @@ type KeygenInfo struct {
 	Votes  []VoteInfo `protobuf:"bytes,11,rep,name=votes,proto3" json:"votes"`
 	Blamed []string   `protobuf:"bytes,12,rep,name=blamed,proto3" json:"blamed,omitempty"`
 	Silent []string   `protobuf:"bytes,13,rep,name=silent,proto3" json:"silent,omitempty"`
+	// require_proofs tells that a vote counts with a proof alone.
+	RequireProofs bool `protobuf:"varint,14,opt,name=require_proofs,json=requireProofs,proto3" json:"require_proofs,omitempty"`
 }
 
 func (m *KeygenInfo) Reset()         { *m = KeygenInfo{} }
@@ -472,6 +529,13 @@ func (m *KeygenInfo) GetSilent() []string {
 	return nil
 }
 
+func (m *KeygenInfo) GetRequireProofs() bool {
+	if m != nil {
+		return m.RequireProofs
+	}
+	return false
+}
+
 // VaultInfo is a vault.
 type VaultInfo struct {
 	Vault          string       `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -484,6 +548,8 @@ type VaultInfo struct {
 	RetiringHeight int64        `protobuf:"varint,8,opt,name=retiring_height,json=retiringHeight,proto3" json:"retiring_height,omitempty"`
 	RetiredHeight  int64        `protobuf:"varint,9,opt,name=retired_height,json=retiredHeight,proto3" json:"retired_height,omitempty"`
 	Members        []MemberInfo `protobuf:"bytes,10,rep,name=members,proto3" json:"members"`
+	// shares_hash names the members' public shares in hex, empty when there are none.
+	SharesHash string `protobuf:"bytes,11,opt,name=shares_hash,json=sharesHash,proto3" json:"shares_hash,omitempty"`
 }
 
 func (m *VaultInfo) Reset()         { *m = VaultInfo{} }
@@ -589,6 +655,13 @@ func (m *VaultInfo) GetMembers() []MemberInfo {
 	return nil
 }
 
+func (m *VaultInfo) GetSharesHash() string {
+	if m != nil {
+		return m.SharesHash
+	}
+	return ""
+}
+
 // MemberCoverage tells what a member has published.
 type MemberCoverage struct {
 	Address  string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -596,6 +669,8 @@ type MemberCoverage struct {
 	Asked    bool   `protobuf:"varint,3,opt,name=asked,proto3" json:"asked,omitempty"`
 	// commitments are the latest and the one before; empty when none is published.
 	Commitments []CommitmentInfo `protobuf:"bytes,4,rep,name=commitments,proto3" json:"commitments"`
+	// proven tells that an envelope is published and a proof was accepted.
+	Proven bool `protobuf:"varint,5,opt,name=proven,proto3" json:"proven,omitempty"`
 }
 
 func (m *MemberCoverage) Reset()         { *m = MemberCoverage{} }
@@ -659,7 +734,14 @@ func (m *MemberCoverage) GetCommitments() []CommitmentInfo {
 	return nil
 }
 
-// VaultCoverage is a vault's published backups against its threshold.
+func (m *MemberCoverage) GetProven() bool {
+	if m != nil {
+		return m.Proven
+	}
+	return false
+}
+
+// VaultCoverage is a vault's published and proven backups against its threshold.
 type VaultCoverage struct {
 	Vault  string      `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Status VaultStatus `protobuf:"varint,2,opt,name=status,proto3,enum=tssbackup.v1.VaultStatus" json:"status,omitempty"`
@@ -669,11 +751,17 @@ type VaultCoverage struct {
 	Threshold uint32 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	Asked     uint32 `protobuf:"varint,5,opt,name=asked,proto3" json:"asked,omitempty"`
 	Published uint32 `protobuf:"varint,6,opt,name=published,proto3" json:"published,omitempty"`
-	// recoverable tells that published reaches the threshold.
+	// recoverable tells that published reaches the threshold: the members say that
+	// their envelopes hold their keyshares.
 	Recoverable bool             `protobuf:"varint,7,opt,name=recoverable,proto3" json:"recoverable,omitempty"`
 	List        []MemberCoverage `protobuf:"bytes,8,rep,name=list,proto3" json:"list"`
 	// missing are the asked members that have not published.
 	Missing []string `protobuf:"bytes,9,rep,name=missing,proto3" json:"missing,omitempty"`
+	// proven is how many members have published and proven.
+	Proven uint32 `protobuf:"varint,10,opt,name=proven,proto3" json:"proven,omitempty"`
+	// proven_recoverable tells that proven reaches the threshold: so many mnemonics
+	// and the state rebuild the vault's keys, whatever the members' machines do.
+	ProvenRecoverable bool `protobuf:"varint,11,opt,name=proven_recoverable,json=provenRecoverable,proto3" json:"proven_recoverable,omitempty"`
 }
 
 func (m *VaultCoverage) Reset()         { *m = VaultCoverage{} }
@@ -772,6 +860,160 @@ func (m *VaultCoverage) GetMissing() []string {
 	return nil
 }
 
+func (m *VaultCoverage) GetProven() uint32 {
+	if m != nil {
+		return m.Proven
+	}
+	return 0
+}
+
+func (m *VaultCoverage) GetProvenRecoverable() bool {
+	if m != nil {
+		return m.ProvenRecoverable
+	}
+	return false
+}
+
+// PublicShareInfo is the public point of a member's share, in hex.
+type PublicShareInfo struct {
+	Member string `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Id     string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Point  string `protobuf:"bytes,3,opt,name=point,proto3" json:"point,omitempty"`
+}
+
+func (m *PublicShareInfo) Reset()         { *m = PublicShareInfo{} }
+func (m *PublicShareInfo) String() string { return proto.CompactTextString(m) }
+func (*PublicShareInfo) ProtoMessage()    {}
+func (*PublicShareInfo) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{8}
+}
+func (m *PublicShareInfo) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *PublicShareInfo) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_PublicShareInfo.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *PublicShareInfo) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_PublicShareInfo.Merge(m, src)
+}
+func (m *PublicShareInfo) XXX_Size() int {
+	return m.Size()
+}
+func (m *PublicShareInfo) XXX_DiscardUnknown() {
+	xxx_messageInfo_PublicShareInfo.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_PublicShareInfo proto.InternalMessageInfo
+
+func (m *PublicShareInfo) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+func (m *PublicShareInfo) GetId() string {
+	if m != nil {
+		return m.Id
+	}
+	return ""
+}
+
+func (m *PublicShareInfo) GetPoint() string {
+	if m != nil {
+		return m.Point
+	}
+	return ""
+}
+
+// ProofInfo is what state keeps of a member's proof.
+type ProofInfo struct {
+	Member         string `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	RecipientKey   string `protobuf:"bytes,2,opt,name=recipient_key,json=recipientKey,proto3" json:"recipient_key,omitempty"`
+	RecipientIndex uint32 `protobuf:"varint,3,opt,name=recipient_index,json=recipientIndex,proto3" json:"recipient_index,omitempty"`
+	// stored is the stored form, empty when no proof was accepted.
+	Stored []byte `protobuf:"bytes,4,opt,name=stored,proto3" json:"stored,omitempty"`
+	// height is the block whose transaction carries the proof, 0 when there is none.
+	Height int64 `protobuf:"varint,5,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *ProofInfo) Reset()         { *m = ProofInfo{} }
+func (m *ProofInfo) String() string { return proto.CompactTextString(m) }
+func (*ProofInfo) ProtoMessage()    {}
+func (*ProofInfo) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{9}
+}
+func (m *ProofInfo) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *ProofInfo) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_ProofInfo.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *ProofInfo) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_ProofInfo.Merge(m, src)
+}
+func (m *ProofInfo) XXX_Size() int {
+	return m.Size()
+}
+func (m *ProofInfo) XXX_DiscardUnknown() {
+	xxx_messageInfo_ProofInfo.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_ProofInfo proto.InternalMessageInfo
+
+func (m *ProofInfo) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+func (m *ProofInfo) GetRecipientKey() string {
+	if m != nil {
+		return m.RecipientKey
+	}
+	return ""
+}
+
+func (m *ProofInfo) GetRecipientIndex() uint32 {
+	if m != nil {
+		return m.RecipientIndex
+	}
+	return 0
+}
+
+func (m *ProofInfo) GetStored() []byte {
+	if m != nil {
+		return m.Stored
+	}
+	return nil
+}
+
+func (m *ProofInfo) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 type QueryParamsRequest struct {
 }
 
@@ -779,7 +1021,7 @@ func (m *QueryParamsRequest) Reset()         { *m = QueryParamsRequest{} }
 func (m *QueryParamsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsRequest) ProtoMessage()    {}
 func (*QueryParamsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{8}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{10}
 }
 func (m *QueryParamsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -816,7 +1058,7 @@ func (m *QueryParamsResponse) Reset()         { *m = QueryParamsResponse{} }
 func (m *QueryParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsResponse) ProtoMessage()    {}
 func (*QueryParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{9}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{11}
 }
 func (m *QueryParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -862,7 +1104,7 @@ func (m *QuerySignerRequest) Reset()         { *m = QuerySignerRequest{} }
 func (m *QuerySignerRequest) String() string { return proto.CompactTextString(m) }
 func (*QuerySignerRequest) ProtoMessage()    {}
 func (*QuerySignerRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{10}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{12}
 }
 func (m *QuerySignerRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -906,7 +1148,7 @@ func (m *QuerySignerResponse) Reset()         { *m = QuerySignerResponse{} }
 func (m *QuerySignerResponse) String() string { return proto.CompactTextString(m) }
 func (*QuerySignerResponse) ProtoMessage()    {}
 func (*QuerySignerResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{11}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{13}
 }
 func (m *QuerySignerResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -950,7 +1192,7 @@ func (m *QuerySignersRequest) Reset()         { *m = QuerySignersRequest{} }
 func (m *QuerySignersRequest) String() string { return proto.CompactTextString(m) }
 func (*QuerySignersRequest) ProtoMessage()    {}
 func (*QuerySignersRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{12}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{14}
 }
 func (m *QuerySignersRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -995,7 +1237,7 @@ func (m *QuerySignersResponse) Reset()         { *m = QuerySignersResponse{} }
 func (m *QuerySignersResponse) String() string { return proto.CompactTextString(m) }
 func (*QuerySignersResponse) ProtoMessage()    {}
 func (*QuerySignersResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{13}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{15}
 }
 func (m *QuerySignersResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1046,7 +1288,7 @@ func (m *QueryChurnRequest) Reset()         { *m = QueryChurnRequest{} }
 func (m *QueryChurnRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryChurnRequest) ProtoMessage()    {}
 func (*QueryChurnRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{14}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{16}
 }
 func (m *QueryChurnRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1090,7 +1332,7 @@ func (m *QueryChurnResponse) Reset()         { *m = QueryChurnResponse{} }
 func (m *QueryChurnResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryChurnResponse) ProtoMessage()    {}
 func (*QueryChurnResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{15}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{17}
 }
 func (m *QueryChurnResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1134,7 +1376,7 @@ func (m *QueryChurnsRequest) Reset()         { *m = QueryChurnsRequest{} }
 func (m *QueryChurnsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryChurnsRequest) ProtoMessage()    {}
 func (*QueryChurnsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{16}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{18}
 }
 func (m *QueryChurnsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1182,7 +1424,7 @@ func (m *QueryChurnsResponse) Reset()         { *m = QueryChurnsResponse{} }
 func (m *QueryChurnsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryChurnsResponse) ProtoMessage()    {}
 func (*QueryChurnsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{17}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{19}
 }
 func (m *QueryChurnsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1240,7 +1482,7 @@ func (m *QueryKeygenRequest) Reset()         { *m = QueryKeygenRequest{} }
 func (m *QueryKeygenRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryKeygenRequest) ProtoMessage()    {}
 func (*QueryKeygenRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{18}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{20}
 }
 func (m *QueryKeygenRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1284,7 +1526,7 @@ func (m *QueryKeygenResponse) Reset()         { *m = QueryKeygenResponse{} }
 func (m *QueryKeygenResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryKeygenResponse) ProtoMessage()    {}
 func (*QueryKeygenResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{19}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{21}
 }
 func (m *QueryKeygenResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1330,7 +1572,7 @@ func (m *QueryKeygensRequest) Reset()         { *m = QueryKeygensRequest{} }
 func (m *QueryKeygensRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryKeygensRequest) ProtoMessage()    {}
 func (*QueryKeygensRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{20}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{22}
 }
 func (m *QueryKeygensRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1382,7 +1624,7 @@ func (m *QueryKeygensResponse) Reset()         { *m = QueryKeygensResponse{} }
 func (m *QueryKeygensResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryKeygensResponse) ProtoMessage()    {}
 func (*QueryKeygensResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{21}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{23}
 }
 func (m *QueryKeygensResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1433,7 +1675,7 @@ func (m *QueryVaultRequest) Reset()         { *m = QueryVaultRequest{} }
 func (m *QueryVaultRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryVaultRequest) ProtoMessage()    {}
 func (*QueryVaultRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{22}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{24}
 }
 func (m *QueryVaultRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1477,7 +1719,7 @@ func (m *QueryVaultResponse) Reset()         { *m = QueryVaultResponse{} }
 func (m *QueryVaultResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryVaultResponse) ProtoMessage()    {}
 func (*QueryVaultResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{23}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{25}
 }
 func (m *QueryVaultResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1525,7 +1767,7 @@ func (m *QueryVaultsRequest) Reset()         { *m = QueryVaultsRequest{} }
 func (m *QueryVaultsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryVaultsRequest) ProtoMessage()    {}
 func (*QueryVaultsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{24}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{26}
 }
 func (m *QueryVaultsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1584,7 +1826,7 @@ func (m *QueryVaultsResponse) Reset()         { *m = QueryVaultsResponse{} }
 func (m *QueryVaultsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryVaultsResponse) ProtoMessage()    {}
 func (*QueryVaultsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{25}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{27}
 }
 func (m *QueryVaultsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1636,7 +1878,7 @@ func (m *QueryBackupRequest) Reset()         { *m = QueryBackupRequest{} }
 func (m *QueryBackupRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryBackupRequest) ProtoMessage()    {}
 func (*QueryBackupRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{26}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{28}
 }
 func (m *QueryBackupRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1689,7 +1931,7 @@ func (m *QueryBackupResponse) Reset()         { *m = QueryBackupResponse{} }
 func (m *QueryBackupResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryBackupResponse) ProtoMessage()    {}
 func (*QueryBackupResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{27}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{29}
 }
 func (m *QueryBackupResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1744,7 +1986,7 @@ func (m *QueryEnvelopeRequest) Reset()         { *m = QueryEnvelopeRequest{} }
 func (m *QueryEnvelopeRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryEnvelopeRequest) ProtoMessage()    {}
 func (*QueryEnvelopeRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{28}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{30}
 }
 func (m *QueryEnvelopeRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1804,7 +2046,7 @@ func (m *QueryEnvelopeResponse) Reset()         { *m = QueryEnvelopeResponse{} }
 func (m *QueryEnvelopeResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryEnvelopeResponse) ProtoMessage()    {}
 func (*QueryEnvelopeResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{29}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{31}
 }
 func (m *QueryEnvelopeResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1847,6 +2089,242 @@ func (m *QueryEnvelopeResponse) GetCommitment() CommitmentInfo {
 	return CommitmentInfo{}
 }
 
+type QueryProofRequest struct {
+	Vault  string `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Member string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+}
+
+func (m *QueryProofRequest) Reset()         { *m = QueryProofRequest{} }
+func (m *QueryProofRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryProofRequest) ProtoMessage()    {}
+func (*QueryProofRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{32}
+}
+func (m *QueryProofRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryProofRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryProofRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryProofRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryProofRequest.Merge(m, src)
+}
+func (m *QueryProofRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryProofRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryProofRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryProofRequest proto.InternalMessageInfo
+
+func (m *QueryProofRequest) GetVault() string {
+	if m != nil {
+		return m.Vault
+	}
+	return ""
+}
+
+func (m *QueryProofRequest) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+type QueryProofResponse struct {
+	Proof ProofInfo `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof"`
+}
+
+func (m *QueryProofResponse) Reset()         { *m = QueryProofResponse{} }
+func (m *QueryProofResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryProofResponse) ProtoMessage()    {}
+func (*QueryProofResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{33}
+}
+func (m *QueryProofResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryProofResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryProofResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryProofResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryProofResponse.Merge(m, src)
+}
+func (m *QueryProofResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryProofResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryProofResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryProofResponse proto.InternalMessageInfo
+
+func (m *QueryProofResponse) GetProof() ProofInfo {
+	if m != nil {
+		return m.Proof
+	}
+	return ProofInfo{}
+}
+
+type QueryProofsRequest struct {
+	Vault string `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+}
+
+func (m *QueryProofsRequest) Reset()         { *m = QueryProofsRequest{} }
+func (m *QueryProofsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryProofsRequest) ProtoMessage()    {}
+func (*QueryProofsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{34}
+}
+func (m *QueryProofsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryProofsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryProofsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryProofsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryProofsRequest.Merge(m, src)
+}
+func (m *QueryProofsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryProofsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryProofsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryProofsRequest proto.InternalMessageInfo
+
+func (m *QueryProofsRequest) GetVault() string {
+	if m != nil {
+		return m.Vault
+	}
+	return ""
+}
+
+type QueryProofsResponse struct {
+	Vault         string `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	PubKeyEd25519 string `protobuf:"bytes,2,opt,name=pub_key_ed25519,json=pubKeyEd25519,proto3" json:"pub_key_ed25519,omitempty"`
+	KeygenId      uint64 `protobuf:"varint,3,opt,name=keygen_id,json=keygenId,proto3" json:"keygen_id,omitempty"`
+	// threshold is how many members' shares give the keys.
+	Threshold uint32 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// secp256k1 and ed25519 are the public shares of both keys, in ascending order of
+	// their ids.
+	Secp256k1 []PublicShareInfo `protobuf:"bytes,5,rep,name=secp256k1,proto3" json:"secp256k1"`
+	Ed25519   []PublicShareInfo `protobuf:"bytes,6,rep,name=ed25519,proto3" json:"ed25519"`
+	// proofs are in the order of the vault's members.
+	Proofs []ProofInfo `protobuf:"bytes,7,rep,name=proofs,proto3" json:"proofs"`
+}
+
+func (m *QueryProofsResponse) Reset()         { *m = QueryProofsResponse{} }
+func (m *QueryProofsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryProofsResponse) ProtoMessage()    {}
+func (*QueryProofsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_c5cc16be7d7dafa6, []int{35}
+}
+func (m *QueryProofsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryProofsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryProofsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryProofsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryProofsResponse.Merge(m, src)
+}
+func (m *QueryProofsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryProofsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryProofsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryProofsResponse proto.InternalMessageInfo
+
+func (m *QueryProofsResponse) GetVault() string {
+	if m != nil {
+		return m.Vault
+	}
+	return ""
+}
+
+func (m *QueryProofsResponse) GetPubKeyEd25519() string {
+	if m != nil {
+		return m.PubKeyEd25519
+	}
+	return ""
+}
+
+func (m *QueryProofsResponse) GetKeygenId() uint64 {
+	if m != nil {
+		return m.KeygenId
+	}
+	return 0
+}
+
+func (m *QueryProofsResponse) GetThreshold() uint32 {
+	if m != nil {
+		return m.Threshold
+	}
+	return 0
+}
+
+func (m *QueryProofsResponse) GetSecp256k1() []PublicShareInfo {
+	if m != nil {
+		return m.Secp256k1
+	}
+	return nil
+}
+
+func (m *QueryProofsResponse) GetEd25519() []PublicShareInfo {
+	if m != nil {
+		return m.Ed25519
+	}
+	return nil
+}
+
+func (m *QueryProofsResponse) GetProofs() []ProofInfo {
+	if m != nil {
+		return m.Proofs
+	}
+	return nil
+}
+
 type QueryCoverageRequest struct {
 	// vault is empty for all vaults that are not retired.
 	Vault string `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -1856,7 +2334,7 @@ func (m *QueryCoverageRequest) Reset()         { *m = QueryCoverageRequest{} }
 func (m *QueryCoverageRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryCoverageRequest) ProtoMessage()    {}
 func (*QueryCoverageRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{30}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{36}
 }
 func (m *QueryCoverageRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1900,7 +2378,7 @@ func (m *QueryCoverageResponse) Reset()         { *m = QueryCoverageResponse{} }
 func (m *QueryCoverageResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryCoverageResponse) ProtoMessage()    {}
 func (*QueryCoverageResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_c5cc16be7d7dafa6, []int{31}
+	return fileDescriptor_c5cc16be7d7dafa6, []int{37}
 }
 func (m *QueryCoverageResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1945,6 +2423,8 @@ func init() {
 	proto.RegisterType((*VaultInfo)(nil), "tssbackup.v1.VaultInfo")
 	proto.RegisterType((*MemberCoverage)(nil), "tssbackup.v1.MemberCoverage")
 	proto.RegisterType((*VaultCoverage)(nil), "tssbackup.v1.VaultCoverage")
+	proto.RegisterType((*PublicShareInfo)(nil), "tssbackup.v1.PublicShareInfo")
+	proto.RegisterType((*ProofInfo)(nil), "tssbackup.v1.ProofInfo")
 	proto.RegisterType((*QueryParamsRequest)(nil), "tssbackup.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "tssbackup.v1.QueryParamsResponse")
 	proto.RegisterType((*QuerySignerRequest)(nil), "tssbackup.v1.QuerySignerRequest")
@@ -1967,6 +2447,10 @@ func init() {
 	proto.RegisterType((*QueryBackupResponse)(nil), "tssbackup.v1.QueryBackupResponse")
 	proto.RegisterType((*QueryEnvelopeRequest)(nil), "tssbackup.v1.QueryEnvelopeRequest")
 	proto.RegisterType((*QueryEnvelopeResponse)(nil), "tssbackup.v1.QueryEnvelopeResponse")
+	proto.RegisterType((*QueryProofRequest)(nil), "tssbackup.v1.QueryProofRequest")
+	proto.RegisterType((*QueryProofResponse)(nil), "tssbackup.v1.QueryProofResponse")
+	proto.RegisterType((*QueryProofsRequest)(nil), "tssbackup.v1.QueryProofsRequest")
+	proto.RegisterType((*QueryProofsResponse)(nil), "tssbackup.v1.QueryProofsResponse")
 	proto.RegisterType((*QueryCoverageRequest)(nil), "tssbackup.v1.QueryCoverageRequest")
 	proto.RegisterType((*QueryCoverageResponse)(nil), "tssbackup.v1.QueryCoverageResponse")
 }
@@ -1974,119 +2458,143 @@ func init() {
 func init() { proto.RegisterFile("tssbackup/v1/query.proto", fileDescriptor_c5cc16be7d7dafa6) }
 
 var fileDescriptor_c5cc16be7d7dafa6 = []byte{
-	// 1784 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xc4, 0x58, 0xcd, 0x6f, 0x1b, 0x5b,
-	0x15, 0xcf, 0xf8, 0x63, 0x6c, 0x1f, 0xc7, 0xa9, 0xde, 0x7d, 0x7e, 0xe9, 0xc4, 0xcd, 0x73, 0x93,
-	0x49, 0x79, 0x2d, 0x4f, 0xd4, 0xf3, 0xec, 0xa7, 0x44, 0x79, 0x08, 0x90, 0x48, 0xe9, 0xa3, 0xa1,
-	0xaa, 0x28, 0x53, 0xe8, 0x02, 0x81, 0xac, 0xb1, 0xe7, 0x62, 0x8f, 0x62, 0xcf, 0xb8, 0xbe, 0x63,
-	0xd3, 0x10, 0x75, 0x41, 0xc5, 0x0e, 0x09, 0x81, 0x2a, 0x16, 0xfc, 0x13, 0xac, 0xba, 0x65, 0xc1,
-	0xae, 0xcb, 0xaa, 0x48, 0x88, 0x15, 0xa0, 0x96, 0x3d, 0xff, 0x02, 0x9a, 0x7b, 0xcf, 0x7c, 0xdc,
-	0xe9, 0xd8, 0x71, 0x4b, 0xa4, 0xb7, 0x8a, 0xef, 0xb9, 0xe7, 0xfb, 0x77, 0xee, 0x39, 0x67, 0x02,
-	0x9a, 0xcf, 0x58, 0xcf, 0xea, 0x9f, 0xcc, 0x26, 0xc6, 0xbc, 0x6d, 0x3c, 0x9a, 0xd1, 0xe9, 0x69,
-	0x6b, 0x32, 0xf5, 0x7c, 0x8f, 0xac, 0x47, 0x37, 0xad, 0x79, 0xbb, 0xf1, 0x69, 0xdf, 0x63, 0x63,
-	0x8f, 0x19, 0x3d, 0x8b, 0x51, 0xc1, 0x66, 0xcc, 0xdb, 0x3d, 0xea, 0x5b, 0x6d, 0x63, 0x62, 0x0d,
-	0x1c, 0xd7, 0xf2, 0x1d, 0xcf, 0x15, 0x92, 0x8d, 0x2d, 0xc1, 0xdb, 0xe5, 0x27, 0x43, 0x1c, 0xf0,
-	0xaa, 0x3e, 0xf0, 0x06, 0x9e, 0xa0, 0x07, 0xbf, 0x90, 0xba, 0x3d, 0xf0, 0xbc, 0xc1, 0x88, 0x1a,
-	0xd6, 0xc4, 0x31, 0x2c, 0xd7, 0xf5, 0x7c, 0xae, 0x2d, 0x94, 0x91, 0x5d, 0x64, 0xbe, 0xe5, 0x53,
-	0x71, 0xa3, 0xff, 0x59, 0x01, 0xb8, 0x47, 0xc7, 0x3d, 0x3a, 0x3d, 0x76, 0x7f, 0xe1, 0x91, 0x0e,
-	0x94, 0x2c, 0xdb, 0x9e, 0x52, 0xc6, 0x34, 0x65, 0x47, 0xb9, 0x51, 0x39, 0xd2, 0x5e, 0x3d, 0xbf,
-	0x59, 0x47, 0xfb, 0xdf, 0x15, 0x37, 0x0f, 0xfc, 0xa9, 0xe3, 0x0e, 0xcc, 0x90, 0x91, 0x7c, 0x1b,
-	0xca, 0xde, 0x84, 0x4e, 0x2d, 0xdf, 0x9b, 0x6a, 0x39, 0x2e, 0xb4, 0xfb, 0xea, 0xf9, 0xcd, 0x8f,
-	0x51, 0xe8, 0xa1, 0x35, 0x72, 0xec, 0xe0, 0x4e, 0x96, 0x8e, 0x44, 0xc8, 0x65, 0x28, 0x4d, 0x66,
-	0xbd, 0xee, 0x09, 0x3d, 0xd5, 0xf2, 0x81, 0xb4, 0xa9, 0x4e, 0x66, 0xbd, 0xbb, 0xf4, 0x94, 0xd4,
-	0xa1, 0x68, 0xb1, 0x13, 0x6a, 0x6b, 0x85, 0x1d, 0xe5, 0x46, 0xd9, 0x14, 0x07, 0xfd, 0xc7, 0xb0,
-	0x71, 0xcb, 0x1b, 0x8f, 0x1d, 0x7f, 0x4c, 0x5d, 0x9f, 0xfb, 0xbc, 0x09, 0x2a, 0x1b, 0x5a, 0x9d,
-	0xfd, 0x03, 0xe1, 0xb2, 0x89, 0x27, 0x42, 0xa0, 0xc0, 0x9c, 0x5f, 0x51, 0xee, 0x53, 0xc1, 0xe4,
-	0xbf, 0x03, 0xde, 0x21, 0x75, 0x06, 0x43, 0x9f, 0xdb, 0xca, 0x9b, 0x78, 0xd2, 0xff, 0xae, 0x00,
-	0x3c, 0x70, 0x06, 0x2e, 0xa6, 0x21, 0x19, 0x92, 0xf2, 0xee, 0x21, 0x25, 0xb2, 0x98, 0x5b, 0x35,
-	0x8b, 0x0b, 0xd3, 0x10, 0xbb, 0x5c, 0x48, 0xba, 0x4c, 0xae, 0xc1, 0x06, 0x73, 0x7c, 0xd6, 0xf5,
-	0x66, 0x7e, 0x77, 0xe6, 0xfa, 0xce, 0x48, 0x2b, 0xf2, 0xfb, 0xf5, 0x80, 0xfa, 0xc3, 0x99, 0xff,
-	0x93, 0x80, 0xa6, 0x3f, 0xcd, 0x41, 0xf9, 0xa1, 0xe7, 0x53, 0x1e, 0xd6, 0x67, 0xa0, 0x8e, 0x39,
-	0xd6, 0xe7, 0x82, 0x8b, 0x7c, 0x09, 0xe3, 0x39, 0xc9, 0x78, 0x1d, 0x8a, 0x73, 0x6b, 0x36, 0xf2,
-	0xd1, 0x57, 0x71, 0x20, 0x9f, 0xc0, 0x25, 0x8c, 0xa1, 0x4b, 0xed, 0xce, 0xfe, 0x7e, 0xfb, 0x0b,
-	0xee, 0x73, 0xc5, 0xac, 0x89, 0x58, 0x6e, 0x0b, 0x22, 0xf9, 0x16, 0x40, 0x3f, 0xc2, 0x90, 0xbb,
-	0x5d, 0xed, 0x6c, 0xb7, 0x92, 0x8f, 0xa5, 0x25, 0x63, 0x6c, 0x26, 0xf8, 0x83, 0x28, 0x7a, 0x23,
-	0x6b, 0x4c, 0x6d, 0x4d, 0xdd, 0xc9, 0x2f, 0x8f, 0x42, 0xf0, 0xe9, 0xff, 0xcd, 0x03, 0xdc, 0xa5,
-	0xa7, 0x03, 0xea, 0xf2, 0x34, 0x6c, 0x40, 0xce, 0xb1, 0x79, 0x0a, 0x0a, 0x66, 0xce, 0xb1, 0xc9,
-	0x16, 0x94, 0xfb, 0xc3, 0xd9, 0xd4, 0xed, 0x3a, 0x36, 0x16, 0x4b, 0x89, 0x9f, 0x8f, 0x6d, 0xd2,
-	0x01, 0x35, 0x78, 0x2d, 0x33, 0xc6, 0x03, 0xdd, 0xe8, 0x34, 0x64, 0x2f, 0x85, 0xd2, 0x07, 0x9c,
-	0xc3, 0x44, 0x4e, 0xb2, 0x0d, 0x15, 0x7f, 0x38, 0xa5, 0x6c, 0xe8, 0x8d, 0x44, 0xed, 0xd6, 0xcc,
-	0x98, 0x10, 0x64, 0xd4, 0xa5, 0xd4, 0xa6, 0x36, 0x8f, 0xbb, 0x66, 0xe2, 0x89, 0xec, 0x41, 0xcd,
-	0x9b, 0x50, 0x97, 0xda, 0x5d, 0x4c, 0xb8, 0x2a, 0xd0, 0x14, 0xc4, 0x3b, 0x22, 0xed, 0x0d, 0x28,
-	0xdb, 0xd4, 0xb2, 0x47, 0x8e, 0x4b, 0xb5, 0x12, 0xbf, 0x8f, 0xce, 0x81, 0x82, 0xfe, 0xc8, 0x63,
-	0xb1, 0x82, 0xb2, 0x50, 0x20, 0x88, 0x77, 0x52, 0xb8, 0x55, 0x92, 0xb8, 0x1d, 0x42, 0x49, 0xe0,
-	0xcd, 0x34, 0xd8, 0xc9, 0xdf, 0xa8, 0x76, 0x34, 0x39, 0xcc, 0xb8, 0x41, 0x1c, 0x15, 0x5e, 0xfc,
-	0xf3, 0xea, 0x9a, 0x19, 0xb2, 0x93, 0x0e, 0x14, 0xe7, 0x9e, 0x4f, 0x99, 0x56, 0xe5, 0x72, 0x9b,
-	0xb2, 0x5c, 0x58, 0x78, 0x28, 0x25, 0x58, 0x13, 0xf8, 0xad, 0xaf, 0x86, 0x5f, 0x20, 0xc1, 0x9c,
-	0x51, 0x50, 0x2b, 0xb5, 0xf3, 0x24, 0x04, 0x9f, 0xfe, 0xeb, 0x3c, 0x54, 0x1e, 0x06, 0xb1, 0x71,
-	0xc0, 0xa3, 0xa8, 0x95, 0x73, 0xaa, 0x35, 0x97, 0x55, 0xad, 0xed, 0x54, 0x0d, 0x6c, 0xa5, 0x82,
-	0x0c, 0x94, 0xa5, 0x4a, 0xe0, 0x0a, 0x54, 0x4e, 0x78, 0x69, 0x04, 0x25, 0x55, 0xe0, 0x25, 0x55,
-	0x16, 0x84, 0x63, 0xb9, 0xdc, 0x8a, 0x72, 0xb9, 0x49, 0xa5, 0xa3, 0xa6, 0x4b, 0x67, 0x0f, 0x6a,
-	0x56, 0xdf, 0x77, 0xe6, 0x34, 0x44, 0x58, 0x94, 0xc0, 0xba, 0x20, 0x22, 0xc2, 0xd7, 0xe1, 0xd2,
-	0x94, 0xfa, 0x4e, 0x90, 0x0d, 0xb9, 0x10, 0x36, 0x42, 0x32, 0x32, 0x7e, 0x0d, 0x04, 0x25, 0x2e,
-	0x98, 0x0a, 0xe7, 0xab, 0x21, 0x15, 0xd9, 0xde, 0xbb, 0x36, 0xf4, 0x7f, 0x29, 0xb0, 0x21, 0x6e,
-	0x6f, 0x79, 0x73, 0x3a, 0xb5, 0x06, 0xf4, 0xab, 0x18, 0x2f, 0xd1, 0x14, 0xc9, 0x27, 0xa6, 0x08,
-	0xf9, 0x1e, 0x54, 0xe3, 0x8e, 0xc2, 0xb4, 0x02, 0x8f, 0x6c, 0x69, 0x0b, 0xc2, 0xe8, 0x92, 0x62,
-	0xfa, 0xab, 0x1c, 0xd4, 0x38, 0xfc, 0x51, 0x80, 0xd9, 0x95, 0x16, 0x57, 0x50, 0x6e, 0xd5, 0x0a,
-	0xd2, 0xe2, 0xb4, 0xe7, 0x79, 0x1d, 0x44, 0x4f, 0x6e, 0x79, 0x7b, 0x89, 0xc2, 0x15, 0xdd, 0x05,
-	0xc3, 0xdd, 0x86, 0xca, 0x64, 0xd6, 0x1b, 0x39, 0x6c, 0x48, 0xa3, 0xba, 0x8a, 0x08, 0x64, 0x07,
-	0xaa, 0x53, 0xda, 0xe7, 0x21, 0xf4, 0x46, 0xa2, 0xb1, 0x94, 0xcd, 0x24, 0x89, 0x1c, 0x40, 0x61,
-	0xe4, 0xb0, 0xa0, 0x92, 0x32, 0xf2, 0x24, 0x63, 0x8c, 0x79, 0xe2, 0xfc, 0x01, 0xde, 0x63, 0x87,
-	0x31, 0xc7, 0x1d, 0x68, 0x95, 0x73, 0x5e, 0x6e, 0xc8, 0xa8, 0xd7, 0x81, 0xfc, 0x28, 0x58, 0x8e,
-	0xee, 0x5b, 0x53, 0x6b, 0xcc, 0x4c, 0xfa, 0x68, 0x46, 0x99, 0xaf, 0x1f, 0xc3, 0x87, 0x12, 0x95,
-	0x4d, 0x3c, 0x97, 0x05, 0x05, 0xa5, 0x4e, 0x38, 0x85, 0x27, 0xbc, 0xda, 0xa9, 0xcb, 0xae, 0x09,
-	0x6e, 0x74, 0x09, 0x39, 0xf5, 0x16, 0x1a, 0x10, 0xf3, 0x1e, 0x0d, 0x04, 0x09, 0x97, 0x4a, 0x33,
-	0x2a, 0x40, 0xfd, 0x1e, 0x9a, 0x0e, 0xf9, 0xd1, 0xf4, 0x41, 0xd0, 0x94, 0x02, 0x0a, 0x9a, 0x4e,
-	0xbd, 0x8b, 0x78, 0x9b, 0x08, 0xcd, 0x0b, 0x6e, 0xfd, 0xe7, 0x92, 0xba, 0x30, 0x40, 0xf2, 0x25,
-	0x40, 0xbc, 0x05, 0xa2, 0xca, 0x4f, 0x5a, 0x98, 0xaa, 0x60, 0x65, 0x6c, 0x89, 0xcd, 0x12, 0x57,
-	0xc6, 0xd6, 0x7d, 0x6b, 0x40, 0x51, 0xd6, 0x4c, 0x48, 0xea, 0x7f, 0x52, 0xa0, 0x2e, 0xeb, 0x47,
-	0x7f, 0x0f, 0xa1, 0x24, 0x3c, 0x08, 0x02, 0xcc, 0xaf, 0xe0, 0x70, 0xc8, 0x4e, 0xbe, 0x2f, 0xb9,
-	0x96, 0xe3, 0xae, 0x5d, 0x3f, 0xd7, 0x35, 0x61, 0x56, 0xf2, 0x6d, 0x0f, 0x3e, 0xe0, 0xae, 0xdd,
-	0x0a, 0xda, 0x5d, 0x18, 0x78, 0x6a, 0x1a, 0xeb, 0xb7, 0x11, 0x1e, 0x64, 0x42, 0xef, 0x0d, 0x28,
-	0xf2, 0x26, 0x89, 0x99, 0xf9, 0x30, 0xf5, 0x54, 0x83, 0xab, 0x70, 0xca, 0x70, 0x3e, 0xfd, 0x67,
-	0x49, 0x35, 0x17, 0x9e, 0xe5, 0xbf, 0x28, 0x88, 0x62, 0xa8, 0x1e, 0xdd, 0x6c, 0x83, 0xca, 0xcd,
-	0x87, 0x39, 0x5e, 0xe2, 0x27, 0x32, 0x5e, 0x58, 0x76, 0xc9, 0xa7, 0xf0, 0x81, 0x4b, 0x1f, 0xfb,
-	0x5d, 0x31, 0x5c, 0xa4, 0x35, 0xf7, 0x52, 0x70, 0xc1, 0x8d, 0x8b, 0xae, 0xae, 0x5f, 0xc3, 0xec,
-	0x88, 0x05, 0x66, 0x11, 0x14, 0x61, 0xe5, 0x87, 0x5c, 0x71, 0xe5, 0x8b, 0x61, 0x96, 0x5d, 0xf9,
-	0xf1, 0xa6, 0x15, 0x46, 0x2a, 0xb8, 0xf5, 0x3f, 0x28, 0x92, 0xbe, 0x08, 0x94, 0x78, 0xc9, 0x52,
-	0x56, 0x5e, 0xb2, 0xbe, 0xcc, 0xc8, 0xda, 0xff, 0xf5, 0x5c, 0x22, 0x9f, 0xe2, 0xe7, 0x22, 0xdc,
-	0x5e, 0xf0, 0x5c, 0xde, 0x8a, 0x32, 0x64, 0xbf, 0xb8, 0xe7, 0xf2, 0x75, 0x7c, 0x2e, 0x7c, 0x3e,
-	0x84, 0xc9, 0xca, 0x9c, 0x30, 0xfa, 0x31, 0xe2, 0x89, 0xac, 0x18, 0xc3, 0xe7, 0x49, 0xde, 0x6a,
-	0xe7, 0x72, 0xc6, 0xd8, 0x91, 0xd6, 0x33, 0xae, 0xea, 0xaf, 0x4a, 0x52, 0x57, 0x04, 0x52, 0x3b,
-	0x05, 0xd2, 0x0a, 0x33, 0x2c, 0xfe, 0xdc, 0xc8, 0xad, 0xf8, 0xb9, 0x21, 0xa3, 0x9a, 0x7f, 0x6f,
-	0x54, 0xff, 0x18, 0x56, 0x5a, 0x18, 0x03, 0x26, 0x64, 0x1f, 0x54, 0x1e, 0x64, 0x88, 0xe9, 0x39,
-	0x19, 0x41, 0xe6, 0x8b, 0x43, 0x34, 0x6c, 0x4a, 0x47, 0xdc, 0xe4, 0x52, 0x48, 0xdf, 0x3d, 0x7b,
-	0xfa, 0x6f, 0xc3, 0xa8, 0x43, 0xf5, 0x18, 0xf5, 0x37, 0x41, 0x1d, 0x59, 0x3e, 0x65, 0x61, 0x1d,
-	0xac, 0xb2, 0xe7, 0xa0, 0x04, 0x39, 0x84, 0xf2, 0x64, 0x4a, 0xe7, 0x8e, 0x87, 0xcb, 0xcb, 0x79,
-	0x1f, 0x6a, 0x11, 0xb7, 0x3e, 0xc7, 0x87, 0x75, 0xdb, 0x9d, 0xd3, 0x91, 0x37, 0xa1, 0x17, 0x1c,
-	0x6d, 0xe2, 0xb3, 0x3f, 0x9f, 0xfc, 0xec, 0xd7, 0x7f, 0x09, 0x1f, 0xa5, 0xec, 0x62, 0x1a, 0x1a,
-	0x50, 0xa6, 0x48, 0xe3, 0xb6, 0xd7, 0xcd, 0xe8, 0x4c, 0x8e, 0xa4, 0x2f, 0xd2, 0xdc, 0xca, 0x69,
-	0x4a, 0x48, 0xe9, 0xdf, 0xc0, 0x80, 0xc3, 0x4d, 0x68, 0xf9, 0x8b, 0x35, 0xd1, 0xcd, 0x98, 0x1b,
-	0xdd, 0xfc, 0x22, 0x55, 0xa3, 0x57, 0x32, 0x6a, 0x34, 0xb5, 0x6c, 0xa1, 0x40, 0xe7, 0x77, 0x55,
-	0x28, 0x72, 0xa5, 0xe4, 0x04, 0x54, 0xb1, 0xfb, 0x90, 0x1d, 0x59, 0xfc, 0xed, 0xd5, 0xaa, 0xb1,
-	0xbb, 0x84, 0x43, 0xf8, 0xa4, 0x6f, 0x3f, 0xfd, 0xdb, 0x7f, 0x9e, 0xe5, 0x36, 0x49, 0xdd, 0x90,
-	0xfe, 0x91, 0x24, 0x16, 0x2a, 0x32, 0x07, 0x55, 0x2c, 0x0f, 0x99, 0xc6, 0xa4, 0x35, 0x2b, 0xd3,
-	0x98, 0xbc, 0x58, 0xe9, 0xd7, 0xb9, 0xb1, 0x5d, 0x72, 0x55, 0x36, 0x86, 0xdb, 0x88, 0x71, 0x86,
-	0x7b, 0xd9, 0x13, 0xe2, 0x41, 0x09, 0x97, 0x1c, 0xb2, 0x58, 0x6d, 0x14, 0xa6, 0xbe, 0x8c, 0x05,
-	0x4d, 0x7f, 0xcc, 0x4d, 0x5f, 0x26, 0x1f, 0x65, 0x9a, 0x26, 0x63, 0x28, 0xf2, 0x21, 0x4a, 0xae,
-	0x66, 0xe8, 0x4a, 0x2e, 0x35, 0x8d, 0x9d, 0xc5, 0x0c, 0x68, 0x6a, 0x97, 0x9b, 0xba, 0x42, 0xb6,
-	0x64, 0x53, 0x62, 0x29, 0x30, 0xce, 0x1c, 0xfb, 0x49, 0x00, 0xa2, 0x58, 0x2f, 0xc8, 0x42, 0x75,
-	0x4b, 0x41, 0x94, 0x77, 0x93, 0x45, 0x20, 0xe2, 0x1a, 0xf2, 0x08, 0x54, 0x31, 0xd2, 0x32, 0x8d,
-	0x49, 0x7b, 0x42, 0xa6, 0x31, 0x79, 0x47, 0xd0, 0x75, 0x6e, 0x6c, 0x9b, 0x34, 0x64, 0x63, 0x38,
-	0x23, 0x45, 0x7c, 0x1e, 0x94, 0x70, 0xea, 0x92, 0xc5, 0x1a, 0x97, 0xe2, 0x97, 0x1a, 0xda, 0x8b,
-	0xf0, 0x0b, 0x27, 0xf3, 0x04, 0x8a, 0xfc, 0xf9, 0x64, 0xe2, 0x97, 0x9c, 0xb2, 0x99, 0xf8, 0x49,
-	0xb3, 0x55, 0xbf, 0xc6, 0x4d, 0x35, 0xc9, 0xb6, 0x6c, 0x4a, 0xbc, 0x44, 0xe3, 0x8c, 0xff, 0xe5,
-	0x10, 0x8a, 0x11, 0x44, 0x16, 0x6a, 0x5c, 0x0a, 0xa1, 0x3c, 0xbf, 0x16, 0x41, 0x88, 0x63, 0xea,
-	0x37, 0x0a, 0xa8, 0xa2, 0xf5, 0x67, 0x5a, 0x93, 0x86, 0x4e, 0xa6, 0x35, 0x79, 0x6e, 0xe8, 0xfb,
-	0xdc, 0x9a, 0x41, 0x6e, 0x2e, 0x0b, 0xd1, 0x10, 0x17, 0xcc, 0x38, 0x13, 0x7d, 0xf9, 0x09, 0x79,
-	0xa6, 0x40, 0x39, 0x6c, 0xbe, 0x24, 0x0b, 0xb5, 0xd4, 0x44, 0x68, 0xec, 0x2d, 0xe5, 0x41, 0x67,
-	0xbe, 0xc3, 0x9d, 0x39, 0x24, 0x07, 0xef, 0xe4, 0x8c, 0x11, 0x75, 0x78, 0x06, 0xe5, 0xe8, 0x2b,
-	0x3d, 0xcb, 0xa9, 0x54, 0xd7, 0xce, 0x74, 0x2a, 0xdd, 0xab, 0xf5, 0x26, 0x77, 0x4a, 0x23, 0x9b,
-	0xa9, 0x27, 0x15, 0xb6, 0xe7, 0x1f, 0xbc, 0x78, 0xdd, 0x54, 0x5e, 0xbe, 0x6e, 0x2a, 0xff, 0x7e,
-	0xdd, 0x54, 0x7e, 0xff, 0xa6, 0xb9, 0xf6, 0xf2, 0x4d, 0x73, 0xed, 0x1f, 0x6f, 0x9a, 0x6b, 0x3f,
-	0xfd, 0x6c, 0xe0, 0xf8, 0xc3, 0x59, 0xaf, 0xd5, 0xf7, 0xc6, 0x09, 0xd9, 0xf8, 0xd7, 0xe3, 0x24,
-	0xf5, 0x74, 0x42, 0x59, 0x4f, 0xe5, 0xff, 0xb0, 0xff, 0xfc, 0x7f, 0x01, 0x00, 0x00, 0xff, 0xff,
-	0x23, 0xa6, 0x33, 0x27, 0x6f, 0x18, 0x00, 0x00,
+	// 2161 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xc4, 0x59, 0xdd, 0x8f, 0x1b, 0x57,
+	0x15, 0xcf, 0xf8, 0x63, 0x6c, 0x1f, 0xaf, 0x37, 0xca, 0xed, 0x36, 0x71, 0x36, 0x9b, 0xcd, 0x66,
+	0x92, 0x36, 0x21, 0x34, 0x76, 0xd6, 0x65, 0x57, 0x29, 0xa2, 0x48, 0x6c, 0x48, 0xc9, 0x52, 0x15,
+	0xc2, 0x2c, 0xe4, 0x81, 0x0f, 0x59, 0x63, 0xfb, 0xc6, 0x1e, 0xad, 0x3d, 0x33, 0x99, 0x3b, 0x36,
+	0xd9, 0x46, 0x91, 0x10, 0xe2, 0x0d, 0x21, 0x81, 0x2a, 0x90, 0xfa, 0x8a, 0xf8, 0x13, 0xfa, 0x56,
+	0xf1, 0xc0, 0x5b, 0x1f, 0xab, 0xc2, 0x03, 0x4f, 0x15, 0x4a, 0xf8, 0x1f, 0x78, 0xe1, 0x01, 0xcd,
+	0xb9, 0x67, 0x3e, 0xee, 0x64, 0xec, 0x75, 0xd2, 0x95, 0x78, 0xca, 0xde, 0x33, 0xe7, 0xfb, 0x9c,
+	0x7b, 0xce, 0xef, 0x3a, 0xd0, 0x0c, 0x84, 0xe8, 0x59, 0xfd, 0xc3, 0xa9, 0xd7, 0x9e, 0x6d, 0xb7,
+	0x1f, 0x4d, 0xb9, 0x7f, 0xd4, 0xf2, 0x7c, 0x37, 0x70, 0xd9, 0x4a, 0xfc, 0xa5, 0x35, 0xdb, 0x5e,
+	0xbf, 0xd1, 0x77, 0xc5, 0xc4, 0x15, 0xed, 0x9e, 0x25, 0xb8, 0x64, 0x6b, 0xcf, 0xb6, 0x7b, 0x3c,
+	0xb0, 0xb6, 0xdb, 0x9e, 0x35, 0xb4, 0x1d, 0x2b, 0xb0, 0x5d, 0x47, 0x4a, 0xae, 0x9f, 0x97, 0xbc,
+	0x5d, 0x3c, 0xb5, 0xe5, 0x81, 0x3e, 0xad, 0x0d, 0xdd, 0xa1, 0x2b, 0xe9, 0xe1, 0x5f, 0x44, 0xdd,
+	0x18, 0xba, 0xee, 0x70, 0xcc, 0xdb, 0x96, 0x67, 0xb7, 0x2d, 0xc7, 0x71, 0x03, 0xd4, 0x16, 0xc9,
+	0xa8, 0x2e, 0x8a, 0xc0, 0x0a, 0xb8, 0xfc, 0x62, 0xfc, 0x57, 0x03, 0xf8, 0x80, 0x4f, 0x7a, 0xdc,
+	0xdf, 0x77, 0x1e, 0xba, 0xac, 0x03, 0x15, 0x6b, 0x30, 0xf0, 0xb9, 0x10, 0x4d, 0x6d, 0x4b, 0xbb,
+	0x5e, 0xdb, 0x6b, 0x7e, 0xf1, 0xc9, 0xcd, 0x35, 0xb2, 0xff, 0x1d, 0xf9, 0xe5, 0x20, 0xf0, 0x6d,
+	0x67, 0x68, 0x46, 0x8c, 0xec, 0x5d, 0xa8, 0xba, 0x1e, 0xf7, 0xad, 0xc0, 0xf5, 0x9b, 0x05, 0x14,
+	0xba, 0xfc, 0xc5, 0x27, 0x37, 0x2f, 0x92, 0xd0, 0x03, 0x6b, 0x6c, 0x0f, 0xc2, 0x6f, 0xaa, 0x74,
+	0x2c, 0xc2, 0xce, 0x41, 0xc5, 0x9b, 0xf6, 0xba, 0x87, 0xfc, 0xa8, 0x59, 0x0c, 0xa5, 0x4d, 0xdd,
+	0x9b, 0xf6, 0xde, 0xe7, 0x47, 0x6c, 0x0d, 0xca, 0x96, 0x38, 0xe4, 0x83, 0x66, 0x69, 0x4b, 0xbb,
+	0x5e, 0x35, 0xe5, 0x81, 0x5d, 0x81, 0x86, 0xcf, 0xfb, 0xb6, 0x67, 0x73, 0x27, 0x40, 0xa1, 0x32,
+	0x0a, 0xad, 0xc4, 0xc4, 0x50, 0xf4, 0x1a, 0x9c, 0x4e, 0x98, 0x6c, 0x67, 0xc0, 0x1f, 0x37, 0xf5,
+	0x2d, 0xed, 0x7a, 0xc3, 0x5c, 0x8d, 0xc9, 0xfb, 0x21, 0xd5, 0xf8, 0x31, 0xac, 0xde, 0x71, 0x27,
+	0x13, 0x3b, 0x98, 0x20, 0xe9, 0xa1, 0xcb, 0xce, 0x82, 0x2e, 0x46, 0x56, 0x67, 0x67, 0x57, 0x26,
+	0xc0, 0xa4, 0x13, 0x63, 0x50, 0x12, 0xf6, 0x87, 0x1c, 0x23, 0x2c, 0x99, 0xf8, 0x77, 0xc8, 0x3b,
+	0xe2, 0xf6, 0x70, 0x14, 0xa0, 0xe7, 0x45, 0x93, 0x4e, 0xc6, 0x5f, 0x0a, 0x00, 0x07, 0xf6, 0xd0,
+	0xa1, 0xa4, 0xa6, 0x13, 0xa4, 0xbd, 0x7c, 0x82, 0x52, 0x35, 0x29, 0x2c, 0x5b, 0x93, 0xb9, 0x49,
+	0x4d, 0x5c, 0x2e, 0xa5, 0x5d, 0x66, 0x57, 0x61, 0x55, 0xd8, 0x81, 0xe8, 0xba, 0xd3, 0xa0, 0x3b,
+	0x75, 0x02, 0x7b, 0x8c, 0x79, 0x2d, 0x9a, 0x2b, 0x21, 0xf5, 0x87, 0xd3, 0xe0, 0x27, 0x21, 0xed,
+	0xc5, 0xe4, 0xeb, 0xcb, 0x25, 0xbf, 0x92, 0x9b, 0xfc, 0x4f, 0x0b, 0x50, 0x7d, 0xe0, 0x06, 0x1c,
+	0x93, 0x74, 0x0b, 0xf4, 0x09, 0xf6, 0xe1, 0xb1, 0x8d, 0x47, 0x7c, 0xa9, 0x50, 0x0a, 0x4a, 0x28,
+	0x6b, 0x50, 0x9e, 0x59, 0xd3, 0x71, 0x40, 0x91, 0xcb, 0x03, 0x7b, 0x13, 0x4e, 0x53, 0x46, 0xba,
+	0x7c, 0xd0, 0xd9, 0xd9, 0xd9, 0x7e, 0x07, 0x33, 0x50, 0x33, 0x1b, 0x32, 0x33, 0x77, 0x25, 0x91,
+	0x7d, 0x0b, 0xa0, 0x1f, 0x77, 0x04, 0x26, 0xa1, 0xde, 0xd9, 0x68, 0xa5, 0x2f, 0x72, 0x4b, 0xed,
+	0x18, 0x33, 0xc5, 0x1f, 0x46, 0xd1, 0x1b, 0x5b, 0x13, 0x3e, 0x68, 0xea, 0x5b, 0xc5, 0xc5, 0x51,
+	0x48, 0x3e, 0x76, 0x09, 0xea, 0x62, 0x64, 0xf9, 0x5c, 0x74, 0x47, 0x96, 0x18, 0x61, 0xa6, 0x6a,
+	0x26, 0x48, 0xd2, 0x3d, 0x4b, 0x8c, 0xc2, 0x30, 0x3d, 0xdf, 0x9d, 0x71, 0xa7, 0x59, 0xc5, 0x7b,
+	0x40, 0x27, 0xe3, 0x4f, 0x25, 0x80, 0xf7, 0xf9, 0xd1, 0x90, 0x3b, 0x98, 0xbf, 0x55, 0x28, 0xd8,
+	0x03, 0xcc, 0x5d, 0xc9, 0x2c, 0xd8, 0x03, 0x76, 0x1e, 0xaa, 0xfd, 0xd1, 0xd4, 0x77, 0xba, 0xf6,
+	0x80, 0x7a, 0xb6, 0x82, 0xe7, 0xfd, 0x01, 0xeb, 0x80, 0x1e, 0x8e, 0x80, 0xa9, 0xc0, 0x0c, 0xad,
+	0x76, 0xd6, 0xd5, 0xf0, 0xa4, 0xd2, 0x03, 0xe4, 0x30, 0x89, 0x93, 0x6d, 0x40, 0x2d, 0x18, 0xf9,
+	0x5c, 0x8c, 0xdc, 0xb1, 0xbc, 0x90, 0x0d, 0x33, 0x21, 0x84, 0x3e, 0x3a, 0x9c, 0x0f, 0xf8, 0x00,
+	0x13, 0xd6, 0x30, 0xe9, 0x14, 0xf6, 0x8b, 0xeb, 0x71, 0x87, 0x0f, 0xba, 0x54, 0x29, 0x5d, 0x36,
+	0x95, 0x24, 0xde, 0x93, 0xf5, 0x5a, 0x87, 0xea, 0x80, 0x5b, 0x83, 0xb1, 0xed, 0x70, 0x0c, 0xbf,
+	0x68, 0xc6, 0xe7, 0x50, 0x41, 0x7f, 0xec, 0x8a, 0x44, 0x41, 0x55, 0x2a, 0x90, 0xc4, 0x7b, 0x99,
+	0x82, 0xd7, 0xd2, 0x05, 0xbf, 0x0d, 0x15, 0xd9, 0x28, 0xa2, 0x09, 0x5b, 0xc5, 0xeb, 0xf5, 0x4e,
+	0x53, 0x0d, 0x33, 0x99, 0x7a, 0x7b, 0xa5, 0xcf, 0xbe, 0xbc, 0x74, 0xca, 0x8c, 0xd8, 0x59, 0x07,
+	0xca, 0x33, 0x37, 0xe0, 0xa2, 0x59, 0x47, 0xb9, 0xb3, 0xaa, 0x5c, 0xd4, 0xb1, 0x24, 0x25, 0x59,
+	0x53, 0x85, 0x5f, 0x59, 0xb2, 0xf0, 0xb7, 0x40, 0x17, 0xf6, 0x38, 0x6c, 0xb2, 0xc6, 0x71, 0x12,
+	0x92, 0x8f, 0xbd, 0x01, 0xab, 0x3e, 0x7f, 0x34, 0xb5, 0x7d, 0x1e, 0xee, 0x05, 0xf7, 0xa1, 0x68,
+	0xae, 0x62, 0x47, 0x34, 0x88, 0x7a, 0x1f, 0x89, 0xc6, 0x9f, 0x8b, 0x50, 0x7b, 0x10, 0xa6, 0x00,
+	0xfb, 0x22, 0x4e, 0x8e, 0x76, 0xcc, 0x6d, 0x28, 0xe4, 0xdd, 0x86, 0xed, 0x4c, 0xab, 0x9c, 0xcf,
+	0xe4, 0x22, 0x54, 0x96, 0xe9, 0x94, 0x0b, 0x50, 0x3b, 0xc4, 0x0e, 0x0a, 0x3b, 0xaf, 0x84, 0x9d,
+	0x57, 0x95, 0x84, 0x7d, 0xb5, 0x2b, 0xcb, 0x6a, 0x57, 0x2a, 0x1d, 0xa6, 0x67, 0x3b, 0xec, 0x0a,
+	0x34, 0xac, 0x7e, 0x60, 0xcf, 0x78, 0xd4, 0x08, 0xb2, 0x53, 0x56, 0x24, 0x91, 0x1a, 0x01, 0x27,
+	0x4f, 0x60, 0x87, 0x49, 0x53, 0xfb, 0x65, 0x35, 0x22, 0x13, 0x23, 0x66, 0x32, 0xb0, 0xfd, 0xa4,
+	0xaf, 0x6a, 0xc8, 0xd7, 0x20, 0x2a, 0xb1, 0xbd, 0x7a, 0x0b, 0x65, 0x6e, 0x75, 0x3d, 0x7b, 0xab,
+	0x8d, 0xff, 0x68, 0xb0, 0x2a, 0xc5, 0xef, 0xb8, 0x33, 0xee, 0x5b, 0x43, 0xfe, 0xff, 0xd8, 0xbd,
+	0xf1, 0x8a, 0x2d, 0xa6, 0x57, 0xec, 0x77, 0xa1, 0x9e, 0x8c, 0x34, 0xd1, 0x2c, 0x61, 0xe8, 0x0b,
+	0x67, 0x20, 0x85, 0x9f, 0x16, 0x4b, 0xcd, 0xad, 0xb2, 0x32, 0xb7, 0x3e, 0x2e, 0x42, 0x03, 0xfb,
+	0x26, 0x0e, 0x3c, 0xbf, 0x45, 0x93, 0xd6, 0x2b, 0x2c, 0xdb, 0x7a, 0xcd, 0xa4, 0x5e, 0x45, 0x6c,
+	0xa0, 0xb8, 0x1e, 0x8b, 0xc7, 0x57, 0x9c, 0x06, 0x39, 0xbd, 0x28, 0x0d, 0x1b, 0x50, 0xf3, 0xa6,
+	0xbd, 0xb1, 0x2d, 0x46, 0x3c, 0x6e, 0xc8, 0x98, 0xc0, 0xb6, 0xa0, 0xee, 0xf3, 0x3e, 0x86, 0xd0,
+	0x1b, 0xcb, 0xc1, 0x55, 0x35, 0xd3, 0x24, 0xb6, 0x0b, 0xa5, 0xb1, 0x2d, 0xc2, 0x16, 0xcc, 0xc9,
+	0x9f, 0x5a, 0x7b, 0xca, 0x1f, 0xf2, 0x87, 0x7d, 0x30, 0xb1, 0x85, 0xb0, 0x9d, 0x61, 0xb3, 0x76,
+	0xcc, 0x64, 0x88, 0x18, 0x53, 0xc9, 0x06, 0x39, 0x80, 0xe5, 0x89, 0xdd, 0x04, 0x26, 0xff, 0xea,
+	0xa6, 0x9d, 0xad, 0xa3, 0xb3, 0x67, 0xe4, 0x17, 0x33, 0xf9, 0x60, 0xd8, 0x70, 0xfa, 0x7e, 0x18,
+	0x61, 0xff, 0x20, 0xec, 0xd4, 0x57, 0xdc, 0xcb, 0x72, 0x13, 0xc9, 0x71, 0x12, 0x6e, 0xa2, 0x35,
+	0x28, 0x7b, 0xae, 0xed, 0xc4, 0xfb, 0x18, 0x0f, 0xc6, 0xa7, 0x1a, 0xd4, 0x70, 0x60, 0xbd, 0xa2,
+	0x95, 0x17, 0xa0, 0x48, 0x61, 0x39, 0x28, 0x52, 0xcc, 0x83, 0x22, 0x88, 0xfa, 0x02, 0xd7, 0x27,
+	0xb0, 0xb9, 0x62, 0xd2, 0x29, 0x85, 0x31, 0xca, 0x0a, 0xc2, 0x5b, 0x03, 0xf6, 0xa3, 0x10, 0xc1,
+	0xdf, 0xb7, 0x7c, 0x6b, 0x22, 0x4c, 0xfe, 0x68, 0xca, 0x45, 0x60, 0xec, 0xc3, 0x6b, 0x0a, 0x55,
+	0x78, 0xae, 0x23, 0xc2, 0x8b, 0xad, 0x7b, 0x48, 0xc1, 0xe0, 0xea, 0x9d, 0x35, 0xb5, 0x15, 0x24,
+	0x37, 0xb5, 0x00, 0x71, 0x1a, 0x2d, 0x32, 0x20, 0x61, 0x24, 0x19, 0x08, 0x1b, 0x5c, 0x19, 0x11,
+	0xf1, 0x20, 0x30, 0x3e, 0x20, 0xd3, 0x11, 0x3f, 0x99, 0xde, 0x0d, 0x97, 0x4c, 0x48, 0x21, 0xd3,
+	0x99, 0x01, 0x96, 0x80, 0xd4, 0xc8, 0xbc, 0xe4, 0x36, 0x7e, 0xa1, 0xa8, 0x8b, 0x02, 0x64, 0xef,
+	0x01, 0x24, 0x4f, 0x15, 0x52, 0xf9, 0x66, 0x8b, 0xea, 0x14, 0xbe, 0x6b, 0x5a, 0xf2, 0xf9, 0x43,
+	0xef, 0x9a, 0xd6, 0x7d, 0x6b, 0xc8, 0x49, 0xd6, 0x4c, 0x49, 0x1a, 0x1f, 0x6b, 0xb0, 0xa6, 0xea,
+	0x27, 0x7f, 0x6f, 0x43, 0x45, 0x7a, 0x10, 0x06, 0x58, 0x5c, 0xc2, 0xe1, 0x88, 0x9d, 0x7d, 0x4f,
+	0x71, 0xad, 0x80, 0xae, 0x5d, 0x3b, 0xd6, 0x35, 0x69, 0x56, 0xf1, 0xed, 0x0a, 0x9c, 0x41, 0xd7,
+	0xee, 0x84, 0x7b, 0x29, 0x0a, 0x3c, 0x83, 0xae, 0x8c, 0xbb, 0x54, 0x1e, 0x62, 0x22, 0xef, 0xdb,
+	0x50, 0xc6, 0x6d, 0x46, 0x99, 0x79, 0x2d, 0x33, 0x32, 0xc3, 0x4f, 0x11, 0x6a, 0x40, 0x3e, 0xe3,
+	0xe7, 0x69, 0x35, 0x27, 0x9e, 0xe5, 0xbf, 0x6a, 0x54, 0xc5, 0x48, 0x3d, 0xb9, 0xb9, 0x0d, 0x3a,
+	0x9a, 0x8f, 0x72, 0xbc, 0xc0, 0x4f, 0x62, 0x3c, 0xb1, 0xec, 0xb2, 0x1b, 0x70, 0xc6, 0xe1, 0x8f,
+	0x83, 0xae, 0x44, 0x01, 0xca, 0xeb, 0xe9, 0x74, 0xf8, 0x01, 0x8d, 0xcb, 0xf5, 0x6b, 0x5c, 0xa5,
+	0xec, 0x48, 0x40, 0x3a, 0xaf, 0x14, 0x51, 0xe7, 0x47, 0x5c, 0x49, 0xe7, 0x4b, 0xd4, 0x91, 0xdf,
+	0xf9, 0x09, 0x72, 0x8e, 0x22, 0x95, 0xdc, 0xc6, 0x1f, 0x34, 0x45, 0x5f, 0x5c, 0x94, 0x04, 0x34,
+	0x6b, 0x4b, 0x83, 0xe6, 0xf7, 0x72, 0xb2, 0xf6, 0x95, 0xae, 0x4b, 0xec, 0x53, 0x72, 0x5d, 0xa4,
+	0xdb, 0x73, 0xae, 0xcb, 0x0b, 0x51, 0x46, 0xec, 0x27, 0x77, 0x5d, 0xbe, 0x46, 0xd7, 0x05, 0xf7,
+	0x71, 0x94, 0xac, 0xdc, 0x8d, 0x6e, 0xec, 0x53, 0x3d, 0x89, 0x95, 0x62, 0x78, 0x3b, 0xcd, 0x5b,
+	0xef, 0x9c, 0xcb, 0x59, 0xf3, 0x0a, 0xdc, 0x46, 0x55, 0x7f, 0xd3, 0xd2, 0xba, 0xe2, 0x22, 0x6d,
+	0x67, 0x8a, 0xb4, 0x04, 0x66, 0x48, 0x36, 0x4f, 0x61, 0xc9, 0xcd, 0xa3, 0x56, 0xb5, 0xf8, 0xca,
+	0x55, 0xfd, 0x63, 0xd4, 0x69, 0x51, 0x0c, 0x94, 0x90, 0x1d, 0xd0, 0x31, 0xc8, 0xa8, 0xa6, 0xc7,
+	0x64, 0x84, 0x98, 0x4f, 0xae, 0xa2, 0xd1, 0x50, 0xda, 0x43, 0x93, 0x0b, 0x4b, 0xfa, 0xf2, 0xd9,
+	0x33, 0x7e, 0x1b, 0x45, 0x1d, 0xa9, 0xa7, 0xa8, 0xbf, 0x09, 0xfa, 0xd8, 0x0a, 0xb8, 0x88, 0xfa,
+	0x60, 0x19, 0xbc, 0x49, 0x12, 0xec, 0x36, 0x54, 0x3d, 0x9f, 0xcf, 0x6c, 0x97, 0xc0, 0xe2, 0x71,
+	0x2f, 0xf6, 0x98, 0xdb, 0x98, 0xd1, 0xc5, 0xba, 0xeb, 0xcc, 0xf8, 0xd8, 0xf5, 0xf8, 0x09, 0x47,
+	0x9b, 0xfa, 0x35, 0xa9, 0x98, 0xfe, 0x35, 0xc9, 0xf8, 0x25, 0xbc, 0x9e, 0xb1, 0x4b, 0x69, 0x58,
+	0x87, 0x2a, 0x27, 0x1a, 0xda, 0x5e, 0x31, 0xe3, 0x33, 0xdb, 0x53, 0x7e, 0x9a, 0x28, 0x2c, 0x9d,
+	0xa6, 0x94, 0x94, 0xf1, 0x33, 0xba, 0xae, 0x08, 0xbd, 0x4e, 0xba, 0xb6, 0xd1, 0x05, 0x27, 0xe5,
+	0xc9, 0x05, 0xc7, 0xe7, 0x6a, 0xfe, 0x05, 0x8f, 0x31, 0x60, 0x74, 0xc1, 0x91, 0xd7, 0xb8, 0x91,
+	0x56, 0x25, 0x16, 0xcf, 0x95, 0x7f, 0x14, 0x22, 0xdc, 0x45, 0xcc, 0x64, 0xf8, 0xab, 0x3d, 0x7d,
+	0x95, 0x77, 0x6c, 0x31, 0xf3, 0x8e, 0x5d, 0xfc, 0x9e, 0xf8, 0x01, 0xd4, 0x04, 0xef, 0x7b, 0x9d,
+	0x9d, 0xdd, 0xc3, 0xed, 0x66, 0x19, 0x2f, 0xf1, 0xc5, 0x4c, 0xd4, 0x2a, 0xca, 0xde, 0x3b, 0x13,
+	0xc6, 0xfe, 0xec, 0xcb, 0x4b, 0xb5, 0x83, 0x48, 0xce, 0x4c, 0x54, 0xb0, 0x77, 0xa1, 0x12, 0xb9,
+	0xaa, 0x2f, 0xa3, 0x8d, 0x66, 0x3d, 0xc9, 0x84, 0x03, 0x85, 0x7e, 0x2f, 0xa8, 0xe4, 0x0d, 0x94,
+	0x6c, 0x05, 0x88, 0xd9, 0x78, 0x8b, 0xee, 0x46, 0xf4, 0x48, 0x59, 0x5c, 0x04, 0x93, 0x3a, 0x3a,
+	0xe1, 0xa6, 0x2a, 0xbc, 0x93, 0x19, 0x67, 0x17, 0x72, 0xc6, 0x59, 0xe6, 0x1d, 0x44, 0x02, 0x9d,
+	0xdf, 0x35, 0xa0, 0x8c, 0x4a, 0xd9, 0x21, 0xe8, 0x12, 0x26, 0xb3, 0x2d, 0x55, 0xfc, 0x45, 0x14,
+	0xbe, 0x7e, 0x79, 0x01, 0x87, 0xf4, 0xc9, 0xd8, 0xf8, 0xf5, 0xdf, 0xff, 0xfd, 0x51, 0xe1, 0x2c,
+	0x5b, 0x6b, 0x2b, 0x3f, 0x8c, 0x4b, 0xec, 0xcd, 0x66, 0xa0, 0x4b, 0x9c, 0x99, 0x6b, 0x4c, 0x41,
+	0xe4, 0xb9, 0xc6, 0x54, 0x0c, 0x6e, 0x5c, 0x43, 0x63, 0x97, 0xd9, 0x25, 0xd5, 0x18, 0x01, 0xd7,
+	0xf6, 0x13, 0x82, 0xf0, 0x4f, 0x99, 0x0b, 0x15, 0xc2, 0xc3, 0x6c, 0xbe, 0xda, 0x38, 0x4c, 0x63,
+	0x11, 0x0b, 0x99, 0xbe, 0x88, 0xa6, 0xcf, 0xb1, 0xd7, 0x73, 0x4d, 0xb3, 0x09, 0x94, 0x11, 0x6f,
+	0xb1, 0x4b, 0x39, 0xba, 0xd2, 0xf8, 0x77, 0x7d, 0x6b, 0x3e, 0x03, 0x99, 0xba, 0x8c, 0xa6, 0x2e,
+	0xb0, 0xf3, 0xaa, 0x29, 0x89, 0x1f, 0xdb, 0x4f, 0xec, 0xc1, 0xd3, 0xb0, 0x88, 0x12, 0x89, 0xb2,
+	0xb9, 0xea, 0x16, 0x16, 0x51, 0x85, 0xb1, 0xf3, 0x8a, 0x48, 0x88, 0xf5, 0x11, 0xe8, 0x12, 0xfd,
+	0xe4, 0x1a, 0x53, 0x20, 0x65, 0xae, 0x31, 0x15, 0x4e, 0x1a, 0x06, 0x1a, 0xdb, 0x60, 0xeb, 0xaa,
+	0x31, 0x82, 0x53, 0x32, 0x3e, 0x17, 0x2a, 0x04, 0xd0, 0xd8, 0x7c, 0x8d, 0x0b, 0xeb, 0x97, 0xc1,
+	0x77, 0xf3, 0xea, 0x17, 0x81, 0x38, 0x0f, 0xca, 0x78, 0x7d, 0x72, 0xeb, 0x97, 0x06, 0x64, 0xb9,
+	0xf5, 0x53, 0x60, 0x98, 0x71, 0x15, 0x4d, 0x6d, 0xb2, 0x0d, 0xd5, 0x94, 0xbc, 0x89, 0xed, 0x27,
+	0xf8, 0x2f, 0x96, 0x50, 0xa2, 0x15, 0x36, 0x57, 0xe3, 0xc2, 0x12, 0xaa, 0x50, 0x67, 0x5e, 0x09,
+	0x09, 0xd1, 0xfc, 0x46, 0x03, 0x5d, 0xa2, 0x84, 0x5c, 0x6b, 0x0a, 0x3e, 0xc9, 0xb5, 0xa6, 0x42,
+	0x0c, 0x63, 0x07, 0xad, 0xb5, 0xd9, 0xcd, 0x45, 0x21, 0xb6, 0xe5, 0x07, 0xd1, 0x7e, 0x22, 0x97,
+	0xda, 0x53, 0xf6, 0x91, 0x06, 0xd5, 0x68, 0x4f, 0xb3, 0xbc, 0xaa, 0x65, 0xc0, 0xc3, 0xfa, 0x95,
+	0x85, 0x3c, 0xe4, 0xcc, 0xb7, 0xd1, 0x99, 0xdb, 0x6c, 0xf7, 0xa5, 0x9c, 0x69, 0xc7, 0x60, 0xe0,
+	0x57, 0x1a, 0x94, 0x71, 0x72, 0xe7, 0x16, 0x3f, 0xbd, 0xde, 0x73, 0x8b, 0xaf, 0xac, 0x68, 0xe3,
+	0x1b, 0xe8, 0x4c, 0x8b, 0xbd, 0xb5, 0xd0, 0x19, 0xb9, 0x17, 0x92, 0xc4, 0x7c, 0x08, 0xba, 0xdc,
+	0xb8, 0x6c, 0xae, 0x85, 0xc5, 0x43, 0x59, 0x59, 0xd7, 0xc6, 0xd7, 0xd1, 0x89, 0x37, 0xd8, 0x95,
+	0x25, 0x9c, 0x60, 0x02, 0xaa, 0xf1, 0xef, 0x87, 0x79, 0x35, 0xc9, 0x2c, 0xad, 0xdc, 0x9a, 0x64,
+	0x57, 0x95, 0xb1, 0x89, 0x1e, 0x34, 0xd9, 0xd9, 0xcc, 0x44, 0x89, 0xb6, 0xd3, 0xf7, 0x3f, 0x7b,
+	0xb6, 0xa9, 0x7d, 0xfe, 0x6c, 0x53, 0xfb, 0xd7, 0xb3, 0x4d, 0xed, 0xf7, 0xcf, 0x37, 0x4f, 0x7d,
+	0xfe, 0x7c, 0xf3, 0xd4, 0x3f, 0x9f, 0x6f, 0x9e, 0xfa, 0xe9, 0xad, 0xa1, 0x1d, 0x8c, 0xa6, 0xbd,
+	0x56, 0xdf, 0x9d, 0xa4, 0x64, 0x93, 0xbf, 0x1e, 0xa7, 0xa9, 0x47, 0x1e, 0x17, 0x3d, 0x1d, 0xff,
+	0xff, 0xf5, 0xed, 0xff, 0x05, 0x00, 0x00, 0xff, 0xff, 0x63, 0xb4, 0x76, 0x97, 0x3e, 0x1e, 0x00,
+	0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -2126,8 +2634,13 @@ type QueryClient interface {
 	// state: the answer differs between nodes, and a client compares it with the
 	// commitment that it trusts. Never safe for modules to call.
 	Envelope(ctx context.Context, in *QueryEnvelopeRequest, opts ...grpc.CallOption) (*QueryEnvelopeResponse, error)
-	// Coverage tells who has published, of one vault or of all that are not
-	// retired.
+	// Proof returns what state keeps of the proof of a member of a vault.
+	Proof(ctx context.Context, in *QueryProofRequest, opts ...grpc.CallOption) (*QueryProofResponse, error)
+	// Proofs returns all that rebuilding a vault's keys takes beside the members'
+	// mnemonics: their public shares and what state keeps of their proofs.
+	Proofs(ctx context.Context, in *QueryProofsRequest, opts ...grpc.CallOption) (*QueryProofsResponse, error)
+	// Coverage tells who has published and who has proven, of one vault or of all
+	// that are not retired.
 	Coverage(ctx context.Context, in *QueryCoverageRequest, opts ...grpc.CallOption) (*QueryCoverageResponse, error)
 }
 
@@ -2238,6 +2751,24 @@ func (c *queryClient) Envelope(ctx context.Context, in *QueryEnvelopeRequest, op
 	return out, nil
 }
 
+func (c *queryClient) Proof(ctx context.Context, in *QueryProofRequest, opts ...grpc.CallOption) (*QueryProofResponse, error) {
+	out := new(QueryProofResponse)
+	err := c.cc.Invoke(ctx, "/tssbackup.v1.Query/Proof", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Proofs(ctx context.Context, in *QueryProofsRequest, opts ...grpc.CallOption) (*QueryProofsResponse, error) {
+	out := new(QueryProofsResponse)
+	err := c.cc.Invoke(ctx, "/tssbackup.v1.Query/Proofs", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryClient) Coverage(ctx context.Context, in *QueryCoverageRequest, opts ...grpc.CallOption) (*QueryCoverageResponse, error) {
 	out := new(QueryCoverageResponse)
 	err := c.cc.Invoke(ctx, "/tssbackup.v1.Query/Coverage", in, out, opts...)
@@ -2274,8 +2805,13 @@ type QueryServer interface {
 	// state: the answer differs between nodes, and a client compares it with the
 	// commitment that it trusts. Never safe for modules to call.
 	Envelope(context.Context, *QueryEnvelopeRequest) (*QueryEnvelopeResponse, error)
-	// Coverage tells who has published, of one vault or of all that are not
-	// retired.
+	// Proof returns what state keeps of the proof of a member of a vault.
+	Proof(context.Context, *QueryProofRequest) (*QueryProofResponse, error)
+	// Proofs returns all that rebuilding a vault's keys takes beside the members'
+	// mnemonics: their public shares and what state keeps of their proofs.
+	Proofs(context.Context, *QueryProofsRequest) (*QueryProofsResponse, error)
+	// Coverage tells who has published and who has proven, of one vault or of all
+	// that are not retired.
 	Coverage(context.Context, *QueryCoverageRequest) (*QueryCoverageResponse, error)
 }
 
@@ -2315,6 +2851,12 @@ func (*UnimplementedQueryServer) Backup(ctx context.Context, req *QueryBackupReq
 }
 func (*UnimplementedQueryServer) Envelope(ctx context.Context, req *QueryEnvelopeRequest) (*QueryEnvelopeResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Envelope not implemented")
+}
+func (*UnimplementedQueryServer) Proof(ctx context.Context, req *QueryProofRequest) (*QueryProofResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Proof not implemented")
+}
+func (*UnimplementedQueryServer) Proofs(ctx context.Context, req *QueryProofsRequest) (*QueryProofsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Proofs not implemented")
 }
 func (*UnimplementedQueryServer) Coverage(ctx context.Context, req *QueryCoverageRequest) (*QueryCoverageResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Coverage not implemented")
@@ -2522,6 +3064,42 @@ func _Query_Envelope_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Proof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Proof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/tssbackup.v1.Query/Proof",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Proof(ctx, req.(*QueryProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Proofs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryProofsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Proofs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/tssbackup.v1.Query/Proofs",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Proofs(ctx, req.(*QueryProofsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Query_Coverage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryCoverageRequest)
 	if err := dec(in); err != nil {
@@ -2590,6 +3168,14 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 			Handler:    _Query_Envelope_Handler,
 		},
 		{
+			MethodName: "Proof",
+			Handler:    _Query_Proof_Handler,
+		},
+		{
+			MethodName: "Proofs",
+			Handler:    _Query_Proofs_Handler,
+		},
+		{
 			MethodName: "Coverage",
 			Handler:    _Query_Coverage_Handler,
 		},
@@ -2618,6 +3204,18 @@ func (m *MemberInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.RecipientIndex != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.RecipientIndex))
+		i--
+		dAtA[i] = 0x30
+	}
+	if len(m.RecipientKey) > 0 {
+		i -= len(m.RecipientKey)
+		copy(dAtA[i:], m.RecipientKey)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.RecipientKey)))
+		i--
+		dAtA[i] = 0x2a
+	}
 	if m.Asked {
 		i--
 		if m.Asked {
@@ -2712,6 +3310,18 @@ func (m *SignerInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.RecipientIndex != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.RecipientIndex))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.RecipientKey) > 0 {
+		i -= len(m.RecipientKey)
+		copy(dAtA[i:], m.RecipientKey)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.RecipientKey)))
+		i--
+		dAtA[i] = 0x32
+	}
 	if m.SitsOutUntil != 0 {
 		i = encodeVarintQuery(dAtA, i, uint64(m.SitsOutUntil))
 		i--
@@ -2766,6 +3376,23 @@ func (m *VoteInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Proven {
+		i--
+		if m.Proven {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x40
+	}
+	if len(m.SharesHash) > 0 {
+		i -= len(m.SharesHash)
+		copy(dAtA[i:], m.SharesHash)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.SharesHash)))
+		i--
+		dAtA[i] = 0x3a
+	}
 	if len(m.Blamed) > 0 {
 		for iNdEx := len(m.Blamed) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Blamed[iNdEx])
@@ -2836,6 +3463,16 @@ func (m *KeygenInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.RequireProofs {
+		i--
+		if m.RequireProofs {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x70
+	}
 	if len(m.Silent) > 0 {
 		for iNdEx := len(m.Silent) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Silent[iNdEx])
@@ -2952,6 +3589,13 @@ func (m *VaultInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.SharesHash) > 0 {
+		i -= len(m.SharesHash)
+		copy(dAtA[i:], m.SharesHash)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.SharesHash)))
+		i--
+		dAtA[i] = 0x5a
+	}
 	if len(m.Members) > 0 {
 		for iNdEx := len(m.Members) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -3038,6 +3682,16 @@ func (m *MemberCoverage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Proven {
+		i--
+		if m.Proven {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x28
+	}
 	if len(m.Commitments) > 0 {
 		for iNdEx := len(m.Commitments) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -3099,6 +3753,21 @@ func (m *VaultCoverage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.ProvenRecoverable {
+		i--
+		if m.ProvenRecoverable {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.Proven != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Proven))
+		i--
+		dAtA[i] = 0x50
+	}
 	if len(m.Missing) > 0 {
 		for iNdEx := len(m.Missing) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Missing[iNdEx])
@@ -3161,6 +3830,104 @@ func (m *VaultCoverage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i -= len(m.Vault)
 		copy(dAtA[i:], m.Vault)
 		i = encodeVarintQuery(dAtA, i, uint64(len(m.Vault)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *PublicShareInfo) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *PublicShareInfo) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *PublicShareInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Point) > 0 {
+		i -= len(m.Point)
+		copy(dAtA[i:], m.Point)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Point)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *ProofInfo) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *ProofInfo) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *ProofInfo) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Stored) > 0 {
+		i -= len(m.Stored)
+		copy(dAtA[i:], m.Stored)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Stored)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.RecipientIndex != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.RecipientIndex))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.RecipientKey) > 0 {
+		i -= len(m.RecipientKey)
+		copy(dAtA[i:], m.RecipientKey)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.RecipientKey)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Member)))
 		i--
 		dAtA[i] = 0xa
 	}
@@ -3995,6 +4762,195 @@ func (m *QueryEnvelopeResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryProofRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryProofRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryProofRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Vault) > 0 {
+		i -= len(m.Vault)
+		copy(dAtA[i:], m.Vault)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Vault)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryProofResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryProofResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryProofResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Proof.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryProofsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryProofsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryProofsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Vault) > 0 {
+		i -= len(m.Vault)
+		copy(dAtA[i:], m.Vault)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Vault)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryProofsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryProofsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryProofsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Proofs) > 0 {
+		for iNdEx := len(m.Proofs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Proofs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x3a
+		}
+	}
+	if len(m.Ed25519) > 0 {
+		for iNdEx := len(m.Ed25519) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Ed25519[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	if len(m.Secp256k1) > 0 {
+		for iNdEx := len(m.Secp256k1) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Secp256k1[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if m.Threshold != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Threshold))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.KeygenId != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.KeygenId))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.PubKeyEd25519) > 0 {
+		i -= len(m.PubKeyEd25519)
+		copy(dAtA[i:], m.PubKeyEd25519)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.PubKeyEd25519)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Vault) > 0 {
+		i -= len(m.Vault)
+		copy(dAtA[i:], m.Vault)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Vault)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *QueryCoverageRequest) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -4094,6 +5050,13 @@ func (m *MemberInfo) Size() (n int) {
 	if m.Asked {
 		n += 2
 	}
+	l = len(m.RecipientKey)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.RecipientIndex != 0 {
+		n += 1 + sovQuery(uint64(m.RecipientIndex))
+	}
 	return n
 }
 
@@ -4140,6 +5103,13 @@ func (m *SignerInfo) Size() (n int) {
 	if m.SitsOutUntil != 0 {
 		n += 1 + sovQuery(uint64(m.SitsOutUntil))
 	}
+	l = len(m.RecipientKey)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.RecipientIndex != 0 {
+		n += 1 + sovQuery(uint64(m.RecipientIndex))
+	}
 	return n
 }
 
@@ -4173,6 +5143,13 @@ func (m *VoteInfo) Size() (n int) {
 			l = len(s)
 			n += 1 + l + sovQuery(uint64(l))
 		}
+	}
+	l = len(m.SharesHash)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Proven {
+		n += 2
 	}
 	return n
 }
@@ -4235,6 +5212,9 @@ func (m *KeygenInfo) Size() (n int) {
 			n += 1 + l + sovQuery(uint64(l))
 		}
 	}
+	if m.RequireProofs {
+		n += 2
+	}
 	return n
 }
 
@@ -4279,6 +5259,10 @@ func (m *VaultInfo) Size() (n int) {
 			n += 1 + l + sovQuery(uint64(l))
 		}
 	}
+	l = len(m.SharesHash)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
 	return n
 }
 
@@ -4304,6 +5288,9 @@ func (m *MemberCoverage) Size() (n int) {
 			l = e.Size()
 			n += 1 + l + sovQuery(uint64(l))
 		}
+	}
+	if m.Proven {
+		n += 2
 	}
 	return n
 }
@@ -4347,6 +5334,60 @@ func (m *VaultCoverage) Size() (n int) {
 			l = len(s)
 			n += 1 + l + sovQuery(uint64(l))
 		}
+	}
+	if m.Proven != 0 {
+		n += 1 + sovQuery(uint64(m.Proven))
+	}
+	if m.ProvenRecoverable {
+		n += 2
+	}
+	return n
+}
+
+func (m *PublicShareInfo) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Point)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *ProofInfo) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.RecipientKey)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.RecipientIndex != 0 {
+		n += 1 + sovQuery(uint64(m.RecipientIndex))
+	}
+	l = len(m.Stored)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Height != 0 {
+		n += 1 + sovQuery(uint64(m.Height))
 	}
 	return n
 }
@@ -4674,6 +5715,88 @@ func (m *QueryEnvelopeResponse) Size() (n int) {
 	return n
 }
 
+func (m *QueryProofRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Vault)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryProofResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Proof.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryProofsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Vault)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryProofsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Vault)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.PubKeyEd25519)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.KeygenId != 0 {
+		n += 1 + sovQuery(uint64(m.KeygenId))
+	}
+	if m.Threshold != 0 {
+		n += 1 + sovQuery(uint64(m.Threshold))
+	}
+	if len(m.Secp256k1) > 0 {
+		for _, e := range m.Secp256k1 {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if len(m.Ed25519) > 0 {
+		for _, e := range m.Ed25519 {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if len(m.Proofs) > 0 {
+		for _, e := range m.Proofs {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
 func (m *QueryCoverageRequest) Size() (n int) {
 	if m == nil {
 		return 0
@@ -4853,6 +5976,57 @@ func (m *MemberInfo) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Asked = bool(v != 0)
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientKey", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.RecipientKey = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientIndex", wireType)
+			}
+			m.RecipientIndex = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RecipientIndex |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -5157,6 +6331,57 @@ func (m *SignerInfo) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientKey", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.RecipientKey = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientIndex", wireType)
+			}
+			m.RecipientIndex = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RecipientIndex |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -5390,6 +6615,58 @@ func (m *VoteInfo) Unmarshal(dAtA []byte) error {
 			}
 			m.Blamed = append(m.Blamed, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SharesHash", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SharesHash = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proven", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Proven = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -5756,6 +7033,26 @@ func (m *KeygenInfo) Unmarshal(dAtA []byte) error {
 			}
 			m.Silent = append(m.Silent, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RequireProofs", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.RequireProofs = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -6037,6 +7334,38 @@ func (m *VaultInfo) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SharesHash", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SharesHash = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -6205,6 +7534,26 @@ func (m *MemberCoverage) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proven", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Proven = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -6468,6 +7817,377 @@ func (m *VaultCoverage) Unmarshal(dAtA []byte) error {
 			}
 			m.Missing = append(m.Missing, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proven", wireType)
+			}
+			m.Proven = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Proven |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ProvenRecoverable", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.ProvenRecoverable = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *PublicShareInfo) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: PublicShareInfo: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: PublicShareInfo: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Point", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Point = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *ProofInfo) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: ProofInfo: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: ProofInfo: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientKey", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.RecipientKey = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RecipientIndex", wireType)
+			}
+			m.RecipientIndex = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RecipientIndex |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stored", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Stored = append(m.Stored[:0], dAtA[iNdEx:postIndex]...)
+			if m.Stored == nil {
+				m.Stored = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -8641,6 +10361,539 @@ func (m *QueryEnvelopeResponse) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if err := m.Commitment.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryProofRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryProofRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryProofRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Vault", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Vault = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryProofResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryProofResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryProofResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Proof.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryProofsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryProofsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryProofsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Vault", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Vault = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryProofsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryProofsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryProofsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Vault", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Vault = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PubKeyEd25519", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PubKeyEd25519 = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeygenId", wireType)
+			}
+			m.KeygenId = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeygenId |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Threshold", wireType)
+			}
+			m.Threshold = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Threshold |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Secp256k1", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Secp256k1 = append(m.Secp256k1, PublicShareInfo{})
+			if err := m.Secp256k1[len(m.Secp256k1)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ed25519", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Ed25519 = append(m.Ed25519, PublicShareInfo{})
+			if err := m.Ed25519[len(m.Ed25519)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proofs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Proofs = append(m.Proofs, ProofInfo{})
+			if err := m.Proofs[len(m.Proofs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

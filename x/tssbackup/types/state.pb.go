@@ -214,6 +214,13 @@ type Params struct {
 	// retirement_delay is the number of blocks after which a retiring vault is
 	// retired by itself. 0 means never.
 	RetirementDelay uint64 `protobuf:"varint,10,opt,name=retirement_delay,json=retirementDelay,proto3" json:"retirement_delay,omitempty"`
+	// require_proofs demands of every vote with an envelope the proof that the
+	// shares are encrypted to the member's recipient key, so that what a vault
+	// needs before it is active is proven. A keygen keeps what held when it opened.
+	RequireProofs bool `protobuf:"varint,11,opt,name=require_proofs,json=requireProofs,proto3" json:"require_proofs,omitempty"`
+	// proof_retention is the number of blocks after a vault's retirement in which
+	// its proofs and public shares stay in state. 0 means for ever.
+	ProofRetention uint64 `protobuf:"varint,12,opt,name=proof_retention,json=proofRetention,proto3" json:"proof_retention,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -319,6 +326,77 @@ func (m *Params) GetRetirementDelay() uint64 {
 	return 0
 }
 
+func (m *Params) GetRequireProofs() bool {
+	if m != nil {
+		return m.RequireProofs
+	}
+	return false
+}
+
+func (m *Params) GetProofRetention() uint64 {
+	if m != nil {
+		return m.ProofRetention
+	}
+	return 0
+}
+
+// Recipient is the key to which a member encrypts its shares of a vault's keys,
+// for everyone to verify. Its secret follows from the member's mnemonic.
+type Recipient struct {
+	// key is a point of edwards25519 of prime order, 32 bytes.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// index tells which of the mnemonic's recipient keys it is: the first is 0, each
+	// replacement is a higher one.
+	Index uint32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+}
+
+func (m *Recipient) Reset()         { *m = Recipient{} }
+func (m *Recipient) String() string { return proto.CompactTextString(m) }
+func (*Recipient) ProtoMessage()    {}
+func (*Recipient) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5158b5810a26d044, []int{2}
+}
+func (m *Recipient) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Recipient) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Recipient.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Recipient) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Recipient.Merge(m, src)
+}
+func (m *Recipient) XXX_Size() int {
+	return m.Size()
+}
+func (m *Recipient) XXX_DiscardUnknown() {
+	xxx_messageInfo_Recipient.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Recipient proto.InternalMessageInfo
+
+func (m *Recipient) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *Recipient) GetIndex() uint32 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
 // Signer is the hot key that a validator's bifrost holds. It is kept by the
 // validator's operator address.
 type Signer struct {
@@ -328,13 +406,15 @@ type Signer struct {
 	PubKey []byte `protobuf:"bytes,2,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
 	// height is the block of the registration.
 	Height int64 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`
+	// recipient is what the signer proves to in keygens that open from now on.
+	Recipient Recipient `protobuf:"bytes,4,opt,name=recipient,proto3" json:"recipient"`
 }
 
 func (m *Signer) Reset()         { *m = Signer{} }
 func (m *Signer) String() string { return proto.CompactTextString(m) }
 func (*Signer) ProtoMessage()    {}
 func (*Signer) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{2}
+	return fileDescriptor_5158b5810a26d044, []int{3}
 }
 func (m *Signer) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -384,6 +464,13 @@ func (m *Signer) GetHeight() int64 {
 	return 0
 }
 
+func (m *Signer) GetRecipient() Recipient {
+	if m != nil {
+		return m.Recipient
+	}
+	return Recipient{}
+}
+
 // Churn is a set of keygens that were opened together.
 type Churn struct {
 	Id           uint64      `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -400,7 +487,7 @@ func (m *Churn) Reset()         { *m = Churn{} }
 func (m *Churn) String() string { return proto.CompactTextString(m) }
 func (*Churn) ProtoMessage()    {}
 func (*Churn) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{3}
+	return fileDescriptor_5158b5810a26d044, []int{4}
 }
 func (m *Churn) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -485,7 +572,7 @@ func (m *Member) Reset()         { *m = Member{} }
 func (m *Member) String() string { return proto.CompactTextString(m) }
 func (*Member) ProtoMessage()    {}
 func (*Member) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{4}
+	return fileDescriptor_5158b5810a26d044, []int{5}
 }
 func (m *Member) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -535,13 +622,17 @@ type Result struct {
 	PubKey []byte `protobuf:"bytes,1,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
 	// pub_key_ed25519 is the vault's ed25519 key, 32 bytes.
 	PubKeyEd25519 []byte `protobuf:"bytes,2,opt,name=pub_key_ed25519,json=pubKeyEd25519,proto3" json:"pub_key_ed25519,omitempty"`
+	// shares_hash names the members' public shares of these keys, 32 bytes. It is
+	// empty when the result comes without them, which no keygen takes that requires
+	// proofs.
+	SharesHash []byte `protobuf:"bytes,3,opt,name=shares_hash,json=sharesHash,proto3" json:"shares_hash,omitempty"`
 }
 
 func (m *Result) Reset()         { *m = Result{} }
 func (m *Result) String() string { return proto.CompactTextString(m) }
 func (*Result) ProtoMessage()    {}
 func (*Result) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{5}
+	return fileDescriptor_5158b5810a26d044, []int{6}
 }
 func (m *Result) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -584,6 +675,198 @@ func (m *Result) GetPubKeyEd25519() []byte {
 	return nil
 }
 
+func (m *Result) GetSharesHash() []byte {
+	if m != nil {
+		return m.SharesHash
+	}
+	return nil
+}
+
+// PublicShare is the public point of a member's share of one of a vault's keys.
+type PublicShare struct {
+	// member is the member's raw account address.
+	Member []byte `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// id is where the share lies on the secret polynomial, 32 bytes, big-endian: the
+	// member's party key in tss-lib reduced modulo the order of the group.
+	Id []byte `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// point is 33 bytes on secp256k1 and 32 on ed25519.
+	Point []byte `protobuf:"bytes,3,opt,name=point,proto3" json:"point,omitempty"`
+}
+
+func (m *PublicShare) Reset()         { *m = PublicShare{} }
+func (m *PublicShare) String() string { return proto.CompactTextString(m) }
+func (*PublicShare) ProtoMessage()    {}
+func (*PublicShare) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5158b5810a26d044, []int{7}
+}
+func (m *PublicShare) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *PublicShare) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_PublicShare.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *PublicShare) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_PublicShare.Merge(m, src)
+}
+func (m *PublicShare) XXX_Size() int {
+	return m.Size()
+}
+func (m *PublicShare) XXX_DiscardUnknown() {
+	xxx_messageInfo_PublicShare.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_PublicShare proto.InternalMessageInfo
+
+func (m *PublicShare) GetMember() []byte {
+	if m != nil {
+		return m.Member
+	}
+	return nil
+}
+
+func (m *PublicShare) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *PublicShare) GetPoint() []byte {
+	if m != nil {
+		return m.Point
+	}
+	return nil
+}
+
+// PublicShares are those of all members, each once in each list, in ascending
+// order of the ids.
+type PublicShares struct {
+	Secp256k1 []PublicShare `protobuf:"bytes,1,rep,name=secp256k1,proto3" json:"secp256k1"`
+	Ed25519   []PublicShare `protobuf:"bytes,2,rep,name=ed25519,proto3" json:"ed25519"`
+}
+
+func (m *PublicShares) Reset()         { *m = PublicShares{} }
+func (m *PublicShares) String() string { return proto.CompactTextString(m) }
+func (*PublicShares) ProtoMessage()    {}
+func (*PublicShares) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5158b5810a26d044, []int{8}
+}
+func (m *PublicShares) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *PublicShares) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_PublicShares.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *PublicShares) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_PublicShares.Merge(m, src)
+}
+func (m *PublicShares) XXX_Size() int {
+	return m.Size()
+}
+func (m *PublicShares) XXX_DiscardUnknown() {
+	xxx_messageInfo_PublicShares.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_PublicShares proto.InternalMessageInfo
+
+func (m *PublicShares) GetSecp256k1() []PublicShare {
+	if m != nil {
+		return m.Secp256k1
+	}
+	return nil
+}
+
+func (m *PublicShares) GetEd25519() []PublicShare {
+	if m != nil {
+		return m.Ed25519
+	}
+	return nil
+}
+
+// Proof is what state knows of the proof of a (keygen, member). It is there from
+// the opening of the keygen, with the recipient key that the proof must be made to.
+type Proof struct {
+	Recipient Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient"`
+	// stored is the stored form of the proof, which opens for ever with the secret
+	// of the recipient key. It is empty until a proof is accepted, and then never
+	// changes.
+	Stored []byte `protobuf:"bytes,2,opt,name=stored,proto3" json:"stored,omitempty"`
+	// height is the block whose transaction carries the proof.
+	Height int64 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *Proof) Reset()         { *m = Proof{} }
+func (m *Proof) String() string { return proto.CompactTextString(m) }
+func (*Proof) ProtoMessage()    {}
+func (*Proof) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5158b5810a26d044, []int{9}
+}
+func (m *Proof) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Proof) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Proof.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Proof) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Proof.Merge(m, src)
+}
+func (m *Proof) XXX_Size() int {
+	return m.Size()
+}
+func (m *Proof) XXX_DiscardUnknown() {
+	xxx_messageInfo_Proof.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Proof proto.InternalMessageInfo
+
+func (m *Proof) GetRecipient() Recipient {
+	if m != nil {
+		return m.Recipient
+	}
+	return Recipient{}
+}
+
+func (m *Proof) GetStored() []byte {
+	if m != nil {
+		return m.Stored
+	}
+	return nil
+}
+
+func (m *Proof) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 // Keygen is one ceremony among frozen members.
 type Keygen struct {
 	Id      uint64       `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -606,13 +889,15 @@ type Keygen struct {
 	Silent [][]byte `protobuf:"bytes,9,rep,name=silent,proto3" json:"silent,omitempty"`
 	// closed_height is 0 while the keygen is open.
 	ClosedHeight int64 `protobuf:"varint,10,opt,name=closed_height,json=closedHeight,proto3" json:"closed_height,omitempty"`
+	// require_proofs tells that a vote counts with a proof alone.
+	RequireProofs bool `protobuf:"varint,11,opt,name=require_proofs,json=requireProofs,proto3" json:"require_proofs,omitempty"`
 }
 
 func (m *Keygen) Reset()         { *m = Keygen{} }
 func (m *Keygen) String() string { return proto.CompactTextString(m) }
 func (*Keygen) ProtoMessage()    {}
 func (*Keygen) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{6}
+	return fileDescriptor_5158b5810a26d044, []int{10}
 }
 func (m *Keygen) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -711,6 +996,13 @@ func (m *Keygen) GetClosedHeight() int64 {
 	return 0
 }
 
+func (m *Keygen) GetRequireProofs() bool {
+	if m != nil {
+		return m.RequireProofs
+	}
+	return false
+}
+
 // Vote is a member's final word on a keygen: a result or a blame.
 type Vote struct {
 	// height is the block of the vote.
@@ -727,7 +1019,7 @@ func (m *Vote) Reset()         { *m = Vote{} }
 func (m *Vote) String() string { return proto.CompactTextString(m) }
 func (*Vote) ProtoMessage()    {}
 func (*Vote) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{7}
+	return fileDescriptor_5158b5810a26d044, []int{11}
 }
 func (m *Vote) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -800,13 +1092,16 @@ type Vault struct {
 	RetiredHeight int64 `protobuf:"varint,8,opt,name=retired_height,json=retiredHeight,proto3" json:"retired_height,omitempty"`
 	// members are in ascending order of their keys.
 	Members []Member `protobuf:"bytes,9,rep,name=members,proto3" json:"members"`
+	// shares_hash names the members' public shares. It is empty when the result came
+	// without them, and once they are deleted.
+	SharesHash []byte `protobuf:"bytes,10,opt,name=shares_hash,json=sharesHash,proto3" json:"shares_hash,omitempty"`
 }
 
 func (m *Vault) Reset()         { *m = Vault{} }
 func (m *Vault) String() string { return proto.CompactTextString(m) }
 func (*Vault) ProtoMessage()    {}
 func (*Vault) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{8}
+	return fileDescriptor_5158b5810a26d044, []int{12}
 }
 func (m *Vault) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -898,6 +1193,13 @@ func (m *Vault) GetMembers() []Member {
 	return nil
 }
 
+func (m *Vault) GetSharesHash() []byte {
+	if m != nil {
+		return m.SharesHash
+	}
+	return nil
+}
+
 // LiveVaults names every vault that is not retired in one item, so that one
 // Merkle proof shows that none is hidden.
 type LiveVaults struct {
@@ -912,7 +1214,7 @@ func (m *LiveVaults) Reset()         { *m = LiveVaults{} }
 func (m *LiveVaults) String() string { return proto.CompactTextString(m) }
 func (*LiveVaults) ProtoMessage()    {}
 func (*LiveVaults) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{9}
+	return fileDescriptor_5158b5810a26d044, []int{13}
 }
 func (m *LiveVaults) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -969,7 +1271,7 @@ func (m *Commitment) Reset()         { *m = Commitment{} }
 func (m *Commitment) String() string { return proto.CompactTextString(m) }
 func (*Commitment) ProtoMessage()    {}
 func (*Commitment) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{10}
+	return fileDescriptor_5158b5810a26d044, []int{14}
 }
 func (m *Commitment) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1030,7 +1332,7 @@ func (m *Backup) Reset()         { *m = Backup{} }
 func (m *Backup) String() string { return proto.CompactTextString(m) }
 func (*Backup) ProtoMessage()    {}
 func (*Backup) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5158b5810a26d044, []int{11}
+	return fileDescriptor_5158b5810a26d044, []int{15}
 }
 func (m *Backup) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1079,10 +1381,14 @@ func init() {
 	proto.RegisterEnum("tssbackup.v1.VaultStatus", VaultStatus_name, VaultStatus_value)
 	proto.RegisterType((*Fraction)(nil), "tssbackup.v1.Fraction")
 	proto.RegisterType((*Params)(nil), "tssbackup.v1.Params")
+	proto.RegisterType((*Recipient)(nil), "tssbackup.v1.Recipient")
 	proto.RegisterType((*Signer)(nil), "tssbackup.v1.Signer")
 	proto.RegisterType((*Churn)(nil), "tssbackup.v1.Churn")
 	proto.RegisterType((*Member)(nil), "tssbackup.v1.Member")
 	proto.RegisterType((*Result)(nil), "tssbackup.v1.Result")
+	proto.RegisterType((*PublicShare)(nil), "tssbackup.v1.PublicShare")
+	proto.RegisterType((*PublicShares)(nil), "tssbackup.v1.PublicShares")
+	proto.RegisterType((*Proof)(nil), "tssbackup.v1.Proof")
 	proto.RegisterType((*Keygen)(nil), "tssbackup.v1.Keygen")
 	proto.RegisterType((*Vote)(nil), "tssbackup.v1.Vote")
 	proto.RegisterType((*Vault)(nil), "tssbackup.v1.Vault")
@@ -1094,80 +1400,95 @@ func init() {
 func init() { proto.RegisterFile("tssbackup/v1/state.proto", fileDescriptor_5158b5810a26d044) }
 
 var fileDescriptor_5158b5810a26d044 = []byte{
-	// 1168 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x56, 0xcb, 0x6e, 0xdb, 0x56,
-	0x10, 0x35, 0xf5, 0xa0, 0xa4, 0xd1, 0xc3, 0xca, 0x8d, 0x13, 0xd3, 0xa9, 0xa3, 0x08, 0x0a, 0x92,
-	0xb8, 0x46, 0x60, 0xd7, 0xaa, 0x9d, 0x3e, 0x36, 0x85, 0x25, 0xd3, 0x89, 0x6a, 0xc7, 0x11, 0x28,
-	0xd9, 0x45, 0xba, 0x21, 0x28, 0xf1, 0x56, 0x22, 0xc4, 0x87, 0xc0, 0x4b, 0xa9, 0x56, 0xbf, 0xa2,
-	0x5f, 0x50, 0xf4, 0x4b, 0xba, 0xce, 0xae, 0x5e, 0x76, 0x55, 0x14, 0xf6, 0xa6, 0x9f, 0x51, 0xdc,
-	0x07, 0x25, 0xd2, 0x8f, 0x34, 0x3b, 0xce, 0x99, 0xe1, 0xcc, 0x9d, 0x33, 0x67, 0x2e, 0x09, 0x4a,
-	0x40, 0x48, 0xcf, 0xe8, 0x8f, 0x26, 0xe3, 0xed, 0xe9, 0xce, 0x36, 0x09, 0x8c, 0x00, 0x6f, 0x8d,
-	0x7d, 0x2f, 0xf0, 0x50, 0x61, 0xee, 0xd9, 0x9a, 0xee, 0x3c, 0x5a, 0x19, 0x78, 0x03, 0x8f, 0x39,
-	0xb6, 0xe9, 0x13, 0x8f, 0xa9, 0xb5, 0x21, 0x7b, 0xe8, 0x1b, 0xfd, 0xc0, 0xf2, 0x5c, 0xb4, 0x0e,
-	0x39, 0x77, 0xe2, 0x60, 0xdf, 0x08, 0x3c, 0x5f, 0x91, 0xaa, 0xd2, 0x46, 0x4a, 0x5b, 0x00, 0xa8,
-	0x0a, 0x79, 0x13, 0xbb, 0x9e, 0x63, 0xb9, 0xcc, 0x9f, 0x60, 0xfe, 0x28, 0xf4, 0x6d, 0xea, 0xdf,
-	0xdf, 0x9f, 0x48, 0xb5, 0x8b, 0x24, 0xc8, 0x6d, 0xc3, 0x37, 0x1c, 0x82, 0x9e, 0x41, 0xa9, 0x3f,
-	0x9c, 0xf8, 0xae, 0x6e, 0xb9, 0x01, 0xf6, 0xa7, 0x86, 0x2d, 0xb2, 0x16, 0x19, 0xda, 0x12, 0x20,
-	0x7a, 0x01, 0xcb, 0x23, 0x3c, 0x1b, 0x60, 0x57, 0x37, 0xb1, 0x61, 0xda, 0x96, 0x8b, 0x45, 0xf6,
-	0x12, 0x87, 0x0f, 0x04, 0x4a, 0xf3, 0xf9, 0x38, 0xf0, 0x67, 0x8b, 0x7c, 0x49, 0x9e, 0x8f, 0xa1,
-	0xf3, 0x7c, 0xcf, 0xa0, 0x34, 0xc6, 0xae, 0x61, 0x07, 0x33, 0xbd, 0x67, 0x7b, 0xfd, 0x11, 0x51,
-	0x52, 0x3c, 0x4c, 0xa0, 0x0d, 0x06, 0xa2, 0x4d, 0xb8, 0xe7, 0x18, 0xe7, 0xfa, 0xd4, 0x98, 0xd8,
-	0x81, 0xee, 0x60, 0xa7, 0x87, 0x7d, 0xa2, 0xa4, 0xab, 0xd2, 0x46, 0x51, 0x5b, 0x76, 0x8c, 0xf3,
-	0x33, 0x8a, 0xbf, 0xe5, 0x30, 0xfa, 0x0e, 0x0a, 0x8e, 0xe5, 0xea, 0x7d, 0x6f, 0x8a, 0x7d, 0x63,
-	0x80, 0x15, 0xb9, 0x2a, 0x6d, 0xe4, 0xeb, 0x0f, 0xb7, 0xa2, 0x0c, 0x6f, 0x85, 0x44, 0x36, 0x52,
-	0x1f, 0xfe, 0x7e, 0xb2, 0xa4, 0xe5, 0x1d, 0xcb, 0x6d, 0x8a, 0x17, 0xd0, 0x2e, 0xc8, 0xc4, 0x70,
-	0xc6, 0x36, 0x56, 0x32, 0x9f, 0xf0, 0xaa, 0x88, 0x45, 0x2f, 0x01, 0xd1, 0x23, 0x62, 0x77, 0x8a,
-	0x6d, 0x6f, 0x8c, 0xf5, 0xde, 0x2c, 0xc0, 0x44, 0xc9, 0xb2, 0x6e, 0xca, 0x8e, 0x71, 0xae, 0x0a,
-	0x47, 0x83, 0xe2, 0xe8, 0x39, 0x2c, 0xd3, 0x43, 0xfe, 0xec, 0xf9, 0x23, 0xfd, 0x27, 0xa3, 0x4f,
-	0xa7, 0x94, 0x63, 0xed, 0x14, 0x1d, 0xcb, 0xfd, 0xc1, 0xf3, 0x47, 0x87, 0x0c, 0x44, 0x9f, 0x43,
-	0xd9, 0xc7, 0x81, 0xe5, 0x63, 0x07, 0xbb, 0x81, 0x6e, 0x62, 0xdb, 0x98, 0x29, 0xc0, 0x72, 0x2e,
-	0x2f, 0xf0, 0x03, 0x0a, 0x8b, 0x91, 0x76, 0x40, 0xee, 0x58, 0x03, 0x17, 0xfb, 0x48, 0x81, 0x8c,
-	0x61, 0x9a, 0x3e, 0x26, 0x84, 0x8d, 0xb2, 0xa0, 0x85, 0x26, 0x5a, 0x85, 0xcc, 0x78, 0xd2, 0xd3,
-	0x47, 0x78, 0xc6, 0x86, 0x57, 0xd0, 0xe4, 0xf1, 0xa4, 0x77, 0x84, 0x67, 0xe8, 0x21, 0xc8, 0x43,
-	0x6c, 0x0d, 0x86, 0x01, 0x1b, 0x56, 0x52, 0x13, 0x56, 0xed, 0x4f, 0x09, 0xd2, 0x4d, 0xaa, 0x03,
-	0x54, 0x82, 0x84, 0x65, 0x0a, 0x69, 0x24, 0x2c, 0x13, 0xed, 0x80, 0x4c, 0x65, 0x3c, 0x21, 0x2c,
-	0x53, 0xa9, 0xbe, 0x16, 0xe7, 0x8a, 0xbd, 0xd4, 0x61, 0x01, 0x9a, 0x08, 0x44, 0x4f, 0xa1, 0xe8,
-	0x8d, 0xb1, 0x8b, 0x4d, 0x3d, 0x56, 0xab, 0xc0, 0xc1, 0x37, 0x0c, 0x43, 0x8f, 0x20, 0x3b, 0x17,
-	0x58, 0x8a, 0xf9, 0xe7, 0x36, 0x4d, 0xd0, 0xb7, 0x3d, 0xb2, 0x48, 0x90, 0xe6, 0x09, 0x38, 0x28,
-	0x12, 0x3c, 0x06, 0x10, 0x42, 0xb5, 0x4c, 0xa2, 0xc8, 0xd5, 0x24, 0xdd, 0x10, 0x8e, 0xb4, 0x4c,
-	0x52, 0xfb, 0x0a, 0x64, 0xae, 0x97, 0x28, 0x19, 0x52, 0x8c, 0x8c, 0x15, 0x48, 0x1b, 0x64, 0x84,
-	0x4d, 0xd6, 0x59, 0x56, 0xe3, 0x46, 0xad, 0x05, 0xb2, 0x86, 0xc9, 0xc4, 0x0e, 0xee, 0x7e, 0xf1,
-	0x39, 0x2c, 0x0b, 0x87, 0x8e, 0xcd, 0xfa, 0xde, 0xde, 0xce, 0x37, 0x82, 0xe6, 0x22, 0x0f, 0x50,
-	0x39, 0x58, 0xfb, 0x23, 0x01, 0xf2, 0x11, 0x3b, 0xd1, 0x0d, 0x5a, 0xd7, 0x20, 0x2b, 0xb6, 0xd1,
-	0x14, 0xfb, 0x95, 0xe1, 0x7b, 0x68, 0xa2, 0xfa, 0x9c, 0xf1, 0x24, 0x63, 0xfc, 0x51, 0x9c, 0x71,
-	0x9e, 0xf0, 0x1a, 0xe5, 0xeb, 0x90, 0x0b, 0x86, 0x3e, 0x26, 0x43, 0xcf, 0x36, 0x19, 0x9d, 0x45,
-	0x6d, 0x01, 0xd0, 0xa9, 0xbb, 0x18, 0x9b, 0xd8, 0x14, 0x1b, 0x25, 0x2c, 0xb4, 0x0b, 0x99, 0x70,
-	0xd5, 0x28, 0x7f, 0xf9, 0xfa, 0x4a, 0xbc, 0x14, 0x27, 0x50, 0xac, 0x41, 0x18, 0x4a, 0x69, 0x63,
-	0x6b, 0xca, 0x96, 0xa7, 0xa0, 0x71, 0x83, 0xd6, 0xe8, 0xd9, 0x86, 0x83, 0x4d, 0x25, 0x5b, 0x4d,
-	0x52, 0xae, 0xb8, 0x45, 0x71, 0x62, 0xd9, 0xd8, 0x0d, 0x94, 0x1c, 0xc7, 0xb9, 0x75, 0x73, 0xc6,
-	0x70, 0x73, 0xc6, 0xb5, 0xdf, 0x24, 0x48, 0x9d, 0x79, 0x01, 0x8e, 0xe8, 0x56, 0x8a, 0xea, 0x16,
-	0xbd, 0x04, 0xd9, 0x67, 0xc3, 0x62, 0x24, 0xde, 0x68, 0x80, 0x0f, 0x52, 0x13, 0x31, 0xe8, 0x6b,
-	0x80, 0xbe, 0xe7, 0x38, 0x56, 0x40, 0x77, 0x8a, 0xb1, 0x9b, 0xaf, 0x2b, 0xd7, 0xf4, 0x3c, 0xf7,
-	0x6b, 0x91, 0xd8, 0x48, 0x77, 0xa9, 0x68, 0x77, 0xb5, 0xab, 0x04, 0xa4, 0xd9, 0xdd, 0x74, 0x9b,
-	0x26, 0xa4, 0x5b, 0x34, 0xf1, 0x7f, 0xfb, 0xc4, 0x92, 0x5d, 0x1b, 0xee, 0x67, 0x90, 0x9b, 0x2b,
-	0x5d, 0x5c, 0xb2, 0xd9, 0x50, 0xe8, 0x31, 0x21, 0xa5, 0xe2, 0x42, 0x8a, 0x89, 0x22, 0x7d, 0x5d,
-	0x14, 0x4f, 0xa1, 0x48, 0xaf, 0xb9, 0x29, 0x0e, 0x07, 0x20, 0xf3, 0x01, 0x70, 0x50, 0x2c, 0xd9,
-	0x0b, 0xe0, 0xb7, 0x90, 0xe5, 0x0e, 0xc2, 0xb0, 0x0c, 0x0b, 0x2b, 0x85, 0xb0, 0x08, 0xe4, 0x5f,
-	0x03, 0xcb, 0x5f, 0xcc, 0x33, 0xcb, 0xe2, 0x8a, 0x02, 0x15, 0x61, 0x11, 0xc5, 0xe5, 0x3e, 0x59,
-	0x71, 0xb5, 0x06, 0xc0, 0xb1, 0x35, 0xc5, 0x8c, 0x1b, 0x12, 0xeb, 0x58, 0x8a, 0x77, 0xbc, 0x06,
-	0x59, 0x31, 0x04, 0x4a, 0x2f, 0x1d, 0x54, 0x86, 0xb3, 0x4f, 0x6a, 0x6d, 0x80, 0x66, 0x6c, 0x9e,
-	0x64, 0x68, 0xd4, 0xf7, 0x5e, 0x85, 0x9b, 0xcd, 0x2d, 0x84, 0x20, 0x45, 0xac, 0x5f, 0xc2, 0x4f,
-	0x1e, 0x7b, 0xbe, 0xf3, 0xce, 0x9c, 0x82, 0xdc, 0x60, 0x07, 0x47, 0xaf, 0x40, 0xb6, 0x8d, 0x00,
-	0x13, 0xae, 0xce, 0x8f, 0x68, 0x2a, 0xfc, 0xa2, 0xf0, 0x68, 0xb4, 0x0b, 0xd9, 0xb1, 0x8f, 0xa7,
-	0x96, 0x27, 0xd4, 0xf0, 0x31, 0x35, 0xce, 0x23, 0x37, 0xa7, 0x90, 0x8f, 0xdc, 0xba, 0x68, 0x1d,
-	0x94, 0xe6, 0x9b, 0x53, 0xed, 0x44, 0xef, 0x74, 0xf7, 0xbb, 0xa7, 0x1d, 0xfd, 0xf4, 0xa4, 0xd3,
-	0x56, 0x9b, 0xad, 0xc3, 0x96, 0x7a, 0x50, 0x5e, 0x42, 0x0f, 0xe0, 0x5e, 0xcc, 0xfb, 0xae, 0xad,
-	0x9e, 0x94, 0x25, 0xb4, 0x06, 0x0f, 0x62, 0x70, 0xf3, 0xdd, 0xdb, 0xf6, 0xb1, 0xda, 0x55, 0xcb,
-	0x09, 0xb4, 0x0a, 0xf7, 0x63, 0xae, 0xc3, 0xfd, 0xd6, 0xb1, 0x7a, 0x50, 0x4e, 0x6e, 0x9e, 0x43,
-	0x21, 0x7a, 0xf7, 0xa0, 0xc7, 0xb0, 0x76, 0xa4, 0xbe, 0x7f, 0xad, 0xde, 0x51, 0xf9, 0x21, 0xa0,
-	0xb8, 0x5b, 0x94, 0x5e, 0x85, 0xfb, 0x71, 0x5c, 0x53, 0xf7, 0x0f, 0xde, 0x97, 0x13, 0x48, 0x81,
-	0x95, 0xb8, 0x63, 0x5e, 0x79, 0x06, 0xf9, 0xc8, 0x5e, 0xd0, 0x8e, 0xcf, 0xf6, 0x4f, 0x8f, 0xbb,
-	0xb7, 0xd7, 0x5d, 0x85, 0xfb, 0x31, 0xef, 0x7e, 0xb3, 0xdb, 0x3a, 0x53, 0x79, 0xcf, 0x31, 0x87,
-	0xa6, 0x76, 0x5b, 0x5a, 0xeb, 0xe4, 0x35, 0x2f, 0x7d, 0xd3, 0x45, 0x4b, 0x37, 0xbe, 0xff, 0x70,
-	0x59, 0x91, 0x2e, 0x2e, 0x2b, 0xd2, 0x3f, 0x97, 0x15, 0xe9, 0xd7, 0xab, 0xca, 0xd2, 0xc5, 0x55,
-	0x65, 0xe9, 0xaf, 0xab, 0xca, 0xd2, 0x8f, 0x5f, 0x0c, 0xac, 0x60, 0x38, 0xe9, 0x6d, 0xf5, 0x3d,
-	0x67, 0x7b, 0xf1, 0xd7, 0xb7, 0x78, 0x3a, 0x8f, 0xa2, 0xb3, 0x31, 0x26, 0x3d, 0x99, 0xfd, 0xe5,
-	0x7d, 0xf9, 0x5f, 0x00, 0x00, 0x00, 0xff, 0xff, 0x40, 0x5d, 0x96, 0x3e, 0x25, 0x0a, 0x00, 0x00,
+	// 1402 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x94, 0x57, 0x4d, 0x73, 0x13, 0x47,
+	0x13, 0xf6, 0xea, 0x63, 0x25, 0xb5, 0x24, 0x5b, 0x0c, 0x06, 0xaf, 0x79, 0xc1, 0x56, 0x89, 0x02,
+	0xfc, 0x52, 0x94, 0x1d, 0x0b, 0x4c, 0x42, 0x72, 0x48, 0x59, 0xf2, 0x1a, 0x84, 0x8d, 0x51, 0xad,
+	0x6c, 0xa7, 0xc8, 0x65, 0x6b, 0xa5, 0x1d, 0xa4, 0x8d, 0xf6, 0x2b, 0x3b, 0x2b, 0xc5, 0xca, 0x39,
+	0x3f, 0x80, 0x4b, 0xae, 0x29, 0x7e, 0x0e, 0xb7, 0x70, 0xcc, 0x89, 0x4a, 0x99, 0x4a, 0x55, 0x7e,
+	0x46, 0x6a, 0x3e, 0x56, 0xda, 0xf5, 0x47, 0x20, 0xb7, 0xed, 0xa7, 0x7b, 0x7a, 0x66, 0xba, 0x9f,
+	0x7e, 0x46, 0x02, 0x25, 0x24, 0xa4, 0x6b, 0xf4, 0x86, 0x23, 0x7f, 0x63, 0xbc, 0xb9, 0x41, 0x42,
+	0x23, 0xc4, 0xeb, 0x7e, 0xe0, 0x85, 0x1e, 0x2a, 0x4d, 0x3d, 0xeb, 0xe3, 0xcd, 0x1b, 0x8b, 0x7d,
+	0xaf, 0xef, 0x31, 0xc7, 0x06, 0xfd, 0xe2, 0x31, 0xb5, 0x36, 0xe4, 0x77, 0x03, 0xa3, 0x17, 0x5a,
+	0x9e, 0x8b, 0x6e, 0x42, 0xc1, 0x1d, 0x39, 0x38, 0x30, 0x42, 0x2f, 0x50, 0xa4, 0xaa, 0xb4, 0x96,
+	0xd1, 0x66, 0x00, 0xaa, 0x42, 0xd1, 0xc4, 0xae, 0xe7, 0x58, 0x2e, 0xf3, 0xa7, 0x98, 0x3f, 0x0e,
+	0x7d, 0x9d, 0xf9, 0xfb, 0xed, 0xaa, 0x54, 0x7b, 0x9b, 0x01, 0xb9, 0x6d, 0x04, 0x86, 0x43, 0xd0,
+	0x1d, 0x98, 0xef, 0x0d, 0x46, 0x81, 0xab, 0x5b, 0x6e, 0x88, 0x83, 0xb1, 0x61, 0x8b, 0xac, 0x65,
+	0x86, 0xb6, 0x04, 0x88, 0xee, 0xc1, 0xc2, 0x10, 0x4f, 0xfa, 0xd8, 0xd5, 0x4d, 0x6c, 0x98, 0xb6,
+	0xe5, 0x62, 0x91, 0x7d, 0x9e, 0xc3, 0x3b, 0x02, 0xa5, 0xf9, 0x02, 0x1c, 0x06, 0x93, 0x59, 0xbe,
+	0x34, 0xcf, 0xc7, 0xd0, 0x69, 0xbe, 0x3b, 0x30, 0xef, 0x63, 0xd7, 0xb0, 0xc3, 0x89, 0xde, 0xb5,
+	0xbd, 0xde, 0x90, 0x28, 0x19, 0x1e, 0x26, 0xd0, 0x06, 0x03, 0xd1, 0x7d, 0xb8, 0xe2, 0x18, 0x27,
+	0xfa, 0xd8, 0x18, 0xd9, 0xa1, 0xee, 0x60, 0xa7, 0x8b, 0x03, 0xa2, 0x64, 0xab, 0xd2, 0x5a, 0x59,
+	0x5b, 0x70, 0x8c, 0x93, 0x63, 0x8a, 0xbf, 0xe0, 0x30, 0xfa, 0x16, 0x4a, 0x8e, 0xe5, 0xea, 0x3d,
+	0x6f, 0x8c, 0x03, 0xa3, 0x8f, 0x15, 0xb9, 0x2a, 0xad, 0x15, 0xeb, 0xd7, 0xd7, 0xe3, 0x15, 0x5e,
+	0x8f, 0x0a, 0xd9, 0xc8, 0xbc, 0xfb, 0xb0, 0x3a, 0xa7, 0x15, 0x1d, 0xcb, 0x6d, 0x8a, 0x05, 0xe8,
+	0x11, 0xc8, 0xc4, 0x70, 0x7c, 0x1b, 0x2b, 0xb9, 0xcf, 0x58, 0x2a, 0x62, 0xd1, 0x03, 0x40, 0xf4,
+	0x88, 0xd8, 0x1d, 0x63, 0xdb, 0xf3, 0xb1, 0xde, 0x9d, 0x84, 0x98, 0x28, 0x79, 0x76, 0x9b, 0x8a,
+	0x63, 0x9c, 0xa8, 0xc2, 0xd1, 0xa0, 0x38, 0xba, 0x0b, 0x0b, 0xf4, 0x90, 0x3f, 0x79, 0xc1, 0x50,
+	0x7f, 0x6d, 0xf4, 0x68, 0x97, 0x0a, 0xec, 0x3a, 0x65, 0xc7, 0x72, 0xbf, 0xf3, 0x82, 0xe1, 0x2e,
+	0x03, 0xd1, 0xff, 0xa1, 0x12, 0xe0, 0xd0, 0x0a, 0xb0, 0x83, 0xdd, 0x50, 0x37, 0xb1, 0x6d, 0x4c,
+	0x14, 0x60, 0x39, 0x17, 0x66, 0xf8, 0x0e, 0x85, 0x79, 0xc5, 0x7f, 0x1c, 0x59, 0x01, 0xd6, 0xfd,
+	0xc0, 0xf3, 0x5e, 0x13, 0xa5, 0x58, 0x95, 0xd6, 0xf2, 0xb4, 0xe2, 0x0c, 0x6d, 0x33, 0x90, 0x76,
+	0x90, 0xb9, 0xf5, 0x00, 0x87, 0xd8, 0xa5, 0x17, 0x51, 0x4a, 0xbc, 0x83, 0x0c, 0xd6, 0x22, 0x54,
+	0x50, 0xe4, 0x21, 0x14, 0x34, 0xdc, 0xb3, 0x7c, 0x0b, 0xbb, 0x21, 0xaa, 0x40, 0x7a, 0x88, 0x27,
+	0x8c, 0x19, 0x25, 0x8d, 0x7e, 0xa2, 0x45, 0xc8, 0x5a, 0xae, 0x89, 0x4f, 0x18, 0x0b, 0xca, 0x1a,
+	0x37, 0x6a, 0x6f, 0x24, 0x90, 0x3b, 0x56, 0xdf, 0xc5, 0x01, 0x52, 0x20, 0x67, 0x98, 0x66, 0x80,
+	0x09, 0x11, 0xcb, 0x22, 0x13, 0x2d, 0x41, 0xce, 0x1f, 0x75, 0x75, 0x9a, 0x30, 0xc5, 0x3c, 0xb2,
+	0x3f, 0xea, 0xee, 0xe1, 0x09, 0xba, 0x0e, 0xf2, 0x00, 0x5b, 0xfd, 0x41, 0xc8, 0x28, 0x93, 0xd6,
+	0x84, 0x85, 0xbe, 0x81, 0x42, 0x10, 0x1d, 0x85, 0xd1, 0xa4, 0x58, 0x5f, 0x4a, 0xb6, 0x66, 0x7a,
+	0x52, 0xd1, 0x9b, 0x59, 0x7c, 0xed, 0x77, 0x09, 0xb2, 0x4d, 0x4a, 0x65, 0x34, 0x0f, 0x29, 0xcb,
+	0x14, 0xec, 0x4e, 0x59, 0x26, 0xda, 0x04, 0x99, 0x4e, 0xe2, 0x88, 0xb0, 0x63, 0xcc, 0xd7, 0x97,
+	0x93, 0x39, 0xd9, 0xa2, 0x0e, 0x0b, 0xd0, 0x44, 0x20, 0xba, 0x0d, 0x65, 0xcf, 0xc7, 0x2e, 0x36,
+	0xf5, 0xc4, 0x41, 0x4b, 0x1c, 0x7c, 0xc6, 0x8f, 0x7b, 0x03, 0xf2, 0xd3, 0x19, 0xc9, 0x30, 0xff,
+	0xd4, 0xa6, 0x09, 0x7a, 0xb6, 0x47, 0x66, 0x09, 0xb2, 0x3c, 0x01, 0x07, 0x45, 0x82, 0x5b, 0x00,
+	0x62, 0xd6, 0x2c, 0x93, 0x28, 0x72, 0x35, 0x4d, 0x87, 0x9c, 0x23, 0x2d, 0x93, 0xd4, 0xbe, 0x04,
+	0x99, 0x53, 0x3e, 0x5e, 0x49, 0x29, 0x51, 0xc9, 0x45, 0xc8, 0x1a, 0x64, 0x88, 0x4d, 0x76, 0xb3,
+	0xbc, 0xc6, 0x8d, 0xda, 0x0f, 0x20, 0x6b, 0x98, 0x8c, 0xec, 0xf0, 0xf2, 0x85, 0x77, 0x61, 0x41,
+	0x38, 0x74, 0x6c, 0xd6, 0xb7, 0xb6, 0x36, 0x9f, 0x88, 0x1e, 0x95, 0x79, 0x80, 0xca, 0x41, 0xb4,
+	0x0a, 0x45, 0x32, 0x30, 0x02, 0x4c, 0xf4, 0x81, 0x41, 0x06, 0xac, 0x0c, 0x25, 0x0d, 0x38, 0xf4,
+	0xcc, 0x20, 0x83, 0xda, 0x1e, 0x14, 0xdb, 0xa3, 0xae, 0x6d, 0xf5, 0x3a, 0x14, 0xa3, 0xad, 0xe5,
+	0xd3, 0x1b, 0xed, 0xc7, 0x2d, 0xd1, 0x13, 0xbe, 0x05, 0xed, 0xc9, 0x22, 0x64, 0x7d, 0xcf, 0x72,
+	0x43, 0x91, 0x91, 0x1b, 0xb5, 0x5f, 0x25, 0x28, 0xc5, 0xb2, 0x11, 0xf4, 0x1c, 0x0a, 0x04, 0xf7,
+	0xfc, 0xfa, 0xd6, 0xe3, 0xe1, 0xa6, 0x22, 0x55, 0xd3, 0x6b, 0xc5, 0xb3, 0xdd, 0x8b, 0x85, 0x37,
+	0xae, 0x50, 0x4e, 0x9c, 0x7e, 0x58, 0x2d, 0x74, 0xa2, 0x35, 0xda, 0x6c, 0x39, 0x7a, 0x02, 0xb9,
+	0xd9, 0x55, 0x3f, 0x91, 0x89, 0xb3, 0x2b, 0x8a, 0xaf, 0x85, 0x90, 0x65, 0xc3, 0x95, 0x64, 0xa8,
+	0xf4, 0xdf, 0x18, 0x4a, 0x6b, 0x43, 0x42, 0x2f, 0xc0, 0x51, 0x1d, 0x84, 0x75, 0xd9, 0x38, 0xd4,
+	0xfe, 0x4a, 0x81, 0xbc, 0xc7, 0xd8, 0x70, 0x8e, 0xd2, 0xcb, 0x90, 0x17, 0x62, 0x6e, 0x0a, 0x79,
+	0xce, 0x71, 0x19, 0x37, 0x51, 0x7d, 0xca, 0xf6, 0x34, 0x63, 0xfb, 0x8d, 0xe4, 0xf9, 0x78, 0xc2,
+	0x33, 0x74, 0xbf, 0x09, 0x85, 0x70, 0x10, 0x60, 0x32, 0xf0, 0x6c, 0x93, 0x51, 0xb9, 0xac, 0xcd,
+	0x00, 0x7a, 0x3e, 0x17, 0x63, 0x13, 0x9b, 0x42, 0x90, 0x85, 0x85, 0x1e, 0x41, 0x2e, 0x52, 0x6a,
+	0x99, 0x15, 0x74, 0x31, 0xb9, 0x15, 0x27, 0x6f, 0x54, 0x4b, 0x11, 0x4a, 0x3b, 0xcf, 0x54, 0x9e,
+	0x69, 0x6f, 0x49, 0xe3, 0x06, 0xdd, 0xa3, 0x6b, 0x1b, 0x0e, 0x36, 0x95, 0x7c, 0x35, 0x4d, 0x6b,
+	0xc3, 0x2d, 0x56, 0x33, 0xcb, 0xa6, 0xd5, 0x2e, 0x70, 0x9c, 0x5b, 0xe7, 0xe7, 0x0b, 0x2e, 0x98,
+	0xaf, 0xcf, 0x13, 0xcc, 0xda, 0x6f, 0x12, 0x64, 0x8e, 0xbd, 0x10, 0xc7, 0x1a, 0x21, 0x25, 0x74,
+	0xe9, 0x01, 0xc8, 0x01, 0x9b, 0x27, 0x56, 0xeb, 0x73, 0xf7, 0xe4, 0xb3, 0xa6, 0x89, 0x18, 0xf4,
+	0x15, 0x40, 0xcf, 0x73, 0x1c, 0x2b, 0xa4, 0xca, 0xcd, 0x9a, 0x50, 0xac, 0x2b, 0x67, 0x24, 0x67,
+	0xea, 0xd7, 0x62, 0xb1, 0xb1, 0x22, 0x64, 0xe2, 0x45, 0xa8, 0xfd, 0x92, 0x86, 0x2c, 0x7b, 0x01,
+	0x2f, 0x1a, 0x5b, 0xe9, 0xa2, 0xb1, 0xfd, 0x84, 0xe4, 0xb1, 0x64, 0x67, 0x38, 0xf0, 0x3f, 0x28,
+	0x4c, 0xc5, 0x48, 0x3c, 0xe5, 0xf9, 0x48, 0x8b, 0x12, 0x7c, 0xcb, 0x24, 0xf9, 0x96, 0xe0, 0x4e,
+	0xf6, 0x2c, 0x77, 0x6e, 0x43, 0x99, 0x3e, 0xa6, 0x63, 0x1c, 0xf5, 0x49, 0xe6, 0x7d, 0xe2, 0xa0,
+	0xe8, 0xd3, 0x3d, 0xe0, 0x6f, 0x9d, 0xe5, 0xf6, 0xa3, 0xb0, 0x1c, 0x0b, 0x9b, 0x8f, 0xe0, 0x78,
+	0x43, 0xe9, 0xa3, 0x38, 0x6d, 0x7b, 0x9e, 0xc5, 0x95, 0x05, 0x2a, 0xc2, 0x62, 0xc4, 0x2c, 0x7c,
+	0x3e, 0x31, 0xcf, 0x48, 0x1d, 0x9c, 0x93, 0xba, 0x06, 0xc0, 0xbe, 0x35, 0xc6, 0xac, 0x78, 0x24,
+	0x51, 0x12, 0x29, 0x59, 0x92, 0x65, 0xc8, 0x8b, 0x2e, 0x11, 0x26, 0x35, 0x25, 0x2d, 0xc7, 0xdb,
+	0x43, 0x6a, 0x6d, 0x80, 0x66, 0xa2, 0xe1, 0x64, 0x60, 0xd4, 0xb7, 0x1e, 0x47, 0x6a, 0xc9, 0x2d,
+	0x84, 0x20, 0x43, 0xac, 0x9f, 0xa3, 0x5f, 0x5e, 0xec, 0xfb, 0x52, 0x95, 0x18, 0x83, 0xdc, 0x60,
+	0x37, 0x43, 0x8f, 0x41, 0xb6, 0x8d, 0x10, 0x93, 0x48, 0x99, 0x2e, 0x25, 0x5d, 0xf4, 0xc3, 0x86,
+	0x47, 0xa3, 0x47, 0x90, 0xf7, 0x03, 0x3c, 0xb6, 0x3c, 0x41, 0x97, 0x7f, 0xa3, 0xeb, 0x34, 0xf2,
+	0xfe, 0x18, 0x8a, 0xb1, 0x97, 0x13, 0xdd, 0x04, 0xa5, 0xf9, 0xec, 0x48, 0x3b, 0xd0, 0x3b, 0x87,
+	0xdb, 0x87, 0x47, 0x1d, 0xfd, 0xe8, 0xa0, 0xd3, 0x56, 0x9b, 0xad, 0xdd, 0x96, 0xba, 0x53, 0x99,
+	0x43, 0xd7, 0xe0, 0x4a, 0xc2, 0xfb, 0xb2, 0xad, 0x1e, 0x54, 0x24, 0xb4, 0x0c, 0xd7, 0x12, 0x70,
+	0xf3, 0xe5, 0x8b, 0xf6, 0xbe, 0x7a, 0xa8, 0x56, 0x52, 0x68, 0x09, 0xae, 0x26, 0x5c, 0xbb, 0xdb,
+	0xad, 0x7d, 0x75, 0xa7, 0x92, 0xbe, 0x7f, 0x02, 0xa5, 0xb8, 0x86, 0xa1, 0x5b, 0xb0, 0xbc, 0xa7,
+	0xbe, 0x7a, 0xaa, 0x5e, 0xb2, 0xf3, 0x75, 0x40, 0x49, 0xb7, 0xd8, 0x7a, 0x09, 0xae, 0x26, 0x71,
+	0x4d, 0xdd, 0xde, 0x79, 0x55, 0x49, 0x21, 0x05, 0x16, 0x93, 0x8e, 0xe9, 0xce, 0x13, 0x28, 0xc6,
+	0x06, 0x87, 0xde, 0xf8, 0x78, 0xfb, 0x68, 0xff, 0xf0, 0xe2, 0x7d, 0x97, 0xe0, 0x6a, 0xc2, 0xbb,
+	0xdd, 0x3c, 0x6c, 0x1d, 0xab, 0xfc, 0xce, 0x09, 0x87, 0xa6, 0x1e, 0xb6, 0xb4, 0xd6, 0xc1, 0x53,
+	0xbe, 0xf5, 0x79, 0x17, 0xdd, 0xba, 0xf1, 0xfc, 0xdd, 0xe9, 0x8a, 0xf4, 0xfe, 0x74, 0x45, 0xfa,
+	0xf3, 0x74, 0x45, 0x7a, 0xf3, 0x71, 0x65, 0xee, 0xfd, 0xc7, 0x95, 0xb9, 0x3f, 0x3e, 0xae, 0xcc,
+	0x7d, 0xff, 0x45, 0xdf, 0x0a, 0x07, 0xa3, 0xee, 0x7a, 0xcf, 0x73, 0x36, 0x66, 0x7f, 0x3e, 0x66,
+	0x5f, 0x27, 0x71, 0x74, 0xe2, 0x63, 0xd2, 0x95, 0xd9, 0x9f, 0x8d, 0x87, 0xff, 0x04, 0x00, 0x00,
+	0xff, 0xff, 0x4f, 0xfd, 0x11, 0x4a, 0xac, 0x0c, 0x00, 0x00,
 }
 
 func (this *Fraction) Equal(that interface{}) bool {
@@ -1246,6 +1567,12 @@ func (this *Params) Equal(that interface{}) bool {
 	if this.RetirementDelay != that1.RetirementDelay {
 		return false
 	}
+	if this.RequireProofs != that1.RequireProofs {
+		return false
+	}
+	if this.ProofRetention != that1.ProofRetention {
+		return false
+	}
 	return true
 }
 func (m *Fraction) Marshal() (dAtA []byte, err error) {
@@ -1301,6 +1628,21 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.ProofRetention != 0 {
+		i = encodeVarintState(dAtA, i, uint64(m.ProofRetention))
+		i--
+		dAtA[i] = 0x60
+	}
+	if m.RequireProofs {
+		i--
+		if m.RequireProofs {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.RetirementDelay != 0 {
 		i = encodeVarintState(dAtA, i, uint64(m.RetirementDelay))
 		i--
@@ -1364,6 +1706,41 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Recipient) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Recipient) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Recipient) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Index != 0 {
+		i = encodeVarintState(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintState(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Signer) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1384,6 +1761,16 @@ func (m *Signer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	{
+		size, err := m.Recipient.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintState(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
 	if m.Height != 0 {
 		i = encodeVarintState(dAtA, i, uint64(m.Height))
 		i--
@@ -1427,20 +1814,20 @@ func (m *Churn) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	var l int
 	_ = l
 	if len(m.KeygenIds) > 0 {
-		dAtA4 := make([]byte, len(m.KeygenIds)*10)
-		var j3 int
+		dAtA5 := make([]byte, len(m.KeygenIds)*10)
+		var j4 int
 		for _, num := range m.KeygenIds {
 			for num >= 1<<7 {
-				dAtA4[j3] = uint8(uint64(num)&0x7f | 0x80)
+				dAtA5[j4] = uint8(uint64(num)&0x7f | 0x80)
 				num >>= 7
-				j3++
+				j4++
 			}
-			dAtA4[j3] = uint8(num)
-			j3++
+			dAtA5[j4] = uint8(num)
+			j4++
 		}
-		i -= j3
-		copy(dAtA[i:], dAtA4[:j3])
-		i = encodeVarintState(dAtA, i, uint64(j3))
+		i -= j4
+		copy(dAtA[i:], dAtA5[:j4])
+		i = encodeVarintState(dAtA, i, uint64(j4))
 		i--
 		dAtA[i] = 0x32
 	}
@@ -1532,6 +1919,13 @@ func (m *Result) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.SharesHash) > 0 {
+		i -= len(m.SharesHash)
+		copy(dAtA[i:], m.SharesHash)
+		i = encodeVarintState(dAtA, i, uint64(len(m.SharesHash)))
+		i--
+		dAtA[i] = 0x1a
+	}
 	if len(m.PubKeyEd25519) > 0 {
 		i -= len(m.PubKeyEd25519)
 		copy(dAtA[i:], m.PubKeyEd25519)
@@ -1546,6 +1940,146 @@ func (m *Result) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0xa
 	}
+	return len(dAtA) - i, nil
+}
+
+func (m *PublicShare) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *PublicShare) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *PublicShare) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Point) > 0 {
+		i -= len(m.Point)
+		copy(dAtA[i:], m.Point)
+		i = encodeVarintState(dAtA, i, uint64(len(m.Point)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintState(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintState(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *PublicShares) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *PublicShares) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *PublicShares) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Ed25519) > 0 {
+		for iNdEx := len(m.Ed25519) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Ed25519[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintState(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
+		}
+	}
+	if len(m.Secp256k1) > 0 {
+		for iNdEx := len(m.Secp256k1) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Secp256k1[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintState(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Proof) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Proof) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Proof) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintState(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Stored) > 0 {
+		i -= len(m.Stored)
+		copy(dAtA[i:], m.Stored)
+		i = encodeVarintState(dAtA, i, uint64(len(m.Stored)))
+		i--
+		dAtA[i] = 0x12
+	}
+	{
+		size, err := m.Recipient.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintState(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
 	return len(dAtA) - i, nil
 }
 
@@ -1569,6 +2103,16 @@ func (m *Keygen) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.RequireProofs {
+		i--
+		if m.RequireProofs {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.ClosedHeight != 0 {
 		i = encodeVarintState(dAtA, i, uint64(m.ClosedHeight))
 		i--
@@ -1722,6 +2266,13 @@ func (m *Vault) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.SharesHash) > 0 {
+		i -= len(m.SharesHash)
+		copy(dAtA[i:], m.SharesHash)
+		i = encodeVarintState(dAtA, i, uint64(len(m.SharesHash)))
+		i--
+		dAtA[i] = 0x52
+	}
 	if len(m.Members) > 0 {
 		for iNdEx := len(m.Members) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -1963,6 +2514,28 @@ func (m *Params) Size() (n int) {
 	if m.RetirementDelay != 0 {
 		n += 1 + sovState(uint64(m.RetirementDelay))
 	}
+	if m.RequireProofs {
+		n += 2
+	}
+	if m.ProofRetention != 0 {
+		n += 1 + sovState(uint64(m.ProofRetention))
+	}
+	return n
+}
+
+func (m *Recipient) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	if m.Index != 0 {
+		n += 1 + sovState(uint64(m.Index))
+	}
 	return n
 }
 
@@ -1983,6 +2556,8 @@ func (m *Signer) Size() (n int) {
 	if m.Height != 0 {
 		n += 1 + sovState(uint64(m.Height))
 	}
+	l = m.Recipient.Size()
+	n += 1 + l + sovState(uint64(l))
 	return n
 }
 
@@ -2047,6 +2622,70 @@ func (m *Result) Size() (n int) {
 	if l > 0 {
 		n += 1 + l + sovState(uint64(l))
 	}
+	l = len(m.SharesHash)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	return n
+}
+
+func (m *PublicShare) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	l = len(m.Point)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	return n
+}
+
+func (m *PublicShares) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Secp256k1) > 0 {
+		for _, e := range m.Secp256k1 {
+			l = e.Size()
+			n += 1 + l + sovState(uint64(l))
+		}
+	}
+	if len(m.Ed25519) > 0 {
+		for _, e := range m.Ed25519 {
+			l = e.Size()
+			n += 1 + l + sovState(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *Proof) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Recipient.Size()
+	n += 1 + l + sovState(uint64(l))
+	l = len(m.Stored)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
+	}
+	if m.Height != 0 {
+		n += 1 + sovState(uint64(m.Height))
+	}
 	return n
 }
 
@@ -2095,6 +2734,9 @@ func (m *Keygen) Size() (n int) {
 	}
 	if m.ClosedHeight != 0 {
 		n += 1 + sovState(uint64(m.ClosedHeight))
+	}
+	if m.RequireProofs {
+		n += 2
 	}
 	return n
 }
@@ -2161,6 +2803,10 @@ func (m *Vault) Size() (n int) {
 			l = e.Size()
 			n += 1 + l + sovState(uint64(l))
 		}
+	}
+	l = len(m.SharesHash)
+	if l > 0 {
+		n += 1 + l + sovState(uint64(l))
 	}
 	return n
 }
@@ -2558,6 +3204,148 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RequireProofs", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.RequireProofs = bool(v != 0)
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ProofRetention", wireType)
+			}
+			m.ProofRetention = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ProofRetention |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipState(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthState
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Recipient) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowState
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Recipient: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Recipient: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipState(dAtA[iNdEx:])
@@ -2695,6 +3483,39 @@ func (m *Signer) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Recipient", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Recipient.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipState(dAtA[iNdEx:])
@@ -3138,6 +3959,446 @@ func (m *Result) Unmarshal(dAtA []byte) error {
 				m.PubKeyEd25519 = []byte{}
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SharesHash", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SharesHash = append(m.SharesHash[:0], dAtA[iNdEx:postIndex]...)
+			if m.SharesHash == nil {
+				m.SharesHash = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipState(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthState
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *PublicShare) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowState
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: PublicShare: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: PublicShare: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = append(m.Member[:0], dAtA[iNdEx:postIndex]...)
+			if m.Member == nil {
+				m.Member = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Point", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Point = append(m.Point[:0], dAtA[iNdEx:postIndex]...)
+			if m.Point == nil {
+				m.Point = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipState(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthState
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *PublicShares) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowState
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: PublicShares: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: PublicShares: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Secp256k1", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Secp256k1 = append(m.Secp256k1, PublicShare{})
+			if err := m.Secp256k1[len(m.Secp256k1)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ed25519", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Ed25519 = append(m.Ed25519, PublicShare{})
+			if err := m.Ed25519[len(m.Ed25519)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipState(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthState
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Proof) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowState
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Proof: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Proof: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Recipient", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Recipient.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stored", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Stored = append(m.Stored[:0], dAtA[iNdEx:postIndex]...)
+			if m.Stored == nil {
+				m.Stored = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipState(dAtA[iNdEx:])
@@ -3434,6 +4695,26 @@ func (m *Keygen) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RequireProofs", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.RequireProofs = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipState(dAtA[iNdEx:])
@@ -3856,6 +5137,40 @@ func (m *Vault) Unmarshal(dAtA []byte) error {
 			m.Members = append(m.Members, Member{})
 			if err := m.Members[len(m.Members)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
+			}
+			iNdEx = postIndex
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SharesHash", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowState
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthState
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthState
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SharesHash = append(m.SharesHash[:0], dAtA[iNdEx:postIndex]...)
+			if m.SharesHash == nil {
+				m.SharesHash = []byte{}
 			}
 			iNdEx = postIndex
 		default:

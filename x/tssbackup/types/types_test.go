@@ -45,6 +45,8 @@ func TestParams(t *testing.T) {
 		{"a work factor of 20", func(p *types.Params) { p.MinWorkFactor = 20 }, true},
 		{"a work factor of 21", func(p *types.Params) { p.MinWorkFactor = 21 }, false},
 		{"an endless delay", func(p *types.Params) { p.RetirementDelay = 1 << 63 }, false},
+		{"an endless retention", func(p *types.Params) { p.ProofRetention = 1 << 63 }, false},
+		{"proofs kept for ever, and not required", func(p *types.Params) { p.ProofRetention, p.RequireProofs = 0, false }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,8 +92,10 @@ func TestSignedMessages(t *testing.T) {
 	sum := sha256.Sum256([]byte(want))
 	require.Equal(t, sum[:], types.CheckMessage("test-1", 258, pubKey, ed))
 
-	want = "tssbackup/register/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x14operator-of-20-bytes" + "\x00\x00\x00\x21" + string(pubKey)
-	require.Equal(t, want, string(types.RegisterMessage("test-1", []byte("operator-of-20-bytes"), pubKey)))
+	want = "tssbackup/register/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x14operator-of-20-bytes" + "\x00\x00\x00\x21" + string(pubKey) +
+		"\x00\x00\x00\x20" + string(ed) + "\x00\x00\x01\x02"
+	recipient := types.Recipient{Key: ed, Index: 258}
+	require.Equal(t, want, string(types.RegisterMessage("test-1", []byte("operator-of-20-bytes"), pubKey, recipient)))
 }
 
 func TestVerifySecp256k1AcceptsWhatTheSDKSigns(t *testing.T) {
@@ -132,8 +136,37 @@ func TestKeysAreThoseOfTheCollections(t *testing.T) {
 	key, err = collections.EncodeKeyWithPrefix(types.SignerOwnersPrefix.Bytes(), collections.BytesKey, member)
 	require.NoError(t, err)
 	require.Equal(t, key, types.SignerOwnerKey(member))
+	key, err = collections.EncodeKeyWithPrefix(types.ProofsPrefix.Bytes(), types.KeygenMemberKeyCodec, collections.Join(uint64(7), member))
+	require.NoError(t, err)
+	require.Equal(t, key, types.ProofKey(7, member))
+	hash := vault[:32]
+	key, err = collections.EncodeKeyWithPrefix(types.PublicSharesPrefix.Bytes(), types.KeygenMemberKeyCodec, collections.Join(uint64(7), hash))
+	require.NoError(t, err)
+	require.Equal(t, key, types.PublicSharesKey(7, hash))
 	require.Equal(t, []byte{10}, types.LiveVaultsKey())
 	require.Equal(t, []byte{0}, types.ParamsKey())
+}
+
+// TestSharesHash has the bytes that the hash is over.
+func TestSharesHash(t *testing.T) {
+	pubKey, ed := []byte("key of secp256k1"), []byte("key of ed25519")
+	entry := func(s string) types.PublicShare {
+		return types.PublicShare{Member: []byte("m" + s), Id: []byte("i" + s), Point: []byte("p" + s)}
+	}
+	shares := types.PublicShares{
+		Secp256k1: []types.PublicShare{entry("1"), entry("2")},
+		Ed25519:   []types.PublicShare{entry("3")},
+	}
+	want := "tssbackup/shares/v1" +
+		"\x00\x00\x00\x10key of secp256k1\x00\x00\x00\x02" +
+		"\x00\x00\x00\x02m1\x00\x00\x00\x02i1\x00\x00\x00\x02p1" +
+		"\x00\x00\x00\x02m2\x00\x00\x00\x02i2\x00\x00\x00\x02p2" +
+		"\x00\x00\x00\x0ekey of ed25519\x00\x00\x00\x01" +
+		"\x00\x00\x00\x02m3\x00\x00\x00\x02i3\x00\x00\x00\x02p3"
+	sum := sha256.Sum256([]byte(want))
+	require.Equal(t, sum[:], shares.Hash(pubKey, ed))
+	require.NotEqual(t, sum[:], shares.Hash(ed, pubKey))
+	require.Empty(t, types.PublicShares{}.Hash(pubKey, ed))
 }
 
 func TestParseVault(t *testing.T) {

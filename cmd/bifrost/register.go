@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+)
+
+func (a *app) registerCommand() *cobra.Command {
+	var index uint32
+	cmd := &cobra.Command{
+		Use:   "register",
+		Short: "Print the transaction that registers the signer or replaces its recipient key",
+		Long: `register prints the transaction by which the validator's operator registers the
+signer of this home, as init does. The recipient key in it is the one to which this
+signer's proofs are made; the mnemonic derives one for each index.
+
+A registered signer is registered again to replace its recipient key, which counts
+for keygens that open later. The index must be above the one that the chain knows:
+register asks the node in config.toml and takes the next one, or 0 for a signer that
+is not registered. With --recipient-index it asks nobody.
+
+It changes nothing, and can be used while bifrost runs.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("recipient-index") {
+				return a.register(cmd.Context(), &index)
+			}
+			return a.register(cmd.Context(), nil)
+		},
+	}
+	cmd.Flags().Uint32Var(&index, "recipient-index", 0, "index of the recipient key (default: the next one)")
+	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	return cmd
+}
+
+// register prints a registration; index is nil for the next one.
+func (a *app) register(ctx context.Context, index *uint32) error {
+	cfg, err := service.LoadConfig(a.home)
+	if err != nil {
+		return usageError{err}
+	}
+	mnemonic, err := a.readMnemonic(ctx, a.findMnemonic())
+	if err != nil {
+		return err
+	}
+	defer mnemonic.Wipe()
+	key, err := signer.Derive(mnemonic, cfg.HDPath)
+	if err != nil {
+		return usageError{fmt.Errorf("hd_path: %w", err)}
+	}
+	defer key.Wipe()
+	if index == nil {
+		next, err := service.NextRecipientIndex(ctx, cfg, key.Bech32(cfg.Prefix))
+		if err != nil {
+			return fmt.Errorf("which recipient key comes next is not known, give --recipient-index: %w", err)
+		}
+		index = &next
+	}
+	registration, err := service.NewRegistration(cfg, key, mnemonic, *index)
+	if err != nil {
+		return err
+	}
+	return a.printRegistration(registration)
+}
+
+func (a *app) printRegistration(r *service.Registration) error {
+	return a.print(r, func(w io.Writer) {
+		fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",
+			r.Address, r.PeerID, r.RecipientKey, r.RecipientIndex, r.Command)
+	})
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/rebuild"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// collect opens the members' shares with the mnemonics, and tells what came of
+// each.
+func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening *rebuild.Opening) (*rebuilt, error) {
+	result := &rebuilt{
+		Vault: state.Vault(), PubKeyEd25519: state.Ed25519(), KeygenID: state.Keygen(), Need: state.Need(),
+		Nodes: nodeNames(r.nodes), ChainID: oneLine(r.chainID), Height: r.height,
+		Members: []rebuiltMember{}, Strangers: []string{}, Unreadable: []string{},
+	}
+	for _, m := range state.Members() {
+		member := rebuiltMember{Address: m.Address, RecipientIndex: m.RecipientIndex, Result: "missing", Mnemonics: []string{}}
+		if m.Err != nil {
+			member.Result, member.Error = "damaged", oneLine(m.Err.Error()+": "+elsewhere)
+		}
+		if errors.Is(m.Err, rebuild.ErrUnproven) {
+			member.Result, member.Error = "unproven", oneLine(m.Err.Error())
+		}
+		result.Members = append(result.Members, member)
+	}
+	use := func(source string, mnemonic *sanity.Mnemonic) {
+		defer mnemonic.Wipe()
+		whose, err := opening.Add(mnemonic)
+		if errors.Is(err, rebuild.ErrStranger) {
+			r.warn(oneLine(source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere))
+			result.Strangers = append(result.Strangers, oneLine(source))
+			return
+		}
+		for i := range result.Members {
+			m := &result.Members[i]
+			if !slices.Contains(whose, m.Address) {
+				continue
+			}
+			m.Mnemonics = append(m.Mnemonics, oneLine(source))
+			if opening.Opened(i) {
+				m.Result = "opened"
+			} else if err != nil {
+				m.Result, m.Error = "damaged", oneLine(err.Error()+": "+elsewhere)
+			}
+			r.progress("%s: the mnemonic of %s", oneLine(source), m.Address)
+		}
+	}
+	defer func() { result.Missing = opening.Missing() }()
+	if len(r.files) == 0 {
+		return result, r.prompt(ctx, opening, use)
+	}
+	for _, path := range r.files {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		mnemonic, err := r.read(ctx, process.Secret{Path: path, Stdin: r.stdin, Stderr: r.stderr})
+		if errors.Is(err, errMnemonic) {
+			r.warn(oneLine(err.Error()))
+			result.Unreadable = append(result.Unreadable, oneLine(path))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		use(path, mnemonic)
+	}
+	return result, nil
+}
+
+// prompt asks for mnemonics at the terminal until there are enough, or an empty line
+// comes.
+func (r *rebuilding) prompt(ctx context.Context, opening *rebuild.Opening, use func(string, *sanity.Mnemonic)) error {
+	for number := 1; opening.Missing() > 0; {
+		mnemonic, err := r.read(ctx, process.Secret{
+			Prompt: fmt.Sprintf("Mnemonic %d, %d more are needed (it is not shown; empty to end): ", number, opening.Missing()),
+			Stdin:  r.stdin, Stderr: r.stderr,
+		})
+		switch {
+		case errors.Is(err, errEmpty), errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, errMnemonic):
+			r.warn(oneLine(err.Error()))
+		case err != nil:
+			return err
+		default:
+			use(fmt.Sprintf("mnemonic %d", number), mnemonic)
+			number++
+		}
+	}
+	return nil
+}
+
+// errEmpty means that nothing was typed.
+var errEmpty = errors.New("no mnemonic was given")
+
+func (r *rebuilding) read(ctx context.Context, secret process.Secret) (*sanity.Mnemonic, error) {
+	raw, warning, err := secret.Read(ctx)
+	defer sanity.Wipe(raw)
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		r.warn(warning)
+	}
+	if secret.Path == "" && len(bytes.TrimSpace(raw)) == 0 {
+		return nil, errEmpty
+	}
+	mnemonic, err := sanity.ParseMnemonic(raw)
+	if err != nil && secret.Path != "" {
+		return nil, fmt.Errorf("%s: %w: %w", secret.Path, errMnemonic, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
+	}
+	return mnemonic, nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/proven"
+)
+
+// verification is what coverage does beyond counting.
+type verification struct {
+	*app
+	on     bool
+	former []string
+}
+
+// verifiedProof is what is known of a member's proof, in JSON.
+type verifiedProof struct {
+	// Result is none, repeated, accepted, imported or failed.
+	Result string `json:"result"`
+	Height int64  `json:"height"`
+	Text   string `json:"text"`
+}
+
+// vault repeats the checks of one vault's proofs, and tells whether none of them
+// fails. What did not hold is not counted any more.
+func (v *verification) vault(ctx context.Context, state *chain.State, chainID string, c *coveredVault) (holds bool, err error) {
+	v.progress("vault %s: repeating the checks of the proofs", short(c.Vault))
+	info, err := state.Vault(ctx, c.Vault)
+	if err != nil {
+		return false, err
+	}
+	shares, proofs, err := state.Proofs(ctx, info)
+	if err != nil {
+		return false, err
+	}
+	audit, err := proven.New(chainID, v.former, proven.Record{Vault: info, Shares: shares, Proofs: proofs})
+	if err != nil {
+		c.Error = oneLine(err.Error())
+		c.Proven, c.Covered, c.ProvenCovered = 0, false, false
+		for i := range c.List {
+			c.List[i].Proven = false
+		}
+		c.Verdict = "NOT verified: the records of the proofs contradict each other"
+		return false, nil
+	}
+	for _, height := range audit.Heights() {
+		shown := false
+		err := state.Block(ctx, height, func(txs [][]byte) error {
+			shown = true
+			return audit.Block(height, txs)
+		})
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err != nil && (shown || !errors.Is(err, chain.ErrNoBlock)) {
+			v.warn(oneLine(err.Error()))
+		}
+	}
+	audit.Judge(len(v.nodes))
+	return c.verified(audit.Members()), nil
+}
+
+// verified counts anew, from what was checked here. The members are in the order of
+// the list.
+func (c *coveredVault) verified(members []proven.Member) (holds bool) {
+	holds = true
+	c.Proven = 0
+	for i, m := range members {
+		of := &c.List[i]
+		of.Proof = &verifiedProof{Result: string(m.Result), Height: m.Height, Text: oneLine(explain(m))}
+		switch m.Result {
+		case proven.Failed:
+			holds, of.Proven = false, false
+		case proven.None:
+			of.Proven = false
+		}
+		if of.Proven {
+			c.Proven++
+		}
+	}
+	c.ProvenCovered = c.reaches(c.Proven)
+	c.Covered = holds && c.ProvenCovered
+	c.Verdict = c.verdict()
+	if !holds {
+		c.Verdict = "a check FAILS; " + c.Verdict
+	}
+	return holds
+}
+
+// explain says in a line what is known of a member's proof.
+func explain(m proven.Member) string {
+	if m.Result != proven.Failed && m.Err != nil {
+		return fmt.Sprintf("accepted by consensus; what is shown as its block %d does not bear it out, so the proof itself is not repeated: %s", m.Height, m.Err)
+	}
+	switch m.Result {
+	case proven.None:
+		return "no proof was accepted"
+	case proven.Repeated:
+		return fmt.Sprintf("the proof of block %d holds", m.Height)
+	case proven.Accepted:
+		return fmt.Sprintf("accepted by consensus in block %d; no node shows the block any more, so the proof itself is not repeated", m.Height)
+	case proven.Imported:
+		return fmt.Sprintf("accepted under another name of the chain in its block %d and imported; "+
+			"the block is none of this chain's, so the proof itself is not repeated", m.Height)
+	}
+	return "the check FAILS: " + m.Err.Error()
+}

@@ -1,0 +1,193 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// What proofs cost before the work is done. It is at least ten units of gas for a
+// microsecond on a slow core, so that the gas of a block bounds its time: a proof
+// takes about 7 ms, a public share about 90 µs and a little more for each member,
+// since weighing the points grows with the square of their number. The chain's
+// block.max_gas must be set for that; docs/embedding.md says how.
+const (
+	gasPerProof                = 250_000
+	gasPerPublicShare          = 2_500
+	gasPerPublicShareAndMember = 5
+)
+
+// openProofs freezes the recipient keys of a keygen's members: proofs must be made
+// to these, whatever is registered later.
+func (k Keeper) openProofs(ctx context.Context, keygenID uint64, candidates []candidate) error {
+	for _, c := range candidates {
+		key := collections.Join(keygenID, []byte(types.SignerAddress(c.pubKey)))
+		if err := k.Proofs.Set(ctx, key, types.Proof{Recipient: c.recipient}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkShares checks the public shares of a result and writes them down. Those that
+// a vote for the same result brought before were checked then.
+func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result types.Result, shares *types.PublicShares) error {
+	if shares == nil {
+		return nil
+	}
+	if err := shares.CheckForm(keygen.Members); err != nil {
+		return types.ErrInvalidShares.Wrap(err.Error())
+	}
+	key := collections.Join(keygen.Id, result.SharesHash)
+	known, err := k.PublicShares.Has(ctx, key)
+	if err != nil || known {
+		return err
+	}
+	members := uint64(len(keygen.Members))
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(2*members*(gasPerPublicShare+gasPerPublicShareAndMember*members), "public shares")
+	if err := shares.Check(result.PubKey, result.PubKeyEd25519); err != nil {
+		return types.ErrInvalidShares.Wrap(err.Error())
+	}
+	return k.PublicShares.Set(ctx, key, *shares)
+}
+
+// prove checks a member's proof, the dearest check of all, and writes down its stored
+// form.
+func (k Keeper) prove(ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte, shares types.PublicShares, proof []byte) error {
+	key := collections.Join(keygenID, member)
+	slot, err := k.Proofs.Get(ctx, key)
+	if errors.Is(err, collections.ErrNotFound) {
+		return types.ErrInvalidProof.Wrap("this keygen takes none any more")
+	}
+	if err != nil {
+		return err
+	}
+	if slot.IsProven() {
+		return types.ErrProofPresent.Wrapf("keygen %d", keygenID)
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	st, ok := shares.Statement(sdkCtx.ChainID(), keygenID, pubKey, pubKeyEd25519, member, slot.Recipient.Key)
+	if !ok {
+		return types.ErrInvalidProof.Wrap("the member has no public shares")
+	}
+	if size := verenc.MaxProofSize(len(st.Shares)); len(proof) > size {
+		return types.ErrInvalidProof.Wrapf("%d bytes, more than %d", len(proof), size)
+	}
+	sdkCtx.GasMeter().ConsumeGas(gasPerProof, "proof")
+	stored, err := k.verify(st, proof)
+	if err != nil {
+		return types.ErrInvalidProof.Wrap(err.Error())
+	}
+	slot.Stored, slot.Height = stored, sdkCtx.BlockHeight()
+	return k.Proofs.Set(ctx, key, slot)
+}
+
+// verify is verenc's check of a proof; it returns the stored form.
+func verify(st verenc.Statement, proof []byte) ([]byte, error) {
+	stored, err := verenc.Verify(st, proof)
+	if err != nil {
+		return nil, err
+	}
+	return stored.Bytes(), nil
+}
+
+// keepProofsOf forgets the public shares and the proofs of all other results than
+// the one that became a vault, and counts the proofs of that one. Who voted for
+// another result may still prove this one.
+func (k Keeper) keepProofsOf(ctx context.Context, keygenID uint64, result types.Result, votes []memberVote) (proven uint32, err error) {
+	for _, v := range votes {
+		if v.Result == nil {
+			continue
+		}
+		key := collections.Join(keygenID, v.member)
+		slot, err := k.Proofs.Get(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		if v.Result.Key() == result.Key() {
+			if slot.IsProven() {
+				proven++
+			}
+			continue
+		}
+		if slot.IsProven() {
+			if err := k.Proofs.Set(ctx, key, types.Proof{Recipient: slot.Recipient}); err != nil {
+				return 0, err
+			}
+		}
+		if len(v.Result.SharesHash) > 0 {
+			if err := k.PublicShares.Remove(ctx, collections.Join(keygenID, v.Result.SharesHash)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return proven, nil
+}
+
+// deleteProofs forgets everything about the proofs of a keygen.
+func (k Keeper) deleteProofs(ctx context.Context, keygenID uint64) error {
+	of := collections.NewPrefixedPairRange[uint64, []byte](keygenID)
+	if err := k.Proofs.Clear(ctx, of); err != nil {
+		return err
+	}
+	return k.PublicShares.Clear(ctx, of)
+}
+
+// expireProofs says when the proofs of a vault that is retired now are deleted.
+func (k Keeper) expireProofs(ctx context.Context, pubKey []byte, keygenID uint64) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil || params.ProofRetention == 0 {
+		return err
+	}
+	height := uint64(sdk.UnwrapSDKContext(ctx).BlockHeight()) + params.ProofRetention
+	return k.ProofExpiries.Set(ctx, collections.Join(height, keygenID), pubKey)
+}
+
+// deleteExpired deletes the proofs of vaults that have been retired for long enough.
+func (k Keeper) deleteExpired(ctx context.Context) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	due := collections.NewPrefixUntilPairRange[uint64, uint64](uint64(sdkCtx.BlockHeight()))
+	iter, err := k.ProofExpiries.Iterate(ctx, due)
+	if err != nil {
+		return err
+	}
+	expired, err := iter.KeyValues()
+	if err != nil {
+		return err
+	}
+	for _, e := range expired {
+		if err := k.deleteProofs(ctx, e.Key.K2()); err != nil {
+			return err
+		}
+		vault, err := k.Vaults.Get(ctx, e.Value)
+		if err != nil {
+			return err
+		}
+		vault.SharesHash = nil
+		if err := k.Vaults.Set(ctx, e.Value, vault); err != nil {
+			return err
+		}
+		if err := k.ProofExpiries.Remove(ctx, e.Key); err != nil {
+			return err
+		}
+		event := &types.EventProofsDeleted{Vault: types.VaultName(e.Value), KeygenId: e.Key.K2()}
+		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proofOf is what state keeps of a member's proof, empty when it keeps nothing.
+func (k Keeper) proofOf(ctx context.Context, keygenID uint64, member []byte) (types.Proof, error) {
+	proof, err := k.Proofs.Get(ctx, collections.Join(keygenID, member))
+	if errors.Is(err, collections.ErrNotFound) {
+		return types.Proof{}, nil
+	}
+	return proof, err
+}
