@@ -3,8 +3,9 @@
 // authority.
 //
 // An existing chain needs less than this package: the module in its app config,
-// its name among the end blockers and precommiters, and the two decorators of
-// package ante in its ante chain. New shows each of these in place.
+// its name among the end blockers and precommiters, the two decorators of package
+// ante in its ante chain, and blocks that are held to their gas. New shows each of
+// these in place.
 package app
 
 import (
@@ -96,6 +97,7 @@ func New(
 		return nil, fmt.Errorf("build the ante chain: %w", err)
 	}
 	app.SetAnteHandler(anteHandler)
+	boundBlocks(app.BaseApp)
 
 	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
 		snapshotter := archive.NewSnapshotter(app.CommitMultiStore(), app.TssbackupKeeper, app.Archive, logger)

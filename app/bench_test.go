@@ -1,0 +1,118 @@
+package app_test
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"testing"
+	"time"
+
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/testutil/appchain"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// envelopeBytes is the size of the keyshares in the envelopes of the benchmark, about that of a vault of 40 members.
+const envelopeBytes = 64 << 10
+
+// ballots is a chain before the block in which all members of a keygen vote, and the votes.
+type ballots struct {
+	*churn
+	votes [][]byte
+}
+
+// newBallots prepares the votes of n members, with public shares and proofs or without.
+func newBallots(b *testing.B, n int, envelopes [][]byte, proofs bool) ballots {
+	b.Helper()
+	c := newChurn(b, appchain.Config{
+		Members: n,
+		Params: func(p *types.Params) {
+			p.MaxVaultMembers = 512
+			p.RequireProofs = proofs
+		},
+		// All votes go into one block, so that blocks of every size are measured alike.
+		Consensus: func(p *cmttypes.ConsensusParams) {
+			p.Block.MaxBytes = cmttypes.MaxBlockSizeBytes
+			p.Block.MaxGas = math.MaxInt64
+		},
+	})
+	votes := ballots{churn: c}
+	for i, m := range c.Signers {
+		vote := c.vault.Vote(chainID, keygenID, c.Members, m, envelopes[i])
+		if !proofs {
+			vote.PublicShares, vote.Proof = nil, nil
+		}
+		gas := 10*uint64(vote.Size()) + types.VoteGas(n)
+		votes.votes = append(votes.votes, c.Tx(m, network.TxOptions{Gas: gas}, vote))
+	}
+	return votes
+}
+
+// run executes the block of all votes on a fork of the chain, and gives the time that FinalizeBlock took and what the
+// module's state grew by.
+func (v ballots) run(b *testing.B) (time.Duration, int) {
+	c := v.Fork(b)
+	before := c.StateBytes()
+	runtime.GC()
+	start := time.Now()
+	results := c.Finalize(v.votes...)
+	took := time.Since(start)
+	for _, result := range results {
+		require.Zero(b, result.Code, result.Log)
+	}
+	c.Commit()
+	return took, c.StateBytes() - before
+}
+
+// BenchmarkFinalizeBlock executes, in the whole app over a database in memory, a block in which all members of a keygen
+// vote, with an envelope of 64 KiB, public shares and a proof each. By turns with it runs the same block without public
+// shares and proofs, and the verification of the proofs alone. Each time the block runs on another copy of the state. The
+// best of all rounds counts, because whatever else the machine does only adds to a time.
+func BenchmarkFinalizeBlock(b *testing.B) {
+	for _, n := range []int{4, 20, 40, 100} {
+		b.Run(fmt.Sprint(n, " votes"), func(b *testing.B) {
+			envelopes := make([][]byte, n)
+			for i := range envelopes {
+				envelopes[i] = network.Seal(b, network.NewAccount(fmt.Sprintf("%s/%d", chainID, i)), envelopeBytes)
+			}
+			proven, plain := newBallots(b, n, envelopes, true), newBallots(b, n, envelopes, false)
+			statements, proofs := make([]verenc.Statement, n), make([][]byte, n)
+			for i, m := range proven.Signers {
+				statements[i] = proven.statement(m)
+				proofs[i] = proven.prove(m.Recipient(0), statements[i], proven.dealt().Shares(proven.Members[i]))
+			}
+
+			block, baseline, verify := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			var bytes, baselineBytes int
+			round := func() {
+				took, grown := proven.run(b)
+				block, bytes = min(block, took), grown
+				took, grown = plain.run(b)
+				baseline, baselineBytes = min(baseline, took), grown
+				runtime.GC()
+				start := time.Now()
+				for i := range proofs {
+					_, err := verenc.Verify(statements[i], proofs[i])
+					require.NoError(b, err)
+				}
+				verify = min(verify, time.Since(start))
+			}
+			for b.Loop() {
+				for range 3 {
+					round()
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(block.Microseconds())/1000, "ms/block")
+			b.ReportMetric(float64(block.Microseconds())/float64(n), "µs/vote")
+			b.ReportMetric(float64(baseline.Microseconds())/1000, "baseline-ms/block")
+			b.ReportMetric(float64(block)/float64(baseline), "block/baseline")
+			b.ReportMetric(100*float64(verify)/float64(block), "%verify")
+			b.ReportMetric(float64(bytes-baselineBytes)/float64(n), "state-bytes/proof")
+		})
+	}
+}
