@@ -32,7 +32,7 @@ func newBallots(b *testing.B, n int, envelopes [][]byte, proofs bool) ballots {
 		Members: n,
 		Params: func(p *types.Params) {
 			p.MaxVaultMembers = 512
-			p.RequireProofs = proofs
+			p.ProofsOptional = !proofs
 		},
 		// All votes go into one block, so that blocks of every size are measured alike.
 		Consensus: func(p *cmttypes.ConsensusParams) {

@@ -94,7 +94,7 @@ var attacks = []attack{
 		},
 		want:   types.ErrInvalidShares,
 		reason: "not those of one key",
-		least:  2 * 40 * (2_500 + 5*40),
+		least:  2 * 40 * (2_500 + 8*40),
 	},
 }
 

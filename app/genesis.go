@@ -14,7 +14,7 @@ const (
 	// not hold takes at most 10 ms on a slow core and costs 250,000 gas for the check
 	// alone: 400 of them, 4 s. With what the rest of the cheapest such transaction
 	// costs it is fewer than 300. Wrong public shares of a vault of 40 members take
-	// 7 ms and cost 216,000 for the check alone, some 350,000 with the rest: fewer than
+	// 7 ms and cost 225,600 for the check alone, some 360,000 with the rest: fewer than
 	// 300 too. docs/embedding.md has the numbers for larger vaults.
 	maxBlockGas = 100_000_000
 )

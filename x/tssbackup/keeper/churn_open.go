@@ -203,7 +203,7 @@ func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uin
 		Threshold:     uint32(types.Threshold(n)),
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
-		RequireProofs: params.RequireProofs,
+		RequireProofs: !params.ProofsOptional,
 	})
 }
 

@@ -28,7 +28,9 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			KeygenID: msg.KeygenId,
 			Member:   b.signer,
 			Envelope: msg.KeysharesBackup,
-			Members:  len(b.keygen.Members),
+		}
+		if msg.PublicShares != nil {
+			v.Members = len(b.keygen.Members)
 		}
 	case *types.MsgPublishBackup:
 		pubKey, vault, signer, err := k.checkPublisher(ctx, msg)

@@ -102,7 +102,7 @@ func testParams() types.Params {
 	p.PenaltyBlocks = 20
 	p.MinWorkFactor = 1
 	p.MaxEnvelopeBytes = 128 << 10
-	p.RequireProofs = false
+	p.ProofsOptional = true
 	p.ProofRetention = 15
 	return p
 }
@@ -110,7 +110,7 @@ func testParams() types.Params {
 // provenParams are testParams that require proofs.
 func provenParams() types.Params {
 	p := testParams()
-	p.RequireProofs = true
+	p.ProofsOptional = false
 	return p
 }
 

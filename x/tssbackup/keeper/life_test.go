@@ -94,7 +94,7 @@ func genParams() *rapid.Generator[types.Params] {
 		p.MinCoverage = fraction.Draw(t, "coverage")
 		p.Sample = fraction.Draw(t, "sample")
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
-		p.RequireProofs = rapid.IntRange(0, 2).Draw(t, "require proofs") > 0
+		p.ProofsOptional = rapid.IntRange(0, 2).Draw(t, "proofs optional") == 0
 		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
 		return p
 	})
@@ -173,7 +173,7 @@ func (l *life) opened() {
 		keygen := l.c.keygen(id)
 		k := &modelKeygen{
 			id: id, churn: c, status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
-			votes: map[string]modelVote{}, attempts: map[string]uint64{}, requires: l.m.params.RequireProofs,
+			votes: map[string]modelVote{}, attempts: map[string]uint64{}, requires: !l.m.params.ProofsOptional,
 		}
 		asked := 0
 		for _, m := range keygen.Members {

@@ -19,7 +19,7 @@ import (
 const (
 	gasPerProof                = 250_000
 	gasPerPublicShare          = 2_500
-	gasPerPublicShareAndMember = 5
+	gasPerPublicShareAndMember = 8
 )
 
 // openProofs freezes the recipient keys of a keygen's members: proofs must be made

@@ -69,7 +69,11 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 			continue
 		}
 		if len(v.Vote.Result.SharesHash) > 0 {
-			results[key{v.KeygenId, string(v.Vote.Result.SharesHash)}] = *v.Vote.Result
+			k := key{v.KeygenId, string(v.Vote.Result.SharesHash)}
+			if before, ok := results[k]; ok && before.Key() != v.Vote.Result.Key() {
+				return errors.New("two results have the public shares of one")
+			}
+			results[k] = *v.Vote.Result
 		}
 	}
 	for _, v := range gs.Vaults {
@@ -155,6 +159,19 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 		must, _ := g.keptProofs(k)
 		if n := len(g.membersOf(k.Id)); count[k.Id] != n && (must || count[k.Id] != 0) {
 			return fmt.Errorf("keygen %d has %d members and the proofs of %d", k.Id, n, count[k.Id])
+		}
+	}
+	// A vault that is live has what it became active for.
+	backed := map[uint64]uint32{}
+	for _, b := range gs.Backups {
+		if v := g.vaults[string(b.Vault)]; proven[name(v.KeygenId, b.Member)] {
+			backed[v.KeygenId]++
+		}
+	}
+	for i, v := range gs.Vaults {
+		k := g.keygens[v.Vault.KeygenId]
+		if v.Vault.IsLive() && k.RequireProofs && (len(v.Vault.SharesHash) == 0 || backed[k.Id] < k.Needed) {
+			return fmt.Errorf("vault %d lives with %d proven members, and needed %d", i, backed[k.Id], k.Needed)
 		}
 	}
 	for i, v := range gs.Votes {

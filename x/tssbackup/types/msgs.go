@@ -137,7 +137,7 @@ func (v Vault) IsLive() bool {
 // are checked and written once.
 func VoteGas(members int) uint64 {
 	n := uint64(members)
-	return 1_250_000 + 12_000*n + 10*n*n
+	return 1_250_000 + 12_000*n + 16*n*n
 }
 
 // MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for
@@ -156,6 +156,7 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not
 	// asked. Otherwise its form is still to be checked.
 	Envelope []byte
-	// Members is how many members the keygen has.
+	// Members is how many members' public shares the message carries or proves by, 0
+	// when none.
 	Members int
 }

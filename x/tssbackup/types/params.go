@@ -43,7 +43,6 @@ func DefaultParams() Params {
 		MaxEnvelopeBytes: 512 << 10,
 		MinWorkFactor:    18,
 		RetirementDelay:  0,
-		RequireProofs:    true,
 		ProofRetention:   defaultProofRetention,
 	}
 }

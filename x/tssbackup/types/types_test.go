@@ -46,7 +46,7 @@ func TestParams(t *testing.T) {
 		{"a work factor of 21", func(p *types.Params) { p.MinWorkFactor = 21 }, false},
 		{"an endless delay", func(p *types.Params) { p.RetirementDelay = 1 << 63 }, false},
 		{"an endless retention", func(p *types.Params) { p.ProofRetention = 1 << 63 }, false},
-		{"proofs kept for ever, and not required", func(p *types.Params) { p.ProofRetention, p.RequireProofs = 0, false }, true},
+		{"proofs kept for ever, and not required", func(p *types.Params) { p.ProofRetention, p.ProofsOptional = 0, true }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
