@@ -119,7 +119,8 @@ func (p *prover) prove(ctx context.Context) (*chain.State, error) {
 	defer cancel()
 	state, err := p.read(short)
 	if err != nil && short.Err() != nil {
-		err = fmt.Errorf("%w: no header and records within %s: %v", chain.ErrUnreachable, p.timeout, err)
+		// Whatever it looked like when the time was over: who does not answer has not lied.
+		err = fmt.Errorf("%w: no header and records within %s: %s", chain.ErrUnreachable, p.timeout, err.Error())
 	}
 	return state, p.advise(err)
 }
