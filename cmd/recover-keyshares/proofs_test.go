@@ -79,6 +79,8 @@ func cmdTamper(ts *testscript.TestScript, _ bool, args []string) {
 		second := proofs[s.infos[1].Address]
 		first.Stored, second.Stored = second.Stored, first.Stored
 		s.record(args[0], 1, second)
+	case "cut": // the first member's
+		first.Stored = first.Stored[1:]
 	case "flipped": // a bit of the first member's
 		first.Stored = slices.Clone(first.Stored)
 		first.Stored[1000] ^= 1

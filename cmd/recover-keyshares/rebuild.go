@@ -203,7 +203,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 		return "", fmt.Errorf("%s is there already, and nothing is ever replaced: give another --out", out)
 	}
 	if err := keystore.TryFolder(filepath.Dir(out)); err != nil {
-		return "", fmt.Errorf("the folder of --out cannot take the file (%w): give another one, such as /dev/shm, on a file system that knows hard links", err)
+		return "", fmt.Errorf("the folder of --out cannot take the file %s (%w): give another one, such as /dev/shm, on a file system that knows hard links", out, err)
 	}
 	return out, nil
 }
@@ -211,10 +211,13 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 // agree explains what is about to happen and asks whether it is meant.
 func (r *rebuilding) agree(ctx context.Context, state *rebuild.State, out string) error {
 	members := state.Members()
-	helpful := 0
+	helpful, damaged := 0, 0
 	for _, m := range members {
-		if m.Err == nil {
+		switch {
+		case m.Err == nil:
 			helpful++
+		case !errors.Is(m.Err, rebuild.ErrUnproven):
+			damaged++
 		}
 	}
 	r.progress(`This writes the private keys of vault
@@ -222,6 +225,10 @@ func (r *rebuilding) agree(ctx context.Context, state *rebuild.State, out string
 into %s, in plain hex. Until now they are nowhere: the vault's %d members
 hold a share each. Whoever has that file moves everything that the vault holds, alone.
 It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), oneLine(out), len(members), state.Need(), helpful)
+	if helpful < state.Need() && helpful+damaged >= state.Need() {
+		return fmt.Errorf("%w: what it keeps of %d members' proofs is damaged, and of %d members it can be opened, of which %d are needed: %s",
+			rebuild.ErrState, damaged, helpful, state.Need(), elsewhere)
+	}
 	if helpful < state.Need() {
 		return fmt.Errorf("%w of enough members: the state holds %d that can be opened, and %d are needed", rebuild.ErrUnproven, helpful, state.Need())
 	}
@@ -253,7 +260,7 @@ func (v *rebuilt) text(w io.Writer) {
 		}
 	}
 	for _, source := range v.Strangers {
-		fmt.Fprintf(w, "  %s: of no member\n", source)
+		fmt.Fprintf(w, "  %s: of no member; if it should be, %s\n", source, elsewhere)
 	}
 	for _, source := range v.Unreadable {
 		fmt.Fprintf(w, "  %s: not a mnemonic\n", source)
