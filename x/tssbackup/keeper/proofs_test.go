@@ -347,6 +347,51 @@ func TestVoteGasIsEnough(t *testing.T) {
 	}
 }
 
+// TestVoteGasOfWhatBringsNoPublicShares has the largest blame and the proof of a later
+// publication stay within what bifrost asks for them, in a keygen of 512 members.
+func TestVoteGasOfWhatBringsNoPublicShares(t *testing.T) {
+	const n = 512
+	params := provenParams()
+	params.MaxVaultMembers = n
+	params.Sample = types.Fraction{Numerator: 2, Denominator: 3}
+	c, _ := startChain(t, params, n)
+	keygen := c.keygen(c.startChurn()[0])
+	used := func(msg sdk.Msg) (gas, limit uint64) {
+		ctx, _ := c.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()).WithKVGasConfig(storetypes.KVGasConfig()).CacheContext()
+		v, ok, err := c.k.ExemptVote(ctx, msg)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.NoError(t, c.k.CountAttempt(ctx, v.KeygenID, v.Member))
+		require.NoError(t, dispatch(ctx, c.msg, msg))
+		return ctx.GasMeter().GasConsumed(), types.VoteGas(v.Members)
+	}
+	var others []string
+	for _, m := range keygen.Members[1:] {
+		others = append(others, bech(m.Address()))
+	}
+	gas, limit := used(blame(keygen.Id, bech(keygen.Members[0].Address()), others...))
+	t.Logf("a blame of all others: %d of %d gas", gas, limit)
+	require.Equal(t, types.VoteGas(0), limit)
+	require.Less(t, gas, limit)
+
+	vault := newVault("v")
+	c.complete(keygen.Id, vault)
+	for _, m := range keygen.Members {
+		if m.Asked {
+			continue
+		}
+		shares := vault.deal(keygen.Members).Public
+		gas, limit := used(&types.MsgPublishBackup{
+			Signer: bech(m.Address()), Vault: vault.name(), KeysharesBackup: envelope("late", 64<<10),
+			Proof: dealer.FakeProof(vault.statement(shares, keygen.Id, m, 0)),
+		})
+		t.Logf("a later publication: %d of %d gas", gas, limit)
+		require.Less(t, gas, limit)
+		return
+	}
+	t.Fatal("all are asked")
+}
+
 func TestRecipientKeys(t *testing.T) {
 	tests := []struct {
 		name   string
