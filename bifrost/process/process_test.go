@@ -10,23 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDefaultHome(t *testing.T) {
-	for name, tc := range map[string]struct{ data, home, want string }{
-		"where XDG says":                          {"/data", "/home/me", "/data/bifrost"},
-		"in the user's home otherwise":            {"", "/home/me", "/home/me/.local/share/bifrost"},
-		"a relative path is not one, as XDG says": {"data", "/home/me", "/home/me/.local/share/bifrost"},
-		"nowhere": {"", "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("XDG_DATA_HOME", tc.data)
-			t.Setenv("HOME", tc.home)
-			home, err := DefaultHome()
-			require.Equal(t, tc.want, home)
-			require.Equal(t, tc.want == "", err != nil)
-		})
-	}
-}
-
 func TestSecretFromAFile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		text    string

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -24,7 +26,7 @@ const (
 func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	witnesses, err := newWitnesses(s.cfg.Node, s.cfg.Witnesses)
 	if err != nil {
-		return fmt.Errorf("%w: witnesses: %w", ErrConfig, err)
+		return fmt.Errorf("%w: witnesses: %w", home.ErrConfig, err)
 	}
 	restored := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "bifrost_restored_vaults_total", Help: "Vaults whose keyshares were missing and came back from the backup.",
@@ -49,10 +51,10 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	s.metrics.MustRegister(restored, failed, s.drillSuccess, s.drillFailures, untrusted, verified)
 
 	id := identity{address: s.registration.Address, pubKey: s.key.PubKey(), prefix: s.cfg.Prefix, mnemonic: mnemonic}
-	store := keystore.NewStore(KeysharesDir(s.home))
-	s.prover, err = newProver(s.home, s.cfg, id.address, s.chain, witnesses, TrustDir(s.home), s.log)
+	store := keystore.NewStore(home.KeysharesDir(s.home))
+	s.prover, err = newProver(s.home, s.cfg, id.address, s.chain, witnesses, chain.TrustDir(home.TrustDir(s.home)), s.log)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
 	s.prover.failed = untrusted.Inc
 	s.prover.verified = func(at time.Time) { verified.Set(float64(at.Unix())) }

@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 )
 
 // serve starts the control socket and, when it is configured, the metrics. Both
 // end with the context.
 func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
-	control, err := listenControl(SocketPath(s.home))
+	control, err := listenControl(home.SocketPath(s.home))
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ type Control struct {
 }
 
 // NewControl returns a client; it does not connect yet.
-func NewControl(home string) *Control {
-	socket := SocketPath(home)
+func NewControl(dir string) *Control {
+	socket := home.SocketPath(dir)
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &Control{socket: socket, http: http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -209,24 +209,4 @@ func (c *Control) do(ctx context.Context, method, path string, in, out any) erro
 		return errors.New(said.Error)
 	}
 	return json.Unmarshal(data, out)
-}
-
-// NewLogger returns a logger as the configuration wants it.
-func NewLogger(c Log, out io.Writer) (zerolog.Logger, error) {
-	level, err := logLevel(c.Level)
-	if err != nil {
-		return zerolog.Nop(), err
-	}
-	if c.Format == "console" {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: true, TimeFormat: time.RFC3339}
-	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
-}
-
-func logLevel(name string) (zerolog.Level, error) {
-	switch name {
-	case "trace", "debug", "info", "warn", "error":
-		return zerolog.ParseLevel(name)
-	}
-	return zerolog.NoLevel, fmt.Errorf("log.level %q is none of trace, debug, info, warn, error", name)
 }

@@ -5,16 +5,7 @@
 // live vaults that are not on the disk; from time to time it drills that for those
 // that are. What decides about that, it has proven. [Doctor] examines a bifrost whether it runs or not.
 //
-// Everything is in one home, which one process has at a time:
-//
-//	config.toml   what this package reads as Config
-//	mnemonic      the 24 words, unless they come from elsewhere
-//	keyshares/    the keyshare files, which nothing ever deletes
-//	outbox/       what is on its way to the chain
-//	trust/        the latest verified header
-//	preparams/    for the keygens to come
-//	bifrost.sock  the control socket, for the owner of the home alone
-//	lock          held by the process that has the home
+// Everything is in one home, as package home lays it out.
 //
 // The control socket speaks HTTP: GET /v1/status tells how it goes, POST /v1/sign
 // joins the signing of a text with a vault. What is signed is always the hash of a

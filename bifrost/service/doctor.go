@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -41,7 +42,7 @@ type Finding struct {
 // DoctorOptions say whom to examine.
 type DoctorOptions struct {
 	Home   string
-	Config Config
+	Config home.Config
 	// Mnemonic has passed CheckSeal; without one, MnemonicErr says why. The caller
 	// wipes it.
 	Mnemonic    *sanity.Mnemonic
@@ -237,7 +238,7 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 	if id != nil {
 		member = id.address
 	}
-	prover, err := newProver(d.Home, d.Config, member, node, witnesses, readOnly{TrustDir(d.Home)}, zerolog.Nop())
+	prover, err := newProver(d.Home, d.Config, member, node, witnesses, readOnly{chain.TrustDir(home.TrustDir(d.Home))}, zerolog.Nop())
 	if err != nil {
 		d.add("trust", LevelFail, "%v", err)
 		return
@@ -277,7 +278,7 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 		d.add("keyshares", LevelOK, "the signer is in no live vault yet")
 		return
 	}
-	store := keystore.NewStore(KeysharesDir(d.Home))
+	store := keystore.NewStore(home.KeysharesDir(d.Home))
 	for _, v := range vaults {
 		d.proof(ctx, node, *id, v)
 		if err := id.checkFiles(store, v); err != nil {

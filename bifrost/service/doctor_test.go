@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -70,7 +71,7 @@ func TestDoctor(t *testing.T) {
 		}, "recipient", LevelWarn, "holds no proof"},
 		{"the files are the owner's", func(*testing.T, *world, *DoctorOptions) {}, "files", LevelOK, ""},
 		{"others may read a keyshare", func(t *testing.T, w *world, _ *DoctorOptions) {
-			require.NoError(t, os.Chmod(filepath.Join(KeysharesDir(w.home), w.vaults[0].Files[0][0].Name), 0o644))
+			require.NoError(t, os.Chmod(filepath.Join(home.KeysharesDir(w.home), w.vaults[0].Files[0][0].Name), 0o644))
 		}, "files", LevelFail, "0600"},
 		{"the node is in sync", func(*testing.T, *world, *DoctorOptions) {}, "node", LevelOK, "in sync"},
 		{"the node is behind", func(_ *testing.T, w *world, _ *DoctorOptions) { w.own.CatchingUp = true }, "node", LevelFail, "catching up"},
@@ -78,7 +79,7 @@ func TestDoctor(t *testing.T) {
 		{"the node is gone", func(_ *testing.T, _ *world, o *DoctorOptions) { o.Config.Node = "http://127.0.0.1:1" }, "node", LevelFail, ""},
 		{"the keyshares are here", func(*testing.T, *world, *DoctorOptions) {}, "keyshares", LevelOK, "both are here"},
 		{"a keyshare is gone", func(t *testing.T, w *world, _ *DoctorOptions) {
-			require.NoError(t, os.RemoveAll(KeysharesDir(w.home)))
+			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.home)))
 		}, "keyshares", LevelFail, "not exist"},
 		{"the drill works", func(*testing.T, *world, *DoctorOptions) {}, "drill", LevelOK, "opens, and is what is on the disk"},
 		{"the drill has the own node alone", func(_ *testing.T, w *world, o *DoctorOptions) { o.Nodes = []string{w.ownURL} }, "drill", LevelWarn, "only the own node"},

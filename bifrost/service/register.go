@@ -9,6 +9,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -19,8 +20,6 @@ var (
 	// ErrRefused means that the mnemonic may not be used with this configuration:
 	// the chain knows another signer, or another recipient key of this one.
 	ErrRefused = errors.New("the mnemonic is not the registered signer's")
-	// ErrConfig means that the configuration does not fit the node.
-	ErrConfig = errors.New("the configuration does not fit the node")
 
 	// errRecipient means that the signer is the right one and its recipient key is not.
 	errRecipient = errors.New("the signer's recipient key is not the mnemonic's")
@@ -47,7 +46,7 @@ type Registration struct {
 
 // NewRegistration signs for a registration with the mnemonic's recipient key at an
 // index: 0 for the first one.
-func NewRegistration(c Config, key *signer.Key, mnemonic *sanity.Mnemonic, index uint32) (*Registration, error) {
+func NewRegistration(c home.Config, key *signer.Key, mnemonic *sanity.Mnemonic, index uint32) (*Registration, error) {
 	operator, err := c.OperatorAddress()
 	if err != nil {
 		return nil, err
@@ -87,10 +86,10 @@ func NewRegistration(c Config, key *signer.Key, mnemonic *sanity.Mnemonic, index
 
 // NextRecipientIndex asks the node which index the signer's next registration has:
 // one more than that of the recipient key that the chain knows, 0 when it knows none.
-func NextRecipientIndex(ctx context.Context, c Config, address string) (uint32, error) {
+func NextRecipientIndex(ctx context.Context, c home.Config, address string) (uint32, error) {
 	node, err := chain.New(c.Node, 0)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrConfig, err)
+		return 0, fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
 	if err := checkNode(ctx, node, c); err != nil {
 		return 0, err
@@ -110,13 +109,13 @@ func NextRecipientIndex(ctx context.Context, c Config, address string) (uint32, 
 
 // checkNode makes sure that the node is of the configured chain and knows its
 // latest state.
-func checkNode(ctx context.Context, node *chain.Client, c Config) error {
+func checkNode(ctx context.Context, node *chain.Client, c home.Config) error {
 	status, err := node.Status(ctx)
 	if err != nil {
 		return err
 	}
 	if status.ChainID != c.ChainID {
-		return fmt.Errorf("%w: %s is a node of chain %q, config.toml says %q", ErrConfig, node.Name(), status.ChainID, c.ChainID)
+		return fmt.Errorf("%w: %s is a node of chain %q, config.toml says %q", home.ErrConfig, node.Name(), status.ChainID, c.ChainID)
 	}
 	if status.CatchingUp {
 		return fmt.Errorf("the node is catching up, at block %d", status.Height)
@@ -126,9 +125,9 @@ func checkNode(ctx context.Context, node *chain.Client, c Config) error {
 
 // checkRegistration asks the chain for the operator's signer and returns the state
 // that follows: ready, unregistered, or replaced when this signer was the
-// operator's before. An error that wraps ErrRefused or ErrConfig will not go away
+// operator's before. An error that wraps ErrRefused or home.ErrConfig will not go away
 // by itself.
-func checkRegistration(ctx context.Context, node *chain.Client, c Config, address string, mnemonic *sanity.Mnemonic) (state string, err error) {
+func checkRegistration(ctx context.Context, node *chain.Client, c home.Config, address string, mnemonic *sanity.Mnemonic) (state string, err error) {
 	if err := checkNode(ctx, node, c); err != nil {
 		return "", err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -29,9 +28,6 @@ const (
 	repairInterval = 30 * time.Second
 	lookRetry      = 10 * time.Second
 )
-
-// KeysharesDir is the folder of the keyshares.
-func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") }
 
 // identity is who this signer is and what it opens envelopes with.
 type identity struct {

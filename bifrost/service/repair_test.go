@@ -20,6 +20,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -40,7 +41,7 @@ type world struct {
 	vaults     []*fakevault.Vault
 	now        time.Time
 	log        bytes.Buffer
-	cfg        Config
+	cfg        home.Config
 
 	restored, failed, untrusted int
 }
@@ -128,7 +129,7 @@ func (w *world) both(change func(n *fakenode.Node)) {
 // oneVault leaves the first vault alone on the chain.
 func (w *world) oneVault() { w.both(func(n *fakenode.Node) { n.Vaults = n.Vaults[:1] }) }
 
-func (w *world) store() *keystore.Store { return keystore.NewStore(KeysharesDir(w.home)) }
+func (w *world) store() *keystore.Store { return keystore.NewStore(home.KeysharesDir(w.home)) }
 
 // save puts the files of a vault on the disk.
 func (w *world) save(t *testing.T, vaults ...*fakevault.Vault) {
@@ -166,7 +167,7 @@ func client(t *testing.T, url string) *chain.Client {
 func (w *world) prover(t *testing.T, witnesses ...string) *prover {
 	clients, err := newWitnesses(w.ownURL, witnesses)
 	require.NoError(t, err)
-	p, err := newProver(w.home, w.cfg, w.address, client(t, w.ownURL), clients, TrustDir(w.home), zerolog.New(&w.log))
+	p, err := newProver(w.home, w.cfg, w.address, client(t, w.ownURL), clients, chain.TrustDir(home.TrustDir(w.home)), zerolog.New(&w.log))
 	require.NoError(t, err)
 	p.now = func() time.Time { return w.now }
 	p.failed = func() { w.untrusted++ }
@@ -199,15 +200,15 @@ func TestLostKeysharesComeBack(t *testing.T) {
 		{"of the one that is not here", func(t *testing.T, w *world) { w.save(t, w.vaults[1]) }},
 		{"when one of a vault's two files is not here", func(t *testing.T, w *world) {
 			w.save(t, w.vaults...)
-			require.NoError(t, os.Remove(filepath.Join(KeysharesDir(w.home), w.vaults[0].Files[0][0].Name)))
+			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.home), w.vaults[0].Files[0][0].Name)))
 		}},
 		{"from another node when the own one has not kept the envelope", func(_ *testing.T, w *world) { clear(w.own.Blocks) }},
 		{"from the publication before when the last one is bad", func(t *testing.T, w *world) {
 			w.publishOne(7, w.vaults[0], w.seal(t, 1, w.vaults[0].Files[1]))
 		}},
 		{"whatever a process left that died while it wrote", func(t *testing.T, w *world) {
-			require.NoError(t, os.MkdirAll(filepath.Join(KeysharesDir(w.home), ".stage-1"), 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(KeysharesDir(w.home), ".stage-1", w.vaults[0].Files[0][0].Name), []byte("{"), 0o600))
+			require.NoError(t, os.MkdirAll(filepath.Join(home.KeysharesDir(w.home), ".stage-1"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(home.KeysharesDir(w.home), ".stage-1", w.vaults[0].Files[0][0].Name), []byte("{"), 0o600))
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -226,7 +227,7 @@ func TestLostKeysharesComeBack(t *testing.T) {
 			w.restored = 0
 			r.run(t.Context())
 			require.Zero(t, w.restored)
-			require.NoError(t, os.RemoveAll(KeysharesDir(w.home)))
+			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.home)))
 			r.run(t.Context())
 			w.holds(t, w.vaults...)
 			require.Equal(t, 2, w.restored)
@@ -305,7 +306,7 @@ func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(data))
 
-	require.NoError(t, os.Remove(filepath.Join(KeysharesDir(w.home), name)))
+	require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.home), name)))
 	w.now = w.now.Add(repairRetry)
 	r.run(t.Context())
 	require.Empty(t, r.list())
@@ -377,10 +378,10 @@ func TestDrill(t *testing.T) {
 			w.publishOne(7, w.vaults[0], w.seal(t, 0, w.vaults[1].Files[0]))
 		}, "keyshares do not fit"},
 		{"a file is not on the disk", func(t *testing.T, w *world) {
-			require.NoError(t, os.Remove(filepath.Join(KeysharesDir(w.home), w.vaults[1].Files[0][0].Name)))
+			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.home), w.vaults[1].Files[0][0].Name)))
 		}, "is not on the disk"},
 		{"a file on the disk differs", func(t *testing.T, w *world) {
-			path := filepath.Join(KeysharesDir(w.home), w.vaults[1].Files[0][0].Name)
+			path := filepath.Join(home.KeysharesDir(w.home), w.vaults[1].Files[0][0].Name)
 			require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
 		}, "is not what the backup holds"},
 	} {

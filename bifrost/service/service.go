@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -35,7 +35,7 @@ const (
 type Options struct {
 	// Home exists, and belongs to its owner alone.
 	Home   string
-	Config Config
+	Config home.Config
 	// Mnemonic has passed CheckSeal. Run wipes it at its end.
 	Mnemonic *sanity.Mnemonic
 	// Former lets bifrost run although the operator has another signer by now, for
@@ -49,7 +49,7 @@ type Options struct {
 // service is a running bifrost.
 type service struct {
 	home     string
-	cfg      Config
+	cfg      home.Config
 	isFormer bool
 	version  string
 	log      zerolog.Logger
@@ -90,14 +90,14 @@ const (
 	StateReplaced = "replaced"
 )
 
-// Run runs bifrost until the context ends. Errors that wrap [ErrHomeInUse],
-// [ErrConfig] and [ErrRefused] need the operator.
+// Run runs bifrost until the context ends. Errors that wrap [home.ErrInUse],
+// [home.ErrConfig] and [ErrRefused] need the operator.
 func Run(ctx context.Context, o Options) (err error) {
 	defer o.Mnemonic.Wipe()
 	if err := o.Config.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
-	unlock, err := lockHome(o.Home)
+	unlock, err := home.Lock(o.Home)
 	if err != nil {
 		return err
 	}
@@ -105,17 +105,17 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	s := &service{home: o.Home, cfg: o.Config, isFormer: o.Former, version: o.Version, log: o.Log, state: StateWaiting, metrics: prometheus.NewRegistry()}
 	if s.chain, err = chain.New(o.Config.Node, 0); err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
 	if s.key, err = signer.Derive(o.Mnemonic, o.Config.HDPath); err != nil {
-		return fmt.Errorf("%w: hd_path: %w", ErrConfig, err)
+		return fmt.Errorf("%w: hd_path: %w", home.ErrConfig, err)
 	}
 	defer s.key.Wipe()
 	if s.registration, err = NewRegistration(o.Config, s.key, o.Mnemonic, 0); err != nil {
 		return err
 	}
 	s.log = o.Log.With().Str("signer", s.registration.Address).Logger()
-	s.params = tss.NewPreParams(PreParamsDir(o.Home), s.log)
+	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.registerMetrics()
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (s *service) awaitRegistration(ctx context.Context, mnemonic *sanity.Mnemon
 		switch {
 		case ctx.Err() != nil:
 			return "", ctx.Err()
-		case errors.Is(err, ErrRefused), errors.Is(err, ErrConfig):
+		case errors.Is(err, ErrRefused), errors.Is(err, home.ErrConfig):
 			return "", err
 		case err != nil:
 			s.setState(StateWaiting, err)
@@ -427,16 +427,4 @@ func (s *service) status() Status {
 		}
 	}
 	return st
-}
-
-// CheckHome makes sure that a home is there and for its owner alone.
-func CheckHome(home string) error {
-	info, err := os.Stat(home)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s must be a folder with mode 0700, not %04o", home, info.Mode().Perm())
-	}
-	return nil
 }

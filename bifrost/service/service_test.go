@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -30,65 +29,10 @@ import (
 
 const testOperator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
 
-func testConfig() Config {
-	c := DefaultConfig()
+func testConfig() home.Config {
+	c := home.DefaultConfig()
 	c.ChainID, c.Operator = "fake-1", testOperator
 	return c
-}
-
-func TestConfigIsReadAsItWasWritten(t *testing.T) {
-	c := testConfig()
-	c.P2P.Peers = []string{"/ip4/10.0.0.1/tcp/5040/p2p/16Uiu2", "/dns4/a/tcp/1/p2p/16Uiu3"}
-	c.Metrics.Listen = ""
-	c.ChainID = `quoted "name"`
-	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
-	text, err := c.Encode()
-	require.NoError(t, err)
-	home := t.TempDir()
-	require.NoError(t, os.WriteFile(ConfigPath(home), text, 0o600))
-	got, err := LoadConfig(home)
-	require.NoError(t, err)
-	require.Equal(t, c, got)
-}
-
-func TestConfigIsChecked(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		change func(*Config)
-		err    string
-	}{
-		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
-		{"an operator that is an account", func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9" }, "cosmosvaloper1"},
-		{"an operator of another chain", func(c *Config) { c.Prefix = "thor" }, "thorvaloper1"},
-		{"a node that is no URL", func(c *Config) { c.Node = "localhost" }, "node"},
-		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},
-		{"an unknown log format", func(c *Config) { c.Log.Format = "xml" }, "xml"},
-		{"a negative number of pre-parameters", func(c *Config) { c.PreParams = -1 }, "preparams"},
-		{"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 }, "belong together"},
-		{"a trusted height below zero", func(c *Config) { c.Trust.Height = -1 }, "trust.height"},
-		{"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" }, "64 hex digits"},
-		{"no trusting period", func(c *Config) { c.Trust.Period = 0 }, "trust.period"},
-		{"metrics without a port", func(c *Config) { c.Metrics.Listen = "localhost" }, "metrics"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			c := testConfig()
-			require.NoError(t, c.Validate())
-			row.change(&c)
-			require.ErrorContains(t, c.Validate(), row.err)
-		})
-	}
-}
-
-func TestConfigOfAnEarlierVersionHasTheDefaultTrust(t *testing.T) {
-	home := t.TempDir()
-	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n", testOperator), 0o600))
-	got, err := LoadConfig(home)
-	require.NoError(t, err)
-	require.Equal(t, DefaultConfig().Trust, got.Trust)
-
-	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n[trust]\nperiod = \"a week\"\n", testOperator), 0o600))
-	_, err = LoadConfig(home)
-	require.ErrorContains(t, err, "a week")
 }
 
 func TestMessageDigest(t *testing.T) {
@@ -146,7 +90,7 @@ func TestRegistrationIsChecked(t *testing.T) {
 		{name: "another signer is the operator's", signers: map[string]string{testOperator: "other"}, err: ErrRefused},
 		{name: "this signer was the operator's", signers: map[string]string{testOperator: "other"}, former: "me", state: StateReplaced},
 		{name: "this signer is another operator's", signers: map[string]string{"someone": "me"}, err: ErrRefused},
-		{name: "another chain", chainID: "other-1", err: ErrConfig},
+		{name: "another chain", chainID: "other-1", err: home.ErrConfig},
 		{name: "a node that is behind knows nothing", catchingUp: true, fails: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -219,7 +163,7 @@ func TestNextRecipientIndex(t *testing.T) {
 			fake.ChainID = "other-1"
 			fake.Unlock()
 			_, err = NextRecipientIndex(t.Context(), c, "me")
-			require.ErrorIs(t, err, ErrConfig)
+			require.ErrorIs(t, err, home.ErrConfig)
 		})
 	}
 }
@@ -337,22 +281,4 @@ func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
 	defer cancel()
 	_, err = c.take(short, "keygen/2")
 	require.ErrorIs(t, err, tss.ErrNoPreParams)
-}
-
-func TestHomeIsForOneProcessAndItsOwner(t *testing.T) {
-	home := filepath.Join(t.TempDir(), "home")
-	require.Error(t, CheckHome(home))
-	require.NoError(t, os.Mkdir(home, 0o755))
-	require.ErrorContains(t, CheckHome(home), "0700")
-	require.NoError(t, os.Chmod(home, 0o700))
-	require.NoError(t, CheckHome(home))
-
-	unlock, err := lockHome(home)
-	require.NoError(t, err)
-	_, err = lockHome(home)
-	require.ErrorIs(t, err, ErrHomeInUse)
-	unlock()
-	unlock, err = lockHome(home)
-	require.NoError(t, err)
-	unlock()
 }

@@ -11,9 +11,9 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
-	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -134,7 +134,7 @@ func (s *service) signWith(ctx context.Context, node *tss.Node, curve keyshare.C
 	if err != nil {
 		return Signature{}, err
 	}
-	file, err := keystore.NewStore(process.KeysharesDir(s.home)).Load(keyshare.FileName(name))
+	file, err := keystore.NewStore(home.KeysharesDir(s.home)).Load(keyshare.FileName(name))
 	if err != nil {
 		return Signature{}, err
 	}

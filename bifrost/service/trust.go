@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 )
 
@@ -23,9 +23,6 @@ const (
 	// faultReminder is how often a fault of the same node is said again.
 	faultReminder = 10 * time.Minute
 )
-
-// TrustDir is the folder of the latest verified header.
-func TrustDir(home string) chain.TrustDir { return chain.TrustDir(filepath.Join(home, "trust")) }
 
 // records are the chain's records of one height, each of them proven.
 type records interface {
@@ -82,13 +79,13 @@ type fault struct {
 
 // newProver reads by the own node and witnesses, which may be none, and keeps the
 // latest header in the store.
-func newProver(home string, cfg Config, member string, own *chain.Client, witnesses []*chain.Client, store chain.TrustStore, log zerolog.Logger) (*prover, error) {
-	hash, err := cfg.Trust.hash()
+func newProver(dir string, cfg home.Config, member string, own *chain.Client, witnesses []*chain.Client, store chain.TrustStore, log zerolog.Logger) (*prover, error) {
+	hash, err := cfg.Trust.HashBytes()
 	if err != nil {
 		return nil, err
 	}
 	p := &prover{
-		member: member, prefix: cfg.Prefix, nodes: append([]*chain.Client{own}, witnesses...), home: home, log: log, now: time.Now, timeout: lookTimeout,
+		member: member, prefix: cfg.Prefix, nodes: append([]*chain.Client{own}, witnesses...), home: dir, log: log, now: time.Now, timeout: lookTimeout,
 		failed: func() {}, verified: func(time.Time) {}, said: map[fault]time.Time{},
 	}
 	p.trust = chain.Trust{
@@ -140,7 +137,7 @@ func (p *prover) read(ctx context.Context) (*chain.State, error) {
 
 // advise adds to an error what the operator can do.
 func (p *prover) advise(err error) error {
-	trust := string(TrustDir(p.home))
+	trust := home.TrustDir(p.home)
 	for _, advice := range []struct {
 		kind error
 		text string

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/hostile"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -25,7 +26,7 @@ const nobody = "http://127.0.0.1:1"
 
 // kept is the header that is in the home, nil when there is none.
 func (w *world) kept(t *testing.T) []byte {
-	data, err := TrustDir(w.home).Load(w.cfg.ChainID)
+	data, err := chain.TrustDir(home.TrustDir(w.home)).Load(w.cfg.ChainID)
 	require.NoError(t, err)
 	return data
 }
@@ -87,7 +88,7 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 		{
 			"it is configured, and too old", func(t *testing.T, w *world) {
 				w.cfg.Trust.Height, w.cfg.Trust.Hash = w.header(t)
-				w.cfg.Trust.Period = Duration(time.Second)
+				w.cfg.Trust.Period = home.Duration(time.Second)
 			},
 			func(w *world) []string { return []string{w.otherURL} }, chain.ErrExpired, "or remove them",
 		},
@@ -108,8 +109,8 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 				require.Nil(t, header)
 				require.Equal(t, 2, w.untrusted)
 				require.Equal(t, 1, strings.Count(w.log.String(), "ARE NOT PROVEN"))
-				require.NoDirExists(t, KeysharesDir(w.home))
-				require.NoDirExists(t, string(TrustDir(w.home)))
+				require.NoDirExists(t, home.KeysharesDir(w.home))
+				require.NoDirExists(t, home.TrustDir(w.home))
 				return
 			}
 			require.Empty(t, problem)
@@ -118,7 +119,7 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 			require.Equal(t, row.says == "THE OWN NODE ALONE DECIDES", strings.Contains(w.log.String(), "THE OWN NODE ALONE DECIDES"))
 			require.Zero(t, w.untrusted)
 			w.holds(t, w.vaults...)
-			for path, mode := range map[string]os.FileMode{string(TrustDir(w.home)): 0o700, TrustDir(w.home).Path(w.cfg.ChainID): 0o600} {
+			for path, mode := range map[string]os.FileMode{home.TrustDir(w.home): 0o700, chain.TrustDir(home.TrustDir(w.home)).Path(w.cfg.ChainID): 0o600} {
 				info, err := os.Stat(path)
 				require.NoError(t, err)
 				require.Equal(t, mode, info.Mode().Perm())
@@ -136,7 +137,7 @@ func TestOwnNodeThatGoesOnWithAnotherChainRestoresNothing(t *testing.T) {
 	r.look = p.look
 	r.run(t.Context())
 	w.holds(t, w.vaults...)
-	require.NoError(t, os.RemoveAll(KeysharesDir(w.home)))
+	require.NoError(t, os.RemoveAll(home.KeysharesDir(w.home)))
 	kept := w.kept(t)
 
 	honest := w.ownURL
@@ -150,9 +151,9 @@ func TestOwnNodeThatGoesOnWithAnotherChainRestoresNothing(t *testing.T) {
 	require.Equal(t, lookRetry, r.run(t.Context()))
 	_, problem := p.status()
 	require.Contains(t, problem, "nothing is restored")
-	require.Contains(t, problem, "what is kept in "+string(TrustDir(w.home)))
+	require.Contains(t, problem, "what is kept in "+home.TrustDir(w.home))
 	require.Positive(t, w.untrusted)
-	require.NoDirExists(t, KeysharesDir(w.home))
+	require.NoDirExists(t, home.KeysharesDir(w.home))
 	require.Equal(t, kept, w.kept(t))
 	result := w.drill(t).run(t.Context())
 	require.Contains(t, result.Error, "which backups there are is not proven")
@@ -204,7 +205,7 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 func TestKeptHeaderThatIsTooOldIsSaidAndReplacedAsTheFirstTime(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t)
-	w.cfg.Trust.Period = Duration(2 * time.Minute)
+	w.cfg.Trust.Period = home.Duration(2 * time.Minute)
 	p := w.prover(t, w.otherURL)
 	_, err := p.look(t.Context())
 	require.NoError(t, err)
@@ -232,7 +233,7 @@ func TestKeptHeaderThatCannotBeReadIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
 	w.publish(t)
 	damaged := bytes.Repeat([]byte("x"), 10)
-	require.NoError(t, TrustDir(w.home).Save(w.cfg.ChainID, damaged))
+	require.NoError(t, chain.TrustDir(home.TrustDir(w.home)).Save(w.cfg.ChainID, damaged))
 	p := w.prover(t, w.otherURL)
 	_, err := p.look(t.Context())
 	require.ErrorIs(t, err, chain.ErrNoTrust)

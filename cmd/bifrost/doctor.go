@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -36,7 +37,7 @@ doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
 }
 
 func (a *app) doctor(ctx context.Context, nodes []string) error {
-	cfg, err := service.LoadConfig(a.home)
+	cfg, err := home.Load(a.home)
 	if err != nil {
 		return usageError{err}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -56,8 +57,8 @@ func codeOf(err error) int {
 	}{
 		{errMnemonic, codeMnemonic},
 		{service.ErrRefused, codeMnemonic},
-		{service.ErrConfig, codeUsage},
-		{service.ErrHomeInUse, codeInUse},
+		{home.ErrConfig, codeUsage},
+		{home.ErrInUse, codeInUse},
 		{service.ErrNotRunning, codeUnreachable},
 		{chain.ErrUnreachable, codeUnreachable},
 		{errCheck, codeCheck},

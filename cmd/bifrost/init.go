@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -20,7 +21,7 @@ import (
 )
 
 func (a *app) initCommand() *cobra.Command {
-	flags := service.DefaultConfig()
+	flags := home.DefaultConfig()
 	var preParams []string
 	cmd := &cobra.Command{
 		Use:   "init --chain-id ID --operator VALOPER",
@@ -54,7 +55,7 @@ first registration; bifrost register prints later ones.`,
 	return cmd
 }
 
-func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config, preParams []string) error {
+func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, preParams []string) error {
 	cfg, isNew, err := a.initConfig(set, flags)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 	if err := keystore.MakeFolder(a.home); err != nil {
 		return err
 	}
-	if err := service.CheckHome(a.home); err != nil {
+	if err := home.Check(a.home); err != nil {
 		return err
 	}
 	mnemonic, err := a.initMnemonic(ctx)
@@ -80,16 +81,12 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 		return err
 	}
 	if isNew {
-		text, err := cfg.Encode()
-		if err != nil {
+		if err := cfg.Write(a.home); err != nil {
 			return err
 		}
-		if err := keystore.WriteFile(service.ConfigPath(a.home), text); err != nil {
-			return err
-		}
-		a.progress("The configuration is in %s.", service.ConfigPath(a.home))
+		a.progress("The configuration is in %s.", home.ConfigPath(a.home))
 	}
-	store := tss.NewPreParams(service.PreParamsDir(a.home), zerolog.Nop())
+	store := tss.NewPreParams(home.PreParamsDir(a.home), zerolog.Nop())
 	for _, path := range preParams {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -107,8 +104,8 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags service.Config
 
 // initConfig returns the configuration that is there, which the flags must not
 // contradict, or that of the flags.
-func (a *app) initConfig(set *pflag.FlagSet, flags service.Config) (cfg service.Config, isNew bool, err error) {
-	cfg, err = service.LoadConfig(a.home)
+func (a *app) initConfig(set *pflag.FlagSet, flags home.Config) (cfg home.Config, isNew bool, err error) {
+	cfg, err = home.Load(a.home)
 	if errors.Is(err, fs.ErrNotExist) {
 		if flags.ChainID == "" || flags.Operator == "" {
 			return cfg, false, usageError{errors.New("--chain-id and --operator are needed")}
@@ -135,7 +132,7 @@ func (a *app) initConfig(set *pflag.FlagSet, flags service.Config) (cfg service.
 		{"metrics-listen", cfg.Metrics.Listen == flags.Metrics.Listen},
 	} {
 		if set.Changed(f.name) && !f.same {
-			return cfg, false, usageError{fmt.Errorf("%s is there already and says something else than --%s: edit it", service.ConfigPath(a.home), f.name)}
+			return cfg, false, usageError{fmt.Errorf("%s is there already and says something else than --%s: edit it", home.ConfigPath(a.home), f.name)}
 		}
 	}
 	return cfg, false, nil
@@ -143,7 +140,7 @@ func (a *app) initConfig(set *pflag.FlagSet, flags service.Config) (cfg service.
 
 // initMnemonic returns the mnemonic of the home, after it has put it there.
 func (a *app) initMnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
-	path := service.MnemonicPath(a.home)
+	path := home.MnemonicPath(a.home)
 	if a.mnemonicFile != "" {
 		m, err := a.readMnemonic(ctx, a.mnemonicFile)
 		if err != nil {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/tyler-smith/go-bip39"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/process"
-	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -78,7 +78,7 @@ func (a *app) findMnemonic() string {
 			return path
 		}
 	}
-	return service.MnemonicPath(a.home)
+	return home.MnemonicPath(a.home)
 }
 
 // newMnemonic draws 24 words.

@@ -22,6 +22,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -149,7 +150,7 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 		require.Equal(t, v.Signer.Bech32(), r.Address)
 
 		// Making more of them would take the cores from the keygen.
-		path := service.ConfigPath(s.home)
+		path := home.ConfigPath(s.home)
 		cfg, err := os.ReadFile(path)
 		require.NoError(t, err)
 		cfg = bytes.Replace(cfg, []byte("preparams = 2"), []byte("preparams = 0"), 1)
@@ -296,10 +297,10 @@ func TestFourSigners(t *testing.T) {
 	// A signer that lost its keyshares has them back before it takes part in anything.
 	keyshares := func() map[string]string {
 		files := map[string]string{}
-		entries, err := os.ReadDir(service.KeysharesDir(victim.home))
+		entries, err := os.ReadDir(home.KeysharesDir(victim.home))
 		require.NoError(t, err)
 		for _, e := range entries {
-			data, err := os.ReadFile(filepath.Join(service.KeysharesDir(victim.home), e.Name()))
+			data, err := os.ReadFile(filepath.Join(home.KeysharesDir(victim.home), e.Name()))
 			require.NoError(t, err)
 			files[e.Name()] = string(data)
 		}
@@ -308,7 +309,7 @@ func TestFourSigners(t *testing.T) {
 	before := keyshares()
 	require.Len(t, before, 2)
 	victim.kill()
-	require.NoError(t, os.RemoveAll(service.KeysharesDir(victim.home)))
+	require.NoError(t, os.RemoveAll(home.KeysharesDir(victim.home)))
 	victim.start()
 	eventually("keyshares are restored", func() bool {
 		st, err := victim.status()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 )
@@ -41,7 +42,7 @@ It changes nothing, and can be used while bifrost runs.`,
 
 // register prints a registration; index is nil for the next one.
 func (a *app) register(ctx context.Context, index *uint32) error {
-	cfg, err := service.LoadConfig(a.home)
+	cfg, err := home.Load(a.home)
 	if err != nil {
 		return usageError{err}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 )
 
 // version is set by the linker in releases.
@@ -53,7 +53,7 @@ Results go to standard output, everything else to standard error.
 				return usageError{errors.New("--output must be text or json")}
 			}
 			if a.home == "" {
-				if a.home, err = process.DefaultHome(); err != nil {
+				if a.home, err = home.Default(); err != nil {
 					return usageError{fmt.Errorf("--home is missing, and there is no home folder: %w", err)}
 				}
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -36,11 +37,11 @@ it was doing goes on at the next start.`,
 }
 
 func (a *app) start(ctx context.Context, former bool) error {
-	cfg, err := service.LoadConfig(a.home)
+	cfg, err := home.Load(a.home)
 	if err != nil {
 		return usageError{err}
 	}
-	if err := service.CheckHome(a.home); err != nil {
+	if err := home.Check(a.home); err != nil {
 		return usageError{err}
 	}
 	log, err := service.NewLogger(cfg.Log, a.stderr)

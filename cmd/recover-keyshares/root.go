@@ -15,6 +15,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -112,11 +113,11 @@ func (a *app) outDir() (string, error) {
 	if a.out != "" {
 		return a.out, nil
 	}
-	home, err := process.DefaultHome()
+	dir, err := home.Default()
 	if err != nil {
 		return "", usageError{fmt.Errorf("--out is missing, and there is no home folder: %w", err)}
 	}
-	return process.KeysharesDir(home), nil
+	return home.KeysharesDir(dir), nil
 }
 
 // mnemonic reads the mnemonic from where the user has it.

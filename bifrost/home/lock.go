@@ -1,4 +1,4 @@
-package service
+package home
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// ErrHomeInUse means that another bifrost has this home.
-var ErrHomeInUse = errors.New("another bifrost uses this home")
+// ErrInUse means that another bifrost has this home.
+var ErrInUse = errors.New("another bifrost uses this home")
 
-// lockHome takes the home for this process. The lock ends with the process.
-func lockHome(home string) (unlock func(), err error) {
+// Lock takes the home for this process. The lock ends with the process.
+func Lock(home string) (unlock func(), err error) {
 	path := filepath.Join(home, "lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -21,7 +21,7 @@ func lockHome(home string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s", ErrHomeInUse, home)
+			return nil, fmt.Errorf("%w: %s", ErrInUse, home)
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}

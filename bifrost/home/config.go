@@ -1,4 +1,4 @@
-package service
+package home
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -17,9 +17,11 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/tssbackup/tssbackup/bifrost/chain"
-	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 )
+
+// ErrConfig means that the configuration does not fit the node.
+var ErrConfig = errors.New("the configuration does not fit the node")
 
 // Config is the file config.toml.
 type Config struct {
@@ -61,8 +63,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// hash is the block's hash in bytes, none when none is set.
-func (t Trust) hash() ([]byte, error) {
+// HashBytes are the 32 bytes of the block's hash, nil when none is set. It errs when
+// the three do not make sense together.
+func (t Trust) HashBytes() ([]byte, error) {
 	switch {
 	case t.Period <= 0:
 		return nil, errors.New("trust.period is not positive")
@@ -91,7 +94,8 @@ type Listen struct {
 	Listen string `toml:"listen"`
 }
 
-// Log says what is logged and how.
+// Log says what is logged and how: one of zerolog's levels from trace to error, and
+// json or console.
 type Log struct {
 	Level  string `toml:"level"`
 	Format string `toml:"format"`
@@ -103,9 +107,9 @@ func DefaultConfig() Config {
 		Node:      "http://127.0.0.1:26657",
 		Witnesses: []string{},
 		Prefix:    "cosmos",
-		HDPath:    signer.DefaultHDPath,
+		HDPath:    "m/44'/118'/0'/0/0",
 		PreParams: 2,
-		Trust:     Trust{Period: Duration(chain.DefaultTrustingPeriod)},
+		Trust:     Trust{Period: Duration(7 * 24 * time.Hour)},
 		P2P:       P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
 		Metrics:   Listen{Listen: "127.0.0.1:5041"},
 		Log:       Log{Level: "info", Format: "json"},
@@ -135,7 +139,7 @@ func (c Config) Validate() error {
 	if _, err := c.OperatorAddress(); err != nil {
 		return err
 	}
-	if _, err := c.Trust.hash(); err != nil {
+	if _, err := c.Trust.HashBytes(); err != nil {
 		return err
 	}
 	if c.Metrics.Listen != "" {
@@ -143,8 +147,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("metrics.listen: %w", err)
 		}
 	}
-	if _, err := logLevel(c.Log.Level); err != nil {
-		return err
+	if !slices.Contains([]string{"trace", "debug", "info", "warn", "error"}, c.Log.Level) {
+		return fmt.Errorf("log.level %q is none of trace, debug, info, warn, error", c.Log.Level)
 	}
 	return nil
 }
@@ -159,9 +163,9 @@ func (c Config) OperatorAddress() ([]byte, error) {
 	return raw, nil
 }
 
-// LoadConfig reads config.toml in a home. A key that it does not know is an error:
+// Load reads config.toml in a home. A key that it does not know is an error:
 // a misspelt one must not be passed over.
-func LoadConfig(home string) (Config, error) {
+func Load(home string) (Config, error) {
 	data, err := os.ReadFile(ConfigPath(home))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fmt.Errorf("%w: make one with bifrost init", err)
@@ -188,25 +192,14 @@ func LoadConfig(home string) (Config, error) {
 	return c, nil
 }
 
-// ConfigPath is where the configuration is in a home.
-func ConfigPath(home string) string { return filepath.Join(home, "config.toml") }
-
-// MnemonicPath is where the mnemonic is in a home, unless it comes from elsewhere.
-func MnemonicPath(home string) string { return filepath.Join(home, "mnemonic") }
-
-// SocketPath is where a running bifrost listens.
-func SocketPath(home string) string { return filepath.Join(home, "bifrost.sock") }
-
-// PreParamsDir is the folder of the pre-parameters.
-func PreParamsDir(home string) string { return filepath.Join(home, "preparams") }
-
-// Encode returns the configuration as a commented file.
-func (c Config) Encode() ([]byte, error) {
-	var out bytes.Buffer
-	if err := configTemplate.Execute(&out, c); err != nil {
-		return nil, err
+// Write writes the configuration into a home as a commented file, and never replaces
+// another one.
+func (c Config) Write(home string) error {
+	var text bytes.Buffer
+	if err := configTemplate.Execute(&text, c); err != nil {
+		return err
 	}
-	return out.Bytes(), nil
+	return keystore.WriteFile(ConfigPath(home), text.Bytes())
 }
 
 var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap{

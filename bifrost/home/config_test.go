@@ -1,0 +1,81 @@
+package home
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+)
+
+const testOperator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
+
+func testConfig() Config {
+	c := DefaultConfig()
+	c.ChainID, c.Operator = "fake-1", testOperator
+	return c
+}
+
+func TestDefaultsAreThoseOfTheKeyAndOfTheLightClient(t *testing.T) {
+	c := DefaultConfig()
+	require.Equal(t, signer.DefaultHDPath, c.HDPath)
+	require.Equal(t, chain.DefaultTrustingPeriod, time.Duration(c.Trust.Period))
+}
+
+func TestConfigIsReadAsItWasWritten(t *testing.T) {
+	c := testConfig()
+	c.P2P.Peers = []string{"/ip4/10.0.0.1/tcp/5040/p2p/16Uiu2", "/dns4/a/tcp/1/p2p/16Uiu3"}
+	c.Metrics.Listen = ""
+	c.ChainID = `quoted "name"`
+	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
+	home := t.TempDir()
+	require.NoError(t, c.Write(home))
+	got, err := Load(home)
+	require.NoError(t, err)
+	require.Equal(t, c, got)
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*Config)
+		err    string
+	}{
+		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
+		{"an operator that is an account", func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9" }, "cosmosvaloper1"},
+		{"an operator of another chain", func(c *Config) { c.Prefix = "thor" }, "thorvaloper1"},
+		{"a node that is no URL", func(c *Config) { c.Node = "localhost" }, "node"},
+		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},
+		{"an unknown log format", func(c *Config) { c.Log.Format = "xml" }, "xml"},
+		{"a negative number of pre-parameters", func(c *Config) { c.PreParams = -1 }, "preparams"},
+		{"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 }, "belong together"},
+		{"a trusted height below zero", func(c *Config) { c.Trust.Height = -1 }, "trust.height"},
+		{"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" }, "64 hex digits"},
+		{"no trusting period", func(c *Config) { c.Trust.Period = 0 }, "trust.period"},
+		{"metrics without a port", func(c *Config) { c.Metrics.Listen = "localhost" }, "metrics"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := testConfig()
+			require.NoError(t, c.Validate())
+			row.change(&c)
+			require.ErrorContains(t, c.Validate(), row.err)
+		})
+	}
+}
+
+func TestConfigOfAnEarlierVersionHasTheDefaultTrust(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n", testOperator), 0o600))
+	got, err := Load(home)
+	require.NoError(t, err)
+	require.Equal(t, DefaultConfig().Trust, got.Trust)
+
+	require.NoError(t, os.WriteFile(ConfigPath(home), fmt.Appendf(nil, "chain_id = \"fake-1\"\noperator = %q\n[trust]\nperiod = \"a week\"\n", testOperator), 0o600))
+	_, err = Load(home)
+	require.ErrorContains(t, err, "a week")
+}

@@ -1,0 +1,62 @@
+// Package home is the folder of a bifrost: where what lies in it, who may use it, and
+// the configuration that its owner writes.
+//
+//	config.toml   the [Config]
+//	mnemonic      the 24 words, unless they come from elsewhere
+//	keyshares/    the keyshare files, which nothing ever deletes
+//	outbox/       what is on its way to the chain
+//	trust/        the latest verified header
+//	preparams/    for the keygens to come
+//	bifrost.sock  the control socket, for the owner of the home alone
+//	lock          held by the process that has the home
+package home
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Default is the folder in which bifrost keeps its files unless it is told
+// otherwise: bifrost under $XDG_DATA_HOME, which is ~/.local/share when it is unset
+// or, as its specification demands, not an absolute path.
+func Default() (string, error) {
+	if data := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
+		return filepath.Join(data, "bifrost"), nil
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(user, ".local", "share", "bifrost"), nil
+}
+
+// ConfigPath is where the configuration is in a home.
+func ConfigPath(home string) string { return filepath.Join(home, "config.toml") }
+
+// MnemonicPath is where the mnemonic is in a home, unless it comes from elsewhere.
+func MnemonicPath(home string) string { return filepath.Join(home, "mnemonic") }
+
+// SocketPath is where a running bifrost listens.
+func SocketPath(home string) string { return filepath.Join(home, "bifrost.sock") }
+
+// KeysharesDir is the folder of the keyshare files.
+func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") }
+
+// PreParamsDir is the folder of the pre-parameters.
+func PreParamsDir(home string) string { return filepath.Join(home, "preparams") }
+
+// TrustDir is the folder of the latest verified header.
+func TrustDir(home string) string { return filepath.Join(home, "trust") }
+
+// Check makes sure that a home is there and for its owner alone.
+func Check(home string) error {
+	info, err := os.Stat(home)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s must be a folder with mode 0700, not %04o", home, info.Mode().Perm())
+	}
+	return nil
+}
