@@ -10,7 +10,7 @@ TOOLS := $(CURDIR)/build/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The packages without the SDK: fast enough for the race detector and fuzzing.
 PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/... \
-	./bifrost/thornode/... ./bifrost/saved/... ./bifrost/rebuild/...
+	./bifrost/legacy/... ./bifrost/rebuild/...
 FUZZTIME ?= 20s
 
 .PHONY: demo test test-race build install lint proto proto-check bench fuzz calibrate stock-tools clean
@@ -47,7 +47,7 @@ bench: ## sizes, times and ratios
 	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./app
 
 fuzz: ## every fuzz target for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/proven
+	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit
 
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate

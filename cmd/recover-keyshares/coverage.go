@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tssbackup/tssbackup/bifrost/proven"
+	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -134,7 +134,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	}
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%w: in %d of %d vaults", proven.ErrCheck, failed, len(vaults))
+		return fmt.Errorf("%w: in %d of %d vaults", audit.ErrCheck, failed, len(vaults))
 	case judged == 0:
 		return fmt.Errorf("%w: there is no active vault", errNotCovered)
 	case !v.Covered:

@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 
+	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/proven"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/bifrost/saved"
 )
 
 // The exit codes are part of the command's interface.
@@ -77,7 +77,7 @@ func codeOf(err error) int {
 	}{
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
-			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge, proven.ErrCheck, rebuild.ErrState,
+			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge, audit.ErrCheck, rebuild.ErrState,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},

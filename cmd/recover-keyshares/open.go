@@ -14,9 +14,9 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/bifrost/saved"
-	"github.com/tssbackup/tssbackup/bifrost/thornode"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 

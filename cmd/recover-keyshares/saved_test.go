@@ -26,7 +26,7 @@ type thornodeBackup struct {
 }
 
 func thornodeBackups(t testing.TB) (backups []thornodeBackup) {
-	data, err := os.ReadFile("../../bifrost/thornode/testdata/vectors.json")
+	data, err := os.ReadFile("../../bifrost/legacy/thornode/testdata/vectors.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &backups))
 	return backups

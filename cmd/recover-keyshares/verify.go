@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
-	"github.com/tssbackup/tssbackup/bifrost/proven"
 )
 
 // verification is what coverage does beyond counting.
@@ -36,7 +36,7 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 	if err != nil {
 		return false, err
 	}
-	audit, err := proven.New(chainID, v.former, proven.Record{Vault: info, Shares: shares, Proofs: proofs})
+	a, err := audit.New(chainID, v.former, audit.Record{Vault: info, Shares: shares, Proofs: proofs})
 	if err != nil {
 		c.Error = oneLine(err.Error())
 		c.Proven, c.Covered, c.ProvenCovered = 0, false, false
@@ -46,11 +46,11 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 		c.Verdict = "NOT verified: the records of the proofs contradict each other"
 		return false, nil
 	}
-	for _, height := range audit.Heights() {
+	for _, height := range a.Heights() {
 		shown := false
 		err := state.Block(ctx, height, func(txs [][]byte) error {
 			shown = true
-			return audit.Block(height, txs)
+			return a.Block(height, txs)
 		})
 		if ctx.Err() != nil {
 			return false, ctx.Err()
@@ -59,22 +59,22 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 			v.warn(oneLine(err.Error()))
 		}
 	}
-	audit.Judge(len(v.nodes))
-	return c.verified(audit.Members()), nil
+	a.Judge(len(v.nodes))
+	return c.verified(a.Members()), nil
 }
 
 // verified counts anew, from what was checked here. The members are in the order of
 // the list.
-func (c *coveredVault) verified(members []proven.Member) (holds bool) {
+func (c *coveredVault) verified(members []audit.Member) (holds bool) {
 	holds = true
 	c.Proven = 0
 	for i, m := range members {
 		of := &c.List[i]
 		of.Proof = &verifiedProof{Result: string(m.Result), Height: m.Height, Text: oneLine(explain(m))}
 		switch m.Result {
-		case proven.Failed:
+		case audit.Failed:
 			holds, of.Proven = false, false
-		case proven.None:
+		case audit.None:
 			of.Proven = false
 		}
 		if of.Proven {
@@ -91,18 +91,18 @@ func (c *coveredVault) verified(members []proven.Member) (holds bool) {
 }
 
 // explain says in a line what is known of a member's proof.
-func explain(m proven.Member) string {
-	if m.Result != proven.Failed && m.Err != nil {
+func explain(m audit.Member) string {
+	if m.Result != audit.Failed && m.Err != nil {
 		return fmt.Sprintf("accepted by consensus; what is shown as its block %d does not bear it out, so the proof itself is not repeated: %s", m.Height, m.Err)
 	}
 	switch m.Result {
-	case proven.None:
+	case audit.None:
 		return "no proof was accepted"
-	case proven.Repeated:
+	case audit.Repeated:
 		return fmt.Sprintf("the proof of block %d holds", m.Height)
-	case proven.Accepted:
+	case audit.Accepted:
 		return fmt.Sprintf("accepted by consensus in block %d; no node shows the block any more, so the proof itself is not repeated", m.Height)
-	case proven.Imported:
+	case audit.Imported:
 		return fmt.Sprintf("accepted under another name of the chain in its block %d and imported; "+
 			"the block is none of this chain's, so the proof itself is not repeated", m.Height)
 	}

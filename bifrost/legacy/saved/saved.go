@@ -24,7 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/thornode"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 

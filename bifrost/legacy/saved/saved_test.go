@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/tssbackup/tssbackup/bifrost/saved"
-	"github.com/tssbackup/tssbackup/bifrost/thornode"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 

@@ -1,4 +1,4 @@
-// Package proven repeats, from what a chain's state and its blocks hold, the checks by which consensus accepted the
+// Package audit repeats, from what a chain's state and its blocks hold, the checks by which consensus accepted the
 // proofs of a vault's members: that the public shares are those of the vault's keys, that what is kept of each proof can
 // be read, and, where the block that carried a proof is at hand, that the proof holds and gives what state keeps of it.
 //
@@ -6,12 +6,13 @@
 // them proven. Blocks may come from anywhere, since a proof that holds and gives the stored form of the record is the one
 // that was accepted, whoever showed it.
 //
-//	audit, err := proven.New(chainID, nil, record)   // the lists, and the stored forms
-//	for _, height := range audit.Heights() {
-//		err := audit.Block(height, txs)          // the proofs themselves
+//	a, err := audit.New(chainID, nil, record)        // the lists, and the stored forms
+//	for _, height := range a.Heights() {
+//		err := a.Block(height, txs)              // the proofs themselves
 //	}
-//	audit.Members()
-package proven
+//	a.Judge(nodes)
+//	a.Members()
+package audit
 
 import (
 	"bytes"
@@ -243,7 +244,7 @@ func (a *Audit) Heights() []int64 {
 }
 
 // Block repeats the proofs that were accepted in the block of a height, with its transactions as somebody shows them.
-// Whether it is that block is not proven. A proof that is found in it and holds is repeated, for it speaks for itself. The
+// Whether it is that block is not verified. A proof that is found in it and holds is repeated, for it speaks for itself. The
 // error, which wraps [ErrCheck], tells which members' proofs it does not bear out, for somebody else to be asked;
 // [Audit.Judge] says what follows from that.
 func (a *Audit) Block(height int64, txs [][]byte) error {

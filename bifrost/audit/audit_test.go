@@ -1,4 +1,4 @@
-package proven
+package audit
 
 import (
 	"bytes"
