@@ -50,7 +50,7 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	})
 	s.metrics.MustRegister(restored, failed, s.drillSuccess, s.drillFailures, untrusted, verified)
 
-	id := identity{address: s.registration.Address, pubKey: s.key.PubKey(), prefix: s.cfg.Prefix, mnemonic: mnemonic}
+	id := identity{address: s.request.Address, pubKey: s.key.PubKey(), prefix: s.cfg.Prefix, mnemonic: mnemonic}
 	store := keystore.NewStore(home.KeysharesDir(s.home))
 	s.prover, err = newProver(s.home, s.cfg, id.address, s.chain, witnesses, chain.TrustDir(home.TrustDir(s.home)), s.log)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -248,19 +249,19 @@ func (d *doctor) chainChecks(ctx context.Context, node *chain.Client, id *identi
 		d.add("signer", LevelFail, "without a mnemonic neither the signer nor keyshares nor backups can be checked")
 		return
 	}
-	state, err := checkRegistration(ctx, node, d.Config, id.address, id.mnemonic)
-	if errors.Is(err, errRecipient) {
+	state, err := registration.Check(ctx, node, d.Config, id.address, id.mnemonic)
+	if errors.Is(err, registration.ErrRecipient) {
 		d.add("recipient", LevelFail, "%v", err)
-		state, err = StateReady, nil
-	} else if state == StateReady {
+		state, err = registration.Ready, nil
+	} else if state == registration.Ready {
 		d.add("recipient", LevelOK, "the mnemonic derives the recipient key that the chain holds for new keygens")
 	}
 	switch {
 	case err != nil:
 		d.add("signer", LevelFail, "%v", err)
-	case state == StateReady:
+	case state == registration.Ready:
 		d.add("signer", LevelOK, "the chain knows %s as the signer of %s", id.address, d.Config.Operator)
-	case state == StateReplaced:
+	case state == registration.Replaced:
 		d.add("signer", LevelWarn, "%s has another signer by now; this one goes on for its older vaults", d.Config.Operator)
 	default:
 		d.add("signer", LevelFail, "%s is not registered as the signer of %s", id.address, d.Config.Operator)
@@ -305,7 +306,7 @@ func (d *doctor) proof(ctx context.Context, node *chain.Client, id identity, v t
 		return // deleted, or never to be made
 	}
 	if err == nil {
-		err = checkRecipient(id.mnemonic, info.RecipientKey, info.RecipientIndex)
+		err = registration.CheckRecipient(id.mnemonic, info.RecipientKey, info.RecipientIndex)
 	}
 	switch {
 	case err != nil:

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,18 +16,10 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
-)
-
-const (
-	// registrationPoll is the time between two questions for the registration
-	// while it is awaited, registrationRecheck afterwards.
-	registrationPoll    = 2 * time.Second
-	registrationRecheck = time.Minute
-	// reminder is how often a state that waits for the operator is said again.
-	reminder = time.Minute
 )
 
 // Options are what a running bifrost works with.
@@ -48,17 +39,17 @@ type Options struct {
 
 // service is a running bifrost.
 type service struct {
-	home     string
-	cfg      home.Config
-	isFormer bool
-	version  string
-	log      zerolog.Logger
-	chain    *chain.Client
-	key      *signer.Key
-	metrics  *prometheus.Registry
-	params   *tss.PreParams
+	home    string
+	cfg     home.Config
+	version string
+	log     zerolog.Logger
+	chain   *chain.Client
+	key     *signer.Key
+	metrics *prometheus.Registry
+	params  *tss.PreParams
 
-	registration *Registration
+	request      *registration.Request
+	registration *registration.Watch
 
 	// scrypt is held by whoever seals or opens an envelope.
 	scrypt        sync.Mutex
@@ -69,29 +60,13 @@ type service struct {
 	drillFailures prometheus.Counter
 
 	mu        sync.Mutex // guards what follows
-	state     string
-	err       string
-	former    []FormerVault
 	tss       *tss.Node
 	publisher *publish.Publisher
 	lastDrill *DrillResult // written by watchBackups alone
 }
 
-// The states of a running bifrost.
-const (
-	// StateWaiting means that the node did not answer yet.
-	StateWaiting = "waiting for the node"
-	// StateUnregistered means that the operator has yet to register the signer.
-	StateUnregistered = "unregistered"
-	// StateReady means that the signer is registered and the loop runs.
-	StateReady = "ready"
-	// StateReplaced means that the chain knows another signer by now. The loop
-	// goes on for the vaults that live under this one.
-	StateReplaced = "replaced"
-)
-
 // Run runs bifrost until the context ends. Errors that wrap [home.ErrInUse],
-// [home.ErrConfig] and [ErrRefused] need the operator.
+// [home.ErrConfig] and [registration.ErrRefused] need the operator.
 func Run(ctx context.Context, o Options) (err error) {
 	defer o.Mnemonic.Wipe()
 	if err := o.Config.Validate(); err != nil {
@@ -103,7 +78,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer unlock()
 
-	s := &service{home: o.Home, cfg: o.Config, isFormer: o.Former, version: o.Version, log: o.Log, state: StateWaiting, metrics: prometheus.NewRegistry()}
+	s := &service{home: o.Home, cfg: o.Config, version: o.Version, log: o.Log, metrics: prometheus.NewRegistry()}
 	if s.chain, err = chain.New(o.Config.Node, 0); err != nil {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
@@ -111,16 +86,17 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("%w: hd_path: %w", home.ErrConfig, err)
 	}
 	defer s.key.Wipe()
-	if s.registration, err = NewRegistration(o.Config, s.key, o.Mnemonic, 0); err != nil {
+	if s.request, err = registration.NewRequest(o.Config, s.key, o.Mnemonic, 0); err != nil {
 		return err
 	}
-	s.log = o.Log.With().Str("signer", s.registration.Address).Logger()
+	s.log = o.Log.With().Str("signer", s.request.Address).Logger()
+	s.registration = registration.NewWatch(o.Config, s.request, o.Former, s.chain, o.Mnemonic, s.log)
 	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.registerMetrics()
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
 	}
-	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).Str("peer_id", s.registration.PeerID).Str("version", o.Version).Msg("bifrost starts")
+	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
 	defer func() { s.log.Info().Err(err).Msg("bifrost stops") }()
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -135,7 +111,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return nil
 	})
 	group.Go(func() error {
-		state, err := s.awaitRegistration(ctx, o.Mnemonic)
+		state, err := s.registration.Await(ctx)
 		if err != nil {
 			return err
 		}
@@ -148,49 +124,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	return err
 }
 
-// awaitRegistration returns the state in which the loop begins: when the chain
-// knows the signer.
-func (s *service) awaitRegistration(ctx context.Context, mnemonic *sanity.Mnemonic) (string, error) {
-	var said time.Time
-	for {
-		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address, mnemonic)
-		remind := time.Since(said) >= reminder
-		switch {
-		case ctx.Err() != nil:
-			return "", ctx.Err()
-		case errors.Is(err, ErrRefused), errors.Is(err, home.ErrConfig):
-			return "", err
-		case err != nil:
-			s.setState(StateWaiting, err)
-			if remind {
-				s.log.Warn().Err(err).Msg("waiting for the node")
-			}
-		case state == StateReady:
-			s.log.Info().Str("operator", s.cfg.Operator).Msg("the signer is registered")
-			return state, nil
-		case state == StateReplaced && s.isFormer:
-			return state, nil
-		case state == StateReplaced:
-			return "", fmt.Errorf("%w: %s has another signer by now; vaults that still live under this one need it running with --former", ErrRefused, s.cfg.Operator)
-		default:
-			s.setState(state, nil)
-			if remind {
-				s.log.Warn().Str("command", s.registration.Command).Msg("THE SIGNER IS NOT REGISTERED: run this command with the operator's key")
-			}
-		}
-		if remind {
-			said = time.Now()
-		}
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(registrationPoll):
-		}
-	}
-}
-
 // work runs the ceremonies and the loop.
-func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemonic) error {
+func (s *service) work(ctx context.Context, state registration.State, mnemonic *sanity.Mnemonic) error {
 	// Before it takes part in anything. What cannot be restored now, or is not proven,
 	// is tried again, and keeps the signer from nothing.
 	wait := s.repair.run(ctx)
@@ -208,7 +143,7 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 	defer tssNode.Close()
 	publisher, err := publish.New(publish.Config{
 		ChainID: s.cfg.ChainID,
-		Address: s.registration.Address,
+		Address: s.request.Address,
 		PubKey:  s.key.PubKey(),
 		Prefix:  s.cfg.Prefix,
 		Home:    s.home,
@@ -228,13 +163,13 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 		return err
 	}
 	s.mu.Lock()
-	s.tss, s.publisher, s.state, s.err = tssNode, publisher, state, ""
+	s.tss, s.publisher = tssNode, publisher
 	s.mu.Unlock()
 	s.log.Info().Strs("addresses", tssNode.Addrs()).Msg("other signers reach this one at")
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
-	group.Go(func() error { return s.watchRegistration(ctx, mnemonic) })
+	group.Go(func() error { return s.registration.Run(ctx, state) })
 	group.Go(func() error { return s.watchKeyshares(ctx, wait) })
 	group.Go(func() error { return s.watchBackups(ctx, publisher.Status) })
 	err = group.Wait()
@@ -243,51 +178,6 @@ func (s *service) work(ctx context.Context, state string, mnemonic *sanity.Mnemo
 	s.tss = nil
 	s.mu.Unlock()
 	return err
-}
-
-// watchRegistration looks from time to time whether the signer or its recipient key
-// was replaced, and which vaults live under a former one.
-func (s *service) watchRegistration(ctx context.Context, mnemonic *sanity.Mnemonic) error {
-	var known int
-	for {
-		state, err := checkRegistration(ctx, s.chain, s.cfg, s.registration.Address, mnemonic)
-		switch {
-		case errors.Is(err, errRecipient):
-			// The vaults that there are need this signer all the same.
-			s.setState(StateReady, err)
-			s.log.Error().Err(err).Msg("THE RECIPIENT KEY IS NOT THIS MNEMONIC'S: this signer cannot prove its backups of later keygens")
-		case err == nil && state != StateUnregistered: // what was registered stays so
-			s.setState(state, nil)
-			if state == StateReplaced {
-				s.log.Warn().Msg("THE SIGNER WAS REPLACED: this bifrost goes on for its older vaults alone")
-			}
-		}
-		if former, err := formerVaults(ctx, s.chain, s.cfg.Operator, s.registration.Address); err == nil {
-			s.mu.Lock()
-			s.former = former
-			s.mu.Unlock()
-			if len(former) != known {
-				for _, f := range former {
-					s.log.Warn().Str("vault", f.Vault).Str("former_signer", f.Address).Msg("this vault lives under a former mnemonic: keep it until the vault is retired")
-				}
-			}
-			known = len(former)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(registrationRecheck):
-		}
-	}
-}
-
-func (s *service) setState(state string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state, s.err = state, ""
-	if err != nil {
-		s.err = err.Error()
-	}
 }
 
 func (s *service) registerMetrics() {
@@ -303,9 +193,7 @@ func (s *service) registerMetrics() {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_registered", Help: "1 when the chain knows this signer, 0 otherwise.",
 		}, func() float64 {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.state == StateReady {
+			if s.registration.Status().State == registration.Ready {
 				return 1
 			}
 			return 0
@@ -313,9 +201,7 @@ func (s *service) registerMetrics() {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_former_vaults", Help: "Live vaults of the operator that live under a former mnemonic.",
 		}, func() float64 {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return float64(len(s.former))
+			return float64(len(s.registration.Status().Former))
 		}),
 	)
 }
@@ -330,14 +216,14 @@ type Status struct {
 	PubKey   string `json:"pub_key"`
 	PeerID   string `json:"peer_id"`
 	// Addrs are where other signers reach this one.
-	Addrs []string `json:"addrs"`
-	State string   `json:"state"`
-	Error string   `json:"error,omitempty"`
+	Addrs []string           `json:"addrs"`
+	State registration.State `json:"state"`
+	Error string             `json:"error,omitempty"`
 	// RegisterCommand is set while the signer is not registered.
-	RegisterCommand string          `json:"register_command,omitempty"`
-	PreParams       int             `json:"preparams"`
-	FormerVaults    []FormerVault   `json:"former_vaults"`
-	Publish         *publish.Status `json:"publish,omitempty"`
+	RegisterCommand string                     `json:"register_command,omitempty"`
+	PreParams       int                        `json:"preparams"`
+	FormerVaults    []registration.FormerVault `json:"former_vaults"`
+	Publish         *publish.Status            `json:"publish,omitempty"`
 	// Trust is the latest header that was verified.
 	Trust *TrustedHeader `json:"trust,omitempty"`
 	// Drill is the latest fire drill.
@@ -354,27 +240,14 @@ const maxPollAge = time.Minute
 func (s *service) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	known := s.registration.Status()
 	st := Status{
 		Version: s.version, ChainID: s.cfg.ChainID, Node: s.chain.Name(), Operator: s.cfg.Operator,
-		Address: s.registration.Address, PubKey: hex.EncodeToString(s.key.PubKey()), PeerID: s.registration.PeerID,
-		Addrs: []string{}, State: s.state, Error: s.err, FormerVaults: append([]FormerVault{}, s.former...), Problems: []string{},
+		Address: s.request.Address, PubKey: s.request.PubKey, PeerID: s.request.PeerID,
+		Addrs: []string{}, State: known.State, Error: known.Error, RegisterCommand: known.Command,
+		FormerVaults: known.Former, Problems: append([]string{}, known.Problems()...),
 	}
 	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
-	switch s.state {
-	case StateReady:
-		if s.err != "" {
-			problem("%s", s.err)
-		}
-	case StateUnregistered:
-		st.RegisterCommand = s.registration.Command
-		problem("the signer is not registered")
-	case StateReplaced:
-		if !s.isFormer {
-			problem("the operator has another signer by now")
-		}
-	default:
-		problem("%s: %s", s.state, s.err)
-	}
 	var err error
 	if st.PreParams, err = s.params.Count(); err != nil {
 		problem("pre-parameters: %v", err)

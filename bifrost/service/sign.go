@@ -91,7 +91,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", req.Vault, err)
 	}
-	signers, err := chooseSigners(vault, s.registration.Address, req.Signers)
+	signers, err := chooseSigners(vault, s.request.Address, req.Signers)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadRequest, err)
 	}

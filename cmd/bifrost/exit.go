@@ -5,6 +5,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -56,7 +57,7 @@ func codeOf(err error) int {
 		code int
 	}{
 		{errMnemonic, codeMnemonic},
-		{service.ErrRefused, codeMnemonic},
+		{registration.ErrRefused, codeMnemonic},
 		{home.ErrConfig, codeUsage},
 		{home.ErrInUse, codeInUse},
 		{service.ErrNotRunning, codeUnreachable},

@@ -14,7 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
-	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -76,7 +76,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 		return usageError{fmt.Errorf("--hd-path: %w", err)}
 	}
 	defer key.Wipe()
-	registration, err := service.NewRegistration(cfg, key, mnemonic, 0)
+	request, err := registration.NewRequest(cfg, key, mnemonic, 0)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 		}
 		a.progress("Imported the pre-parameters in %s.", path)
 	}
-	return a.printRegistration(registration)
+	return a.printRegistration(request)
 }
 
 // initConfig returns the configuration that is there, which the flags must not

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -145,7 +146,7 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 		}
 		out, err := s.command(args...)
 		require.NoError(t, err)
-		var r service.Registration
+		var r registration.Request
 		require.NoError(t, json.Unmarshal(out, &r))
 		require.Equal(t, v.Signer.Bech32(), r.Address)
 
@@ -203,7 +204,7 @@ func TestFourSigners(t *testing.T) {
 	for _, s := range signers {
 		eventually("ready", func() bool {
 			st, err := s.status()
-			return err == nil && st.State == service.StateReady && len(st.Problems) == 0
+			return err == nil && st.State == registration.Ready && len(st.Problems) == 0
 		})
 	}
 	begin := time.Now()
@@ -313,7 +314,7 @@ func TestFourSigners(t *testing.T) {
 	victim.start()
 	eventually("keyshares are restored", func() bool {
 		st, err := victim.status()
-		return err == nil && st.State == service.StateReady && st.Publish != nil && len(st.Publish.Vaults) == 1 && len(st.Problems) == 0
+		return err == nil && st.State == registration.Ready && st.Publish != nil && len(st.Publish.Vaults) == 1 && len(st.Problems) == 0
 	})
 	require.Equal(t, before, keyshares())
 	log := victim.logged()
@@ -337,7 +338,7 @@ func TestFourSigners(t *testing.T) {
 	// its next recipient key; the proof stays one to the key before.
 	out, err := victim.command("register", "--output", "json")
 	require.NoError(t, err)
-	var r service.Registration
+	var r registration.Request
 	require.NoError(t, json.Unmarshal(out, &r))
 	require.EqualValues(t, 1, r.RecipientIndex)
 	n.Send(n.Validators[1].Operator, &types.MsgRegisterSigner{

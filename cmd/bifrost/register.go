@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 )
 
@@ -57,20 +57,20 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 	}
 	defer key.Wipe()
 	if index == nil {
-		next, err := service.NextRecipientIndex(ctx, cfg, key.Bech32(cfg.Prefix))
+		next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
 		if err != nil {
 			return fmt.Errorf("which recipient key comes next is not known, give --recipient-index: %w", err)
 		}
 		index = &next
 	}
-	registration, err := service.NewRegistration(cfg, key, mnemonic, *index)
+	request, err := registration.NewRequest(cfg, key, mnemonic, *index)
 	if err != nil {
 		return err
 	}
-	return a.printRegistration(registration)
+	return a.printRegistration(request)
 }
 
-func (a *app) printRegistration(r *service.Registration) error {
+func (a *app) printRegistration(r *registration.Request) error {
 	return a.print(r, func(w io.Writer) {
 		fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",
 			r.Address, r.PeerID, r.RecipientKey, r.RecipientIndex, r.Command)
