@@ -111,8 +111,8 @@ func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
 
 // Broadcast hands a signed transaction to the node and returns when the node has
 // checked it. nil means that it is in the node's mempool and not yet that it is
-// in a block. The errors to branch on are [ErrInMempool], [ErrSequence],
-// [ErrUnreachable] and [RefusedError].
+// in a block. The errors to branch on are sdkerrors.ErrTxInMempoolCache,
+// sdkerrors.ErrWrongSequence, [ErrUnreachable] and [RefusedError].
 func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
 	res, err := c.rpc.BroadcastTxSync(ctx, cmttypes.Tx(tx))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/stretchr/testify/require"
@@ -228,17 +229,17 @@ func TestBroadcast(t *testing.T) {
 	failing := func(text string) func([]byte) (*ctypes.ResultBroadcastTx, error) {
 		return func([]byte) (*ctypes.ResultBroadcastTx, error) { return nil, errors.New(text) }
 	}
-	kinds := []error{ErrSequence, ErrInMempool, ErrUnreachable, ErrNotFound, ErrNoBlock}
+	kinds := []error{sdkerrors.ErrWrongSequence, sdkerrors.ErrTxInMempoolCache, ErrUnreachable, ErrNotFound, ErrNoBlock}
 	for name, tc := range map[string]struct {
 		answer  func([]byte) (*ctypes.ResultBroadcastTx, error)
 		kind    error
 		refused *RefusedError
 	}{
 		"accepted":                     {},
-		"another sequence":             {answer: checked("sdk", 32), kind: ErrSequence, refused: &RefusedError{"sdk", 32, "why [31mnot"}},
-		"in the application's mempool": {answer: checked("sdk", 19), kind: ErrInMempool, refused: &RefusedError{"sdk", 19, "why [31mnot"}},
+		"another sequence":             {answer: checked("sdk", 32), kind: sdkerrors.ErrWrongSequence, refused: &RefusedError{"sdk", 32, "why [31mnot"}},
+		"in the application's mempool": {answer: checked("sdk", 19), kind: sdkerrors.ErrTxInMempoolCache, refused: &RefusedError{"sdk", 19, "why [31mnot"}},
 		"refused by the module":        {answer: checked("tssbackup", 32), refused: &RefusedError{"tssbackup", 32, "why [31mnot"}},
-		"in the node's mempool":        {answer: failing("tx already exists in cache"), kind: ErrInMempool},
+		"in the node's mempool":        {answer: failing("tx already exists in cache"), kind: sdkerrors.ErrTxInMempoolCache},
 		"the mempool is full":          {answer: failing("mempool is full: number of txs 5000 (max: 5000)"), kind: ErrUnreachable},
 		"the node catches up":          {answer: failing("endpoint is closed while node is catching up"), kind: ErrUnreachable},
 		"too large for the network":    {answer: failing("Tx too large. Max size is 1, but got 2"), refused: &RefusedError{"", 0, "Internal error: Tx too large. Max size is 1, but got 2"}},

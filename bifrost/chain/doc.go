@@ -12,8 +12,8 @@
 // proven against that header, and their absence too. Nodes that cannot prove what
 // they say are reported, and others asked.
 //
-// Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock],
-// [ErrNoEnvelope], [ErrSequence] and [ErrInMempool] with errors.Is. A
-// [RefusedError] carries the code with which the application refused a query or a
-// transaction.
+// Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock] and
+// [ErrNoEnvelope] with errors.Is. A [RefusedError] carries the code with which the
+// application refused a query or a transaction, and matches the SDK's error of that
+// code: sdkerrors.ErrWrongSequence, sdkerrors.ErrTxInMempoolCache.
 package chain

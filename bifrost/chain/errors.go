@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	errorsmod "cosmossdk.io/errors"
 	jsonrpc "github.com/cometbft/cometbft/rpc/jsonrpc/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 )
@@ -26,19 +27,15 @@ var (
 	// ErrNoEnvelope means that the block which should carry an envelope, as the node
 	// shows it, does not.
 	ErrNoEnvelope = errors.New("envelope is not in its block")
-	// ErrSequence means that a transaction was signed for another sequence than
-	// the account's: ask for the account and sign again.
-	ErrSequence = errors.New("account sequence mismatch")
-	// ErrInMempool means that the node has the transaction already.
-	ErrInMempool = errors.New("transaction is already in the mempool")
 )
 
 // errNotReached is the ErrNoBlock of a height that is yet to come.
 var errNotReached = fmt.Errorf("%w: the node has not reached it", ErrNoBlock)
 
 // RefusedError is the application's refusal of a query or a transaction, or
-// CometBFT's when Codespace is empty. It matches [ErrNotFound], [ErrSequence] and
-// [ErrInMempool] where its code says so.
+// CometBFT's when Codespace is empty. It matches the registered error of its
+// codespace and code, as sdkerrors.ErrWrongSequence, and [ErrNotFound] where its code
+// says so.
 type RefusedError struct {
 	Codespace string
 	Code      uint32
@@ -52,20 +49,13 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused with code %d of %q: %s", e.Code, e.Codespace, e.Log)
 }
 
-// Is tells errors.Is which of this package's errors the code stands for.
+// Is reports whether the code stands for the target.
 func (e *RefusedError) Is(target error) bool {
-	if e.Codespace != sdkerrors.RootCodespace {
-		return false
+	if target == ErrNotFound {
+		target = sdkerrors.ErrKeyNotFound
 	}
-	switch target {
-	case ErrNotFound:
-		return e.Code == sdkerrors.ErrKeyNotFound.ABCICode()
-	case ErrSequence:
-		return e.Code == sdkerrors.ErrWrongSequence.ABCICode()
-	case ErrInMempool:
-		return e.Code == sdkerrors.ErrTxInMempoolCache.ABCICode()
-	}
-	return false
+	registered, ok := target.(*errorsmod.Error)
+	return ok && registered.Codespace() == e.Codespace && registered.ABCICode() == e.Code
 }
 
 func refused(codespace string, code uint32, log string) error {
@@ -87,7 +77,7 @@ func classify(ctx context.Context, err error) error {
 		part string
 		kind error
 	}{
-		{"tx already exists in cache", ErrInMempool},
+		{"tx already exists in cache", sdkerrors.ErrTxInMempoolCache},
 		{"is not available, lowest height is", ErrNoBlock},
 		{"must be less than or equal to the current blockchain height", errNotReached},
 		{") not found", ErrNotFound},

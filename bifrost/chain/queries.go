@@ -96,11 +96,15 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 	return commitments, nil
 }
 
-// Proof returns what state keeps of the proof of a member of a vault, or
-// [ErrNotFound] when it keeps nothing and takes none.
+// Proof returns what state keeps of the proof of a member of a vault. It is without a
+// stored form while none was accepted, and without a recipient key, and no error, when
+// state keeps nothing and takes none.
 func (c *Client) Proof(ctx context.Context, vault, member string) (types.ProofInfo, error) {
 	var res types.QueryProofResponse
 	err := c.query(ctx, service+"Proof", &types.QueryProofRequest{Vault: vault, Member: member}, &res)
+	if errors.Is(err, ErrNotFound) {
+		return types.ProofInfo{}, nil
+	}
 	return res.Proof, err
 }
 

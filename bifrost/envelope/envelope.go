@@ -52,9 +52,9 @@ var (
 // File is one keyshare file.
 type File struct {
 	// Name is "localstate-", the vault's public key as go-tss writes it, and ".json".
-	Name string
+	Name string `json:"name"`
 	// Data is the content, which comes back byte for byte.
-	Data []byte
+	Data []byte `json:"data"`
 }
 
 // Option changes how Seal works.

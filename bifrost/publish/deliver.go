@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -139,18 +140,11 @@ func (p *Publisher) compare(e *entry, vote *types.VoteInfo) {
 	}
 }
 
-// stands tells whether a commitment of this member's is in state.
+// stands reports whether a commitment of this member's is in state.
 func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, error) {
 	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	for _, c := range commitments {
-		if c.Sha256 == sha256 {
-			return true, err
-		}
-	}
-	return false, err
+	stands := slices.ContainsFunc(commitments, func(c types.CommitmentInfo) bool { return c.Sha256 == sha256 })
+	return stands, err
 }
 
 // done records that the vote stands in state. What had to be sent is not kept, but
@@ -268,12 +262,12 @@ func (p *Publisher) send(ctx context.Context, e *entry, height int64, a *account
 	}
 	e.sentTx, e.lastSent = r.Tx, time.Now()
 	switch {
-	case err == nil, errors.Is(err, ErrInMempool):
+	case err == nil, errors.Is(err, sdkerrors.ErrTxInMempoolCache):
 		p.cfg.Metrics.sent("accepted").Inc()
 		p.setErr(e, nil, nil)
 		p.log.Info().Str("record", r.name()).Uint64("sequence", r.Sequence).Int("bytes", len(r.Tx)).Msg("sent")
 		return true, nil
-	case errors.Is(err, ErrSequence):
+	case errors.Is(err, sdkerrors.ErrWrongSequence):
 		// Signed again at the next poll: the same message, the same envelope.
 		p.cfg.Metrics.sent("sequence").Inc()
 		e.resign, e.sentTx = true, nil

@@ -14,11 +14,13 @@ import (
 	"sync"
 	"time"
 
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
@@ -30,6 +32,8 @@ const (
 	testChain  = "test-1"
 	testPrefix = "cosmos"
 )
+
+var errNotFound = errors.New("not found")
 
 // fakeChain is a chain with one keygen at a time. Every question for its height
 // makes a block of what is in the mempool.
@@ -298,7 +302,7 @@ func (c *fakeChain) Keygen(_ context.Context, id uint64) (types.KeygenInfo, erro
 	if k := c.keygens[id]; k != nil {
 		return copyKeygen(k), nil
 	}
-	return types.KeygenInfo{}, ErrNotFound
+	return types.KeygenInfo{}, errNotFound
 }
 
 func (c *fakeChain) Vaults(_ context.Context, member string) ([]types.VaultInfo, error) {
@@ -319,24 +323,18 @@ func (c *fakeChain) Vault(_ context.Context, vault string) (types.VaultInfo, err
 	if v := c.vaults[vault]; v != nil {
 		return *v, nil
 	}
-	return types.VaultInfo{}, ErrNotFound
+	return types.VaultInfo{}, errNotFound
 }
 
 func (c *fakeChain) Backup(_ context.Context, vault, member string) ([]types.CommitmentInfo, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b := c.backups[vault+"/"+member]; b != nil {
-		return b, nil
-	}
-	return nil, ErrNotFound
+	return c.backups[vault+"/"+member], nil
 }
 
 func (c *fakeChain) Proof(_ context.Context, vault, member string) (types.ProofInfo, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.vaults[vault] == nil {
-		return types.ProofInfo{}, ErrNotFound
-	}
 	return c.proofs[vault+"/"+member], nil
 }
 
@@ -388,11 +386,11 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 		}
 	}
 	if sequence != c.sequence[member] {
-		return ErrSequence
+		return sdkerrors.ErrWrongSequence
 	}
 	for _, known := range c.mempool {
 		if bytes.Equal(known, raw) {
-			return ErrInMempool
+			return sdkerrors.ErrTxInMempoolCache
 		}
 	}
 	c.mempool = append(c.mempool, raw)
@@ -414,7 +412,7 @@ type fakeTss struct {
 type session struct {
 	joined map[string]bool
 	over   chan struct{}
-	blame  *BlameError
+	blame  *ceremony.BlameError
 	vault  *vaultSecret
 }
 
@@ -467,7 +465,7 @@ func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, 
 			delete(ses.joined, string(s.pubKey))
 			return nil, ctx.Err()
 		}
-		blame := &BlameError{Reason: "did not join"}
+		blame := &ceremony.BlameError{Reason: "did not join"}
 		for _, m := range members {
 			if !ses.joined[string(m)] {
 				blame.Members = append(blame.Members, m)
@@ -500,7 +498,7 @@ func (v *vaultSecret) pubKeys() (ecdsaKey, eddsaKey []byte) {
 		ed25519.NewKeyFromSeed(v.Ed25519).Public().(ed25519.PublicKey)
 }
 
-func (s seat) Keygen(ctx context.Context, req KeygenRequest) (*KeygenResult, error) {
+func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony.KeygenResult, error) {
 	ses, err := s.join(ctx, req.ID, req.Members)
 	if err != nil {
 		return nil, err
@@ -511,30 +509,33 @@ func (s seat) Keygen(ctx context.Context, req KeygenRequest) (*KeygenResult, err
 		s.keygens++
 	}
 	s.mu.Unlock()
-	res := &KeygenResult{}
-	res.PubKey, res.PubKeyEd25519 = ses.vault.pubKeys()
+	res := &ceremony.KeygenResult{}
+	res.Secp256k1, res.Ed25519 = ses.vault.pubKeys()
 	own := *ses.vault
 	own.Member, own.Members = s.pubKey, req.Members
 	file, err := json.Marshal(own)
 	must(err)
-	ecdsaKey, err := keyshare.EncodeSecp256k1(testPrefix, res.PubKey)
+	ecdsaKey, err := keyshare.EncodeSecp256k1(testPrefix, res.Secp256k1)
 	must(err)
-	eddsaKey, err := keyshare.EncodeEd25519(testPrefix, res.PubKeyEd25519)
+	eddsaKey, err := keyshare.EncodeEd25519(testPrefix, res.Ed25519)
 	must(err)
-	res.Files = map[string][]byte{keyshare.FileName(ecdsaKey): file, keyshare.FileName(eddsaKey): append(file, ' ')}
+	res.Files = []envelope.File{
+		{Name: keyshare.FileName(ecdsaKey), Data: file},
+		{Name: keyshare.FileName(eddsaKey), Data: append(file, ' ')},
+	}
 	return res, nil
 }
 
-func (s seat) Keysign(ctx context.Context, req KeysignRequest) ([]byte, error) {
+func (s seat) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte, error) {
 	if _, err := s.join(ctx, req.ID, req.Signers); err != nil {
 		return nil, err
 	}
 	var v vaultSecret
 	must(json.Unmarshal(req.Keyshare, &v))
 	if req.Keyshare[len(req.Keyshare)-1] == ' ' {
-		return ed25519.Sign(ed25519.NewKeyFromSeed(v.Ed25519), req.Digest), nil
+		return ed25519.Sign(ed25519.NewKeyFromSeed(v.Ed25519), req.Message), nil
 	}
-	compact := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(v.Secp256k1), req.Digest, true)
+	compact := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(v.Secp256k1), req.Message, true)
 	return compact[1:], nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 )
 
 // Metrics are what Prometheus sees of the loop.
@@ -90,7 +92,7 @@ func (m *Metrics) ceremony(kind string) func(error) {
 	begin := time.Now()
 	return func(err error) {
 		outcome := "done"
-		var blame *BlameError
+		var blame *ceremony.BlameError
 		switch {
 		case errors.As(err, &blame):
 			outcome = "blame"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,17 +23,6 @@ type realNode struct{ *chain.Client }
 func (n realNode) Height(ctx context.Context) (int64, error) {
 	status, err := n.Status(ctx)
 	return status.Height, err
-}
-
-func (n realNode) Broadcast(ctx context.Context, tx []byte) error {
-	err := n.Client.Broadcast(ctx, tx)
-	switch {
-	case errors.Is(err, chain.ErrSequence):
-		return ErrSequence
-	case errors.Is(err, chain.ErrInMempool):
-		return ErrInMempool
-	}
-	return err
 }
 
 // readRecord reads a record of the member from its outbox.

@@ -201,9 +201,6 @@ func (p *Publisher) wantsProof(ctx context.Context, v types.VaultInfo) (bool, er
 		return false, nil
 	}
 	info, err := p.chain.Proof(ctx, v.Vault, p.cfg.Address)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
 	return len(info.Stored) == 0, err
 }
 
@@ -217,11 +214,8 @@ func (p *Publisher) isProven(ctx context.Context, v types.VaultInfo) (bool, erro
 		return known, nil
 	}
 	info, err := p.chain.Proof(ctx, v.Vault, p.cfg.Address)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil || len(info.Stored) == 0 {
 		return false, err
-	}
-	if len(info.Stored) == 0 {
-		return false, nil
 	}
 	p.mu.Lock()
 	p.proven[v.Vault] = true

@@ -177,11 +177,16 @@ func (m *member) publicationFails() bool {
 	return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Error != ""
 }
 
+// published reports whether state holds a commitment of the member's.
+func (w *world) published(vault string, m *member) bool {
+	list, err := w.chain.Backup(context.Background(), vault, m.address)
+	return err == nil && len(list) > 0
+}
+
 func (w *world) awaitPublication(m *member, vault string) *types.MsgPublishBackup {
 	w.t.Helper()
 	w.eventually("the backup is there", func() bool {
-		_, err := w.chain.Backup(context.Background(), vault, m.address)
-		return err == nil
+		return w.published(vault, m)
 	})
 	w.chain.mu.Lock()
 	defer w.chain.mu.Unlock()

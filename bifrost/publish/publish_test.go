@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -380,7 +381,7 @@ func TestSequenceMismatchSignsTheSameMessageAgain(t *testing.T) {
 			// Somebody used the account in between.
 			refusals[member]++
 			w.chain.sequence[member] += 3
-			return ErrSequence
+			return sdkerrors.ErrWrongSequence
 		}
 		return nil
 	}
@@ -631,8 +632,7 @@ func TestVoteThatMissedItsVaultIsPublishedLaterWithTheSameEnvelope(t *testing.T)
 	w.chain.mu.Unlock()
 	vault := w.keygen(1).Vault
 	w.eventually("the backup is there", func() bool {
-		_, err := w.chain.Backup(context.Background(), vault, late.address)
-		return err == nil
+		return w.published(vault, late)
 	})
 	w.eventually("and closed", func() bool { return len(late.status().Outbox) == 0 })
 	require.Zero(t, w.chainVotes(late))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -309,7 +310,7 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.Keyg
 			log.Error().Err(err).Msg("no vote will be cast on this keygen")
 			return
 		}
-		var other *BlameError
+		var other *ceremony.BlameError
 		if errors.As(err, &other) {
 			failures = 1 // joining is waiting
 		} else {

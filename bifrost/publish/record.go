@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -47,9 +48,9 @@ type record struct {
 	Vault         string `json:"vault,omitempty"`
 	PubKeyEd25519 string `json:"pub_key_ed25519,omitempty"`
 	// Keyshares hold the files from the keygen until they are in their store.
-	Keyshares        map[string][]byte `json:"keyshares,omitempty"`
-	Signature        []byte            `json:"signature,omitempty"`
-	SignatureEd25519 []byte            `json:"signature_ed25519,omitempty"`
+	Keyshares        []envelope.File `json:"keyshares,omitempty"`
+	Signature        []byte          `json:"signature,omitempty"`
+	SignatureEd25519 []byte          `json:"signature_ed25519,omitempty"`
 
 	// Proof is the proof of the member's shares, and ProofContext the hash of what it
 	// says. It is kept after the record is closed: the same bytes are sent for ever.

@@ -81,11 +81,8 @@ func (p *Publisher) isPublished(ctx context.Context, vault string) (bool, error)
 		return true, nil
 	}
 	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil || len(commitments) == 0 {
 		return false, err
-	}
-	if len(commitments) == 0 {
-		return false, nil
 	}
 	p.mu.Lock()
 	p.published[vault] = true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -59,7 +60,7 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 	p.log.Info().Uint64("keygen", k.Id).Int("members", len(k.Members)).Int64("deadline", k.Deadline).Msg("joining a keygen")
 	members := keysOf(k.Members)
 	done := p.cfg.Metrics.ceremony("keygen")
-	res, err := p.cfg.Tss.Keygen(ceremonies, KeygenRequest{
+	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
 		Members:   members,
 		Threshold: int(k.Threshold),
@@ -72,7 +73,7 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 		e.blame(blameOf(err, p.cfg.Address, k.Members), ceremonies.Err() != nil)
 		return nil, err
 	}
-	vault := keyshare.VaultKeys{Secp256k1: res.PubKey, Ed25519: res.PubKeyEd25519}
+	vault := keyshare.VaultKeys{Secp256k1: res.Secp256k1, Ed25519: res.Ed25519}
 	names, err := p.fileNames(vault)
 	if err != nil {
 		return nil, err
@@ -80,14 +81,17 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 	if len(res.Files) != len(names) {
 		return nil, fmt.Errorf("the keygen made %d keyshare files, not %d", len(res.Files), len(names))
 	}
-	for _, name := range names {
-		if err := p.checkKeyshare(res.Files[name], vault, p.cfg.PubKey, members); err != nil {
-			return nil, fmt.Errorf("the keygen's %s: %w", name, err)
+	for i, file := range res.Files {
+		if file.Name != names[i] {
+			return nil, fmt.Errorf("the keygen made the file %s, not %s", file.Name, names[i])
+		}
+		if err := p.checkKeyshare(file.Data, vault, p.cfg.PubKey, members); err != nil {
+			return nil, fmt.Errorf("the keygen's %s: %w", file.Name, err)
 		}
 	}
 	next.Step = StepResult
-	next.Vault = hex.EncodeToString(res.PubKey)
-	next.PubKeyEd25519 = hex.EncodeToString(res.PubKeyEd25519)
+	next.Vault = hex.EncodeToString(vault.Secp256k1)
+	next.PubKeyEd25519 = hex.EncodeToString(vault.Ed25519)
 	next.Keyshares = res.Files
 	return next, nil
 }
@@ -111,7 +115,11 @@ func (p *Publisher) saveKeyshares(next *record) (*record, error) {
 	if p.dead.Load() {
 		return nil, errDied
 	}
-	if err := p.store.Save(next.Keyshares); err != nil {
+	files := map[string][]byte{}
+	for _, f := range next.Keyshares {
+		files[f.Name] = f.Data
+	}
+	if err := p.store.Save(files); err != nil {
 		return nil, fmt.Errorf("keyshares: %w", err)
 	}
 	if err := p.reached("keyshares"); err != nil {
@@ -170,7 +178,7 @@ func (p *Publisher) signTogether(ctx context.Context, e *entry, k types.KeygenIn
 			return signatures{}, err
 		}
 		done := p.cfg.Metrics.ceremony("keysign")
-		sigs[i], err = p.cfg.Tss.Keysign(ctx, KeysignRequest{ID: id + "/" + curve, Keyshare: file, Signers: signers, Digest: digest})
+		sigs[i], err = p.cfg.Tss.Keysign(ctx, ceremony.KeysignRequest{ID: id + "/" + curve, Keyshare: file, Signers: signers, Message: digest})
 		done(err)
 		if err != nil {
 			return signatures{}, fmt.Errorf("signing the check message with the vault's %s key: %w", curve, err)

@@ -302,7 +302,7 @@ func (d *doctor) proof(ctx context.Context, node *chain.Client, id identity, v t
 		return // there is nothing to prove, or nothing to prove it by
 	}
 	info, err := node.Proof(ctx, v.Vault, id.address)
-	if errors.Is(err, chain.ErrNotFound) {
+	if err == nil && info.RecipientKey == "" {
 		return // deleted, or never to be made
 	}
 	if err == nil {

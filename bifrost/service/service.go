@@ -134,7 +134,8 @@ func (s *service) work(ctx context.Context, state registration.State, mnemonic *
 	}
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
-		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log, PreParams: s.params,
+		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log,
+		PreParams: s.params, Bech32Prefix: s.cfg.Prefix,
 	})
 	sanity.Wipe(private)
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *service) work(ctx context.Context, state registration.State, mnemonic *
 		Home:    s.home,
 		Chain:   node{s.chain},
 		SignTx:  signTx(s.cfg.ChainID, s.key),
-		Tss:     &ceremonies{node: tssNode, preParams: s.params, prefix: s.cfg.Prefix, log: s.log},
+		Tss:     tssNode,
 		Seal: func(files []envelope.File) ([]byte, error) {
 			s.scrypt.Lock()
 			defer s.scrypt.Unlock()

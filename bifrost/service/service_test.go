@@ -1,22 +1,16 @@
 package service
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
-	"github.com/tssbackup/tssbackup/bifrost/tss"
-	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -118,28 +112,4 @@ func TestProve(t *testing.T) {
 	shares[0], shares[1] = shares[1], shares[0]
 	_, err = prove(w.mnemonic)(st, 2, shares)
 	require.Error(t, err)
-}
-
-func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
-	store := tss.NewPreParams(filepath.Join(t.TempDir(), "preparams"), zerolog.Nop())
-	for _, f := range fixture.PreParams()[:2] {
-		require.NoError(t, store.Import(f.Data))
-	}
-	c := &ceremonies{preParams: store, log: zerolog.Nop()}
-	ctx := context.Background()
-	first, err := c.take(ctx, "keygen/1")
-	require.NoError(t, err)
-	again, err := c.take(ctx, "keygen/1")
-	require.NoError(t, err)
-	require.Same(t, first, again)
-	second, err := c.take(ctx, "keygen/2")
-	require.NoError(t, err)
-	require.NotEqual(t, hex.EncodeToString(first.NTildei.Bytes()), hex.EncodeToString(second.NTildei.Bytes()))
-	c.drop()
-
-	// There is none left: the keygen waits for one, and not past its deadline.
-	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
-	defer cancel()
-	_, err = c.take(short, "keygen/2")
-	require.ErrorIs(t, err, tss.ErrNoPreParams)
 }

@@ -11,6 +11,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -138,7 +139,7 @@ func (s *service) signWith(ctx context.Context, node *tss.Node, curve keyshare.C
 	if err != nil {
 		return Signature{}, err
 	}
-	signature, err := node.Keysign(ctx, tss.KeysignRequest{
+	signature, err := node.Keysign(ctx, ceremony.KeysignRequest{
 		ID: id + "/" + curve.String(), Keyshare: file, Signers: signers, Message: digest,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 )
 
@@ -485,33 +486,41 @@ func TestClose(t *testing.T) {
 
 func TestKeygenRequestsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	net := newCluster(t, 4, nil)
-	good := KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 3, PreParams: preParams(t, 0), Bech32Prefix: "cosmos"}
-	for name, change := range map[string]func(r *KeygenRequest){
-		"a member twice":         func(r *KeygenRequest) { r.Members = append(net.members[:3:3], net.members[0]) },
-		"this node not a member": func(r *KeygenRequest) { r.Members = net.members[1:] },
-		"one member":             func(r *KeygenRequest) { r.Members = net.members[:1] },
-		"no member":              func(r *KeygenRequest) { r.Members = nil },
-		"a key that is none":     func(r *KeygenRequest) { r.Members = append(net.members[:3:3], make([]byte, 33)) },
-		"a threshold of one":     func(r *KeygenRequest) { r.Threshold = 1 },
-		"a threshold beyond all": func(r *KeygenRequest) { r.Threshold = 5 },
-		"no pre-parameters":      func(r *KeygenRequest) { r.PreParams = nil },
-		"no prefix":              func(r *KeygenRequest) { r.Bech32Prefix = "" },
-		"a prefix in upper case": func(r *KeygenRequest) { r.Bech32Prefix = "Cosmos" },
-		"no id":                  func(r *KeygenRequest) { r.ID = "" },
-		"an id that is too long": func(r *KeygenRequest) { r.ID = string(make([]byte, maxID+1)) },
-		"incomplete pre-parameters": func(r *KeygenRequest) {
-			pre := *r.PreParams
-			pre.Beta = nil
-			r.PreParams = &pre
-		},
+	net := newCluster(t, 4, func(cfg *Config) { cfg.PreParams, cfg.Bech32Prefix = storeOf(t, 0), "cosmos" })
+	good := ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 3}
+	for name, change := range map[string]func(r *ceremony.KeygenRequest){
+		"a member twice":         func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], net.members[0]) },
+		"this node not a member": func(r *ceremony.KeygenRequest) { r.Members = net.members[1:] },
+		"one member":             func(r *ceremony.KeygenRequest) { r.Members = net.members[:1] },
+		"no member":              func(r *ceremony.KeygenRequest) { r.Members = nil },
+		"a key that is none":     func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], make([]byte, 33)) },
+		"a threshold of one":     func(r *ceremony.KeygenRequest) { r.Threshold = 1 },
+		"a threshold beyond all": func(r *ceremony.KeygenRequest) { r.Threshold = 5 },
+		"no id":                  func(r *ceremony.KeygenRequest) { r.ID = "" },
+		"an id that is too long": func(r *ceremony.KeygenRequest) { r.ID = string(make([]byte, maxID+1)) },
 	} {
 		r := good
 		change(&r)
 		_, err := net.nodes[0].Keygen(context.Background(), r)
 		require.Error(t, err, name)
-		var blame *BlameError
+		var blame *ceremony.BlameError
 		require.False(t, errors.As(err, &blame), name)
+	}
+}
+
+func TestNodesThatMakeNoKeys(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(cfg *Config){
+		"no pre-parameters":      func(cfg *Config) { cfg.PreParams = nil },
+		"no prefix":              func(cfg *Config) { cfg.Bech32Prefix = "" },
+		"a prefix in upper case": func(cfg *Config) { cfg.Bech32Prefix = "Cosmos" },
+	} {
+		net := newCluster(t, 2, func(cfg *Config) {
+			cfg.PreParams, cfg.Bech32Prefix = storeOf(t, 0), "cosmos"
+			change(cfg)
+		})
+		_, err := net.nodes[0].Keygen(t.Context(), ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
+		require.ErrorContains(t, err, "a keygen needs", name)
 	}
 }
 

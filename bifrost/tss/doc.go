@@ -3,7 +3,7 @@
 //
 // A [Node] has one identity, its signer's key: a member's peer id, its party in tss-lib and the key by which ceremonies name
 // it are the same 33 bytes. All members call [Node.Keygen], or [Node.Keysign], with the same request at about the same time; each
-// call returns that member's result, or a [*BlameError] that names who made the ceremony fail.
+// call returns that member's result, or a [*ceremony.BlameError] that names who made the ceremony fail.
 //
 // # Who may connect
 //

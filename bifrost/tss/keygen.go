@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -16,83 +15,63 @@ import (
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 )
 
-// KeygenRequest asks for a new vault.
-type KeygenRequest struct {
-	// ID names the ceremony, the same for all members, "keygen-7".
-	ID string
-	// Members are the compressed public keys of all members' signers, this node's among them, in any order.
-	Members [][]byte
-	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at least 2.
-	Threshold int
-	// PreParams are this member's pre-parameters, never used before.
-	PreParams *eckeygen.LocalPreParams
-	// Bech32Prefix is the prefix of account addresses ("cosmos"), for the names of the keys in the files.
-	Bech32Prefix string
-}
-
-// KeygenResult is a new vault and this member's share of it.
-type KeygenResult struct {
-	// ECDSAKey and EdDSAKey are the vault's public keys, 33 and 32 bytes.
-	ECDSAKey, EdDSAKey []byte
-	// Files are the two keyshare files, sorted by name.
-	Files []File
-}
-
-// File is a keyshare file.
-type File struct {
-	Name string
-	Data []byte
-}
-
-// Keygen makes a new vault together with the other members: a secp256k1 and an ed25519 key, with one ceremony. It returns when this
-// member has its keyshares, checked. When the ceremony fails through other members the error is a [*BlameError].
+// Keygen makes a new vault together with the other members: a secp256k1 and an
+// ed25519 key, with one ceremony. It returns when this member has its keyshares, whose
+// files the caller checks. When the ceremony fails through other members the error is a
+// [*ceremony.BlameError].
 //
-// The caller makes the files durable before it tells anybody of the vault.
-func (n *Node) Keygen(ctx context.Context, r KeygenRequest) (*KeygenResult, error) {
-	if r.PreParams == nil || !r.PreParams.ValidateWithProof() {
-		return nil, errors.New("keygen without pre-parameters")
+// It takes a set of pre-parameters from the node's store, and waits for one while there
+// is none. Attempts of the same name share theirs, because at most one of them makes a
+// vault.
+func (n *Node) Keygen(
+	ctx context.Context, r ceremony.KeygenRequest,
+) (*ceremony.KeygenResult, error) {
+	prefix := n.cfg.Bech32Prefix
+	if n.cfg.PreParams == nil || prefix == "" || strings.ToLower(prefix) != prefix {
+		return nil, fmt.Errorf("a keygen needs pre-parameters and a bech32 prefix in lower case, not %q", prefix)
 	}
-	if r.Bech32Prefix == "" || strings.ToLower(r.Bech32Prefix) != r.Bech32Prefix {
-		return nil, fmt.Errorf("bech32 prefix %q", r.Bech32Prefix)
+	d, err := describe(r)
+	if err != nil {
+		return nil, err
 	}
-	d, err := r.description()
+	preParams, err := n.cfg.PreParams.hold(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
-		return []*instance{newECDSAKeygen(ids, self, r.Threshold, *r.PreParams), newEdDSAKeygen(ids, self, r.Threshold)}, nil
+		return []*instance{newECDSAKeygen(ids, self, r.Threshold, *preParams), newEdDSAKeygen(ids, self, r.Threshold)}, nil
 	}
 	results, err := n.run(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	ec, err := keyshare.NewSecp256k1(r.Bech32Prefix, results[0].(*eckeygen.LocalPartySaveData), n.pub, d.members)
+	n.cfg.PreParams.drop(r.ID)
+	ec, err := keyshare.NewSecp256k1(prefix, results[0].(*eckeygen.LocalPartySaveData), n.pub, d.members)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's secp256k1 keyshare: %w", err)
 	}
-	ed, err := keyshare.NewEd25519(r.Bech32Prefix, results[1].(*edkeygen.LocalPartySaveData), n.pub, d.members)
+	ed, err := keyshare.NewEd25519(prefix, results[1].(*edkeygen.LocalPartySaveData), n.pub, d.members)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's ed25519 keyshare: %w", err)
 	}
-	out := &KeygenResult{ECDSAKey: ec.VaultKey(), EdDSAKey: ed.VaultKey()}
+	out := &ceremony.KeygenResult{Secp256k1: ec.VaultKey(), Ed25519: ed.VaultKey()}
 	for _, k := range []*keyshare.Keyshare{ec, ed} {
-		if err := k.Verify(); err != nil {
-			return nil, fmt.Errorf("the keygen's %s keyshare: %w", k.Curve(), err)
-		}
 		data, err := k.Encode()
 		if err != nil {
 			return nil, err
 		}
-		out.Files = append(out.Files, File{Name: k.FileName(), Data: data})
+		out.Files = append(out.Files, envelope.File{Name: k.FileName(), Data: data})
 	}
-	slices.SortFunc(out.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out.Files, func(a, b envelope.File) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
-func (r *KeygenRequest) description() (description, error) {
+func describe(r ceremony.KeygenRequest) (description, error) {
 	d := description{name: r.ID}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Members); err != nil {

@@ -17,25 +17,14 @@ import (
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 )
 
-// KeysignRequest asks for a signature by a vault.
-type KeysignRequest struct {
-	// ID names the ceremony, the same for all signers. Two ceremonies at a time have two names, also for the two keys of one vault.
-	ID string
-	// Keyshare is this member's keyshare file of the key that shall sign.
-	Keyshare []byte
-	// Signers are the members that sign, by compressed public key: enough of the vault's, this node's among them, in any order.
-	Signers [][]byte
-	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the message itself, not empty.
-	Message []byte
-}
-
 // Keysign signs together with other members and returns the signature, 64 bytes, verified under the vault's key. For secp256k1 it is R
 // and S, S the lower of the two possible; for ed25519 that of RFC 8032. When the ceremony fails through other members the
-// error is a [*BlameError].
-func (n *Node) Keysign(ctx context.Context, r KeysignRequest) ([]byte, error) {
+// error is a [*ceremony.BlameError]. The keyshare file is parsed and checked first.
+func (n *Node) Keysign(ctx context.Context, r ceremony.KeysignRequest) ([]byte, error) {
 	share, err := keyshare.Parse(r.Keyshare)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
@@ -127,8 +128,7 @@ func (net *cluster) all() (out []int) {
 
 // eddsaKeygenOf runs the EdDSA half of a keygen alone, which takes no time.
 func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, threshold int) (*keyshare.Keyshare, error) {
-	r := KeygenRequest{ID: id, Members: members, Threshold: threshold}
-	d, err := r.description()
+	d, err := describe(ceremony.KeygenRequest{ID: id, Members: members, Threshold: threshold})
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, th
 // requireBlame checks that the error names exactly these members.
 func (net *cluster) requireBlame(t *testing.T, err error, reason string, members ...int) {
 	t.Helper()
-	var blame *BlameError
+	var blame *ceremony.BlameError
 	require.ErrorAs(t, err, &blame)
 	var want [][]byte
 	for _, m := range members {
@@ -172,6 +172,14 @@ func preParams(t *testing.T, i int) *eckeygen.LocalPreParams {
 	pre, err := parsePreParams(fixture.PreParams()[i].Data)
 	require.NoError(t, err)
 	return pre
+}
+
+// storeOf is a store with one set of the fixture's.
+func storeOf(t *testing.T, i int) *PreParams {
+	t.Helper()
+	store := NewPreParams(t.TempDir(), zerolog.Nop())
+	require.NoError(t, store.Import(fixture.PreParams()[i].Data))
+	return store
 }
 
 // tamper lets a node change, or with nil drop, the frames that it sends to another in a ceremony.

@@ -50,8 +50,12 @@ type Config struct {
 	// RoundTimeout is how long a running ceremony waits for a message while it has nothing to compute, 5 minutes when zero.
 	// It has to cover the slowest member's longest computation.
 	RoundTimeout time.Duration
-	// PreParams, when set, pauses making pre-parameters while a ceremony runs.
+	// PreParams are what keygens take their pre-parameters from. Making more pauses
+	// while a ceremony runs. A node without them signs and makes no keys.
 	PreParams *PreParams
+	// Bech32Prefix is the prefix of account addresses ("cosmos"), for the names of the
+	// keys in keyshare files.
+	Bech32Prefix string
 }
 
 // A Node takes part in ceremonies. It may run several at a time.

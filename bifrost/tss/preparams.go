@@ -43,6 +43,11 @@ type PreParams struct {
 	mu      sync.Mutex
 	paused  int
 	changed chan struct{} // closed and made anew when paused changes or a set is taken
+
+	// held is the set of the keygen that is being tried, by its name.
+	holding sync.Mutex
+	heldBy  string
+	held    *eckeygen.LocalPreParams
 }
 
 // NewPreParams returns the store in this folder, which is made when there is something to keep.
@@ -99,6 +104,48 @@ func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 		return pre, nil
 	}
 	return nil, ErrNoPreParams
+}
+
+// importPoll is the time between two looks for a set that may have been imported.
+const importPoll = time.Second
+
+// hold returns the set of the keygen of this name: the one that an earlier attempt took
+// and did not drop, or one from the store. It waits while there is none.
+func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPreParams, error) {
+	p.holding.Lock()
+	defer p.holding.Unlock()
+	if p.held != nil && p.heldBy == id {
+		return p.held, nil
+	}
+	tick := time.NewTicker(importPoll)
+	defer tick.Stop()
+	for said := false; ; said = true {
+		set, err := p.Take()
+		if err == nil {
+			p.heldBy, p.held = id, set
+			return set, nil
+		}
+		if !errors.Is(err, ErrNoPreParams) {
+			return nil, err
+		}
+		if !said {
+			p.log.Error().Msg("a keygen waits for pre-parameters, which are being made; import some with bifrost init --preparams")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w before the keygen's deadline", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// drop forgets the set of a keygen that made a vault of it.
+func (p *PreParams) drop(id string) {
+	p.holding.Lock()
+	defer p.holding.Unlock()
+	if p.heldBy == id {
+		p.heldBy, p.held = "", nil
+	}
 }
 
 // Generate keeps so many sets in store, making what is missing one after the other on a single core, until the context ends. While

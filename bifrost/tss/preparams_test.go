@@ -188,3 +188,30 @@ func TestFindPreParamsStops(t *testing.T) {
 	_, err := findPreParams(ctx)
 	require.Error(t, err)
 }
+
+func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
+	store := NewPreParams(filepath.Join(t.TempDir(), "preparams"), zerolog.Nop())
+	for _, f := range fixture.PreParams()[:2] {
+		require.NoError(t, store.Import(f.Data))
+	}
+	ctx := context.Background()
+	first, err := store.hold(ctx, "keygen/1")
+	require.NoError(t, err)
+	again, err := store.hold(ctx, "keygen/1")
+	require.NoError(t, err)
+	require.Same(t, first, again)
+	second, err := store.hold(ctx, "keygen/2")
+	require.NoError(t, err)
+	require.NotEqual(t, first.NTildei, second.NTildei)
+	store.drop("keygen/1") // of another
+	still, err := store.hold(ctx, "keygen/2")
+	require.NoError(t, err)
+	require.Same(t, second, still)
+	store.drop("keygen/2")
+
+	// There is none left: the keygen waits for one, and not past its deadline.
+	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	_, err = store.hold(short, "keygen/2")
+	require.ErrorIs(t, err, ErrNoPreParams)
+}

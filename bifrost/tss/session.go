@@ -17,6 +17,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 )
 
 var errClosed = errors.New("the node was closed")
@@ -372,7 +374,7 @@ func (s *session) giveUp(err error) error {
 		a = *f.proof
 	}
 	s.sendAll(&frame{kind: frameAbort, abort: a})
-	blame := &BlameError{Reason: fmt.Sprintf("ceremony %q: %s", s.name, f.reason)}
+	blame := &ceremony.BlameError{Reason: fmt.Sprintf("ceremony %q: %s", s.name, f.reason)}
 	for _, m := range f.members {
 		blame.Members = append(blame.Members, bytes.Clone(s.members[m]))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
@@ -32,27 +33,29 @@ func requireECDSA(t *testing.T, vault, digest, signature []byte) {
 // A whole vault: keygen of both keys among four, then signatures by all and by exactly the threshold.
 func TestVault(t *testing.T) {
 	noLeak(t)
-	net := newCluster(t, 4, nil)
+	made := 0
+	net := newCluster(t, 4, func(cfg *Config) {
+		cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
+		made++
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 
-	results := make([]*KeygenResult, 4)
+	results := make([]*ceremony.KeygenResult, 4)
 	start := time.Now()
 	for _, err := range net.each(net.all(), func(i int, n *Node) (err error) {
 		members := append(net.members[i:len(net.members):len(net.members)], net.members[:i]...) // in any order
-		results[i], err = n.Keygen(ctx, KeygenRequest{
-			ID: "keygen-1", Members: members, Threshold: 3, PreParams: preParams(t, i), Bech32Prefix: "cosmos",
-		})
+		results[i], err = n.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: members, Threshold: 3})
 		return err
 	}) {
 		require.NoError(t, err)
 	}
 	t.Logf("keygen of 4: %s", time.Since(start))
 
-	vault := keyshare.VaultKeys{Secp256k1: results[0].ECDSAKey, Ed25519: results[0].EdDSAKey}
+	vault := keyshare.VaultKeys{Secp256k1: results[0].Secp256k1, Ed25519: results[0].Ed25519}
 	for i, r := range results {
-		require.Equal(t, vault.Secp256k1, r.ECDSAKey)
-		require.Equal(t, vault.Ed25519, r.EdDSAKey)
+		require.Equal(t, vault.Secp256k1, r.Secp256k1)
+		require.Equal(t, vault.Ed25519, r.Ed25519)
 		require.Len(t, r.Files, 2)
 		for _, f := range r.Files {
 			k, err := keyshare.Parse(f.Data)
@@ -85,7 +88,7 @@ func TestVault(t *testing.T) {
 			}
 			signatures := make([][]byte, 4)
 			errs := net.each(c.signers, func(i int, n *Node) (err error) {
-				signatures[i], err = n.Keysign(ctx, KeysignRequest{
+				signatures[i], err = n.Keysign(ctx, ceremony.KeysignRequest{
 					ID: "sign " + c.name, Keyshare: results[i].Files[c.file].Data, Signers: signers, Message: c.message,
 				})
 				return err
@@ -103,25 +106,25 @@ func TestVault(t *testing.T) {
 	}
 
 	t.Run("requests that are refused", func(t *testing.T) {
-		good := KeysignRequest{ID: "x", Keyshare: results[0].Files[0].Data, Signers: net.members, Message: digest[:]}
-		for name, change := range map[string]func(r *KeysignRequest){
-			"too few signers":            func(r *KeysignRequest) { r.Signers = net.members[:2] },
-			"a signer twice":             func(r *KeysignRequest) { r.Signers = append(net.members[:3:3], net.members[0]) },
-			"a stranger":                 func(r *KeysignRequest) { r.Signers = append(net.members[:3:3], results[0].ECDSAKey) },
-			"this node not among them":   func(r *KeysignRequest) { r.Signers = net.members[1:] },
-			"another member's keyshare":  func(r *KeysignRequest) { r.Keyshare = results[1].Files[0].Data },
-			"no keyshare":                func(r *KeysignRequest) { r.Keyshare = nil },
-			"a short digest":             func(r *KeysignRequest) { r.Message = digest[:31] },
-			"a digest beyond the order":  func(r *KeysignRequest) { r.Message = bytes.Repeat([]byte{0xff}, 32) },
-			"an empty message":           func(r *KeysignRequest) { r.Keyshare, r.Message = results[0].Files[1].Data, nil },
-			"no id":                      func(r *KeysignRequest) { r.ID = "" },
-			"a key that is not a signer": func(r *KeysignRequest) { r.Signers = append(net.members[:3:3], []byte("key")) },
+		good := ceremony.KeysignRequest{ID: "x", Keyshare: results[0].Files[0].Data, Signers: net.members, Message: digest[:]}
+		for name, change := range map[string]func(r *ceremony.KeysignRequest){
+			"too few signers":            func(r *ceremony.KeysignRequest) { r.Signers = net.members[:2] },
+			"a signer twice":             func(r *ceremony.KeysignRequest) { r.Signers = append(net.members[:3:3], net.members[0]) },
+			"a stranger":                 func(r *ceremony.KeysignRequest) { r.Signers = append(net.members[:3:3], results[0].Secp256k1) },
+			"this node not among them":   func(r *ceremony.KeysignRequest) { r.Signers = net.members[1:] },
+			"another member's keyshare":  func(r *ceremony.KeysignRequest) { r.Keyshare = results[1].Files[0].Data },
+			"no keyshare":                func(r *ceremony.KeysignRequest) { r.Keyshare = nil },
+			"a short digest":             func(r *ceremony.KeysignRequest) { r.Message = digest[:31] },
+			"a digest beyond the order":  func(r *ceremony.KeysignRequest) { r.Message = bytes.Repeat([]byte{0xff}, 32) },
+			"an empty message":           func(r *ceremony.KeysignRequest) { r.Keyshare, r.Message = results[0].Files[1].Data, nil },
+			"no id":                      func(r *ceremony.KeysignRequest) { r.ID = "" },
+			"a key that is not a signer": func(r *ceremony.KeysignRequest) { r.Signers = append(net.members[:3:3], []byte("key")) },
 		} {
 			r := good
 			change(&r)
 			_, err := net.nodes[0].Keysign(ctx, r)
 			require.Error(t, err, name)
-			var blame *BlameError
+			var blame *ceremony.BlameError
 			require.NotErrorAs(t, err, &blame, name)
 		}
 	})

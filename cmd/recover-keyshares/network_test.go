@@ -15,6 +15,7 @@ import (
 	"time"
 
 	pruningtypes "github.com/cosmos/cosmos-sdk/store/v2/pruning/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -175,7 +176,7 @@ func send(ctx context.Context, t *testing.T, n *network.Network, node *chain.Cli
 	}
 	tx, err := chain.SignTx(vote, params, key)
 	require.NoError(t, err)
-	require.ErrorIs(t, node.Broadcast(ctx, tx), chain.ErrSequence)
+	require.ErrorIs(t, node.Broadcast(ctx, tx), sdkerrors.ErrWrongSequence)
 
 	params.Sequence = sequence
 	tx, err = chain.SignTx(vote, params, key)
@@ -184,7 +185,7 @@ func send(ctx context.Context, t *testing.T, n *network.Network, node *chain.Cli
 	_, err = node.Tx(ctx, hash[:])
 	require.ErrorIs(t, err, chain.ErrNotFound)
 	require.NoError(t, node.Broadcast(ctx, tx))
-	require.ErrorIs(t, node.Broadcast(ctx, tx), chain.ErrInMempool)
+	require.ErrorIs(t, node.Broadcast(ctx, tx), sdkerrors.ErrTxInMempoolCache)
 
 	var result chain.TxResult
 	n.Wait(func() bool {

@@ -1,0 +1,71 @@
+// Package ceremony holds what is asked of the ceremonies that a vault's members run
+// together, and what comes of them: a keygen's request and its result, a signing's
+// request, and the blame of those by whom a ceremony failed.
+//
+// Package tss runs ceremonies and package publish asks for them; neither imports the
+// other. Members are named by the compressed public keys of their signers, 33 bytes,
+// everywhere.
+package ceremony
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+)
+
+// KeygenRequest asks for a new vault. It is the same for all of its members.
+type KeygenRequest struct {
+	// ID names the ceremony, the same in every attempt.
+	ID string
+	// Members are all members, the one who asks among them, in any order.
+	Members [][]byte
+	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at
+	// least 2.
+	Threshold int
+}
+
+// KeygenResult is a new vault and one member's keyshares of it.
+type KeygenResult struct {
+	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes.
+	Secp256k1, Ed25519 []byte
+	// Files are the two keyshare files sorted by name, which puts the secp256k1 one
+	// first. Nobody has checked them yet: who asked for the keygen does, and makes
+	// them durable before it tells anybody of the vault.
+	Files []envelope.File
+}
+
+// KeysignRequest asks for a signature by a vault. All but Keyshare is the same for
+// all of its signers.
+type KeysignRequest struct {
+	// ID names the ceremony. Two ceremonies at a time have two names, also for the two
+	// keys of one vault.
+	ID string
+	// Keyshare is this member's keyshare file of the key that shall sign.
+	Keyshare []byte
+	// Signers are the members that sign: enough of the vault's, the one who asks among
+	// them, in any order.
+	Signers [][]byte
+	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the
+	// message itself, not empty.
+	Message []byte
+}
+
+// A BlameError is the end of a ceremony that failed through the doing, or the
+// silence, of some of its members.
+type BlameError struct {
+	// Members are those to blame, ascending, never empty. Where it cannot be told which
+	// of two members failed the other, both are named.
+	Members [][]byte
+	// Reason tells what they did, or what they did not send.
+	Reason string
+}
+
+func (e *BlameError) Error() string {
+	names := make([]string, len(e.Members))
+	for i, m := range e.Members {
+		names[i] = hex.EncodeToString(m)
+	}
+	return fmt.Sprintf("%s (to blame: %s)", e.Reason, strings.Join(names, ", "))
+}
