@@ -3,7 +3,7 @@
 // be read, and, where the block that carried a proof is at hand, that the proof holds and gives what state keeps of it.
 //
 // It is fed with data and asks nobody. The records are taken as they are: who wants to know that a chain holds them has
-// them proven. Blocks may come from anywhere, since a proof that holds and gives the stored form of the record is the one
+// them verified. Blocks may come from anywhere, since a proof that holds and gives the stored form of the record is the one
 // that was accepted, whoever showed it.
 //
 //	a, err := audit.New(chainID, nil, record)        // the lists, and the stored forms
@@ -45,7 +45,7 @@ type Result string
 const (
 	// None means that no proof was accepted.
 	None Result = "none"
-	// Repeated means that the proof was verified here, and gives what state keeps of it.
+	// Repeated means that the proof was checked here, and gives what state keeps of it.
 	Repeated Result = "repeated"
 	// Accepted means that consensus accepted the proof in the block that the record names. It was not repeated: the block is pruned,
 	// or what one node shows as it does not hold the proof.
@@ -270,7 +270,7 @@ func (a *Audit) Block(height int64, txs [][]byte) error {
 
 // Judge ends the audit, after so many nodes were asked for each block. A proof that no view of its block bore out has
 // failed when two views did not, or the only node's. One node's view against others that have no block left stays a
-// doubt, which the member's Err tells: what the records say is proven, and that node's view is not.
+// doubt, which the member's Err tells: what the records say is verified, and that node's view is not.
 func (a *Audit) Judge(nodes int) {
 	for _, m := range a.members {
 		if m.doubts > 0 && m.Result != Repeated && m.doubts >= min(2, nodes) {
@@ -279,12 +279,12 @@ func (a *Audit) Judge(nodes int) {
 	}
 }
 
-// maxTries is how many different proofs of a member that give the stored form are verified in one view of a block. An
+// maxTries is how many different proofs of a member that give the stored form are checked in one view of a block. An
 // honest member sends one. Others differ in what the stored form does not hold, and put in front of it they cost whoever
 // looks some milliseconds each.
 const maxTries = 64
 
-// repeat verifies the proof that gives the stored form. The others that a member sent were refused, or for another state.
+// repeat checks the proof that gives the stored form. The others that a member sent were refused, or for another state.
 func (m *member) repeat(proofs [][]byte) error {
 	if len(proofs) == 0 {
 		return errors.New("the block carries no proof of the member")

@@ -9,8 +9,8 @@
 //
 // Whoever must not depend on one node's word begins with [NewLight]. It verifies a
 // recent header from a trusted one and hands out a [State], whose records are
-// proven against that header, and their absence too. Nodes that cannot prove what
-// they say are reported, and others asked.
+// verified against that header, and their absence too. Nodes whose answers cannot be
+// verified are reported, and others asked.
 //
 // Callers branch on the errors [ErrUnreachable], [ErrNotFound], [ErrNoBlock] and
 // [ErrNoEnvelope] with errors.Is. A [RefusedError] carries the code with which the

@@ -49,7 +49,7 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 }
 
 // ahead is for an old header that is the latest which two nodes have: a node that
-// stands still must not hide what another one can prove to be newer.
+// stands still must not hide what another one shows to be newer.
 func (l *Light) ahead(ctx context.Context, block *cmttypes.LightBlock, now time.Time) (*cmttypes.LightBlock, error) {
 	all := l.nodes
 	var ahead, behind []*source
@@ -124,7 +124,7 @@ func (l *Light) verify(ctx context.Context, height int64, now time.Time) (*cmtty
 		case errors.As(err, &expired):
 			return nil, fmt.Errorf("%w: the trusted header is of %s", ErrExpired, expired.At.Add(-l.trust.Period))
 		case errors.Is(err, light.ErrLightClientAttack):
-			return nil, fmt.Errorf("%w. The proof of it was sent to the nodes. Believe none of them before you know more%s", ErrAttack, quarrel(nodes))
+			return nil, fmt.Errorf("%w. The evidence of it was sent to the nodes. Believe none of them before you know more%s", ErrAttack, quarrel(nodes))
 		}
 		pruned = pruned || slices.ContainsFunc(present, func(s *source) bool { return s.pruned })
 		blamed := blame(present, target, err)
@@ -165,16 +165,16 @@ func (l *Light) verifyWith(ctx context.Context, nodes []*source, height int64, n
 }
 
 // blame tells which nodes are to be left out after an error: the witnesses that
-// did not confirm the header which the first node proved, or else the first node.
+// did not confirm the header which the first node showed, or else the first node.
 func blame(nodes []*source, height int64, err error) []*source {
 	if errors.Is(err, light.ErrNoWitnesses) || errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
 		nodes[0].mu.Lock()
-		proven := nodes[0].shown[height]
+		first := nodes[0].shown[height]
 		nodes[0].mu.Unlock()
 		var bad []*source
 		for _, n := range nodes[1:] {
 			n.mu.Lock()
-			if proven != nil && !bytes.Equal(n.shown[height], proven) {
+			if first != nil && !bytes.Equal(n.shown[height], first) {
 				bad = append(bad, n)
 			}
 			n.mu.Unlock()
@@ -193,7 +193,7 @@ func (l *Light) settle(nodes []*source, block *cmttypes.LightBlock) {
 	for _, n := range nodes {
 		switch {
 		case n.contradicts(block):
-			l.report(n.Name(), fmt.Errorf("%w: it shows another header %d", ErrProof, block.Height))
+			l.report(n.Name(), fmt.Errorf("%w: it shows another header %d", ErrUnverified, block.Height))
 		case n.confirms(block):
 			good = append(good, n)
 		default:

@@ -45,10 +45,10 @@ var (
 	ErrNoHeader = errors.New("no node shows a header that can be verified")
 )
 
-// IsUntrusted tells whether an error means that what nodes say is not proven: it is
-// one of the above or [ErrProof]. A node that merely does not answer is none of them.
+// IsUntrusted tells whether an error means that what nodes say is not verified: it is
+// one of the above or [ErrUnverified]. A node that merely does not answer is none of them.
 func IsUntrusted(err error) bool {
-	for _, kind := range []error{ErrNoTrust, ErrExpired, ErrPruned, ErrAttack, ErrConflict, ErrNoHeader, ErrProof} {
+	for _, kind := range []error{ErrNoTrust, ErrExpired, ErrPruned, ErrAttack, ErrConflict, ErrNoHeader, ErrUnverified} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -29,8 +29,8 @@ func (m memTrust) Save(chainID string, block []byte) error {
 	return nil
 }
 
-// proven is a chain with two vaults, and what a client is told about its nodes.
-type proven struct {
+// scene is a chain with two vaults, and what a client is told about its nodes.
+type scene struct {
 	*fakenode.Node
 	url       string
 	member    string
@@ -45,9 +45,9 @@ func vaultName(i byte) string { return "02" + strings.Repeat(hex.EncodeToString(
 
 func testEnvelope(text string) []byte { return []byte(sanity.EnvelopePrefix + text) }
 
-func newProven(t *testing.T, members int) *proven {
+func newScene(t *testing.T, members int) *scene {
 	node, url := fakenode.New(t)
-	p := &proven{Node: node, url: url, store: memTrust{}}
+	p := &scene{Node: node, url: url, store: memTrust{}}
 	for i := range members {
 		key := secp256k1.GenPrivKeyFromSecret(fmt.Appendf(nil, "member %d", i)).PubKey()
 		address, err := bech32.ConvertAndEncode("cosmos", key.Address())
@@ -69,7 +69,7 @@ func newProven(t *testing.T, members int) *proven {
 }
 
 // trust is what the tests begin with: agree on a header and confirm it.
-func (p *proven) trust() Trust {
+func (p *scene) trust() Trust {
 	return Trust{
 		Store: p.store,
 		Confirm: func(first FirstHeader) error {
@@ -91,7 +91,7 @@ func clients(t *testing.T, urls ...string) []*Client {
 }
 
 // head settles the trust and returns the state at the head.
-func (p *proven) head(t *testing.T, trust Trust, urls ...string) (*State, error) {
+func (p *scene) head(t *testing.T, trust Trust, urls ...string) (*State, error) {
 	l, err := NewLight(t.Context(), clients(t, urls...), "cosmos", trust, time.Now())
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (p *proven) head(t *testing.T, trust Trust, urls ...string) (*State, error)
 }
 
 func TestProvenRecords(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	ctx := t.Context()
 	s, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestProvenRecords(t *testing.T) {
 	require.Equal(t, p.Vaults[2], retired)
 	_, err = s.Vault(ctx, vaultName(4))
 	require.ErrorIs(t, err, ErrNotFound)
-	require.ErrorContains(t, err, "proven at height 99")
+	require.ErrorContains(t, err, "verified at height 99")
 	_, err = s.Vault(ctx, "nonsense")
 	require.ErrorIs(t, err, ErrNotFound)
 
@@ -140,7 +140,7 @@ func TestProvenRecords(t *testing.T) {
 }
 
 func TestProvenCoverageOfManyMembers(t *testing.T) {
-	p := newProven(t, 20)
+	p := newScene(t, 20)
 	s, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
 	covered, err := s.Coverage(t.Context(), "")
@@ -161,7 +161,7 @@ func TestProvenCoverageOfManyMembers(t *testing.T) {
 }
 
 func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	ctx := t.Context()
 	s, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
 // What the light client is told at the beginning, and what becomes of it.
 func TestTrust(t *testing.T) {
 	ctx := t.Context()
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	nobody := p.trust()
 	nobody.Confirm = nil
 	_, err := p.head(t, nobody, p.url)
@@ -234,7 +234,7 @@ func TestTrust(t *testing.T) {
 	require.Equal(t, kept, p.store["fake-1"])
 
 	// Another chain of the same name.
-	other := newProven(t, 3)
+	other := newScene(t, 3)
 	other.Validators = fakenode.NewValidators("other", 4)
 	other.store = p.store
 	s, err = other.head(t, other.trust(), other.url, other.url)
@@ -268,7 +268,7 @@ func TestTrust(t *testing.T) {
 
 // With one node whoever starts must know that nobody contradicts it.
 func TestASingleNodeIsNamedBeforeItIsTrusted(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	_, err := p.head(t, p.trust(), p.url)
 	require.NoError(t, err)
 	require.Equal(t, []string{p.url}, p.witnesses)
@@ -276,7 +276,7 @@ func TestASingleNodeIsNamedBeforeItIsTrusted(t *testing.T) {
 }
 
 func TestAHeaderThatIsGivenOnceIsOnlyForTheBeginning(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	s, err := p.head(t, p.trust(), p.url)
 	require.NoError(t, err)
 	given := p.trust()
@@ -308,7 +308,7 @@ func TestAHeaderThatIsGivenOnceIsOnlyForTheBeginning(t *testing.T) {
 }
 
 func TestPrunedHeaders(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	_, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
 	for i := range 4 {
@@ -337,7 +337,7 @@ func TestPrunedHeaders(t *testing.T) {
 
 // Two nodes show headers that differ, and the same validators have signed both.
 func TestAnAttack(t *testing.T) {
-	p, fork := newProven(t, 3), newProven(t, 3)
+	p, fork := newScene(t, 3), newScene(t, 3)
 	fork.Start = p.Start
 	_, err := p.head(t, p.trust(), p.url, fork.url)
 	require.NoError(t, err)
@@ -361,7 +361,7 @@ func TestAnAttack(t *testing.T) {
 
 // A node that stands still must not hide what is newer.
 func TestANodeThatStandsStill(t *testing.T) {
-	p, frozen := newProven(t, 3), newProven(t, 3)
+	p, frozen := newScene(t, 3), newScene(t, 3)
 	p.Start = time.Now().Add(-time.Hour)
 	frozen.Start = p.Start
 	_, err := p.head(t, p.trust(), p.url, frozen.url)
@@ -384,7 +384,7 @@ func TestANodeThatStandsStill(t *testing.T) {
 }
 
 func TestAStaleHeadIsSaid(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	p.Start = time.Now().Add(-time.Hour)
 	_, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
@@ -392,7 +392,7 @@ func TestAStaleHeadIsSaid(t *testing.T) {
 }
 
 func TestNodesOfDifferentChains(t *testing.T) {
-	p, other := newProven(t, 3), newProven(t, 3)
+	p, other := newScene(t, 3), newScene(t, 3)
 	other.ChainID = "fake-2"
 	_, err := p.head(t, p.trust(), p.url, other.url)
 	require.ErrorIs(t, err, ErrNoTrust)
@@ -416,7 +416,7 @@ func TestTrustDir(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "two", string(data))
 
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	require.NoError(t, dir.Save("fake-1", []byte("no header")))
 	trust := p.trust()
 	trust.Store = dir

@@ -11,7 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ErrState means that proven records contradict each other or cannot be read: the
+// ErrState means that verified records contradict each other or cannot be read: the
 // chain runs another version of the module than this program knows.
 var ErrState = errors.New("the chain's records cannot be read")
 

@@ -34,7 +34,7 @@ func newSource(c *Client, chainID string) *source {
 // ChainID implements provider.Provider.
 func (s *source) ChainID() string { return s.chainID }
 
-// ReportEvidence implements provider.Provider: it hands the proof of an attack to
+// ReportEvidence implements provider.Provider: it hands the evidence of an attack to
 // the node, whose validators are punished for it.
 func (s *source) ReportEvidence(ctx context.Context, ev cmttypes.Evidence) error {
 	_, err := s.rpc.BroadcastEvidence(ctx, ev)
@@ -95,7 +95,7 @@ func (s *source) reason(height int64, err error) error {
 		return s.err
 	}
 	if errors.Is(err, light.ErrNoWitnesses) || errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
-		return fmt.Errorf("%w: it shows another header %d than the one that is proven", ErrProof, height)
+		return fmt.Errorf("%w: it shows another header %d than the one that is verified", ErrUnverified, height)
 	}
 	return cleanError{err}
 }

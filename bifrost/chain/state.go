@@ -17,22 +17,22 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// storePath is where a node answers with proofs.
+// storePath is where a node answers with Merkle proofs.
 const storePath = "/store/" + types.StoreKey + "/key"
 
 // maxBatch is how many requests a node takes at once.
 const maxBatch = 10
 
-// State is the module's state at one height, of which every record is proven
+// State is the module's state at one height, of which every record is verified
 // against one verified header, and so is the absence of a record. Whichever node
-// answers does not matter: they are asked in turn until one proves its answer. It
+// answers does not matter: they are asked in turn until an answer is verified. It
 // is not safe for concurrent use.
 type State struct {
 	header *cmttypes.Header
 	nodes  []*Client
 	prefix string
 	report func(node string, err error)
-	// known are the proven values by key; absent ones are empty.
+	// known are the verified values by key; absent ones are empty.
 	known map[string][]byte
 }
 
@@ -54,7 +54,7 @@ func (s *State) Header() (height int64, hash []byte, at time.Time) {
 }
 
 // Vaults returns the active and retiring vaults of a member, and with an empty
-// address all of them. None is left out: that is proven too.
+// address all of them. None is left out: that is verified too.
 func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
 	var raw []byte
 	if member != "" {
@@ -99,7 +99,7 @@ func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, e
 }
 
 // Vault returns one vault by its name, retired ones included, or [ErrNotFound]
-// with the proof that there is none.
+// with the Merkle proof that there is none.
 func (s *State) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
 	name, err := rawName(vault)
 	if err != nil {
@@ -114,13 +114,13 @@ func (s *State) vault(ctx context.Context, name []byte) (types.VaultInfo, error)
 		return types.VaultInfo{}, err
 	}
 	if len(value[0]) == 0 {
-		return types.VaultInfo{}, fmt.Errorf("%w: proven at height %d", ErrNotFound, s.Height())
+		return types.VaultInfo{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
 	}
 	return decodeVault(name, value[0], s.prefix)
 }
 
 // Backup returns the commitments of a member of a vault, the latest first. There
-// are none, and no error, when it is proven that state holds none.
+// are none, and no error, when it is verified that state holds none.
 func (s *State) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
 	name, err := rawName(vault)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 }
 
 // Coverage tells who has published and who has proven, of one vault or, with an empty name, of all
-// that are not retired. It is counted here, from proven records of one height.
+// that are not retired. It is counted here, from verified records of one height.
 func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
 	var vaults []types.VaultInfo
 	if vault == "" {
@@ -203,7 +203,7 @@ func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.Vaul
 
 // Proofs returns what state knows of the proofs of a vault's members, in their
 // order, and the public shares that they are about. It has nothing of either where
-// that is proven: of a vault that was made without proofs, or is retired for long.
+// that is verified: of a vault that was made without proofs, or is retired for long.
 func (s *State) Proofs(ctx context.Context, vault types.VaultInfo) (types.PublicShares, []types.Proof, error) {
 	var keys [][]byte
 	for _, m := range vault.Members {
@@ -242,7 +242,7 @@ func (s *State) Proofs(ctx context.Context, vault types.VaultInfo) (types.Public
 }
 
 // Block shows the transactions of a block as one node after the other holds them,
-// until accept returns nil: they are not proven, so accept must find out by itself
+// until accept returns nil: they are not verified, so accept must find out by itself
 // whether they are what it looks for. A node whose view was refused before another's
 // was accepted is reported. The error is [ErrNoBlock] alone when no node that answers
 // holds the block any more, and holds every refusal of accept, which names its node.
@@ -315,7 +315,7 @@ func (c *Client) ArchivedEnvelope(ctx context.Context, vault, member string, com
 	return res.Envelope, nil
 }
 
-// read returns the proven values of these keys, empty where it is proven that
+// read returns the verified values of these keys, empty where it is verified that
 // there is none.
 func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	var missing [][]byte
@@ -340,13 +340,13 @@ func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	return values, nil
 }
 
-// readBatch asks the nodes in turn. One that cannot prove its answer is asked last
+// readBatch asks the nodes in turn. One whose answer is not verified is asked last
 // from then on.
 func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) {
 	var failed []error
 	for range s.nodes {
 		n := s.nodes[0]
-		values, err := n.prove(ctx, s.Height(), s.header.AppHash, keys)
+		values, err := n.readVerified(ctx, s.Height(), s.header.AppHash, keys)
 		if err == nil {
 			return values, nil
 		}
@@ -360,11 +360,11 @@ func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) 
 	return nil, errors.Join(failed...)
 }
 
-// prove reads keys of the module's store at a height, in one request, and verifies
+// readVerified reads keys of the module's store at a height, in one request, and verifies
 // the answers against the root of that state.
-func (c *Client) prove(ctx context.Context, height int64, appHash []byte, keys [][]byte) ([][]byte, error) {
+func (c *Client) readVerified(ctx context.Context, height int64, appHash []byte, keys [][]byte) ([][]byte, error) {
 	// At height 0 a node would answer for a height whose root no header holds yet, and
-	// for an unknown one with nothing and without a proof.
+	// for an unknown one with nothing and without a Merkle proof.
 	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
 	answers, err := c.ask(ctx, keys, opts)
 	if err != nil {

@@ -27,7 +27,7 @@ var ErrConfig = errors.New("the configuration does not fit the node")
 type Config struct {
 	ChainID string `toml:"chain_id"`
 	Node    string `toml:"node"`
-	// Witnesses are other nodes: what decides about restores is proven with them, fire
+	// Witnesses are other nodes: what decides about restores is verified with them, fire
 	// drills recover from them, and so does bifrost when its own node has not kept an
 	// envelope.
 	Witnesses []string `toml:"witnesses"`
@@ -220,7 +220,7 @@ chain_id = {{printf "%q" .ChainID}}
 node = {{printf "%q" .Node}}
 
 # CometBFT RPC of other nodes, better not of this validator. They witness the headers
-# by which the chain's records are proven. The fire drill recovers the latest backup
+# by which the chain's records are verified. The fire drill recovers the latest backup
 # from them daily and after each publication, and bifrost restores lost keyshares from
 # them when its own node has not kept the envelope. They are not believed: an
 # envelope's hash is compared. Without any, a drill says little, and the own node
@@ -242,7 +242,7 @@ hd_path = {{printf "%q" .HDPath}}
 preparams = {{.PreParams}}
 
 [trust]
-# Before a keyshare is restored, the records of vaults and backups are proven by the
+# Before a keyshare is restored, the records of vaults and backups are verified by the
 # validators' signatures, from a trusted header on. The latest one is kept in the
 # folder trust beside this file. How long it may be built upon: well under the chain's
 # unbonding time.

@@ -70,11 +70,11 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recoverProven recovers into a folder by these nodes, as the command does, and
+// recoverVerified recovers into a folder by these nodes, as the command does, and
 // returns what the light client has cost and what was asked after it.
-func (s *scene) recoverProven(ctx context.Context, m *meter, nodes []*chain.Client, dir string) (light, after traffic, err error) {
+func (s *scene) recoverVerified(ctx context.Context, m *meter, nodes []*chain.Client, dir string) (light, after traffic, err error) {
 	start := m.read()
-	state, err := s.prove(ctx, nodes, s.trusted)
+	state, err := s.verify(ctx, nodes, s.trusted)
 	if err != nil {
 		return traffic{}, traffic{}, err
 	}
@@ -89,7 +89,7 @@ func TestRoundTrips(t *testing.T) {
 	var m meter
 	nodes := clients(t, 0, m.front(t, s.me.RPC()), m.front(t, s.network.Validators[1].RPC()))
 	dir := filepath.Join(t.TempDir(), "keyshares")
-	light, after, err := s.recoverProven(t.Context(), &m, nodes, dir)
+	light, after, err := s.recoverVerified(t.Context(), &m, nodes, dir)
 	require.NoError(t, err)
 	require.Equal(t, byName(s.backups.Vault.Files[0]), held(t, dir))
 	t.Logf("%d round trips of the light client, %d after it", light.trips, after.trips)
@@ -143,7 +143,7 @@ func voteIn(raw []byte, vault, member string) *types.MsgTssPool {
 }
 
 // BenchmarkRecovery recovers one vault of one member from two nodes of a local
-// network, with proofs, and then by a scan of the last 720 blocks for the vote.
+// network, with verified records, and then by a scan of the last 720 blocks for the vote.
 //
 // The blocks are real, and the scan finds the vote in the last one that it looks
 // at. But for the other members' votes the rest are empty, which is the best that
@@ -170,8 +170,8 @@ func BenchmarkRecovery(b *testing.B) {
 	blocks := &scan{Client: nodes[0], from: from}
 
 	var light, after traffic
-	proven := s.measure(b, "proven", &m, func(ctx context.Context, dir string) (err error) {
-		light, after, err = s.recoverProven(ctx, &m, nodes, dir)
+	checked := s.measure(b, "verified", &m, func(ctx context.Context, dir string) (err error) {
+		light, after, err = s.recoverVerified(ctx, &m, nodes, dir)
 		return err
 	}, func(b *testing.B, _ cost) {
 		b.ReportMetric(float64(light.trips), "light-roundtrips/op")
@@ -180,12 +180,12 @@ func BenchmarkRecovery(b *testing.B) {
 	s.measure(b, fmt.Sprintf("scan-of-%d-blocks", window), &m, func(ctx context.Context, dir string) error {
 		return s.restore(ctx, blocks, dir)
 	}, func(b *testing.B, scanned cost) {
-		if proven == (cost{}) {
+		if checked == (cost{}) {
 			return // only the scan was asked for
 		}
-		b.ReportMetric(scanned.trips/proven.trips, "x-fewer-roundtrips")
-		b.ReportMetric(scanned.bytes/proven.bytes, "x-fewer-bytes")
-		b.ReportMetric(scanned.time/proven.time, "x-less-time")
+		b.ReportMetric(scanned.trips/checked.trips, "x-fewer-roundtrips")
+		b.ReportMetric(scanned.bytes/checked.bytes, "x-fewer-bytes")
+		b.ReportMetric(scanned.time/checked.time, "x-less-time")
 	})
 }
 

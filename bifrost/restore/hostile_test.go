@@ -69,8 +69,8 @@ type noStore struct{}
 func (noStore) Load(string) ([]byte, error) { return nil, nil }
 func (noStore) Save(string, []byte) error   { return nil }
 
-// prove leads from the trusted header to the latest, which proves all that follows.
-func (s *scene) prove(ctx context.Context, nodes []*chain.Client, trust chain.Trust) (*chain.State, error) {
+// verify leads from the trusted header to the latest, by which all that follows is verified.
+func (s *scene) verify(ctx context.Context, nodes []*chain.Client, trust chain.Trust) (*chain.State, error) {
 	light, err := chain.NewLight(ctx, nodes, "cosmos", trust, time.Now())
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (s *scene) recover(t *testing.T, urls ...string) (files map[string][]byte, 
 	trust := s.trusted
 	trust.Report = func(node string, err error) { reports[node] += err.Error() + "\n" }
 	dir := filepath.Join(t.TempDir(), "keyshares")
-	state, err := s.prove(t.Context(), nodes, trust)
+	state, err := s.verify(t.Context(), nodes, trust)
 	if err == nil {
 		err = s.restore(t.Context(), state, dir)
 	}
@@ -209,36 +209,36 @@ func TestHostileNode(t *testing.T) {
 			if bytes.Equal(keyOf(c), types.VaultKey(vault)) {
 				res.Value[len(res.Value)-1] ^= 1
 			}
-		})}, "answer is not proven"},
+		})}, "answer is not verified"},
 		"a forged commitment": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
 			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
 				res.Value, _ = proto.Marshal(&types.Backup{Latest: types.Commitment{Sha256: make([]byte, 32), Size_: 5000, Height: 5}})
 			}
-		})}, "answer is not proven"},
-		"another member's commitment, with its valid proof": {
-			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, other))}, "answer is not proven",
+		})}, "answer is not verified"},
+		"another member's commitment, with its valid Merkle proof": {
+			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, other))}, "answer is not verified",
 		},
 		"a false absence of the backup": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
 			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
 				res.Value = nil
 			}
-		})}, "answer is not proven"},
-		"a false absence, with the valid proof of another one": {
-			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, make([]byte, 20)))}, "answer is not proven",
+		})}, "answer is not verified"},
+		"a false absence, with the valid Merkle proof of another one": {
+			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, make([]byte, 20)))}, "answer is not verified",
 		},
 		"a hidden vault": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
 			if bytes.Equal(keyOf(c), types.LiveVaultsKey()) {
 				res.Value, _ = proto.Marshal(&types.LiveVaults{ChurnId: 1})
 			}
-		})}, "answer is not proven"},
-		"a hidden vault, with the valid proof of an earlier time": {hostile.Lie{Ask: func(c *hostile.Call) {
+		})}, "answer is not verified"},
+		"a hidden vault, with the valid Merkle proof of an earlier time": {hostile.Lie{Ask: func(c *hostile.Call) {
 			if c.Path() == storePath {
 				setParam(c, "height", fmt.Sprint(early))
 			}
-		}}, "answer is not proven"},
-		"an empty answer without a proof": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(_ hostile.Call, res *abci.ResponseQuery) {
+		}}, "answer is not verified"},
+		"an empty answer without a Merkle proof": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(_ hostile.Call, res *abci.ResponseQuery) {
 			res.Value, res.ProofOps = nil, nil
-		})}, "carries no proof"},
+		})}, "carries no Merkle proof"},
 		"a forged header": {hostile.Lie{Answer: hostile.Change("commit", func(_ hostile.Call, res *ctypes.ResultCommit) {
 			if res.Height > early {
 				res.AppHash = bytes.Repeat([]byte{1}, 32)

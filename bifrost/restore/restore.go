@@ -8,7 +8,7 @@
 // that differs.
 //
 // The records of vaults and commitments are taken from the [Chain] as they are: it
-// proves them. Everything that follows from them is checked here, so that the
+// verifies them. Everything that follows from them is checked here, so that the
 // envelopes may come from anywhere.
 package restore
 
@@ -40,7 +40,7 @@ var (
 	ErrRecord = errors.New("vault record does not hold together")
 )
 
-// Chain is what a restore needs to know; chain.State proves it.
+// Chain is what a restore needs to know; chain.State verifies it.
 type Chain interface {
 	// Vaults returns the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)

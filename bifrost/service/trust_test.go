@@ -181,7 +181,7 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 				}
 			})})
 			w.ownURL = liar.URL
-		}, "answer is not proven"},
+		}, "answer is not verified"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)

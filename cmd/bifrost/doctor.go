@@ -19,7 +19,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check everything that a recovery and a ceremony will need",
 		Long: `doctor examines the signer of this home, whether it runs or not: the mnemonic and
 the address and recipient keys that it derives against the chain, the modes of
-files, the node, the clock, the header by which the chain's records are proven,
+files, the node, the clock, the header by which the chain's records are verified,
 the keyshares of every live vault as mathematics, and the other signers.
 
 Its fire drill is a recovery up to the writing: it fetches the signer's latest

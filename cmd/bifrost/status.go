@@ -54,7 +54,7 @@ func writeStatus(w io.Writer, st *service.Status) {
 	}
 	row("pre-parameters", st.PreParams)
 	if st.Trust != nil {
-		row("proven by", fmt.Sprintf("header %d of %s, %s", st.Trust.Height, st.Trust.Time.Format(time.RFC3339), st.Trust.Hash))
+		row("verified by", fmt.Sprintf("header %d of %s, %s", st.Trust.Height, st.Trust.Time.Format(time.RFC3339), st.Trust.Hash))
 	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {

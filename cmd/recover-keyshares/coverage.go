@@ -17,8 +17,8 @@ import (
 type verdict struct {
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
-	// Verified tells that the checks of the proofs were repeated, with --verify.
-	Verified bool `json:"verified"`
+	// ProofsChecked reports that the checks of the proofs were repeated, with --verify.
+	ProofsChecked bool `json:"proofs_checked"`
 	// Height is that of the block after which the records were so.
 	Height int64 `json:"height"`
 	// Covered tells that the exit code is 0.
@@ -58,7 +58,7 @@ type coveredMember struct {
 	// Proven tells that an envelope is published and a proof was accepted.
 	Proven bool `json:"proven"`
 	// Proof tells, with --verify, what is known of the proof.
-	Proof *verifiedProof `json:"proof,omitempty"`
+	Proof *checkedProof `json:"proof,omitempty"`
 }
 
 func (a *app) coverageCommand() *cobra.Command {
@@ -68,7 +68,7 @@ func (a *app) coverageCommand() *cobra.Command {
 		Short: "Show whether the vaults could be recovered from what is published",
 		Long: `coverage counts the members of each active and retiring vault that have published
 a backup, and those that have proven to consensus that their mnemonic opens their
-keyshares. Every record is proven and all are of one height, so that the verdict
+keyshares. Every record is verified and all are of one height, so that the verdict
 rests on the validators' signatures alone. It exits with 0 only when there is an active vault, and in every active
 vault as many members have published as can sign together; otherwise with 3. With
 --vault the verdict is on that vault alone.
@@ -106,7 +106,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		return err
 	}
 	v := &verdict{
-		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Verified: verify.on, Vaults: []coveredVault{},
+		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), ProofsChecked: verify.on, Vaults: []coveredVault{},
 	}
 	judged, covered, failed := 0, 0, 0
 	for _, vault := range vaults {

@@ -105,7 +105,7 @@ func (e *emergency) verifies(t *testing.T, n *network.Network, result string, ar
 	var v verdict
 	require.NoError(t, json.Unmarshal(stdout, &v))
 	require.True(t, v.Covered)
-	require.True(t, v.Verified)
+	require.True(t, v.ProofsChecked)
 	require.Len(t, v.Vaults, 1)
 	require.Equal(t, "recoverable: proven 4/4, need 3", v.Vaults[0].Verdict)
 	require.Len(t, v.Vaults[0].List, 4)

@@ -34,9 +34,9 @@ const exitCodes = `Exit codes:
   4  wrong mnemonic: it is none, or it does not open the envelope
   5  an envelope, a keyshare, a record, a proof or a state file fails a check
   6  no node can be reached, or none holds the block any more
-  7  what the nodes say is not proven: there is no header to trust, or one node
+  7  what the nodes say is not verified: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are pruned, the nodes contradict each other, or no
-     answer has a valid proof
+     answer has a valid Merkle proof
   8  rebuild: the mnemonics that were given belong to fewer members than are needed;
      nothing was written
 When several vaults, or the two backups of a vault, fail in different ways, the

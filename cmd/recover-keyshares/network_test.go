@@ -61,7 +61,7 @@ func TestRecoveryFromAChain(t *testing.T) {
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
-	// The header of the next block proves it, and the one after is where that one is
+	// The header of the next block verifies it, and the one after is where that one is
 	// surely found.
 	n.WaitBlocks(2)
 

@@ -20,7 +20,7 @@ import (
 
 // rebuilt is the result of rebuild in JSON.
 type rebuilt struct {
-	// Nodes, ChainID and Height are those of the proven records, empty when the state
+	// Nodes, ChainID and Height are those of the verified records, empty when the state
 	// was read from a file.
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
@@ -59,7 +59,7 @@ type rebuilding struct {
 	stateFile  string
 	files      []string
 	understood bool
-	// chainID and height are those of the proven records, if the state is of these.
+	// chainID and height are those of the verified records, if the state is of these.
 	chainID string
 	height  int64
 }
@@ -80,7 +80,7 @@ a network: save the state on another machine with
   tssbackupd query tssbackup proofs VAULT --output json > state.json
 
 and give it with --state (- for standard input). With --node the state is read from
-the chain and proven, as for the other commands. Either way every share is checked
+the chain and verified, as for the other commands. Either way every share is checked
 against its public point, and the keys against the vault's.
 
 It explains what it is about to do and asks; a script that has no terminal says

@@ -49,7 +49,7 @@ func (r *rebuilding) saved() (rebuild.Record, error) {
 	return record, nil
 }
 
-// live reads the vault's state from proven records.
+// live reads the vault's state from verified records.
 func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
 	r.warn("a machine that is on a network is no place for a vault's private keys: " +
 		"save the state with 'tssbackupd query tssbackup proofs' and go on without one")

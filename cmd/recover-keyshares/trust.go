@@ -14,8 +14,8 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 )
 
-const trustHelp = `Whatever a node says is proven or not believed. The validators' signatures lead
-from a header that you trust to the latest one, and that one proves each record,
+const trustHelp = `Whatever a node says is verified or not believed. The validators' signatures lead
+from a header that you trust to the latest one, by which each record is verified,
 or that there is none. The first --node shows headers, the others witness them.
 What to trust at first: --trust-height and --trust-hash of a recent block that you
 know from elsewhere; without them, a header on which all nodes agree, which you

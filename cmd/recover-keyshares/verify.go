@@ -16,8 +16,8 @@ type verification struct {
 	former []string
 }
 
-// verifiedProof is what is known of a member's proof, in JSON.
-type verifiedProof struct {
+// checkedProof is what is known of a member's proof, in JSON.
+type checkedProof struct {
 	// Result is none, repeated, accepted, imported or failed.
 	Result string `json:"result"`
 	Height int64  `json:"height"`
@@ -43,7 +43,7 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 		for i := range c.List {
 			c.List[i].Proven = false
 		}
-		c.Verdict = "NOT verified: the records of the proofs contradict each other"
+		c.Verdict = "NOT proven: the records of the proofs contradict each other"
 		return false, nil
 	}
 	for _, height := range a.Heights() {
@@ -60,17 +60,17 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 		}
 	}
 	a.Judge(len(v.nodes))
-	return c.verified(a.Members()), nil
+	return c.recount(a.Members()), nil
 }
 
-// verified counts anew, from what was checked here. The members are in the order of
+// recount counts anew, from what was checked here. The members are in the order of
 // the list.
-func (c *coveredVault) verified(members []audit.Member) (holds bool) {
+func (c *coveredVault) recount(members []audit.Member) (holds bool) {
 	holds = true
 	c.Proven = 0
 	for i, m := range members {
 		of := &c.List[i]
-		of.Proof = &verifiedProof{Result: string(m.Result), Height: m.Height, Text: oneLine(explain(m))}
+		of.Proof = &checkedProof{Result: string(m.Result), Height: m.Height, Text: oneLine(explain(m))}
 		switch m.Result {
 		case audit.Failed:
 			holds, of.Proven = false, false

@@ -15,9 +15,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// verifications is how often a proof is verified for its time: eight processes want
+// checks is how often a proof is checked for its time: eight processes want
 // the cores at the same time, and the shortest says most about the work.
-const verifications = 5
+const checks = 5
 
 // proof is what the demo says of a member's proof.
 type proof struct {
@@ -64,7 +64,7 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 		return fmt.Errorf("%s has no public shares", m.Address)
 	}
 	var best time.Duration
-	for range verifications {
+	for range checks {
 		begin := time.Now()
 		if _, err := verenc.Verify(st, msg.Proof); err != nil {
 			return fmt.Errorf("the proof of %s: %w", m.Address, err)
@@ -100,7 +100,7 @@ func voteIn(raw []byte) (*types.MsgTssPool, error) {
 	return &msg, nil
 }
 
-// verdict is what the chain says of the proofs, after all of them were verified here.
+// verdict is what the chain says of the proofs, after all of them were checked here.
 func (n *network) verdict(ctx context.Context) (string, error) {
 	var coverage struct {
 		Vaults []struct {

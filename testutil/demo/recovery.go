@@ -102,9 +102,9 @@ func keyshares(m *member) (map[string][]byte, error) {
 	return files, nil
 }
 
-// proven are the arguments by which recover-keyshares believes no node: the nodes
+// verifying are the arguments by which recover-keyshares believes no node: the nodes
 // of all members but one, and that a first header on which they agree will do.
-func (n *network) proven(without *member) []string {
+func (n *network) verifying(without *member) []string {
 	args := []string{"--trust-first"}
 	for _, node := range n.othersOf(without) {
 		args = append(args, "--node", node)
@@ -143,7 +143,7 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.waitPruned(ctx, m.Envelope.Height); err != nil {
 		return "", err
 	}
-	args := append(n.proven(m), "--mnemonic-file", m.MnemonicFile, "--out", filepath.Join(m.SignerHome, "keyshares"))
+	args := append(n.verifying(m), "--mnemonic-file", m.MnemonicFile, "--out", filepath.Join(m.SignerHome, "keyshares"))
 	if _, err := command(ctx, n.path("recover-keyshares"), args...); err != nil {
 		return "", err
 	}
@@ -164,7 +164,7 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.waitSigner(ctx, m); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d bytes of keyshares, each as it was; proven, from nodes that pruned block %d", size, m.Envelope.Height), nil
+	return fmt.Sprintf("%d bytes of keyshares, each as it was; verified, from nodes that pruned block %d", size, m.Envelope.Height), nil
 }
 
 // signature is what bifrost sign prints for one curve.

@@ -228,14 +228,14 @@ func (n *network) waitForVault(ctx context.Context) (string, error) {
 	return fmt.Sprintf("secp256k1 %s\ned25519   %s", n.vault.Vault, n.vault.PubKeyEd25519), nil
 }
 
-// checkCoverage asks as an outsider, with no secret and no account, and verifies every
+// checkCoverage asks as an outsider, with no secret and no account, and checks every
 // proof in the blocks of the votes.
 func (n *network) checkCoverage(ctx context.Context) (string, error) {
-	// What a block wrote is proven by the header of the next one.
+	// What a block wrote is verified by the header of the next one.
 	var out []byte
-	err := await(ctx, time.Minute, "the coverage to be proven", func(ctx context.Context) (bool, error) {
+	err := await(ctx, time.Minute, "the coverage to be verified", func(ctx context.Context) (bool, error) {
 		var err error
-		out, err = command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.proven(nil)...)...)
+		out, err = command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.verifying(nil)...)...)
 		return err == nil, err
 	})
 	if err != nil {

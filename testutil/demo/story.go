@@ -45,7 +45,7 @@ func (s *story) print(n *network) {
 	_ = w.Flush()
 
 	w = tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nMEMBER\tHEIGHT\tENVELOPE BYTES\tPROOF BYTES\tVERIFIED IN\tTRANSACTION BYTES")
+	fmt.Fprintln(w, "\nMEMBER\tHEIGHT\tENVELOPE BYTES\tPROOF BYTES\tCHECKED IN\tTRANSACTION BYTES")
 	var envelopes, txs uint64
 	var proofs int
 	for _, m := range n.members {

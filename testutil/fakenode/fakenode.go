@@ -1,7 +1,7 @@
 // Package fakenode is a CometBFT RPC endpoint for tests: it answers status, block,
 // commit, validators, tx, broadcast_tx_sync and abci_query over JSON-RPC from what
 // the test put into it, in the encoding of a real node. Headers are signed and
-// proofs are genuine: a chain goes on behind it, by a block for every change.
+// Merkle proofs are genuine: a chain goes on behind it, by a block for every change.
 // Nothing else in it checks anything, so a test can make it say whatever a wrong
 // node might.
 package fakenode
@@ -244,7 +244,7 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 			if err := errors.Join(cmtjson.Unmarshal(args["height"], &height), cmtjson.Unmarshal(args["prove"], &prove)); err != nil {
 				return nil, err
 			}
-			return &ctypes.ResultABCIQuery{Response: n.prove(store, raw, height, prove)}, nil
+			return &ctypes.ResultABCIQuery{Response: n.readStore(store, raw, height, prove)}, nil
 		}
 		return &ctypes.ResultABCIQuery{Response: n.query(path, raw)}, nil
 	}

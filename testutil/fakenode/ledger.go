@@ -188,9 +188,9 @@ func (n *Node) validators(height int64) (*ctypes.ResultValidators, error) {
 	return &ctypes.ResultValidators{BlockHeight: height, Validators: all, Count: len(all), Total: len(all)}, nil
 }
 
-// prove answers from the store, as an application does.
-func (n *Node) prove(path string, key []byte, height int64, proof bool) abci.ResponseQuery {
-	req := storetypes.RequestQuery{Path: path, Data: key, Height: height, Prove: proof}
+// readStore answers from the store, as an application does.
+func (n *Node) readStore(path string, key []byte, height int64, prove bool) abci.ResponseQuery {
+	req := storetypes.RequestQuery{Path: path, Data: key, Height: height, Prove: prove}
 	res, err := n.ledger.store.Query(&req)
 	if err != nil {
 		return failed(1, err.Error())

@@ -5,7 +5,7 @@
 // A client that verifies Merkle proofs builds the raw store keys with the *Key
 // functions and decodes the values as the protobuf messages named there. No
 // value in the store is ever empty, so every record, and every record's absence,
-// can be proven.
+// can be verified.
 package types
 
 import (

@@ -31,7 +31,7 @@ func ask(t testing.TB, c *Client, path string, key []byte, height int64) answer 
 }
 
 func TestVerifyRecord(t *testing.T) {
-	p := newProven(t, 3)
+	p := newScene(t, 3)
 	c := clients(t, p.url)[0]
 	_, err := c.Status(t.Context())
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestVerifyRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := lie()
-			require.ErrorIs(t, VerifyRecord(a.root, a.key, a.value, a.proof), ErrProof)
+			require.ErrorIs(t, VerifyRecord(a.root, a.key, a.value, a.proof), ErrUnverified)
 		})
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // newProofs gives the first vault public shares and its first two members proofs. What is in them, nobody looks at here.
-func newProofs(t *testing.T, members int) *proven {
-	p := newProven(t, members)
+func newProofs(t *testing.T, members int) *scene {
+	p := newScene(t, members)
 	vault := &p.Vaults[0]
 	vault.KeygenId, vault.SharesHash = 9, strings.Repeat("cd", 32)
 	p.Shares[vault.Vault] = types.PublicShares{Secp256k1: []types.PublicShare{{Member: []byte("m"), Id: []byte("i"), Point: []byte("p")}}}
