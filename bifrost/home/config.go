@@ -41,7 +41,7 @@ type Config struct {
 	Log       Log      `toml:"log"`
 }
 
-// Trust says what the proofs of the chain's records begin with.
+// Trust says from what on the chain's records are verified.
 type Trust struct {
 	// Period is how long a verified header may be built upon.
 	Period Duration `toml:"period"`
@@ -216,7 +216,7 @@ var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap
 chain_id = {{printf "%q" .ChainID}}
 
 # CometBFT RPC of the validator's own node. What it answers is believed for keygens
-# and votes, and proven for what is restored.
+# and votes, and verified for what is restored.
 node = {{printf "%q" .Node}}
 
 # CometBFT RPC of other nodes, better not of this validator. They witness the headers

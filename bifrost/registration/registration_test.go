@@ -11,39 +11,21 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/stretchr/testify/require"
-	"github.com/tyler-smith/go-bip39"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
-	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-const testOperator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
-
-func testConfig() home.Config {
-	c := home.DefaultConfig()
-	c.ChainID, c.Operator = "fake-1", testOperator
-	return c
-}
-
-func testMnemonic(t *testing.T, i byte) *sanity.Mnemonic {
-	entropy := sha256.Sum256([]byte{'r', 'e', 'g', i})
-	words, err := bip39.NewMnemonic(entropy[:])
-	require.NoError(t, err)
-	m, err := sanity.ParseMnemonic([]byte(words))
-	require.NoError(t, err)
-	return m
-}
-
 func TestRegistrationIsChecked(t *testing.T) {
 	for _, row := range []struct {
 		name       string
 		signers    map[string]string // by operator
-		former     string            // a signer of testOperator before
+		former     string            // a signer of fakemember.Operator before
 		chainID    string
 		catchingUp bool
 		recipient  string // of this signer, when not that of its mnemonic at index 2
@@ -51,12 +33,12 @@ func TestRegistrationIsChecked(t *testing.T) {
 		state      State
 		err        error
 	}{
-		{name: "the operator's signer", signers: map[string]string{testOperator: "me"}, state: Ready},
-		{name: "the recipient key is another mnemonic's", signers: map[string]string{testOperator: "me"}, recipient: recipientOf(t, 1, 2), err: ErrRecipient},
-		{name: "the recipient key is that of another index", signers: map[string]string{testOperator: "me"}, recipient: recipientOf(t, 0, 3), err: ErrRefused},
+		{name: "the operator's signer", signers: map[string]string{fakemember.Operator: "me"}, state: Ready},
+		{name: "the recipient key is another mnemonic's", signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 1, 2), err: ErrRecipient},
+		{name: "the recipient key is that of another index", signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 0, 3), err: ErrRefused},
 		{name: "nobody is registered", state: Unregistered},
-		{name: "another signer is the operator's", signers: map[string]string{testOperator: "other"}, err: ErrRefused},
-		{name: "this signer was the operator's", signers: map[string]string{testOperator: "other"}, former: "me", state: Replaced},
+		{name: "another signer is the operator's", signers: map[string]string{fakemember.Operator: "other"}, err: ErrRefused},
+		{name: "this signer was the operator's", signers: map[string]string{fakemember.Operator: "other"}, former: "me", state: Replaced},
 		{name: "this signer is another operator's", signers: map[string]string{"someone": "me"}, err: ErrRefused},
 		{name: "another chain", chainID: "other-1", err: home.ErrConfig},
 		{name: "a node that is behind knows nothing", catchingUp: true, fails: true},
@@ -72,7 +54,7 @@ func TestRegistrationIsChecked(t *testing.T) {
 				require.NoError(t, proto.Unmarshal(data, &req))
 				for operator, address := range row.signers {
 					if req.Address == operator || req.Address == address || req.Address == row.former {
-						info := types.SignerInfo{Operator: operator, Address: address, RecipientKey: recipientOf(t, 0, 2), RecipientIndex: 2}
+						info := types.SignerInfo{Operator: operator, Address: address, RecipientKey: fakemember.Recipient(t, 0, 2), RecipientIndex: 2}
 						if row.recipient != "" {
 							info.RecipientKey = row.recipient
 						}
@@ -85,7 +67,7 @@ func TestRegistrationIsChecked(t *testing.T) {
 			}
 			client, err := chain.New(url, 0)
 			require.NoError(t, err)
-			state, err := Check(context.Background(), client, testConfig(), "me", testMnemonic(t, 0))
+			state, err := Check(context.Background(), client, fakemember.Config(), "me", fakemember.Mnemonic(t, 0))
 			require.Equal(t, row.state, state)
 			require.Equal(t, row.fails || row.err != nil, err != nil, "%v", err)
 			if row.err != nil {
@@ -95,13 +77,6 @@ func TestRegistrationIsChecked(t *testing.T) {
 	}
 }
 
-// recipientOf is a recipient key of a test's mnemonic.
-func recipientOf(t *testing.T, mnemonic byte, index uint32) string {
-	key, err := signer.DeriveRecipient(testMnemonic(t, mnemonic), index)
-	require.NoError(t, err)
-	return hex.EncodeToString(key.Public())
-}
-
 func TestNextIndex(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -109,8 +84,8 @@ func TestNextIndex(t *testing.T) {
 		next  uint32
 	}{
 		{"a signer that is not registered", nil, 0},
-		{"a registered one", &types.SignerInfo{Operator: testOperator, Address: "me", RecipientIndex: 4}, 5},
-		{"one that was replaced", &types.SignerInfo{Operator: testOperator, Address: "other", RecipientIndex: 4}, 0},
+		{"a registered one", &types.SignerInfo{Operator: fakemember.Operator, Address: "me", RecipientIndex: 4}, 5},
+		{"one that was replaced", &types.SignerInfo{Operator: fakemember.Operator, Address: "other", RecipientIndex: 4}, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			fake, url := fakenode.New(t)
@@ -122,7 +97,7 @@ func TestNextIndex(t *testing.T) {
 				require.NoError(t, err)
 				return abci.ResponseQuery{Value: value}
 			}
-			c := testConfig()
+			c := fakemember.Config()
 			c.Node = url
 			next, err := NextIndex(t.Context(), c, "me")
 			require.NoError(t, err)
@@ -137,7 +112,7 @@ func TestNextIndex(t *testing.T) {
 }
 
 func TestRequestIsWhatTheChainTakes(t *testing.T) {
-	m := testMnemonic(t, 0)
+	m := fakemember.Mnemonic(t, 0)
 	key, err := signer.Derive(m, signer.DefaultHDPath)
 	require.NoError(t, err)
 	unhex := func(s string) []byte {
@@ -146,12 +121,12 @@ func TestRequestIsWhatTheChainTakes(t *testing.T) {
 		return b
 	}
 	for _, index := range []uint32{0, 7} {
-		r, err := NewRequest(testConfig(), key, m, index)
+		r, err := NewRequest(fakemember.Config(), key, m, index)
 		require.NoError(t, err)
-		operator, err := testConfig().OperatorAddress()
+		operator, err := fakemember.Config().OperatorAddress()
 		require.NoError(t, err)
 		recipient := types.Recipient{Key: unhex(r.RecipientKey), Index: index}
-		require.Equal(t, recipientOf(t, 0, index), r.RecipientKey)
+		require.Equal(t, fakemember.Recipient(t, 0, index), r.RecipientKey)
 		digest := sha256.Sum256(types.RegisterMessage("fake-1", operator, key.PubKey(), recipient))
 		require.True(t, types.VerifySecp256k1(unhex(r.PubKey), digest[:], unhex(r.Signature)))
 		require.NoError(t, verenc.VerifyPossession(recipient.Key, "fake-1", key.Address(), unhex(r.Possession)))
@@ -168,13 +143,13 @@ func TestVaultsOfAFormerSignerAreNamed(t *testing.T) {
 		return types.VaultInfo{Vault: name, Status: types.VaultStatus_VAULT_STATUS_ACTIVE, Members: members}
 	}
 	fake.Vaults = []types.VaultInfo{
-		vault("02aa", member(testOperator, "old"), member("other", "x")),
-		vault("02bb", member(testOperator, "me"), member("other", "x")),
+		vault("02aa", member(fakemember.Operator, "old"), member("other", "x")),
+		vault("02bb", member(fakemember.Operator, "me"), member("other", "x")),
 		vault("02cc", member("other", "x")),
 	}
 	client, err := chain.New(url, 0)
 	require.NoError(t, err)
-	former, err := findFormer(context.Background(), client, testOperator, "me")
+	former, err := findFormer(context.Background(), client, fakemember.Operator, "me")
 	require.NoError(t, err)
 	require.Equal(t, []FormerVault{{Vault: "02aa", Address: "old"}}, former)
 }

@@ -2,26 +2,17 @@ package service
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
-
-const testOperator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
-
-func testConfig() home.Config {
-	c := home.DefaultConfig()
-	c.ChainID, c.Operator = "fake-1", testOperator
-	return c
-}
 
 func TestMessageDigest(t *testing.T) {
 	want := sha256.Sum256([]byte("tssbackup/message/v1\x00\x00\x00\x05hello"))
@@ -59,20 +50,13 @@ func TestChooseSigners(t *testing.T) {
 	}
 }
 
-// recipientOf is a recipient key of a test's mnemonic.
-func recipientOf(t *testing.T, mnemonic byte, index uint32) string {
-	key, err := signer.DeriveRecipient(testMnemonic(t, mnemonic), index)
-	require.NoError(t, err)
-	return hex.EncodeToString(key.Public())
-}
-
 // TestProve is of real shares and the real scheme: what the service proves, everyone
 // verifies and the mnemonic opens.
 func TestProve(t *testing.T) {
-	w := newWorld(t)
+	w := fakemember.New(t)
 	var shares []verenc.Share
 	public := types.PublicShares{}
-	for i, f := range w.vaults[0].Files[0] {
+	for i, f := range w.Vaults[0].Files[0] {
 		k, err := keyshare.Parse(f.Data)
 		require.NoError(t, err)
 		share, err := k.Share()
@@ -89,14 +73,14 @@ func TestProve(t *testing.T) {
 			}
 		}
 	}
-	keys := w.vaults[0].Keys
+	keys := w.Vaults[0].Keys
 	require.NoError(t, public.Check(keys.Secp256k1, keys.Ed25519))
-	key, err := signer.DeriveRecipient(w.mnemonic, 2)
+	key, err := signer.DeriveRecipient(w.Mnemonic, 2)
 	require.NoError(t, err)
-	st, ok := public.Statement("fake-1", 5, keys.Secp256k1, keys.Ed25519, types.SignerAddress(w.pubKey), key.Public())
+	st, ok := public.Statement("fake-1", 5, keys.Secp256k1, keys.Ed25519, types.SignerAddress(w.PubKey), key.Public())
 	require.True(t, ok)
 
-	proof, err := prove(w.mnemonic)(st, 2, shares)
+	proof, err := prove(w.Mnemonic)(st, 2, shares)
 	require.NoError(t, err)
 	stored, err := verenc.Verify(st, proof)
 	require.NoError(t, err)
@@ -105,11 +89,11 @@ func TestProve(t *testing.T) {
 	require.Equal(t, shares[0].Bytes(), opened[0].Bytes())
 	require.Equal(t, shares[1].Bytes(), opened[1].Bytes())
 
-	_, err = prove(w.mnemonic)(st, 3, shares)
+	_, err = prove(w.Mnemonic)(st, 3, shares)
 	require.ErrorIs(t, err, publish.ErrRecipient)
-	_, err = prove(testMnemonic(t, 1))(st, 2, shares)
+	_, err = prove(fakemember.Mnemonic(t, 1))(st, 2, shares)
 	require.ErrorIs(t, err, publish.ErrRecipient)
 	shares[0], shares[1] = shares[1], shares[0]
-	_, err = prove(w.mnemonic)(st, 2, shares)
+	_, err = prove(w.Mnemonic)(st, 2, shares)
 	require.Error(t, err)
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/doctor"
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -44,12 +44,12 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	if len(nodes) == 0 {
 		nodes = cfg.Witnesses
 	}
-	o := service.DoctorOptions{Home: a.home, Config: cfg, Nodes: nodes}
+	o := doctor.Options{Home: a.home, Config: cfg, Nodes: nodes}
 	o.Mnemonic, o.MnemonicErr = a.readMnemonic(ctx, a.findMnemonic())
 	if o.MnemonicErr == nil {
 		defer o.Mnemonic.Wipe()
 	}
-	findings := service.Doctor(ctx, o)
+	findings := doctor.Examine(ctx, o)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -58,7 +58,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	}
 	failed := 0
 	for _, f := range findings {
-		if f.Level == service.LevelFail {
+		if f.Level == doctor.Fail {
 			failed++
 		}
 	}
@@ -68,7 +68,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	return nil
 }
 
-func writeFindings(w io.Writer, findings []service.Finding) {
+func writeFindings(w io.Writer, findings []doctor.Finding) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range findings {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Level, f.Check, oneLine(f.Detail))

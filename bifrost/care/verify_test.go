@@ -1,4 +1,4 @@
-package service
+package care
 
 import (
 	"bytes"
@@ -24,16 +24,9 @@ import (
 
 const nobody = "http://127.0.0.1:1"
 
-// kept is the header that is in the home, nil when there is none.
-func (w *world) kept(t *testing.T) []byte {
-	data, err := chain.TrustDir(home.TrustDir(w.home)).Load(w.cfg.ChainID)
-	require.NoError(t, err)
-	return data
-}
-
 // header is one that the own node shows.
 func (w *world) header(t *testing.T) (height int64, hash string) {
-	status, err := client(t, w.ownURL).Status(t.Context())
+	status, err := client(t, w.OwnURL).Status(t.Context())
 	require.NoError(t, err)
 	return status.Height, hex.EncodeToString(status.Hash)
 }
@@ -49,11 +42,11 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 	}{
 		{
 			"the own node and its witness agree on it", func(*testing.T, *world) {},
-			func(w *world) []string { return []string{w.otherURL} }, nil, "its witnesses agree on this header",
+			func(w *world) []string { return []string{w.OtherURL} }, nil, "its witnesses agree on this header",
 		},
 		{
 			"one of two witnesses is there and agrees", func(*testing.T, *world) {},
-			func(w *world) []string { return []string{nobody, w.otherURL} }, nil, "its witnesses agree on this header",
+			func(w *world) []string { return []string{nobody, w.OtherURL} }, nil, "its witnesses agree on this header",
 		},
 		{
 			"the own node alone decides on it, loudly", func(*testing.T, *world) {},
@@ -64,62 +57,62 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 			func(*world) []string { return []string{nobody} }, chain.ErrNoTrust, "no witness answers",
 		},
 		{
-			"the own node is not there", func(_ *testing.T, w *world) { w.ownURL = nobody },
+			"the own node is not there", func(_ *testing.T, w *world) { w.OwnURL = nobody },
 			func(w *world) []string {
-				return []string{w.otherURL, strings.Replace(w.otherURL, "127.0.0.1", "localhost", 1)}
+				return []string{w.OtherURL, strings.Replace(w.OtherURL, "127.0.0.1", "localhost", 1)}
 			},
 			chain.ErrNoTrust, "the own node, " + nobody + ", does not show",
 		},
 		{
-			"the witness shows another one", func(_ *testing.T, w *world) { w.other.Vaults[0].Threshold = 1 },
-			func(w *world) []string { return []string{w.otherURL} }, chain.ErrNoTrust, "do not agree on header",
+			"the witness shows another one", func(_ *testing.T, w *world) { w.Other.Vaults[0].Threshold = 1 },
+			func(w *world) []string { return []string{w.OtherURL} }, chain.ErrNoTrust, "do not agree on header",
 		},
 		{
 			"it is configured", func(t *testing.T, w *world) { w.cfg.Trust.Height, w.cfg.Trust.Hash = w.header(t) },
-			func(*world) []string { return nil }, nil, "proven by this header",
+			func(*world) []string { return nil }, nil, "verified by this header",
 		},
 		{
 			"it is configured, and on no node's chain", func(t *testing.T, w *world) {
 				w.cfg.Trust.Height, _ = w.header(t)
 				w.cfg.Trust.Hash = strings.Repeat("01", 32)
 			},
-			func(w *world) []string { return []string{w.otherURL} }, chain.ErrConflict, "under [trust] in config.toml",
+			func(w *world) []string { return []string{w.OtherURL} }, chain.ErrConflict, "under [trust] in config.toml",
 		},
 		{
 			"it is configured, and too old", func(t *testing.T, w *world) {
 				w.cfg.Trust.Height, w.cfg.Trust.Hash = w.header(t)
 				w.cfg.Trust.Period = home.Duration(time.Second)
 			},
-			func(w *world) []string { return []string{w.otherURL} }, chain.ErrExpired, "or remove them",
+			func(w *world) []string { return []string{w.OtherURL} }, chain.ErrExpired, "or remove them",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.publish(t)
+			w.Publish(t)
 			row.change(t, w)
 			r := w.repairer(t)
-			p := w.prover(t, row.witnesses(w)...)
-			r.look = p.look
-			r.run(t.Context())
-			header, problem := p.status()
+			v := w.verifier(t, row.witnesses(w)...)
+			r.look = v.Look
+			r.Once(t.Context())
+			header, problems := v.Status()
 			if row.err != nil {
-				_, err := p.look(t.Context())
+				_, err := v.Look(t.Context())
 				require.ErrorIs(t, err, row.err)
-				require.Contains(t, problem, row.says)
+				require.Contains(t, strings.Join(problems, ""), row.says)
 				require.Nil(t, header)
 				require.Equal(t, 2, w.untrusted)
-				require.Equal(t, 1, strings.Count(w.log.String(), "ARE NOT PROVEN"))
-				require.NoDirExists(t, home.KeysharesDir(w.home))
-				require.NoDirExists(t, home.TrustDir(w.home))
+				require.Equal(t, 1, strings.Count(w.log.String(), "ARE NOT VERIFIED"))
+				require.NoDirExists(t, home.KeysharesDir(w.Home))
+				require.NoDirExists(t, home.TrustDir(w.Home))
 				return
 			}
-			require.Empty(t, problem)
+			require.Empty(t, problems)
 			require.Contains(t, w.log.String(), row.says)
 			require.Contains(t, w.log.String(), header.Hash)
 			require.Equal(t, row.says == "THE OWN NODE ALONE DECIDES", strings.Contains(w.log.String(), "THE OWN NODE ALONE DECIDES"))
 			require.Zero(t, w.untrusted)
-			w.holds(t, w.vaults...)
-			for path, mode := range map[string]os.FileMode{home.TrustDir(w.home): 0o700, chain.TrustDir(home.TrustDir(w.home)).Path(w.cfg.ChainID): 0o600} {
+			w.Holds(t, w.Vaults...)
+			for path, mode := range map[string]os.FileMode{home.TrustDir(w.Home): 0o700, w.TrustDir().Path(w.cfg.ChainID): 0o600} {
 				info, err := os.Stat(path)
 				require.NoError(t, err)
 				require.Equal(t, mode, info.Mode().Perm())
@@ -131,37 +124,37 @@ func TestFirstHeaderOfAProcessThatNobodyAttends(t *testing.T) {
 // What was verified is held against the own node too, also when it is all there is.
 func TestOwnNodeThatGoesOnWithAnotherChainRestoresNothing(t *testing.T) {
 	w := newWorld(t)
-	w.publish(t)
+	w.Publish(t)
 	r := w.repairer(t)
-	p := w.prover(t)
-	r.look = p.look
-	r.run(t.Context())
-	w.holds(t, w.vaults...)
-	require.NoError(t, os.RemoveAll(home.KeysharesDir(w.home)))
-	kept := w.kept(t)
+	v := w.verifier(t)
+	r.look = v.Look
+	r.Once(t.Context())
+	w.Holds(t, w.Vaults...)
+	require.NoError(t, os.RemoveAll(home.KeysharesDir(w.Home)))
+	kept := w.Kept(t)
 
-	honest := w.ownURL
+	honest := w.OwnURL
 	forged := newWorld(t)
-	forged.own.Validators = fakenode.NewValidators("forgers", 4)
-	forged.publish(t)
-	forged.own.Advance(50)
-	w.ownURL = forged.ownURL
-	p = w.prover(t)
-	r.look = p.look
-	require.Equal(t, lookRetry, r.run(t.Context()))
-	_, problem := p.status()
-	require.Contains(t, problem, "nothing is restored")
-	require.Contains(t, problem, "what is kept in "+home.TrustDir(w.home))
+	forged.Own.Validators = fakenode.NewValidators("forgers", 4)
+	forged.Publish(t)
+	forged.Own.Advance(50)
+	w.OwnURL = forged.OwnURL
+	v = w.verifier(t)
+	r.look = v.Look
+	require.Equal(t, lookRetry, r.Once(t.Context()))
+	_, problems := v.Status()
+	require.Contains(t, strings.Join(problems, ""), "nothing is restored")
+	require.Contains(t, strings.Join(problems, ""), "what is kept in "+home.TrustDir(w.Home))
 	require.Positive(t, w.untrusted)
-	require.NoDirExists(t, home.KeysharesDir(w.home))
-	require.Equal(t, kept, w.kept(t))
-	result := w.drill(t).run(t.Context())
-	require.Contains(t, result.Error, "which backups there are is not proven")
+	require.NoDirExists(t, home.KeysharesDir(w.Home))
+	require.Equal(t, kept, w.Kept(t))
+	result := w.drill(t).Once(t.Context())
+	require.Contains(t, result.Error, "which backups there are is not verified")
 
-	w.ownURL = honest
-	r.look = w.prover(t).look
-	require.Equal(t, repairInterval, r.run(t.Context()))
-	w.holds(t, w.vaults...)
+	w.OwnURL = honest
+	r.look = w.verifier(t).Look
+	require.Equal(t, repairInterval, r.Once(t.Context()))
+	w.Holds(t, w.Vaults...)
 }
 
 func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
@@ -171,30 +164,30 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 		says string
 	}{
 		{"it leaves it out of its list", func(_ *testing.T, w *world) {
-			w.own.Answers["/tssbackup.v1.Query/Vaults"] = func([]byte) abci.ResponseQuery { return abci.ResponseQuery{} }
+			w.Own.Answers["/tssbackup.v1.Query/Vaults"] = func([]byte) abci.ResponseQuery { return abci.ResponseQuery{} }
 		}, ""},
-		{"it changes the item that is proven", func(t *testing.T, w *world) {
-			liar := hostile.New(t, w.ownURL)
+		{"it changes the item that is verified", func(t *testing.T, w *world) {
+			liar := hostile.New(t, w.OwnURL)
 			liar.Tell(hostile.Lie{Answer: hostile.ChangeQuery("/store/tssbackup/key", func(c hostile.Call, res *abci.ResponseQuery) {
 				if strings.EqualFold(string(c.Params["data"]), `"`+hex.EncodeToString(types.LiveVaultsKey())+`"`) {
 					res.Value, _ = proto.Marshal(&types.LiveVaults{ChurnId: 1})
 				}
 			})})
-			w.ownURL = liar.URL
+			w.OwnURL = liar.URL
 		}, "answer is not verified"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.publish(t)
+			w.Publish(t)
 			row.hide(t, w)
 			r := w.repairer(t)
-			r.run(t.Context())
-			r.run(t.Context())
-			w.holds(t, w.vaults...)
+			r.Once(t.Context())
+			r.Once(t.Context())
+			w.Holds(t, w.Vaults...)
 			if row.says != "" {
 				require.Contains(t, w.log.String(), row.says)
 				require.Equal(t, 1, strings.Count(w.log.String(), row.says), "once, and not at every look")
-				require.Contains(t, w.log.String(), w.ownURL)
+				require.Contains(t, w.log.String(), w.OwnURL)
 			}
 		})
 	}
@@ -204,58 +197,58 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 // keyshares back all the same.
 func TestKeptHeaderThatIsTooOldIsSaidAndReplacedAsTheFirstTime(t *testing.T) {
 	w := newWorld(t)
-	w.publish(t)
+	w.Publish(t)
 	w.cfg.Trust.Period = home.Duration(2 * time.Minute)
-	p := w.prover(t, w.otherURL)
-	_, err := p.look(t.Context())
+	v := w.verifier(t, w.OtherURL)
+	_, err := v.Look(t.Context())
 	require.NoError(t, err)
-	kept := w.kept(t)
+	kept := w.Kept(t)
 
 	w.now = w.now.Add(10 * time.Minute)
-	w.both(func(n *fakenode.Node) { n.Start = n.Start.Add(10 * time.Minute) })
-	w.own.Advance(20)
-	w.other.Advance(20)
-	_, err = w.prover(t, nobody).look(t.Context())
+	w.Both(func(n *fakenode.Node) { n.Start = n.Start.Add(10 * time.Minute) })
+	w.Own.Advance(20)
+	w.Other.Advance(20)
+	_, err = w.verifier(t, nobody).Look(t.Context())
 	require.ErrorIs(t, err, chain.ErrNoTrust)
-	require.Equal(t, kept, w.kept(t))
+	require.Equal(t, kept, w.Kept(t))
 
 	w.log.Reset()
 	r := w.repairer(t)
-	r.run(t.Context())
-	w.holds(t, w.vaults...)
+	r.Once(t.Context())
+	w.Holds(t, w.Vaults...)
 	require.Contains(t, w.log.String(), "the trusting period is over for header 100")
 	require.Contains(t, w.log.String(), "trusted from now on")
-	require.NotEqual(t, kept, w.kept(t))
+	require.NotEqual(t, kept, w.Kept(t))
 }
 
 // A file that is damaged is no reason to begin anew, which an attacker would like.
 func TestKeptHeaderThatCannotBeReadIsNotForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.publish(t)
+	w.Publish(t)
 	damaged := bytes.Repeat([]byte("x"), 10)
-	require.NoError(t, chain.TrustDir(home.TrustDir(w.home)).Save(w.cfg.ChainID, damaged))
-	p := w.prover(t, w.otherURL)
-	_, err := p.look(t.Context())
+	require.NoError(t, w.TrustDir().Save(w.cfg.ChainID, damaged))
+	v := w.verifier(t, w.OtherURL)
+	_, err := v.Look(t.Context())
 	require.ErrorIs(t, err, chain.ErrNoTrust)
-	require.ErrorContains(t, err, filepath.Join(w.home, "trust"))
-	require.Equal(t, damaged, w.kept(t))
+	require.ErrorContains(t, err, filepath.Join(w.Home, "trust"))
+	require.Equal(t, damaged, w.Kept(t))
 }
 
 func TestNodesThatDoNotAnswerAreNoMatterOfTrust(t *testing.T) {
 	w := newWorld(t)
-	w.ownURL = nobody
-	p := w.prover(t)
-	_, err := p.look(t.Context())
+	w.OwnURL = nobody
+	v := w.verifier(t)
+	_, err := v.Look(t.Context())
 	require.ErrorIs(t, err, chain.ErrUnreachable)
-	_, problem := p.status()
-	require.Contains(t, problem, "node unreachable")
+	_, problems := v.Status()
+	require.Contains(t, strings.Join(problems, ""), "node unreachable")
 	require.Zero(t, w.untrusted)
 }
 
 func TestNodeThatHangsHoldsALookUpForALimitedTime(t *testing.T) {
 	w := newWorld(t)
-	w.publish(t)
-	silent := hostile.New(t, w.ownURL)
+	w.Publish(t)
+	silent := hostile.New(t, w.OwnURL)
 	silent.Tell(hostile.Lie{Serve: func(_ http.ResponseWriter, r *http.Request) bool {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -265,12 +258,12 @@ func TestNodeThatHangsHoldsALookUpForALimitedTime(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	}})
-	w.ownURL = silent.URL
-	p := w.prover(t)
-	p.timeout = 100 * time.Millisecond
-	_, err := p.look(t.Context())
+	w.OwnURL = silent.URL
+	v := w.verifier(t)
+	v.timeout = 100 * time.Millisecond
+	_, err := v.Look(t.Context())
 	require.ErrorIs(t, err, chain.ErrUnreachable)
 	require.ErrorContains(t, err, "within 100ms")
 	require.Zero(t, w.untrusted, "who does not answer has not lied")
-	require.Nil(t, w.kept(t))
+	require.Nil(t, w.Kept(t))
 }

@@ -1,0 +1,73 @@
+// Package care keeps a signer's keyshares where they belong and its backups fit to
+// bring them back. A [Repairer] restores what should be here and is not. A [Drill]
+// recovers the latest backups from another node, up to the writing, and compares them
+// with what is here.
+//
+// Both decide by the chain's records of vaults and backups, and no node is believed
+// about those: a [Verifier] has them verified, from a trusted header on.
+package care
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+)
+
+// Config is what a [Repairer] and a [Drill] work with.
+type Config struct {
+	Member   Member
+	Nodes    Nodes
+	Verifier *Verifier
+	Store    Store
+	// Scrypt is held while an envelope is opened: a run takes 256 MiB.
+	Scrypt  *sync.Mutex
+	Log     zerolog.Logger
+	Metrics Metrics
+}
+
+// Store keeps the keyshare files; keystore.Store is one.
+type Store interface {
+	restore.Store
+	// List returns the names of the files that are there.
+	List() ([]string, error)
+}
+
+// Metrics is told what comes of the care.
+type Metrics interface {
+	// Restored and RestoreFailed are told of one vault each.
+	Restored()
+	RestoreFailed()
+	// Verified is told the time of a header when a look verified it, Untrusted that
+	// what the nodes showed in a look could not be trusted.
+	Verified(header time.Time)
+	Untrusted()
+	// Drilled is told the result of each drill.
+	Drilled(DrillResult)
+}
+
+// Nodes are those that are asked.
+type Nodes struct {
+	Own *chain.Client
+	// Witnesses are the others, none of which is the own one.
+	Witnesses []*chain.Client
+}
+
+// NewNodes adds to the own node the witnesses at these addresses.
+func NewNodes(own *chain.Client, witnesses []string) (Nodes, error) {
+	n := Nodes{Own: own}
+	for _, address := range witnesses {
+		w, err := chain.New(address, 0)
+		if err != nil {
+			return n, err
+		}
+		// The own node, named once more, witnesses nothing.
+		if w.Name() != own.Name() {
+			n.Witnesses = append(n.Witnesses, w)
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,367 @@
+package care
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+const (
+	// drillPoll is the time between two looks at whether there is something to drill.
+	drillPoll = 5 * time.Second
+	// drillInterval is the time between two drills, drillRetry after one that failed.
+	drillInterval = 24 * time.Hour
+	drillRetry    = 10 * time.Minute
+	// drillPatience is how long a drill waits for a node that has yet to reach the
+	// block of the backup, and for what stands in that block to be verified.
+	drillPatience = time.Minute
+)
+
+// envelopeNode is a node that envelopes are fetched from; chain.Client is one.
+type envelopeNode interface {
+	Name() string
+	Status(ctx context.Context) (chain.Status, error)
+	ArchivedEnvelope(
+		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+	) ([]byte, error)
+	Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error)
+}
+
+// fetchEnvelope asks a node's archive, then for the block.
+func fetchEnvelope(
+	ctx context.Context, n envelopeNode, vault, member string, c types.CommitmentInfo,
+) ([]byte, error) {
+	sealed, archiveErr := n.ArchivedEnvelope(ctx, vault, member, c)
+	if archiveErr == nil {
+		return sealed, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	sealed, err := n.Envelope(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: archive: %w; block: %w", n.Name(), archiveErr, err)
+	}
+	return sealed, nil
+}
+
+// DrillResult is what a fire drill found: whether the signer's latest backups come
+// back from a node, open, and are what is on the disk.
+type DrillResult struct {
+	Time time.Time `json:"time"`
+	// Node served the envelopes; it is empty when no node served all of them.
+	Node string `json:"node,omitempty"`
+	// OwnNodeOnly tells that no other node is configured, so that the drill says
+	// nothing about a day on which the own one is gone.
+	OwnNodeOnly bool         `json:"own_node_only"`
+	Vaults      []DrillVault `json:"vaults"`
+	Error       string       `json:"error,omitempty"`
+}
+
+// DrillVault is one vault of a drill.
+type DrillVault struct {
+	Vault string `json:"vault"`
+	// Height is that of the backup, 0 when none is published.
+	Height int64  `json:"height"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Drill is the recovery of everything, up to the writing.
+type Drill struct {
+	cfg Config
+	// look verifies which backups there are.
+	look func(context.Context) (Records, error)
+	// others are the nodes beside the own one; without any the own is asked.
+	others []envelopeNode
+	// wait is the time between two looks at a node that is behind.
+	wait, patience time.Duration
+
+	mu   sync.Mutex
+	last *DrillResult
+}
+
+// NewDrill has done nothing yet.
+func NewDrill(c Config) *Drill {
+	d := &Drill{cfg: c, look: c.Verifier.Look, wait: time.Second, patience: drillPatience}
+	for _, w := range c.Nodes.Witnesses {
+		d.others = append(d.others, w)
+	}
+	return d
+}
+
+// Run drills until the context ends: after each publication, and daily. Published are
+// the vaults whose backup stands and whose keyshares are here.
+func (d *Drill) Run(ctx context.Context, published func() []string) error {
+	drilled := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(drillPoll):
+		}
+		last, _ := d.Status()
+		if !drillDue(published(), drilled, last, time.Now()) {
+			continue
+		}
+		result := d.Once(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		d.note(result)
+	}
+}
+
+// drillDue reports whether to drill now, and notes for which vaults.
+func drillDue(
+	published []string, drilled map[string]bool, last *DrillResult, now time.Time,
+) bool {
+	due := false
+	for _, vault := range published {
+		due = due || !drilled[vault]
+		drilled[vault] = true
+	}
+	if last != nil {
+		age := now.Sub(last.Time)
+		again := age >= drillInterval || last.Error != "" && age >= drillRetry
+		due = due || len(published) > 0 && again
+	}
+	return due
+}
+
+func (d *Drill) note(result DrillResult) {
+	d.mu.Lock()
+	d.last = &result
+	d.mu.Unlock()
+	d.cfg.Metrics.Drilled(result)
+	switch {
+	case result.Error != "":
+		d.cfg.Log.Error().Str("error", result.Error).
+			Msg("THE FIRE DRILL FAILED: the backups could not be recovered now")
+	case result.OwnNodeOnly:
+		d.cfg.Log.Warn().Str("node", result.Node).Msg("the fire drill worked with the own node alone, " +
+			"which says little: set witnesses in config.toml")
+	default:
+		d.cfg.Log.Info().Str("node", result.Node).Int("vaults", len(result.Vaults)).
+			Msg("the fire drill worked")
+	}
+}
+
+// Status is the result of the latest drill, nil before the first, and what is wrong.
+func (d *Drill) Status() (last *DrillResult, problems []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last != nil && d.last.Error != "" {
+		problems = append(problems, fmt.Sprintf("the fire drill of %s failed: %s",
+			d.last.Time.Format(time.RFC3339), d.last.Error))
+	}
+	return d.last, problems
+}
+
+// Once tries the nodes in turn until one serves every backup. The result's error is
+// that of all of them.
+func (d *Drill) Once(ctx context.Context) DrillResult {
+	result := DrillResult{
+		Time: time.Now().UTC(), OwnNodeOnly: len(d.others) == 0, Vaults: []DrillVault{},
+	}
+	nodes := d.others
+	if len(nodes) == 0 {
+		nodes = []envelopeNode{d.cfg.Nodes.Own}
+	}
+	verified, err := d.verified(ctx)
+	if err != nil {
+		result.Error = err.Error()
+		return result
+	}
+	var failed []error
+	for _, n := range nodes {
+		vaults, err := d.from(ctx, n, verified)
+		result.Vaults = vaults
+		if err == nil {
+			result.Node = n.Name()
+			return result
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	result.Error = errors.Join(failed...).Error()
+	return result
+}
+
+// verified returns the records once they are those of a block that holds the latest
+// backups: a block is verified by the ones that follow. A backup that the own node
+// shows and the chain does not have is an error.
+func (d *Drill) verified(ctx context.Context) (Records, error) {
+	claimed, err := d.claimed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.cfg.Nodes.Own.Name(), err)
+	}
+	var height int64
+	for _, h := range claimed {
+		height = max(height, h)
+	}
+	verified, err := d.await(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := verified.Vaults(ctx, d.cfg.Member.Address)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vaults {
+		commitments, err := verified.Backup(ctx, v.Vault, d.cfg.Member.Address)
+		if err != nil {
+			return nil, err
+		}
+		if at, ok := claimed[v.Vault]; ok && len(commitments) == 0 {
+			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, and the verified records have none",
+				v.Vault, d.cfg.Nodes.Own.Name(), at)
+		}
+	}
+	return verified, nil
+}
+
+// await looks until what is verified is of this height or later.
+func (d *Drill) await(ctx context.Context, height int64) (Records, error) {
+	patience := time.After(d.patience)
+	for {
+		verified, err := d.look(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("which backups there are is not verified: %w", err)
+		}
+		if verified.Height() >= height {
+			return verified, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-patience:
+			return nil, fmt.Errorf("what is verified is of block %d and has yet to reach block %d, "+
+				"in which %s has a backup", verified.Height(), height, d.cfg.Nodes.Own.Name())
+		case <-time.After(d.wait):
+		}
+	}
+}
+
+// claimed are the heights of the signer's latest backups by vault, as the own node
+// tells without proofs.
+func (d *Drill) claimed(ctx context.Context) (map[string]int64, error) {
+	vaults, err := d.cfg.Nodes.Own.Vaults(ctx, d.cfg.Member.Address)
+	if err != nil {
+		return nil, err
+	}
+	heights := map[string]int64{}
+	for _, v := range vaults {
+		commitments, err := d.cfg.Nodes.Own.Backup(ctx, v.Vault, d.cfg.Member.Address)
+		if err != nil {
+			return nil, err
+		}
+		if len(commitments) > 0 {
+			heights[v.Vault] = commitments[0].Height
+		}
+	}
+	return heights, nil
+}
+
+func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]DrillVault, error) {
+	gate := gate{mutex: d.cfg.Scrypt}
+	defer gate.open()
+	results, err := restore.Run(ctx, restore.Config{
+		Chain: drillChain{verified, d, n}, Store: onDisk{d.cfg.Store},
+		Mnemonic: d.cfg.Member.Mnemonic, Member: d.cfg.Member.Address, Progress: gate.step,
+	})
+	vaults := []DrillVault{}
+	if errors.Is(err, restore.ErrNoVault) {
+		return vaults, nil
+	}
+	failed := []error{err}
+	for _, r := range results {
+		v := DrillVault{Vault: r.Vault.Vault, Height: r.Commitment.Height}
+		// That an envelope is missing which was asked for is another check's matter.
+		if r.Err != nil && !errors.Is(r.Err, restore.ErrNoBackup) {
+			v.Error = r.Err.Error()
+			failed = append(failed, fmt.Errorf("vault %s: %w", v.Vault, r.Err))
+		}
+		vaults = append(vaults, v)
+	}
+	return vaults, errors.Join(failed...)
+}
+
+// drillChain takes the envelopes from one node. Of each vault it shows the latest
+// backup alone: a drill must not be content with the one before.
+type drillChain struct {
+	Records
+	*Drill
+	node envelopeNode
+}
+
+func (c drillChain) Backup(
+	ctx context.Context, vault, member string,
+) ([]types.CommitmentInfo, error) {
+	commitments, err := c.Records.Backup(ctx, vault, member)
+	return commitments[:min(1, len(commitments))], err
+}
+
+func (c drillChain) Envelope(
+	ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+) ([]byte, error) {
+	if err := c.reach(ctx, commitment.Height); err != nil {
+		return nil, err
+	}
+	return fetchEnvelope(ctx, c.node, vault, member, commitment)
+}
+
+// reach waits for the node to have a block.
+func (c drillChain) reach(ctx context.Context, height int64) error {
+	patience := time.After(c.patience)
+	for {
+		status, err := c.node.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if status.Height >= height {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience:
+			return fmt.Errorf("it is at block %d and has yet to reach block %d", status.Height, height)
+		case <-time.After(c.wait):
+		}
+	}
+}
+
+// onDisk is a store that saves nothing: it compares.
+type onDisk struct{ disk Store }
+
+// Load implements restore.Store.
+func (s onDisk) Load(name string) ([]byte, error) { return s.disk.Load(name) }
+
+// Save implements restore.Store.
+func (s onDisk) Save(files map[string][]byte) error {
+	for name, want := range files {
+		got, err := s.disk.Load(name)
+		same := string(got) == string(want)
+		sanity.Wipe(got)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("the backup is good, and %s is not on the disk", name)
+		case err != nil:
+			return err
+		case !same:
+			return fmt.Errorf("%s on the disk is not what the backup holds: %w", name, keystore.ErrDifferent)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package care
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+func TestLostKeysharesComeBack(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(t *testing.T, w *world)
+	}{
+		{"of all live vaults", func(*testing.T, *world) {}},
+		{"of the one that is not here", func(t *testing.T, w *world) { w.Save(t, w.Vaults[1]) }},
+		{"when one of a vault's two files is not here", func(t *testing.T, w *world) {
+			w.Save(t, w.Vaults...)
+			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name)))
+		}},
+		{"from another node when the own one has not kept the envelope", func(_ *testing.T, w *world) { clear(w.Own.Blocks) }},
+		{"from the publication before when the last one is bad", func(t *testing.T, w *world) {
+			w.PublishOne(7, w.Vaults[0], fakemember.Seal(t, 1, w.Vaults[0].Files[1]))
+		}},
+		{"whatever a process left that died while it wrote", func(t *testing.T, w *world) {
+			require.NoError(t, os.MkdirAll(filepath.Join(home.KeysharesDir(w.Home), ".stage-1"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(home.KeysharesDir(w.Home), ".stage-1", w.Vaults[0].Files[0][0].Name), []byte("{"), 0o600))
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Publish(t)
+			row.change(t, w)
+			r := w.repairer(t)
+			r.Once(t.Context())
+			require.Empty(t, r.Problems())
+			w.Holds(t, w.Vaults...)
+			require.Positive(t, w.restored)
+			require.Zero(t, w.failed)
+			require.Contains(t, w.log.String(), "keyshares are restored")
+
+			// What is here is left alone; what is lost later comes back too.
+			w.restored = 0
+			r.Once(t.Context())
+			require.Zero(t, w.restored)
+			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.Home)))
+			r.Once(t.Context())
+			w.Holds(t, w.Vaults...)
+			require.Equal(t, 2, w.restored)
+		})
+	}
+}
+
+func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		spoil   func(t *testing.T, w *world)
+		mend    func(t *testing.T, w *world)
+		problem string
+	}{
+		{
+			"nothing is published", func(_ *testing.T, w *world) { w.Unpublish() },
+			func(t *testing.T, w *world) { w.Publish(t) }, "no backup is published",
+		},
+		{
+			"no node holds the envelope", func(_ *testing.T, w *world) { clear(w.Own.Blocks); clear(w.Other.Blocks) },
+			func(t *testing.T, w *world) { w.Publish(t) }, "block",
+		},
+		{
+			"the backup holds another member's keyshares",
+			func(t *testing.T, w *world) {
+				w.Unpublish()
+				w.PublishOne(5, w.Vaults[0], fakemember.Seal(t, 0, w.Vaults[0].Files[1]))
+			},
+			func(t *testing.T, w *world) { w.Publish(t) }, "keyshares do not fit",
+		},
+		{
+			"the backup holds one of two keyshares",
+			func(t *testing.T, w *world) {
+				w.Unpublish()
+				w.PublishOne(5, w.Vaults[0], fakemember.Seal(t, 0, w.Vaults[0].Files[0][:1]))
+			},
+			func(t *testing.T, w *world) { w.Publish(t) }, "ed25519 keyshare is missing",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Publish(t)
+			w.OneVault()
+			row.spoil(t, w)
+			r := w.repairer(t)
+			r.Once(t.Context())
+			w.Holds(t)
+			require.Len(t, r.Problems(), 1)
+			require.Contains(t, r.Problems()[0], row.problem)
+			require.Equal(t, 1, w.failed)
+			require.Equal(t, 1, strings.Count(w.log.String(), "KEYSHARES ARE MISSING"))
+
+			// Not at once again, but after a while, and nothing is in the way then.
+			row.mend(t, w)
+			r.Once(t.Context())
+			require.Len(t, r.Problems(), 1)
+			w.now = w.now.Add(repairRetry)
+			r.Once(t.Context())
+			require.Empty(t, r.Problems())
+			w.Holds(t, w.Vaults[0])
+		})
+	}
+}
+
+func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
+	w := newWorld(t)
+	w.Publish(t)
+	w.OneVault()
+	name := w.Vaults[0].Files[0][1].Name
+	require.NoError(t, w.Store().Save(map[string][]byte{name: []byte("{}")}))
+	r := w.repairer(t)
+	r.Once(t.Context())
+	require.Len(t, r.Problems(), 1)
+	require.Contains(t, r.Problems()[0], name+" is damaged")
+	data, err := w.Store().Load(name)
+	require.NoError(t, err)
+	require.Equal(t, "{}", string(data))
+
+	require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), name)))
+	w.now = w.now.Add(repairRetry)
+	r.Once(t.Context())
+	require.Empty(t, r.Problems())
+	w.Holds(t, w.Vaults[0])
+}
+
+// lister are records that name vaults which do not live.
+type lister struct {
+	Records
+	vaults []types.VaultInfo
+}
+
+func (l lister) Vaults(context.Context, string) ([]types.VaultInfo, error) { return l.vaults, nil }
+
+func TestKeysharesOfVaultsThatDoNotLiveStayAway(t *testing.T) {
+	w := newWorld(t)
+	w.Publish(t)
+	r := w.repairer(t)
+	stale := append([]types.VaultInfo(nil), w.Own.Vaults...)
+	for i, status := range []types.VaultStatus{types.VaultStatus_VAULT_STATUS_RETIRED, types.VaultStatus_VAULT_STATUS_UNSPECIFIED} {
+		w.Both(func(n *fakenode.Node) { n.Vaults[i].Status = status })
+		stale[i].Status = status
+	}
+	look := r.look
+	r.look = func(ctx context.Context) (Records, error) {
+		verified, err := look(ctx)
+		return lister{verified, stale}, err
+	}
+	r.Once(t.Context())
+	w.Holds(t)
+	require.Empty(t, r.Problems())
+
+	// One is retired between the list and the restore.
+	stale[0].Status = types.VaultStatus_VAULT_STATUS_RETIRING
+	r.Once(t.Context())
+	w.Holds(t)
+	require.Contains(t, strings.Join(r.Problems(), ""), "does not live any more")
+	stale[0].Status = types.VaultStatus_VAULT_STATUS_RETIRED
+	r.Once(t.Context())
+	require.Empty(t, r.Problems())
+}

@@ -1,0 +1,214 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// chain are the checks that compare with the chain. Member is nil without a mnemonic.
+func (d *examination) chain(ctx context.Context, node *chain.Client, member *care.Member) {
+	nodes, err := care.NewNodes(node, d.Nodes)
+	if err != nil {
+		d.add("trust", Fail, "%v", err)
+		return
+	}
+	verifier, records := d.trust(ctx, nodes, member)
+	if verifier == nil {
+		return
+	}
+	if member == nil {
+		d.add("signer", Fail,
+			"without a mnemonic neither the signer nor keyshares nor backups can be checked")
+		return
+	}
+	d.signer(ctx, node, *member)
+	if records == nil {
+		d.add("keyshares", Fail, "which should be here is not verified")
+		return
+	}
+	vaults, err := records.Vaults(ctx, member.Address)
+	if err != nil {
+		d.add("keyshares", Fail, "%v", err)
+		return
+	}
+	if len(vaults) == 0 {
+		d.add("keyshares", OK, "the signer is in no live vault yet")
+		return
+	}
+	store := keystore.NewStore(home.KeysharesDir(d.Home))
+	for _, v := range vaults {
+		d.proof(ctx, node, *member, v)
+		if err := member.CheckFiles(store, v); err != nil {
+			d.add("keyshares", Fail, "vault %s: %v", v.Vault, err)
+			continue
+		}
+		d.add("keyshares", OK, "vault %s: both are here and are this signer's shares of it", v.Vault)
+	}
+	d.drill(ctx, vaults, care.NewDrill(care.Config{
+		Member: *member, Nodes: nodes, Verifier: verifier, Store: store,
+		Scrypt: new(sync.Mutex), // it opens one at a time anyway
+		Log:    zerolog.Nop(),
+	}), member.Address)
+}
+
+// trust verifies the records as bifrost does, and keeps nothing. The records are nil when
+// they are not verified, and the verifier when that cannot be tried.
+func (d *examination) trust(
+	ctx context.Context, nodes care.Nodes, member *care.Member,
+) (*care.Verifier, care.Records) {
+	var first bool
+	var faults []string
+	folder := home.TrustDir(d.Home)
+	c := care.VerifierConfig{
+		ChainID: d.Config.ChainID, Prefix: d.Config.Prefix, Trust: d.Config.Trust, Nodes: nodes,
+		Store: readOnly{chain.TrustDir(folder)}, Folder: folder,
+		First: func() { first = true },
+		Report: func(node string, err error) {
+			if node != "" {
+				err = fmt.Errorf("%s: %w", node, err)
+			}
+			faults = append(faults, err.Error())
+		},
+		Log: zerolog.Nop(),
+	}
+	if member != nil {
+		c.Member = member.Address
+	}
+	verifier, err := care.NewVerifier(c)
+	if err != nil {
+		d.add("trust", Fail, "%v", err)
+		return nil, nil
+	}
+	records, err := verifier.Look(ctx)
+	for _, f := range faults {
+		d.add("trust", Warn, "%s", f)
+	}
+	if err != nil {
+		d.add("trust", Fail, "%v", err)
+		return verifier, nil
+	}
+	header, _ := verifier.Status()
+	age := max(0, time.Since(header.Time)).Round(time.Second)
+	level, text := OK, fmt.Sprintf("header %d, %s old, is verified", header.Height, age)
+	switch alone := len(nodes.Witnesses) == 0; {
+	case first && alone:
+		level, text = Warn, text+" by nothing but the own node's word: "+
+			"set witnesses, or height and hash under [trust], in config.toml"
+	case first:
+		text += ", on which the own node and its witnesses agree; none is kept from an earlier time"
+	case alone:
+		level, text = Warn, text+" from the trusted one, by the own node alone: "+
+			"set witnesses in config.toml"
+	default:
+		text += " from the trusted one, with witnesses"
+	}
+	d.add("trust", level, "%s; its hash is %s", text, header.Hash)
+	return verifier, records
+}
+
+// readOnly keeps nothing.
+type readOnly struct{ chain.TrustStore }
+
+// Save implements chain.TrustStore.
+func (readOnly) Save(string, []byte) error { return nil }
+
+// signer asks the chain whether it knows the signer and the recipient key.
+func (d *examination) signer(ctx context.Context, node *chain.Client, member care.Member) {
+	state, err := registration.Check(ctx, node, d.Config, member.Address, member.Mnemonic)
+	if errors.Is(err, registration.ErrRecipient) {
+		d.add("recipient", Fail, "%v", err)
+		state, err = registration.Ready, nil
+	} else if state == registration.Ready {
+		d.add("recipient", OK,
+			"the mnemonic derives the recipient key that the chain holds for new keygens")
+	}
+	operator := d.Config.Operator
+	switch {
+	case err != nil:
+		d.add("signer", Fail, "%v", err)
+	case state == registration.Ready:
+		d.add("signer", OK, "the chain knows %s as the signer of %s", member.Address, operator)
+	case state == registration.Replaced:
+		d.add("signer", Warn, "%s has another signer by now; this one goes on for its older vaults",
+			operator)
+	default:
+		d.add("signer", Fail, "%s is not registered as the signer of %s", member.Address, operator)
+	}
+}
+
+// asked reports whether a member was asked for a backup of a vault.
+func asked(v types.VaultInfo, address string) bool {
+	return slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool {
+		return m.Address == address && m.Asked
+	})
+}
+
+// proof looks whether the chain holds this signer's proof of a vault, and whether the
+// mnemonic derives the recipient key that it was made to.
+func (d *examination) proof(
+	ctx context.Context, node *chain.Client, member care.Member, v types.VaultInfo,
+) {
+	if !asked(v, member.Address) || v.SharesHash == "" {
+		return // there is nothing to prove, or nothing to prove it by
+	}
+	info, err := node.Proof(ctx, v.Vault, member.Address)
+	if err == nil && info.RecipientKey == "" {
+		return // deleted, or never to be made
+	}
+	if err == nil {
+		err = registration.CheckRecipient(member.Mnemonic, info.RecipientKey, info.RecipientIndex)
+	}
+	switch {
+	case err != nil:
+		d.add("recipient", Fail, "vault %s: %v", v.Vault, err)
+	case len(info.Stored) == 0:
+		d.add("recipient", Warn, "vault %s: nobody can verify this signer's backup: "+
+			"the chain holds no proof of it", v.Vault)
+	default:
+		d.add("recipient", OK, "vault %s: the proof of block %d is to a recipient key of the mnemonic",
+			v.Vault, info.Height)
+	}
+}
+
+// drill recovers the latest backups up to the writing.
+func (d *examination) drill(
+	ctx context.Context, vaults []types.VaultInfo, drill *care.Drill, address string,
+) {
+	result := drill.Once(ctx)
+	if result.Error != "" {
+		d.add("drill", Fail, "%s", result.Error)
+		return
+	}
+	wanted := map[string]bool{}
+	for _, v := range vaults {
+		wanted[v.Vault] = wanted[v.Vault] || asked(v, address)
+	}
+	for _, v := range result.Vaults {
+		switch {
+		case v.Height > 0 && result.OwnNodeOnly:
+			d.add("drill", Warn, "vault %s: the backup of block %d opens and is what is on the disk, "+
+				"but only the own node was asked: give --node, or witnesses in config.toml",
+				v.Vault, v.Height)
+		case v.Height > 0:
+			d.add("drill", OK, "vault %s: the backup of block %d came from %s, opens, "+
+				"and is what is on the disk", v.Vault, v.Height, result.Node)
+		case wanted[v.Vault]:
+			d.add("drill", Fail, "vault %s: no backup is published", v.Vault)
+		default:
+			d.add("drill", OK, "vault %s: this signer was not asked for a backup", v.Vault)
+		}
+	}
+}

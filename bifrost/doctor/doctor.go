@@ -1,0 +1,142 @@
+// Package doctor examines the signer of a home for people: whether everything is there
+// that a recovery and a ceremony will need. It changes nothing, whether a bifrost runs in
+// the home or not.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// Level is what a row of the doctor's says.
+type Level string
+
+// The levels.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn"
+	Fail Level = "fail"
+)
+
+// Finding is one row of the doctor's.
+type Finding struct {
+	Check  string `json:"check"`
+	Level  Level  `json:"level"`
+	Detail string `json:"detail"`
+}
+
+// Options say whom to examine.
+type Options struct {
+	Home   string
+	Config home.Config
+	// Mnemonic has passed CheckSeal; without one, MnemonicErr says why. The caller
+	// wipes it.
+	Mnemonic    *sanity.Mnemonic
+	MnemonicErr error
+	// Nodes are the witnesses, and where the fire drill recovers from.
+	Nodes []string
+}
+
+// examination gathers findings.
+type examination struct {
+	Options
+	findings []Finding
+}
+
+// Examine examines a bifrost that may or may not run, and changes nothing.
+func Examine(ctx context.Context, o Options) []Finding {
+	d := &examination{Options: o}
+	d.files()
+	d.process(ctx)
+	member := d.identify()
+	node, err := chain.New(o.Config.Node, 0)
+	if err != nil {
+		d.add("node", Fail, "%v", err)
+	} else if d.node(ctx, node) {
+		d.chain(ctx, node, member)
+	}
+	d.peers(ctx)
+	return d.findings
+}
+
+func (d *examination) add(check string, level Level, format string, args ...any) {
+	d.findings = append(d.findings, Finding{check, level, fmt.Sprintf(format, args...)})
+}
+
+// files looks at who may read what is in the home.
+func (d *examination) files() {
+	n, bad := 0, 0
+	err := filepath.WalkDir(d.Home, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a running bifrost is done with it
+		}
+		if err != nil {
+			return err
+		}
+		n++
+		if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
+			bad++
+			mode := map[bool]string{true: "0700", false: "0600"}[info.IsDir()]
+			d.add("files", Fail, "others may use %s (mode %04o): give it mode %s",
+				path, info.Mode().Perm(), mode)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		d.add("files", Fail, "%v", err)
+	case bad == 0:
+		d.add("files", OK, "%d files and folders in %s are their owner's alone", n, d.Home)
+	}
+}
+
+// process asks the bifrost that runs in the home.
+func (d *examination) process(ctx context.Context) {
+	status, err := service.NewControl(d.Home).Status(ctx)
+	switch {
+	case errors.Is(err, service.ErrNotRunning):
+		d.add("process", Warn, "no bifrost runs in this home")
+	case err != nil:
+		d.add("process", Fail, "%v", err)
+	case len(status.Problems) > 0:
+		for _, p := range status.Problems {
+			d.add("process", Fail, "%s", p)
+		}
+	default:
+		d.add("process", OK, "bifrost is %s", status.State)
+	}
+}
+
+// identify derives who the mnemonic is. It returns nil when there is none.
+func (d *examination) identify() *care.Member {
+	if d.MnemonicErr != nil {
+		d.add("mnemonic", Fail, "%v", d.MnemonicErr)
+		return nil
+	}
+	key, err := signer.Derive(d.Mnemonic, d.Config.HDPath)
+	if err != nil {
+		d.add("mnemonic", Fail, "hd_path: %v", err)
+		return nil
+	}
+	defer key.Wipe()
+	m := &care.Member{
+		Address: key.Bech32(d.Config.Prefix), PubKey: key.PubKey(), Prefix: d.Config.Prefix,
+		Mnemonic: d.Mnemonic,
+	}
+	d.add("mnemonic", OK, "%d words pass every check and derive %s", d.Mnemonic.Words(), m.Address)
+	return m
+}

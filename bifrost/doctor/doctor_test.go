@@ -1,0 +1,200 @@
+package doctor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// level is the worst level of a check.
+func level(findings []Finding, check string) (worst Level, details string) {
+	for _, f := range findings {
+		if f.Check == check {
+			details += f.Detail + "\n"
+			if worst == "" || f.Level == Fail || f.Level == Warn && worst == OK {
+				worst = f.Level
+			}
+		}
+	}
+	return worst, details
+}
+
+func TestDoctor(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(t *testing.T, w *fakemember.Member, o *Options)
+		check  string
+		level  Level
+		detail string
+	}{
+		{"no bifrost runs", func(*testing.T, *fakemember.Member, *Options) {}, "process", Warn, "no bifrost"},
+		{"the mnemonic is fit", func(*testing.T, *fakemember.Member, *Options) {}, "mnemonic", OK, "derive cosmos1"},
+		{"the mnemonic is refused", func(_ *testing.T, _ *fakemember.Member, o *Options) {
+			o.Mnemonic, o.MnemonicErr = nil, errors.New("12 words")
+		}, "mnemonic", Fail, "12 words"},
+		{"the signer is registered", func(*testing.T, *fakemember.Member, *Options) {}, "signer", OK, "knows cosmos1"},
+		{"nobody is registered", func(_ *testing.T, w *fakemember.Member, _ *Options) {
+			w.Own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
+				return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode()}
+			}
+		}, "signer", Fail, "not registered"},
+		{"the recipient key is the mnemonic's", func(*testing.T, *fakemember.Member, *Options) {}, "recipient", OK, "for new keygens"},
+		{"the recipient key is another's", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			w.Registered(t, fakemember.Recipient(t, 0, 1))
+		}, "recipient", Fail, "bifrost register"},
+		{"the proofs are to the mnemonic's recipient key", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 0, 4), RecipientIndex: 4, Stored: []byte{1}, Height: 9})
+		}, "recipient", OK, "the proof of block 9"},
+		{"a proof is to another recipient key", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 1, 4), RecipientIndex: 4, Stored: []byte{1}})
+		}, "recipient", Fail, "the mnemonic derives"},
+		{"there is no proof", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 0, 4), RecipientIndex: 4})
+		}, "recipient", Warn, "holds no proof"},
+		{"the files are the owner's", func(*testing.T, *fakemember.Member, *Options) {}, "files", OK, ""},
+		{"others may read a keyshare", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			require.NoError(t, os.Chmod(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name), 0o644))
+		}, "files", Fail, "0600"},
+		{"the node is in sync", func(*testing.T, *fakemember.Member, *Options) {}, "node", OK, "in sync"},
+		{"the node is behind", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Own.CatchingUp = true }, "node", Fail, "catching up"},
+		{"the node is of another chain", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Own.ChainID = "other-1" }, "node", Fail, "other-1"},
+		{"the node is gone", func(_ *testing.T, _ *fakemember.Member, o *Options) { o.Config.Node = "http://127.0.0.1:1" }, "node", Fail, ""},
+		{"the keyshares are here", func(*testing.T, *fakemember.Member, *Options) {}, "keyshares", OK, "both are here"},
+		{"a keyshare is gone", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.Home)))
+		}, "keyshares", Fail, "not exist"},
+		{"the drill works", func(*testing.T, *fakemember.Member, *Options) {}, "drill", OK, "opens, and is what is on the disk"},
+		{"the drill has the own node alone", func(_ *testing.T, w *fakemember.Member, o *Options) { o.Nodes = []string{w.OwnURL} }, "drill", Warn, "only the own node"},
+		{"the drill fails", func(_ *testing.T, w *fakemember.Member, _ *Options) { clear(w.Other.Blocks) }, "drill", Fail, "block"},
+		{"a backup was never published", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Unpublish() }, "drill", Fail, "no backup"},
+		{"no header is kept yet", func(*testing.T, *fakemember.Member, *Options) {}, "trust", OK, "on which the own node and its witnesses agree"},
+		{"a header is kept", func(t *testing.T, w *fakemember.Member, _ *Options) {
+			look(t, w, w.OtherURL)
+		}, "trust", OK, "from the trusted one, with witnesses; its hash is"},
+		{"the own node alone says which chain is the true one", func(_ *testing.T, _ *fakemember.Member, o *Options) { o.Nodes = nil }, "trust", Warn, "nothing but the own node's word"},
+		{"a header is kept, and there is no witness", func(t *testing.T, w *fakemember.Member, o *Options) {
+			look(t, w)
+			o.Nodes = nil
+		}, "trust", Warn, "by the own node alone"},
+		{"a witness shows another chain", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Other.Vaults[0].Threshold = 1 }, "trust", Fail, "do not agree"},
+		{"what should be here is not verified", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Other.Vaults[0].Threshold = 1 }, "keyshares", Fail, "not verified"},
+		{"no peers are configured", func(*testing.T, *fakemember.Member, *Options) {}, "peers", Warn, ""},
+		{"a peer is not there", func(_ *testing.T, _ *fakemember.Member, o *Options) {
+			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1"}
+		}, "peers", Fail, "refused"},
+		{"a peer is there", func(t *testing.T, _ *fakemember.Member, o *Options) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			t.Cleanup(func() { l.Close() })
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			require.NoError(t, err)
+			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/" + port}
+		}, "peers", OK, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := fakemember.New(t)
+			w.Publish(t)
+			w.Save(t, w.Vaults...)
+			o := Options{Home: w.Home, Config: fakemember.Config(), Mnemonic: w.Mnemonic, Nodes: []string{w.OtherURL}}
+			o.Config.Node = w.OwnURL
+			w.Registered(t, fakemember.Recipient(t, 0, 0))
+			row.change(t, w, &o)
+			kept := w.Kept(t)
+			findings := Examine(t.Context(), o)
+			require.Equal(t, kept, w.Kept(t), "a doctor changes nothing")
+			worst, details := level(findings, row.check)
+			require.Equal(t, row.level, worst, "%v", findings)
+			require.Contains(t, details, row.detail)
+			for _, f := range findings {
+				for _, word := range strings.Fields(string(w.Mnemonic.Bytes()))[:3] {
+					require.NotContains(t, strings.Fields(f.Detail), word)
+				}
+			}
+		})
+	}
+}
+
+// prove gives all vaults public shares, and the signer this proof of each.
+func prove(t *testing.T, w *fakemember.Member, info types.ProofInfo) {
+	for i := range w.Own.Vaults {
+		w.Own.Vaults[i].SharesHash, w.Other.Vaults[i].SharesHash = "abcd", "abcd"
+	}
+	w.Own.Answers["/tssbackup.v1.Query/Proof"] = func([]byte) abci.ResponseQuery {
+		value, err := proto.Marshal(&types.QueryProofResponse{Proof: info})
+		require.NoError(t, err)
+		return abci.ResponseQuery{Value: value}
+	}
+}
+
+// look has a header verified by these witnesses, and kept.
+func look(t *testing.T, w *fakemember.Member, witnesses ...string) {
+	own, err := chain.New(w.OwnURL, 0)
+	require.NoError(t, err)
+	nodes, err := care.NewNodes(own, witnesses)
+	require.NoError(t, err)
+	c := fakemember.Config()
+	v, err := care.NewVerifier(care.VerifierConfig{
+		ChainID: c.ChainID, Prefix: c.Prefix, Trust: c.Trust, Member: w.Address, Nodes: nodes,
+		Store: w.TrustDir(), Folder: home.TrustDir(w.Home), Log: zerolog.Nop(),
+	})
+	require.NoError(t, err)
+	_, err = v.Look(t.Context())
+	require.NoError(t, err)
+}
+
+func TestClockSkew(t *testing.T) {
+	now := time.Now()
+	for _, row := range []struct {
+		name  string
+		block time.Time
+		level Level
+	}{
+		{"a block of just now", now.Add(-3 * time.Second), OK},
+		{"a block of the near future", now.Add(4 * time.Second), Warn},
+		{"a block of the future", now.Add(time.Minute), Fail},
+		{"an old block", now.Add(-2 * time.Minute), Warn},
+		{"a very old block", now.Add(-time.Hour), Fail},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, _ := clockSkew(now, now, row.block)
+			require.Equal(t, row.level, got)
+		})
+	}
+}
+
+func TestPeerAddresses(t *testing.T) {
+	for _, row := range []struct{ name, peer, network, address string }{
+		{"an IPv4 address", "/ip4/10.0.0.1/tcp/5040", "tcp4", "10.0.0.1:5040"},
+		{"an IPv6 address", "/ip6/::1/tcp/5040", "tcp6", "[::1]:5040"},
+		{"a name", "/dns4/signer.example.org/tcp/1/p2p/16Uiu2HAmU6m3SoLZ9ZJHrDqW7Ms7GqKuwVhLwhmnKeuGjXbnGJpo", "tcp4", "signer.example.org:1"},
+		{"no TCP", "/ip4/10.0.0.1/udp/5040", "", ""},
+		{"no multiaddr", "10.0.0.1:5040", "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			network, address, err := tcpAddress(row.peer)
+			if row.address == "" {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, row.network, network)
+			require.Equal(t, row.address, address)
+		})
+	}
+}

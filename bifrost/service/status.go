@@ -1,0 +1,126 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/publish"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/tss"
+)
+
+// Status is what a running bifrost says about itself. It holds no secret.
+type Status struct {
+	Version  string `json:"version"`
+	ChainID  string `json:"chain_id"`
+	Node     string `json:"node"`
+	Operator string `json:"operator"`
+	Address  string `json:"address"`
+	PubKey   string `json:"pub_key"`
+	PeerID   string `json:"peer_id"`
+	// Addrs are where other signers reach this one.
+	Addrs []string           `json:"addrs"`
+	State registration.State `json:"state"`
+	Error string             `json:"error,omitempty"`
+	// RegisterCommand is set while the signer is not registered.
+	RegisterCommand string                     `json:"register_command,omitempty"`
+	PreParams       int                        `json:"preparams"`
+	FormerVaults    []registration.FormerVault `json:"former_vaults"`
+	Publish         *publish.Status            `json:"publish,omitempty"`
+	// Trust is the latest header that was verified.
+	Trust *care.TrustedHeader `json:"trust,omitempty"`
+	// Drill is the latest fire drill.
+	Drill *care.DrillResult `json:"drill,omitempty"`
+	// Problems are what keeps bifrost from being healthy; there are none when it
+	// is.
+	Problems []string `json:"problems"`
+}
+
+// maxPollAge is the age of the last look at the chain from which bifrost is not
+// healthy.
+const maxPollAge = time.Minute
+
+func (s *service) status() Status {
+	s.mu.Lock()
+	node, publisher := s.tss, s.publisher
+	s.mu.Unlock()
+	known := s.registration.Status()
+	st := Status{
+		Version: s.version, ChainID: s.cfg.ChainID, Node: s.chain.Name(), Operator: s.cfg.Operator,
+		Address: s.request.Address, PubKey: s.request.PubKey, PeerID: s.request.PeerID,
+		Addrs: []string{}, State: known.State, Error: known.Error,
+		RegisterCommand: known.Command, FormerVaults: known.Former,
+	}
+	if node != nil {
+		st.Addrs = append(st.Addrs, node.Addrs()...)
+	}
+	var preParams, trust, drill, publishing []string
+	st.PreParams, preParams = countPreParams(s.params)
+	st.Trust, trust = s.verifier.Status()
+	st.Drill, drill = s.drill.Status()
+	if publisher != nil {
+		p := publisher.Status()
+		st.Publish, publishing = &p, publishProblems(p, time.Now())
+	}
+	st.Problems = append([]string{}, slices.Concat(
+		known.Problems(), preParams, trust, s.repairer.Problems(), drill, publishing)...)
+	return st
+}
+
+func countPreParams(store *tss.PreParams) (n int, problems []string) {
+	n, err := store.Count()
+	if err != nil {
+		problems = append(problems, fmt.Sprintf("pre-parameters: %v", err))
+	}
+	return n, problems
+}
+
+// publishProblems are those of the loop, of what is on its way, and of the vaults.
+func publishProblems(p publish.Status, now time.Time) []string {
+	return slices.Concat(loopProblems(p, now), outboxProblems(p.Outbox), vaultProblems(p.Vaults))
+}
+
+func loopProblems(p publish.Status, now time.Time) (problems []string) {
+	if p.LastPoll.IsZero() {
+		problems = append(problems, "no look at the chain has worked yet: "+p.Error)
+	} else if age := now.Sub(p.LastPoll); age > maxPollAge {
+		problems = append(problems, fmt.Sprintf("the last look at the chain that worked was %s ago: %s",
+			age.Round(time.Second), p.Error))
+	}
+	if p.SealError != "" {
+		problems = append(problems, "no backup can be sealed: "+p.SealError)
+	}
+	if p.ProofError != "" {
+		problems = append(problems, "no backup can be proven: "+p.ProofError)
+	}
+	return problems
+}
+
+func outboxProblems(records []publish.RecordStatus) (problems []string) {
+	for _, r := range records {
+		if r.Error == "" {
+			continue
+		}
+		name := "backup of vault " + r.Vault
+		if r.KeygenID != 0 {
+			name = fmt.Sprintf("keygen %d", r.KeygenID)
+		}
+		problems = append(problems, name+": "+r.Error)
+	}
+	return problems
+}
+
+func vaultProblems(vaults []publish.VaultStatus) (problems []string) {
+	for _, v := range vaults {
+		switch {
+		case !v.Keyshares:
+			problems = append(problems,
+				fmt.Sprintf("vault %s: its keyshares are not here; recover them", v.Vault))
+		case v.Asked && !v.Published:
+			problems = append(problems, fmt.Sprintf("vault %s: its backup is not published", v.Vault))
+		}
+	}
+	return problems
+}
