@@ -237,7 +237,7 @@ func BenchmarkList(b *testing.B) {
 	for _, g := range []Group{Secp256k1, Ed25519} {
 		for _, n := range []int{4, 20, 40, 100, 512} {
 			b.Run(fmt.Sprintf("%v-%d", g, n), func(b *testing.B) {
-				l := madeUpVault(b, g, n, Threshold(n), "bench").list
+				l := madeUpVault(b, g, n, Degree(n), "bench").list
 				for b.Loop() {
 					require.NoError(b, l.Check())
 				}

@@ -8,7 +8,7 @@ import (
 )
 
 // Combine rebuilds the vault's private key from shares: shares[i] is the one of l.Entries[i], the zero [Share] where it is
-// missing. It takes the first t+1 that are there, and returns an error unless the list is well-formed, every share given
+// missing. It takes the first [Threshold] that are there, and returns an error unless the list is well-formed, every share given
 // belongs to its entry's point, and the result to the vault's point. The caller wipes the key, which is a [Share] too: it
 // redacts itself and its Bytes are in the group's scalar encoding.
 func (l List) Combine(shares []Share) (Share, error) {
@@ -37,7 +37,7 @@ func (l List) Combine(shares []Share) (Share, error) {
 		}
 		at, x = append(at, ids[i]), append(x, s.x.scalar())
 	}
-	need := Threshold(len(ids)) + 1
+	need := Threshold(len(ids))
 	if len(x) < need {
 		return Share{}, fmt.Errorf("verenc: %d shares of %d that are needed", len(x), need)
 	}

@@ -70,7 +70,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func FuzzList(f *testing.F) {
-	v := madeUpVault(f, Ed25519, 4, Threshold(4), "fuzz")
+	v := madeUpVault(f, Ed25519, 4, Degree(4), "fuzz")
 	f.Add(byte(2), v.list.Vault, []byte{0})
 	f.Add(byte(1), bytes.Repeat([]byte{2}, 33), bytes.Repeat([]byte{7}, 3*65))
 	f.Fuzz(func(t *testing.T, group byte, vault, entries []byte) {

@@ -344,7 +344,7 @@ func notOnCurve(t testing.TB) []byte {
 func listVectors(t testing.TB) []listVector {
 	var out []listVector
 	add := func(l List, why, expect string) {
-		v := listVector{Group: l.Group, N: len(l.Entries), T: Threshold(len(l.Entries)), Vault: l.Vault, Why: why, Expect: expect}
+		v := listVector{Group: l.Group, N: len(l.Entries), T: Degree(len(l.Entries)), Vault: l.Vault, Why: why, Expect: expect}
 		for _, e := range l.Entries {
 			v.Entries = append(v.Entries, entryVector{ID: e.ID, Public: e.Point})
 		}
@@ -367,11 +367,11 @@ func listVectors(t testing.TB) []listVector {
 			reject("in tss-lib's order", func(l *List) { slices.Reverse(l.Entries) })
 		}
 		for _, n := range []int{2, 5, 9, 40} {
-			add(madeUpVault(t, g, n, Threshold(n), "vector").list, "degree t", "ok")
-			add(madeUpVault(t, g, n, Threshold(n)-1, "vector").list, "degree t-1", "ok")
-			add(madeUpVault(t, g, n, Threshold(n)+1, "vector").list, "degree t+1", "reject")
+			add(madeUpVault(t, g, n, Degree(n), "vector").list, "degree t", "ok")
+			add(madeUpVault(t, g, n, Degree(n)-1, "vector").list, "degree t-1", "ok")
+			add(madeUpVault(t, g, n, Degree(n)+1, "vector").list, "degree t+1", "reject")
 		}
-		v := madeUpVault(t, g, 5, Threshold(5), "vector")
+		v := madeUpVault(t, g, 5, Degree(5), "vector")
 		a, err := g.arithmetic()
 		require.NoError(t, err)
 		reject := func(why string, change func(l *List)) {
@@ -392,7 +392,7 @@ func listVectors(t testing.TB) []listVector {
 		reject("one entry", func(l *List) { l.Entries = l.Entries[:1] })
 		reject("the other group", func(l *List) { l.Group = 3 - g })
 	}
-	v := madeUpVault(t, Ed25519, 4, Threshold(4), "vector")
+	v := madeUpVault(t, Ed25519, 4, Degree(4), "vector")
 	for i, p := range withTorsion(t, v.list.Vault) {
 		l := v.list.clone()
 		l.Vault = p

@@ -207,7 +207,7 @@ func TestFreshKeygen(t *testing.T) {
 	v := vaultOf(t, Ed25519, runKeygen(t, n))
 	require.NoError(t, v.list.Check())
 	opened := make([]Share, n)
-	for m := range Threshold(n) + 1 {
+	for m := range Threshold(n) {
 		key := recipientOf(t, mnemonicOf(t, fmt.Sprintf("fresh %d", m)), 0)
 		st := Statement{Label: []byte("fresh"), Recipient: key.Public(), Shares: []PublicShare{v.public(m)}}
 		proof, err := Prove(key, st, []Share{v.share(m)})
@@ -239,7 +239,7 @@ func runKeygen(t testing.TB, n int) []saveData {
 	errs := make(chan error, n*n)
 	parties := make([]tss.Party, n)
 	for m := range parties {
-		parties[m] = eddsa.NewLocalParty(tss.NewParameters(tss.Edwards(), ctx, ids[m], n, Threshold(n)), out, end)
+		parties[m] = eddsa.NewLocalParty(tss.NewParameters(tss.Edwards(), ctx, ids[m], n, Degree(n)), out, end)
 		go func() {
 			if err := parties[m].Start(); err != nil {
 				errs <- err

@@ -9,7 +9,7 @@ import (
 )
 
 // List is the list of public shares of one vault key, which the members agree on with the result of a keygen. A list that
-// passes [List.Check] determines the vault key: the shares of any t+1 of its points give it, even if every member lied.
+// passes [List.Check] determines the vault key: the shares of [Threshold] of its points give it, even if every member lied.
 type List struct {
 	Group Group
 	// Vault is the vault's point X_0.
@@ -27,15 +27,12 @@ type Entry struct {
 	Point []byte
 }
 
-// Threshold is tss-lib's t for a vault of n members, ⌈2n/3⌉ − 1: the shares of t+1 members are needed and suffice.
-func Threshold(n int) int { return (2*n+2)/3 - 1 }
-
 // Check checks the list. It returns an error unless all of this is true:
 //
 //   - there are at least two entries;
 //   - the ids have 32 bytes, are below the group order, not zero, and strictly ascending;
 //   - the vault's point and all entries' points decode strictly;
-//   - all of them lie on one polynomial of degree at most [Threshold], the vault's at 0 and each entry's at its id.
+//   - all of them lie on one polynomial of degree at most [Degree], the vault's at 0 and each entry's at its id.
 //
 // The work grows with the number of entries, most of it one point multiplication each, and a little with its square; the
 // caller bounds the number first.
@@ -96,7 +93,7 @@ func (l List) ids(a arithmetic) ([]*big.Int, error) {
 
 // randomizers are the coefficients of m, a polynomial of degree n−t−1 that hashing the list fixes.
 func (l List) randomizers(a arithmetic) []*big.Int {
-	n, t := len(l.Entries), Threshold(len(l.Entries))
+	n, t := len(l.Entries), Degree(len(l.Entries))
 	hash := sha256.New()
 	hash.Write([]byte(domain + "list"))
 	hash.Write([]byte{byte(l.Group)})

@@ -48,14 +48,15 @@ func (l List) clone() List {
 }
 
 func TestThreshold(t *testing.T) {
-	for n, want := range map[int]int{2: 1, 3: 1, 4: 2, 5: 3, 6: 3, 7: 4, 20: 13, 100: 66} {
+	for n, want := range map[int]int{2: 2, 3: 2, 4: 3, 5: 4, 6: 4, 7: 5, 20: 14, 100: 67} {
 		require.Equal(t, want, Threshold(n), "%d members", n)
+		require.Equal(t, want-1, Degree(n), "%d members", n)
 	}
 	for n := 2; n <= 300; n++ {
-		require.GreaterOrEqual(t, Threshold(n), 1)
-		require.Less(t, Threshold(n), n)
-		require.GreaterOrEqual(t, 3*(Threshold(n)+1), 2*n)
-		require.Less(t, 3*Threshold(n), 2*n)
+		require.Greater(t, Threshold(n), 1)
+		require.LessOrEqual(t, Threshold(n), n)
+		require.GreaterOrEqual(t, 3*Threshold(n), 2*n)
+		require.Less(t, 3*Degree(n), 2*n)
 	}
 }
 
@@ -64,11 +65,11 @@ func TestListsOfEverySize(t *testing.T) {
 		for _, n := range []int{2, 3, 4, 5, 6, 7, 10, 31, 100} {
 			t.Run(fmt.Sprintf("%d members on %v", n, g), func(t *testing.T) {
 				t.Parallel()
-				v := madeUpVault(t, g, n, Threshold(n), "size")
+				v := madeUpVault(t, g, n, Degree(n), "size")
 				require.NoError(t, v.list.Check())
-				require.NoError(t, madeUpVault(t, g, n, Threshold(n)-1, "lower").list.Check(), "a lower degree")
-				if Threshold(n)+1 < n {
-					require.Error(t, madeUpVault(t, g, n, Threshold(n)+1, "higher").list.Check())
+				require.NoError(t, madeUpVault(t, g, n, Degree(n)-1, "lower").list.Check(), "a lower degree")
+				if Degree(n)+1 < n {
+					require.Error(t, madeUpVault(t, g, n, Degree(n)+1, "higher").list.Check())
 				}
 				require.Error(t, madeUpVault(t, g, n, n, "highest").list.Check())
 			})
@@ -81,8 +82,8 @@ func TestListsThatLie(t *testing.T) {
 	for _, g := range []Group{Secp256k1, Ed25519} {
 		a, err := g.arithmetic()
 		require.NoError(t, err)
-		v := madeUpVault(t, g, 7, Threshold(7), "lies")
-		other := madeUpVault(t, g, 7, Threshold(7), "other lies")
+		v := madeUpVault(t, g, 7, Degree(7), "lies")
+		other := madeUpVault(t, g, 7, Degree(7), "other lies")
 		order := a.order().FillBytes(make([]byte, 32))
 		for why, change := range map[string]func(l *List){
 			"another vault":         func(l *List) { l.Vault = other.list.Vault },
@@ -129,7 +130,7 @@ func TestListsThatLie(t *testing.T) {
 		}
 		require.NoError(t, v.list.Check(), "the list itself was not changed")
 	}
-	v := madeUpVault(t, Ed25519, 4, Threshold(4), "torsion")
+	v := madeUpVault(t, Ed25519, 4, Degree(4), "torsion")
 	for _, i := range []int{0, 1} {
 		for _, p := range append(withTorsion(t, v.list.Entries[i].Point), odd25519(t)...) {
 			l := v.list.clone()
@@ -161,11 +162,11 @@ func negated(g Group, enc []byte) []byte {
 	return n
 }
 
-// TestAnyEnoughSharesGiveTheKey combines random subsets: whatever t+1 shares there are, the key is the same, and whatever
+// TestAnyEnoughSharesGiveTheKey combines random subsets: whatever shares of [Threshold] there are, the key is the same, and whatever
 // fewer there are, there is none.
 func TestAnyEnoughSharesGiveTheKey(t *testing.T) {
 	for _, g := range []Group{Secp256k1, Ed25519} {
-		v := madeUpVault(t, g, 7, Threshold(7), "subsets")
+		v := madeUpVault(t, g, 7, Degree(7), "subsets")
 		var key []byte
 		rapid.Check(t, func(t *rapid.T) {
 			chosen := rapid.SliceOfNDistinct(rapid.IntRange(0, 6), 0, 7, rapid.ID).Draw(t, "members")
@@ -174,8 +175,8 @@ func TestAnyEnoughSharesGiveTheKey(t *testing.T) {
 				some[i] = v.shares[i]
 			}
 			got, err := v.list.Combine(some)
-			if len(chosen) <= Threshold(7) {
-				require.ErrorContains(t, err, fmt.Sprintf("%d shares of %d", len(chosen), Threshold(7)+1))
+			if len(chosen) < Threshold(7) {
+				require.ErrorContains(t, err, fmt.Sprintf("%d shares of %d", len(chosen), Threshold(7)))
 				return
 			}
 			require.NoError(t, err)
@@ -189,8 +190,8 @@ func TestAnyEnoughSharesGiveTheKey(t *testing.T) {
 }
 
 func TestCombineRefusesWrongShares(t *testing.T) {
-	v := madeUpVault(t, Ed25519, 4, Threshold(4), "right")
-	other := madeUpVault(t, Ed25519, 4, Threshold(4), "wrong")
+	v := madeUpVault(t, Ed25519, 4, Degree(4), "right")
+	other := madeUpVault(t, Ed25519, 4, Degree(4), "wrong")
 	_, err := v.list.Combine(v.shares[:3])
 	require.Error(t, err)
 	_, err = v.list.Combine([]Share{v.shares[0], v.shares[1], other.shares[2], {}})

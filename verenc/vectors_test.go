@@ -176,8 +176,8 @@ func TestVectorsOfLists(t *testing.T) {
 		for i, v := range readVectors(t, name).Lists {
 			t.Run(name+"/"+strconv.Itoa(i)+" "+v.Why, func(t *testing.T) {
 				err := v.list().Check()
-				if len(v.Entries) == v.N && Threshold(v.N) != v.T {
-					t.Fatalf("a threshold of %d for %d members", v.T, v.N)
+				if len(v.Entries) == v.N && Degree(v.N) != v.T {
+					t.Fatalf("a degree of %d for %d members", v.T, v.N)
 				}
 				if v.Expect == "ok" {
 					require.NoError(t, err)

@@ -122,7 +122,7 @@ func (a *Audit) check(chainID string, former []string) error {
 	if vault.SharesHash == "" {
 		return a.checkEmpty()
 	}
-	if want := verenc.Threshold(len(members)) + 1; uint64(vault.Threshold) != uint64(want) {
+	if want := verenc.Threshold(len(members)); uint64(vault.Threshold) != uint64(want) {
 		return fmt.Errorf("the threshold is %d, and that of %d members is %d", vault.Threshold, len(members), want)
 	}
 	if got := hex.EncodeToString(a.record.Shares.Hash(pubKey, pubKeyEd25519)); got != vault.SharesHash {

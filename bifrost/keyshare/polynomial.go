@@ -10,10 +10,9 @@ import (
 
 	"filippo.io/edwards25519"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-)
 
-// threshold is tss-lib's t for a vault of n members: the degree of the polynomial whose values are the shares.
-func threshold(n int) int { return (2*n+2)/3 - 1 }
+	"github.com/tssbackup/tssbackup/verenc"
+)
 
 // publicShare is the secret share times the base point, in its usual bytes.
 func (k *Keyshare) publicShare() []byte {
@@ -46,7 +45,7 @@ func (k *Keyshare) verifyPublicShares() error {
 			return fmt.Errorf("BigXj[%d] is not in the prime-order group of %s", i-1, k.curve)
 		}
 	}
-	t := threshold(n)
+	t := verenc.Degree(n)
 	if !k.onPolynomial(at, points, t) {
 		switch i := k.odd(at, points, t); {
 		case i == 0:
@@ -57,7 +56,7 @@ func (k *Keyshare) verifyPublicShares() error {
 		return fmt.Errorf("the members' public shares BigXj do not lie on one polynomial of degree %d that gives the vault's key", t)
 	}
 	if k.onPolynomial(at, points, t-1) {
-		return fmt.Errorf("the members' public shares BigXj lie on a polynomial of lower degree than %d: fewer than %d members can sign", t, t+1)
+		return fmt.Errorf("the members' public shares BigXj lie on a polynomial of lower degree than %d: fewer than %d members can sign", t, verenc.Threshold(n))
 	}
 	return nil
 }

@@ -58,12 +58,12 @@ var vaults = map[string]*vault{}
 
 func newVault(t testing.TB, name, chainID string, n int) *vault {
 	t.Helper()
-	v := &vault{record: Record{KeygenID: 7, Threshold: uint32(verenc.Threshold(n) + 1)}}
+	v := &vault{record: Record{KeygenID: 7, Threshold: uint32(verenc.Threshold(n))}}
 	points := [2][]Point{}
 	shares := make([][]verenc.Share, n)
 	for g, group := range groups {
 		var coefficients []*big.Int
-		for c := range verenc.Threshold(n) + 1 {
+		for c := range verenc.Threshold(n) {
 			coefficients = append(coefficients, number(fmt.Sprint(name, g, c), orders[g]))
 		}
 		key, err := verenc.ShareFromInt(group, coefficients[0])

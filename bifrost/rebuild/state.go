@@ -127,7 +127,7 @@ func (s *State) read(r Record) error {
 	if n < 2 || n > maxMembers {
 		return fmt.Errorf("proofs of %d members", n)
 	}
-	if want := verenc.Threshold(n) + 1; uint64(r.Threshold) != uint64(want) {
+	if want := verenc.Threshold(n); uint64(r.Threshold) != uint64(want) {
 		return fmt.Errorf("the threshold is %d, and that of %d members is %d", r.Threshold, n, want)
 	}
 	byAddress := make(map[string]int, n)
@@ -218,7 +218,7 @@ func (s *State) Ed25519() string { return s.ed25519 }
 func (s *State) Keygen() uint64 { return s.keygen }
 
 // Need is how many members' shares give the keys.
-func (s *State) Need() int { return verenc.Threshold(len(s.members)) + 1 }
+func (s *State) Need() int { return verenc.Threshold(len(s.members)) }
 
 // Members are all members of the vault.
 func (s *State) Members() []Member {

@@ -43,7 +43,7 @@ func (d *Dealt) Shares(member []byte) []verenc.Share { return d.secret[string(me
 func (d *Dealt) deal(group verenc.Group, secret *big.Int, members [][]byte) []types.PublicShare {
 	order := Order(group)
 	coefficients := []*big.Int{secret}
-	for c := range verenc.Threshold(len(members)) {
+	for c := range verenc.Degree(len(members)) {
 		h := sha512.Sum512(binary.BigEndian.AppendUint32(secret.Bytes(), uint32(c)))
 		coefficients = append(coefficients, new(big.Int).Mod(new(big.Int).SetBytes(h[:]), order))
 	}

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -200,7 +201,7 @@ func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uin
 		Id:            id,
 		ChurnId:       churnID,
 		Status:        types.KeygenStatus_KEYGEN_STATUS_OPEN,
-		Threshold:     uint32(types.Threshold(n)),
+		Threshold:     uint32(verenc.Threshold(n)),
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 // DefaultGenesis returns the state of a new chain.
@@ -240,7 +242,7 @@ func checkMembers(members []Member, threshold uint32) error {
 	if len(members) < MinMembers {
 		return fmt.Errorf("fewer than %d members", MinMembers)
 	}
-	if int(threshold) != Threshold(len(members)) {
+	if int(threshold) != verenc.Threshold(len(members)) {
 		return errors.New("threshold does not fit the number of members")
 	}
 	var last []byte

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/verenc"
 )
 
 const (
@@ -119,19 +120,14 @@ func (f Fraction) ceilOf(n int) int {
 	return (num*n + den - 1) / den
 }
 
-// Threshold is how many of n members sign: ceil(2n/3).
-func Threshold(n int) int {
-	return (2*n + 2) / 3
-}
-
 // Asked is how many of a keygen's n members are asked to publish.
 func (p Params) Asked(n int) int {
-	return max(Threshold(n), p.Sample.ceilOf(n))
+	return max(verenc.Threshold(n), p.Sample.ceilOf(n))
 }
 
 // Needed is how many asked members must vote one result by the deadline, for a
 // keygen of n members. It is more than half of n, so that no two results reach
 // it.
 func (p Params) Needed(n int) int {
-	return max(Threshold(n), p.MinCoverage.ceilOf(p.Asked(n)))
+	return max(verenc.Threshold(n), p.MinCoverage.ceilOf(p.Asked(n)))
 }

@@ -9,6 +9,7 @@ import (
 	sdksecp256k1 "github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -67,7 +68,7 @@ func TestWhoIsAskedAndNeeded(t *testing.T) {
 		{3, 2, 3, 3}, {4, 3, 4, 4}, {5, 4, 5, 5}, {6, 4, 6, 5}, {7, 5, 7, 6}, {12, 8, 12, 10}, {20, 14, 20, 17}, {100, 67, 100, 84},
 	}
 	for _, tt := range tests {
-		require.Equal(t, tt.threshold, types.Threshold(tt.n))
+		require.Equal(t, tt.threshold, verenc.Threshold(tt.n))
 		require.Equal(t, tt.asked, p.Asked(tt.n))
 		require.Equal(t, tt.needed, p.Needed(tt.n))
 	}
