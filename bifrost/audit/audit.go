@@ -138,7 +138,7 @@ func (a *Audit) check(chainID string, former []string) error {
 	contexts := map[[32]byte]*member{}
 	for _, id := range append([]string{chainID}, former...) {
 		for i, m := range a.members {
-			st, _ := a.record.Shares.Statement(id, vault.KeygenId, pubKey, pubKeyEd25519, m.raw, a.record.Proofs[i].Recipient.Key)
+			st, _ := a.record.Shares.Statement(id, vault.Epoch, pubKey, pubKeyEd25519, m.raw, a.record.Proofs[i].Recipient.Key)
 			if id == chainID {
 				m.statement = st
 			}

@@ -75,7 +75,7 @@ func newScene(t testing.TB, name, id string) *scene {
 	pubKey, pubKeyEd25519 := key.PubKey().SerializeCompressed(), []byte(keyEd25519.Public().(ed25519.PublicKey))
 	s := &scene{txs: map[int64][][]byte{}, record: Record{
 		Vault: types.VaultInfo{
-			Vault: hex.EncodeToString(pubKey), PubKeyEd25519: hex.EncodeToString(pubKeyEd25519), KeygenId: keygen, Threshold: 3,
+			Vault: hex.EncodeToString(pubKey), PubKeyEd25519: hex.EncodeToString(pubKeyEd25519), Epoch: keygen, Threshold: 3,
 			SharesHash: hex.EncodeToString(dealt.Public.Hash(pubKey, pubKeyEd25519)),
 		},
 		Shares: dealt.Public,

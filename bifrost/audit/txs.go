@@ -57,7 +57,7 @@ func (a *Audit) find(msg *codectypes.Any, depth int, found map[*member][][]byte)
 	switch msg.TypeUrl {
 	case urlTssPool:
 		var vote types.MsgTssPool
-		if proto.Unmarshal(msg.Value, &vote) == nil && vote.KeygenId == a.record.Vault.KeygenId {
+		if proto.Unmarshal(msg.Value, &vote) == nil && vote.KeygenId == a.record.Vault.Epoch {
 			a.add(vote.Signer, vote.Proof, found)
 		}
 	case urlPublishBackup:

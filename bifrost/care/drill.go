@@ -298,7 +298,7 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 }
 
 // drillChain takes the envelopes from one node. Of each vault it shows the latest
-// backup alone: a drill must not be content with the one before.
+// backup alone: a drill must not be content with the first.
 type drillChain struct {
 	Records
 	*Drill

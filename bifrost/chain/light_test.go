@@ -60,7 +60,7 @@ func newScene(t *testing.T, members int) *scene {
 	} {
 		node.Vaults = append(node.Vaults, types.VaultInfo{
 			Vault: vaultName(byte(i + 1)), PubKeyEd25519: strings.Repeat("ab", 32), Status: status,
-			Threshold: 2, Members: p.members,
+			Epoch: uint64(i + 1), Threshold: 2, Members: p.members,
 		})
 	}
 	node.Publish(vaultName(1), p.member, 5, testEnvelope("first"))

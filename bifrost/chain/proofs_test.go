@@ -17,7 +17,7 @@ import (
 func newProofs(t *testing.T, members int) *scene {
 	p := newScene(t, members)
 	vault := &p.Vaults[0]
-	vault.KeygenId, vault.SharesHash = 9, strings.Repeat("cd", 32)
+	vault.Epoch, vault.SharesHash = 9, strings.Repeat("cd", 32)
 	p.Shares[vault.Vault] = types.PublicShares{Secp256k1: []types.PublicShare{{Member: []byte("m"), Id: []byte("i"), Point: []byte("p")}}}
 	p.Proofs[vault.Vault] = map[string]types.Proof{}
 	for i, m := range p.members {

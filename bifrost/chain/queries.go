@@ -77,8 +77,8 @@ func (c *Client) Vaults(ctx context.Context, member string) ([]types.VaultInfo, 
 	})
 }
 
-// Backup returns the commitments of a member of a vault, the latest first, at
-// most two. There are none, and no error, when state holds none: the member never
+// Backup returns the commitments of a member of a vault, the latest and then the
+// first if that is another. There are none, and no error, when state holds none: the member never
 // published, or is no member of that vault.
 func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
 	var res types.QueryBackupResponse
@@ -90,8 +90,8 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 		return nil, err
 	}
 	commitments := []types.CommitmentInfo{res.Latest}
-	if res.Previous != nil {
-		commitments = append(commitments, *res.Previous)
+	if res.First != nil {
+		commitments = append(commitments, *res.First)
 	}
 	return commitments, nil
 }

@@ -19,18 +19,18 @@ var ErrState = errors.New("the chain's records cannot be read")
 // keys and hashes in lower-case hex, addresses in bech32. None of them fails on
 // what an honest chain holds.
 
-// decodeLiveVaults returns the raw names of all vaults that are not retired.
-func decodeLiveVaults(value []byte) ([][]byte, error) {
+// decodeLiveVaults returns the names and epochs of all vaults that are not retired.
+func decodeLiveVaults(value []byte) ([]types.LiveVault, error) {
 	var live types.LiveVaults
 	if err := proto.Unmarshal(value, &live); err != nil {
 		return nil, fmt.Errorf("%w: living vaults: %w", ErrState, err)
 	}
-	for _, name := range live.PubKeys {
-		if len(name) != pubKeySize {
-			return nil, fmt.Errorf("%w: a vault's name of %d bytes", ErrState, len(name))
+	for _, v := range live.Vaults {
+		if len(v.PubKey) != pubKeySize {
+			return nil, fmt.Errorf("%w: a vault's name of %d bytes", ErrState, len(v.PubKey))
 		}
 	}
-	return live.PubKeys, nil
+	return live.Vaults, nil
 }
 
 // pubKeySize is the length of a compressed secp256k1 key.
@@ -45,9 +45,10 @@ func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
 		Vault:          hex.EncodeToString(name),
 		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
 		Status:         vault.Status,
-		KeygenId:       vault.KeygenId,
+		Epoch:          vault.Epoch,
 		ChurnId:        vault.ChurnId,
 		Threshold:      vault.Threshold,
+		Needed:         vault.Needed,
 		ActiveHeight:   vault.ActiveHeight,
 		RetiringHeight: vault.RetiringHeight,
 		RetiredHeight:  vault.RetiredHeight,
@@ -74,9 +75,9 @@ func decodeBackup(value []byte) ([]types.CommitmentInfo, error) {
 	if err := proto.Unmarshal(value, &backup); err != nil {
 		return nil, fmt.Errorf("%w: backup: %w", ErrState, err)
 	}
-	commitments := []types.CommitmentInfo{commitmentInfo(backup.Latest)}
-	if backup.Previous != nil {
-		commitments = append(commitments, commitmentInfo(*backup.Previous))
+	var commitments []types.CommitmentInfo
+	for _, c := range backup.Commitments() {
+		commitments = append(commitments, commitmentInfo(c))
 	}
 	return commitments, nil
 }

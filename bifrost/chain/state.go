@@ -67,29 +67,32 @@ func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, e
 	if err != nil {
 		return nil, err
 	}
-	names, err := decodeLiveVaults(value[0])
+	live, err := decodeLiveVaults(value[0])
 	if err != nil {
 		return nil, err
 	}
 	// The member's backups are wanted next, and cost no round trip here.
 	var keys [][]byte
-	for _, name := range names {
-		keys = append(keys, types.VaultKey(name))
+	for _, v := range live {
+		keys = append(keys, types.VaultKey(v.PubKey))
 		if raw != nil {
-			keys = append(keys, types.BackupKey(name, raw))
+			keys = append(keys, types.BackupKey(v.Epoch, raw))
 		}
 	}
 	if _, err := s.read(ctx, keys...); err != nil {
 		return nil, err
 	}
 	var vaults []types.VaultInfo
-	for _, name := range names {
-		vault, err := s.vault(ctx, name)
+	for _, v := range live {
+		vault, err := s.vault(ctx, v.PubKey)
 		if errors.Is(err, ErrNotFound) {
-			return nil, fmt.Errorf("%w: vault %x lives and has no record", ErrState, name)
+			return nil, fmt.Errorf("%w: vault %x lives and has no record", ErrState, v.PubKey)
 		}
 		if err != nil {
 			return nil, err
+		}
+		if vault.Epoch != v.Epoch {
+			return nil, fmt.Errorf("%w: vault %x lives in epochs %d and %d", ErrState, v.PubKey, v.Epoch, vault.Epoch)
 		}
 		if member == "" || slices.ContainsFunc(vault.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
 			vaults = append(vaults, vault)
@@ -120,7 +123,8 @@ func (s *State) vault(ctx context.Context, name []byte) (types.VaultInfo, error)
 }
 
 // Backup returns the commitments of a member of a vault, the latest first. There
-// are none, and no error, when it is verified that state holds none.
+// are none, and no error, when it is verified that state holds none. After
+// [State.Vaults] of that member it asks no node.
 func (s *State) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
 	name, err := rawName(vault)
 	if err != nil {
@@ -130,7 +134,14 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 	if err != nil {
 		return nil, err
 	}
-	value, err := s.read(ctx, types.BackupKey(name, raw))
+	of, err := s.vault(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	value, err := s.read(ctx, types.BackupKey(of.Epoch, raw))
 	if err != nil || len(value[0]) == 0 {
 		return nil, err
 	}
@@ -165,17 +176,13 @@ func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCovera
 }
 
 func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.VaultCoverage, error) {
-	name, err := rawName(vault.Vault)
-	if err != nil {
-		return types.VaultCoverage{}, err
-	}
 	var keys [][]byte
 	for _, m := range vault.Members {
 		raw, err := rawAddress(m.Address)
 		if err != nil {
 			return types.VaultCoverage{}, err
 		}
-		keys = append(keys, types.BackupKey(name, raw), types.SignerOwnerKey(raw), types.ProofKey(vault.KeygenId, raw))
+		keys = append(keys, types.BackupKey(vault.Epoch, raw), types.SignerOwnerKey(raw), types.ProofKey(vault.Epoch, raw))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
@@ -211,14 +218,14 @@ func (s *State) Proofs(ctx context.Context, vault types.VaultInfo) (types.Public
 		if err != nil {
 			return types.PublicShares{}, nil, err
 		}
-		keys = append(keys, types.ProofKey(vault.KeygenId, raw))
+		keys = append(keys, types.ProofKey(vault.Epoch, raw))
 	}
 	hash, err := hex.DecodeString(vault.SharesHash)
 	if err != nil {
 		return types.PublicShares{}, nil, fmt.Errorf("%w: %.80q does not name public shares", ErrState, vault.SharesHash)
 	}
 	if len(hash) > 0 {
-		keys = append(keys, types.PublicSharesKey(vault.KeygenId, hash))
+		keys = append(keys, types.PublicSharesKey(vault.Epoch, hash))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {

@@ -133,7 +133,7 @@ func (c *fakeChain) commitment(envelope []byte) types.CommitmentInfo {
 func (c *fakeChain) publish(m *types.MsgPublishBackup) {
 	name := m.Vault + "/" + m.Signer
 	if v := c.vaults[m.Vault]; len(m.Proof) > 0 {
-		if len(c.proofs[name].Stored) > 0 || !c.prove(c.shares[v.SharesHash], v.KeygenId, v.Vault, v.PubKeyEd25519, v.Members, m.Signer, m.Proof) {
+		if len(c.proofs[name].Stored) > 0 || !c.prove(c.shares[v.SharesHash], v.Epoch, v.Vault, v.PubKeyEd25519, v.Members, m.Signer, m.Proof) {
 			return
 		}
 	}
@@ -224,7 +224,7 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 		k.Vault = v.Vault
 		c.vaults[v.Vault] = &types.VaultInfo{
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
-			KeygenId: k.Id, Members: k.Members, SharesHash: v.SharesHash,
+			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash,
 		}
 		if v.Commitment != nil {
 			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}

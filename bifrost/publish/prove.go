@@ -176,11 +176,11 @@ func (p *Publisher) findProof(v types.VaultInfo, next *record) (made bool, err e
 	if sharesHash(shares.public, v.Vault, v.PubKeyEd25519) != v.SharesHash {
 		return false, errOtherShares
 	}
-	c, err := p.claim(shares, v.KeygenId, v.Vault, v.PubKeyEd25519, v.Members)
+	c, err := p.claim(shares, v.Epoch, v.Vault, v.PubKeyEd25519, v.Members)
 	if err != nil {
 		return false, err
 	}
-	vote, err := p.outbox.closed(voteName(v.KeygenId))
+	vote, err := p.outbox.closed(voteName(v.Epoch))
 	if err != nil {
 		return false, err
 	}

@@ -22,7 +22,7 @@ func (p *Publisher) republish(ctx context.Context) error {
 	}
 	list := make([]VaultStatus, 0, len(vaults))
 	for _, v := range vaults {
-		s := VaultStatus{Vault: v.Vault, Status: vaultStatus(v.Status), KeygenID: v.KeygenId, Asked: asked(v.Members, p.cfg.Address)}
+		s := VaultStatus{Vault: v.Vault, Status: vaultStatus(v.Status), KeygenID: v.Epoch, Asked: asked(v.Members, p.cfg.Address)}
 		loadErr := p.vaultFilesPresent(v)
 		s.Keyshares = loadErr == nil
 		if s.Published, err = p.isPublished(ctx, v.Vault); err != nil {
@@ -94,7 +94,7 @@ func (p *Publisher) isPublished(ctx context.Context, vault string) (bool, error)
 func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error {
 	name := backupName(v.Vault)
 	p.mu.Lock()
-	_, vote := p.entries[voteName(v.KeygenId)]
+	_, vote := p.entries[voteName(v.Epoch)]
 	e := p.entries[name]
 	if e == nil {
 		e = &entry{rec: &record{
@@ -156,7 +156,7 @@ func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) 
 // unsent returns the envelope of the vote that did not reach its block, when the
 // chain still takes it: others may have seen it, and one vault has one envelope.
 func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, error) {
-	r, err := p.outbox.closed(voteName(v.KeygenId))
+	r, err := p.outbox.closed(voteName(v.Epoch))
 	if err != nil || r == nil || r.Vault != v.Vault || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
 		return nil, err
 	}

@@ -189,6 +189,9 @@ func TestHostileNode(t *testing.T) {
 	want := byName(s.backups.Vault.Files[0])
 	vault, sealed, early := s.backups.Vault.Keys.Secp256k1, s.backups.Envelopes, s.backups.Opened
 	me, other := s.me.Signer.Address(), s.network.Validators[1].Signer.Address()
+	live, err := s.network.Query().Vault(t.Context(), &types.QueryVaultRequest{Vault: s.backups.Vault.Name()})
+	require.NoError(t, err)
+	epoch := live.Vault.Epoch
 	older := network.SealFiles(t, s.me.Signer, s.backups.Vault.Files[0]...)
 	forgers := fakenode.NewValidators("forgers", 4)
 	flipped := bytes.Clone(sealed[0])
@@ -211,20 +214,20 @@ func TestHostileNode(t *testing.T) {
 			}
 		})}, "answer is not verified"},
 		"a forged commitment": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
-			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
-				res.Value, _ = proto.Marshal(&types.Backup{Latest: types.Commitment{Sha256: make([]byte, 32), Size_: 5000, Height: 5}})
+			if bytes.Equal(keyOf(c), types.BackupKey(epoch, me)) {
+				res.Value, _ = proto.Marshal(&types.Backup{First: types.Commitment{Sha256: make([]byte, 32), Size_: 5000, Height: 5}})
 			}
 		})}, "answer is not verified"},
 		"another member's commitment, with its valid Merkle proof": {
-			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, other))}, "answer is not verified",
+			hostile.Lie{Ask: askInstead(types.BackupKey(epoch, me), types.BackupKey(epoch, other))}, "answer is not verified",
 		},
 		"a false absence of the backup": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
-			if bytes.Equal(keyOf(c), types.BackupKey(vault, me)) {
+			if bytes.Equal(keyOf(c), types.BackupKey(epoch, me)) {
 				res.Value = nil
 			}
 		})}, "answer is not verified"},
 		"a false absence, with the valid Merkle proof of another one": {
-			hostile.Lie{Ask: askInstead(types.BackupKey(vault, me), types.BackupKey(vault, make([]byte, 20)))}, "answer is not verified",
+			hostile.Lie{Ask: askInstead(types.BackupKey(epoch, me), types.BackupKey(epoch, make([]byte, 20)))}, "answer is not verified",
 		},
 		"a hidden vault": {hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
 			if bytes.Equal(keyOf(c), types.LiveVaultsKey()) {

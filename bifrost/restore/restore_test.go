@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (c *fakeChain) publish(vault string, sealed []byte) string {
 	hash := hex.EncodeToString(sum[:])
 	latest := types.CommitmentInfo{Sha256: hash, Size_: uint64(len(sealed)), Height: c.height}
 	before := c.commitments[vault]
-	c.commitments[vault] = append([]types.CommitmentInfo{latest}, before[:min(1, len(before))]...)
+	c.commitments[vault] = append([]types.CommitmentInfo{latest}, before[max(0, len(before)-1):]...)
 	c.envelopes[hash] = sealed
 	return hash
 }
@@ -343,7 +344,7 @@ func TestFaultsOfOneVault(t *testing.T) {
 }
 
 // A bad second publication must not bury a good first one.
-func TestTheBackupBefore(t *testing.T) {
+func TestTheFirstBackup(t *testing.T) {
 	for name, latest := range map[string]func(t *testing.T, w *world){
 		"the latest is sealed under another mnemonic": func(t *testing.T, w *world) {
 			w.chain.publish(w.active.Name(), w.seal(t, 1, w.active.Files[0]...))
@@ -353,6 +354,10 @@ func TestTheBackupBefore(t *testing.T) {
 		},
 		"the latest is no envelope": func(t *testing.T, w *world) {
 			w.chain.publish(w.active.Name(), []byte("nothing of the kind"))
+		},
+		"two later ones are no envelopes": func(t *testing.T, w *world) {
+			w.chain.publish(w.active.Name(), []byte("nothing of the kind"))
+			w.chain.publish(w.active.Name(), []byte("nor this"))
 		},
 		"the latest cannot be fetched": func(t *testing.T, w *world) {
 			w.chain.failing[w.chain.publish(w.active.Name(), []byte("pruned"))] = chain.ErrNoBlock
@@ -369,7 +374,7 @@ func TestTheBackupBefore(t *testing.T) {
 			require.NoError(t, results[0].Err)
 			require.EqualValues(t, 1, results[0].Commitment.Height)
 			require.Len(t, results[0].Rejected, 1)
-			require.ErrorContains(t, results[0].Rejected[0], "backup of block 2")
+			require.ErrorContains(t, results[0].Rejected[0], fmt.Sprintf("backup of block %d", w.chain.height))
 			w.holds(t, w.active)
 		})
 	}

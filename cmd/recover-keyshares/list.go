@@ -30,7 +30,7 @@ type listedVault struct {
 	Threshold     uint32 `json:"threshold"`
 	// Asked tells that the member must publish.
 	Asked bool `json:"asked"`
-	// Backups are the latest and the one before.
+	// Backups are the latest and the first.
 	Backups []backup `json:"backups"`
 }
 
@@ -102,9 +102,9 @@ func (l *listing) text(w io.Writer) {
 		switch {
 		case len(v.Backups) > 0:
 			for i, b := range v.Backups {
-				which := "latest  "
+				which := "latest"
 				if i > 0 {
-					which = "previous"
+					which = "first "
 				}
 				fmt.Fprintf(w, "  %s  block %d  %d bytes  %s\n", which, b.Height, b.Size, b.SHA256)
 			}

@@ -172,7 +172,7 @@ func TestRebuildAtATerminal(t *testing.T) {
 	for i, key := range m.keys {
 		recipient, err := m.recipient(i)
 		require.NoError(t, err)
-		st, ok := shares.Statement("fake-1", info.KeygenId, v.Keys.Secp256k1, v.Keys.Ed25519, types.SignerAddress(key), recipient.Public())
+		st, ok := shares.Statement("fake-1", info.Epoch, v.Keys.Secp256k1, v.Keys.Ed25519, types.SignerAddress(key), recipient.Public())
 		require.True(t, ok)
 		proof, err := verenc.Prove(recipient, st, m.dealt("active").Shares(key))
 		require.NoError(t, err)

@@ -76,7 +76,7 @@ func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
 // recordOf shows a vault's records as the query proofs shows them.
 func recordOf(vault types.VaultInfo, shares types.PublicShares, proofs []types.Proof) (rebuild.Record, error) {
 	record := rebuild.Record{
-		Vault: vault.Vault, PubKeyEd25519: vault.PubKeyEd25519, KeygenID: rebuild.Number(vault.KeygenId), Threshold: vault.Threshold,
+		Vault: vault.Vault, PubKeyEd25519: vault.PubKeyEd25519, KeygenID: rebuild.Number(vault.Epoch), Threshold: vault.Threshold,
 	}
 	if shares.IsEmpty() {
 		return record, fmt.Errorf("%w: vault %s was made without proofs, or they are deleted", rebuild.ErrUnproven, vault.Vault)

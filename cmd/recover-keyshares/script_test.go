@@ -70,7 +70,7 @@ func (m *members) vaultInfo(name string, status types.VaultStatus) types.VaultIn
 	shares := m.dealt(name).Public
 	return types.VaultInfo{
 		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.Keys.Ed25519), Status: status, Threshold: 2, Members: m.infos,
-		KeygenId: keygens[name], SharesHash: hex.EncodeToString(shares.Hash(v.Keys.Secp256k1, v.Keys.Ed25519)),
+		Epoch: keygens[name], SharesHash: hex.EncodeToString(shares.Hash(v.Keys.Secp256k1, v.Keys.Ed25519)),
 	}
 }
 

@@ -104,7 +104,7 @@ func New(t testing.TB) *Member {
 	} {
 		info := types.VaultInfo{
 			Vault: m.Vaults[i].Name(), PubKeyEd25519: hex.EncodeToString(m.Vaults[i].Keys.Ed25519),
-			Status: status, Threshold: 2, Members: members,
+			Status: status, Epoch: uint64(i + 1), Threshold: 2, Members: members,
 		}
 		m.Own.Vaults, m.Other.Vaults = append(m.Own.Vaults, info), append(m.Other.Vaults, info)
 	}

@@ -109,7 +109,10 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	}
 	record := types.QueryBackupResponse{Latest: commitment}
 	if before, ok := n.Backups[vault][member]; ok {
-		record.Previous = &before.Latest
+		record.First = before.First
+		if record.First == nil {
+			record.First = &before.Latest
+		}
 	}
 	n.Backups[vault][member] = record
 	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
@@ -359,8 +362,8 @@ func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageRe
 			if published {
 				c.Published++
 				member.Commitments = append(member.Commitments, record.Latest)
-				if record.Previous != nil {
-					member.Commitments = append(member.Commitments, *record.Previous)
+				if record.First != nil {
+					member.Commitments = append(member.Commitments, *record.First)
 				}
 			}
 			if m.Asked {

@@ -208,12 +208,17 @@ func (n *Node) records() map[string][]byte {
 		records[string(key)] = data
 	}
 	live := &types.LiveVaults{ChurnId: 1}
+	epochs := map[string]uint64{}
 	for _, v := range n.Vaults {
 		name := raw(v.Vault)
 		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
-			live.PubKeys = append(live.PubKeys, name)
+			live.Vaults = append(live.Vaults, types.LiveVault{PubKey: name, Epoch: v.Epoch})
 		}
-		vault := &types.Vault{PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, KeygenId: v.KeygenId, ChurnId: v.ChurnId, Threshold: v.Threshold, SharesHash: raw(v.SharesHash)}
+		epochs[v.Vault] = v.Epoch
+		vault := &types.Vault{
+			PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
+			Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash),
+		}
 		for _, m := range v.Members {
 			vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
 			if _, address, err := bech32.DecodeAndConvert(m.Address); err == nil {
@@ -222,15 +227,15 @@ func (n *Node) records() map[string][]byte {
 		}
 		put(types.VaultKey(name), vault)
 		if shares, ok := n.Shares[v.Vault]; ok {
-			put(types.PublicSharesKey(v.KeygenId, vault.SharesHash), &shares)
+			put(types.PublicSharesKey(v.Epoch, vault.SharesHash), &shares)
 		}
 		for member, proof := range n.Proofs[v.Vault] {
 			_, address, err := bech32.DecodeAndConvert(member)
 			must(err)
-			put(types.ProofKey(v.KeygenId, address), &proof)
+			put(types.ProofKey(v.Epoch, address), &proof)
 		}
 	}
-	slices.SortFunc(live.PubKeys, bytes.Compare)
+	slices.SortFunc(live.Vaults, func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) })
 	put(types.LiveVaultsKey(), live)
 	for vault, members := range n.Backups {
 		for member, b := range members {
@@ -238,12 +243,15 @@ func (n *Node) records() map[string][]byte {
 			if err != nil {
 				continue // a test that reads no proofs
 			}
-			backup := &types.Backup{Latest: commitment(b.Latest)}
-			if b.Previous != nil {
-				previous := commitment(*b.Previous)
-				backup.Previous = &previous
+			backup := types.Backup{First: commitment(b.Latest)}
+			if b.First != nil {
+				backup = types.Backup{First: commitment(*b.First)}.With(backup.First)
 			}
-			put(types.BackupKey(raw(vault), address), backup)
+			key := types.BackupKey(epochs[vault], address)
+			if records[string(key)] != nil {
+				panic("two vaults with backups of one epoch")
+			}
+			put(key, &backup)
 		}
 	}
 	return records

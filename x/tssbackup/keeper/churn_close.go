@@ -220,7 +220,7 @@ func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn ty
 		return err
 	}
 	vaults := make([]types.Vault, len(keygens))
-	keys := make([][]byte, len(keygens))
+	made := make([]types.LiveVault, len(keygens))
 	for i, c := range keygens {
 		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
 			return err
@@ -229,9 +229,9 @@ func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn ty
 		if vaults[i], err = k.activate(ctx, c); err != nil {
 			return err
 		}
-		keys[i] = c.Vault
+		made[i] = types.LiveVault{PubKey: c.Vault, Epoch: c.Id}
 	}
-	if err := k.addLive(ctx, churn.Id, keys); err != nil {
+	if err := k.addLive(ctx, churn.Id, made); err != nil {
 		return err
 	}
 	if err := k.endChurn(ctx, churn, types.ChurnStatus_CHURN_STATUS_COMPLETE); err != nil {
@@ -259,9 +259,10 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	vault := types.Vault{
 		PubKeyEd25519: result.PubKeyEd25519,
 		Status:        types.VaultStatus_VAULT_STATUS_ACTIVE,
-		KeygenId:      c.Id,
+		Epoch:         c.Id,
 		ChurnId:       c.ChurnId,
 		Threshold:     c.Threshold,
+		Needed:        c.Needed,
 		ActiveHeight:  sdkCtx.BlockHeight(),
 		Members:       c.Members,
 		SharesHash:    result.SharesHash,
@@ -276,8 +277,8 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	published := uint32(0)
 	for _, v := range c.votes {
 		if v.Result != nil && v.Result.Key() == result.Key() && v.Commitment != nil {
-			backup := types.Backup{Latest: *v.Commitment}
-			if err := k.Backups.Set(ctx, collections.Join(c.Vault, v.member), backup); err != nil {
+			backup := types.Backup{First: *v.Commitment}
+			if err := k.Backups.Set(ctx, collections.Join(c.Id, v.member), backup); err != nil {
 				return types.Vault{}, err
 			}
 			published++

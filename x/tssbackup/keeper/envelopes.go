@@ -56,7 +56,7 @@ func (k Keeper) Staged(ctx context.Context) ([][]byte, error) {
 
 // Kept are the envelopes that a restore may ask for, in the order of the store's
 // keys: the votes of the open churn, then the backups of all vaults that are not
-// retired, the latest before the one before it.
+// retired, the latest before the first.
 func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	kept, err := k.keptVotes(ctx)
 	if err != nil {
@@ -66,8 +66,8 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, pubKey := range live.PubKeys {
-		if kept, err = k.appendBackups(ctx, kept, pubKey); err != nil {
+	for _, v := range live.Vaults {
+		if kept, err = k.appendBackups(ctx, kept, v); err != nil {
 			return nil, err
 		}
 	}
@@ -77,10 +77,10 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 // KeptRetired are the envelopes of the vaults that were retired after this
 // height. It reads all vaults that ever were.
 func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
-	var pubKeys [][]byte
+	var retired []types.LiveVault
 	err := k.Vaults.Walk(ctx, nil, func(pubKey []byte, vault types.Vault) (bool, error) {
 		if !vault.IsLive() && vault.RetiredHeight > height {
-			pubKeys = append(pubKeys, pubKey)
+			retired = append(retired, types.LiveVault{PubKey: pubKey, Epoch: vault.Epoch})
 		}
 		return false, nil
 	})
@@ -88,8 +88,8 @@ func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
 		return nil, err
 	}
 	var kept []Kept
-	for _, pubKey := range pubKeys {
-		if kept, err = k.appendBackups(ctx, kept, pubKey); err != nil {
+	for _, v := range retired {
+		if kept, err = k.appendBackups(ctx, kept, v); err != nil {
 			return nil, err
 		}
 	}
@@ -123,34 +123,46 @@ func (k Keeper) keptVotes(ctx context.Context) ([]Kept, error) {
 	return kept, nil
 }
 
-func (k Keeper) appendBackups(ctx context.Context, kept []Kept, pubKey []byte) ([]Kept, error) {
-	of := collections.NewPrefixedPairRange[[]byte, []byte](pubKey)
-	err := k.Backups.Walk(ctx, of, func(key collections.Pair[[]byte, []byte], backup types.Backup) (bool, error) {
-		kept = append(kept, Kept{Vault: pubKey, Member: key.K2(), Commitment: backup.Latest})
-		if backup.Previous != nil {
-			kept = append(kept, Kept{Vault: pubKey, Member: key.K2(), Commitment: *backup.Previous})
+func (k Keeper) appendBackups(ctx context.Context, kept []Kept, v types.LiveVault) ([]Kept, error) {
+	of := collections.NewPrefixedPairRange[uint64, []byte](v.Epoch)
+	err := k.Backups.Walk(ctx, of, func(key collections.Pair[uint64, []byte], backup types.Backup) (bool, error) {
+		for _, c := range backup.Commitments() {
+			kept = append(kept, Kept{Vault: v.PubKey, Member: key.K2(), Commitment: c})
 		}
 		return false, nil
 	})
 	return kept, err
 }
 
-// commitmentOf finds the commitment with this hash, in hex, among the two of a
-// (vault, member); the latest when the hash is empty.
+// backup is what state knows of the envelopes of a member of a vault. The error
+// wraps ErrVaultNotFound or collections.ErrNotFound.
+func (k Keeper) backup(ctx context.Context, pubKey, member []byte) (types.Backup, error) {
+	vault, err := k.vault(ctx, pubKey)
+	if err != nil {
+		return types.Backup{}, err
+	}
+	return k.Backups.Get(ctx, collections.Join(vault.Epoch, member))
+}
+
+// commitmentOf finds the commitment with this hash, in hex, among those to the
+// envelopes of a member of a vault; the latest when the hash is empty.
 func (k Keeper) commitmentOf(ctx context.Context, pubKey, member []byte, hash string) (types.Commitment, error) {
-	backup, err := k.Backups.Get(ctx, collections.Join(pubKey, member))
-	if err != nil || hash == "" {
-		return backup.Latest, err
+	backup, err := k.backup(ctx, pubKey, member)
+	if err != nil {
+		return types.Commitment{}, err
+	}
+	commitments := backup.Commitments()
+	if hash == "" {
+		return commitments[0], nil
 	}
 	want, err := hex.DecodeString(hash)
 	if err != nil {
 		return types.Commitment{}, invalid(errors.New("sha256 is not hex"))
 	}
-	if bytes.Equal(want, backup.Latest.Sha256) {
-		return backup.Latest, nil
-	}
-	if backup.Previous != nil && bytes.Equal(want, backup.Previous.Sha256) {
-		return *backup.Previous, nil
+	for _, c := range commitments {
+		if bytes.Equal(want, c.Sha256) {
+			return c, nil
+		}
 	}
 	return types.Commitment{}, types.ErrNotArchived.Wrap("state has no such commitment of this member")
 }

@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,10 +77,10 @@ func TestEnvelopesThatANodeKeeps(t *testing.T) {
 	again := envelope("again", 2<<10)
 	c.mustRun(&types.MsgPublishBackup{Signer: vals[0].account(), Vault: vault.name(), KeysharesBackup: again})
 	kept := c.kept()
-	require.ElementsMatch(t, append(published, commitment(again)), kept, "the latest and the one before")
+	require.ElementsMatch(t, append(published, commitment(again)), kept, "the latest and the first")
 	backup, err := c.query.Backup(c.ctx, &types.QueryBackupRequest{Vault: vault.name(), Member: vals[0].account()})
 	require.NoError(t, err)
-	require.Subset(t, kept, []string{backup.Latest.Sha256, backup.Previous.Sha256})
+	require.Subset(t, kept, []string{backup.Latest.Sha256, backup.First.Sha256})
 
 	// A churn that fails leaves nothing to keep.
 	failing := newVault("failing")
@@ -122,12 +123,14 @@ func TestStagingCostsNoGas(t *testing.T) {
 func TestQueryEnvelope(t *testing.T) {
 	c, vals := startChain(t, testParams(), 3)
 	vault := newVault("v")
-	c.complete(c.startChurn()[0], vault)
-	first, second := envelope("first", 2<<10), envelope("second", 2<<10)
-	for _, e := range [][]byte{first, second} {
+	keygen := c.keygen(c.startChurn()[0])
+	c.complete(keygen.Id, vault)
+	at := slices.IndexFunc(keygen.Members, func(m types.Member) bool { return bech(m.Address()) == vals[0].account() })
+	first, between, second := vault.vote(keygen, keygen.Members[at]).KeysharesBackup, envelope("between", 2<<10), envelope("second", 2<<10)
+	for _, e := range [][]byte{between, second} {
 		c.mustRun(&types.MsgPublishBackup{Signer: vals[0].account(), Vault: vault.name(), KeysharesBackup: e})
 	}
-	whole := fakeArchive{commitment(first): first, commitment(second): second}
+	whole := fakeArchive{commitment(first): first, commitment(between): between, commitment(second): second}
 	tests := []struct {
 		name    string
 		archive keeper.Envelopes
@@ -139,7 +142,8 @@ func TestQueryEnvelope(t *testing.T) {
 	}{
 		{"the latest", whole, vault.name(), vals[0].account(), "", second, codes.OK},
 		{"the latest by its hash", whole, vault.name(), vals[0].account(), commitment(second), second, codes.OK},
-		{"the one before", whole, vault.name(), vals[0].account(), commitment(first), first, codes.OK},
+		{"the first", whole, vault.name(), vals[0].account(), commitment(first), first, codes.OK},
+		{"one between", whole, vault.name(), vals[0].account(), commitment(between), nil, codes.NotFound},
 		{"another one", whole, vault.name(), vals[0].account(), commitment([]byte("x")), nil, codes.NotFound},
 		{"one of another member", whole, vault.name(), vals[1].account(), commitment(first), nil, codes.NotFound},
 		{"a hash out of form", whole, vault.name(), vals[0].account(), "xy", nil, codes.InvalidArgument},

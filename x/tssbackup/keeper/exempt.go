@@ -33,11 +33,11 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			v.Members = len(b.keygen.Members)
 		}
 	case *types.MsgPublishBackup:
-		pubKey, vault, signer, err := k.checkPublisher(ctx, msg)
+		_, vault, signer, err := k.checkPublisher(ctx, msg)
 		if err != nil {
 			return types.Exemption{}, false, err
 		}
-		present, err := k.Backups.Has(ctx, collections.Join(pubKey, []byte(signer)))
+		present, err := k.Backups.Has(ctx, collections.Join(vault.Epoch, []byte(signer)))
 		if err != nil {
 			return types.Exemption{}, false, err
 		}
@@ -45,7 +45,7 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			return types.Exemption{}, false, types.ErrBackupPresent.Wrap("publishing again costs a fee")
 		}
 		v = types.Exemption{
-			KeygenID: vault.KeygenId,
+			KeygenID: vault.Epoch,
 			Member:   signer,
 			Envelope: msg.KeysharesBackup,
 			Members:  len(vault.Members),

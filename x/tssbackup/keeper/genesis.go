@@ -66,7 +66,7 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, b := range gs.Backups {
-		if err := k.Backups.Set(ctx, collections.Join(b.Vault, b.Member), b.Backup); err != nil {
+		if err := k.Backups.Set(ctx, collections.Join(b.Epoch, b.Member), b.Backup); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
 	}
 	vaults := make(map[uint64][]byte, len(gs.Vaults))
 	for _, v := range gs.Vaults {
-		vaults[v.Vault.KeygenId] = v.PubKey
+		vaults[v.Vault.Epoch] = v.PubKey
 	}
 	for _, e := range gs.ProofExpiries {
 		key := collections.Join(uint64(e.Height), e.KeygenId)
@@ -133,7 +133,7 @@ func (k Keeper) initItems(ctx context.Context, gs types.GenesisState) error {
 	live := types.LiveVaults{ChurnId: gs.LiveChurnId}
 	for _, v := range gs.Vaults {
 		if v.Vault.IsLive() {
-			live.PubKeys = append(live.PubKeys, v.PubKey)
+			live.Vaults = append(live.Vaults, types.LiveVault{PubKey: v.PubKey, Epoch: v.Vault.Epoch})
 		}
 	}
 	return k.LiveVaults.Set(ctx, live)
@@ -155,7 +155,7 @@ func latestHeight(gs types.GenesisState) int64 {
 		latest = max(latest, v.Vault.RetiringHeight, v.Vault.RetiredHeight)
 	}
 	for _, b := range gs.Backups {
-		latest = max(latest, b.Backup.Latest.Height)
+		latest = max(latest, b.Backup.Commitments()[0].Height)
 	}
 	for _, p := range gs.Proofs {
 		latest = max(latest, p.Proof.Height)
@@ -211,8 +211,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		each(ctx, k.Vaults, func(pubKey []byte, v types.Vault) {
 			gs.Vaults = append(gs.Vaults, types.GenesisVault{PubKey: pubKey, Vault: v})
 		}),
-		each(ctx, k.Backups, func(key collections.Pair[[]byte, []byte], b types.Backup) {
-			gs.Backups = append(gs.Backups, types.GenesisBackup{Vault: key.K1(), Member: key.K2(), Backup: b})
+		each(ctx, k.Backups, func(key collections.Pair[uint64, []byte], b types.Backup) {
+			gs.Backups = append(gs.Backups, types.GenesisBackup{Epoch: key.K1(), Member: key.K2(), Backup: b})
 		}),
 		each(ctx, k.RecipientOwners, func(key, address []byte) {
 			gs.RecipientOwners = append(gs.RecipientOwners, types.GenesisRecipientOwner{Key: key, Address: address})

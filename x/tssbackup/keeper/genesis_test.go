@@ -181,12 +181,36 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a vault that was active before its churn closed", func(gs *types.GenesisState) { gs.Vaults[0].Vault.ActiveHeight-- }},
 		{"a live churn that is not complete", func(gs *types.GenesisState) { gs.LiveChurnId = 5 }},
 		{"no live churn", func(gs *types.GenesisState) { gs.LiveChurnId = 0 }},
-		{"a backup of no vault", func(gs *types.GenesisState) { gs.Backups[0].Vault = newVault("x").pubKey() }},
+		{"a backup of no epoch", func(gs *types.GenesisState) { gs.Backups[0].Epoch = 99 }},
 		{"a stranger's backup", func(gs *types.GenesisState) { gs.Backups[0].Member = []byte{1} }},
 		{"a backup twice", func(gs *types.GenesisState) { gs.Backups[1] = gs.Backups[0] }},
-		{"a backup of no bytes", func(gs *types.GenesisState) { gs.Backups[0].Backup.Latest.Size_ = 0 }},
-		{"a backup with a short hash before", func(gs *types.GenesisState) {
-			gs.Backups[0].Backup.Previous = &types.Commitment{Sha256: []byte{1}, Size_: 1}
+		{"a backup of no bytes", func(gs *types.GenesisState) { gs.Backups[0].Backup.First.Size_ = 0 }},
+		{"a backup with a short hash at last", func(gs *types.GenesisState) {
+			gs.Backups[0].Backup.Latest = &types.Commitment{Sha256: []byte{1}, Size_: 1, Height: 1 << 20}
+		}},
+		{"a backup whose latest is before its first", func(gs *types.GenesisState) {
+			earlier := gs.Backups[0].Backup.First
+			earlier.Height--
+			gs.Backups[0].Backup.Latest = &earlier
+		}},
+		{"a vault that needed fewer than its keygen", func(gs *types.GenesisState) { gs.Vaults[0].Vault.Needed-- }},
+		{"a vault that needed none", func(gs *types.GenesisState) {
+			v := &gs.Vaults[0].Vault
+			for i := range gs.Keygens {
+				if gs.Keygens[i].Id == v.Epoch {
+					gs.Keygens[i].Needed = 0
+				}
+			}
+			v.Needed = 0
+		}},
+		{"a vault that needed more than it has members", func(gs *types.GenesisState) {
+			v := &gs.Vaults[0].Vault
+			for i := range gs.Keygens {
+				if gs.Keygens[i].Id == v.Epoch {
+					gs.Keygens[i].Needed = uint32(len(v.Members)) + 1
+				}
+			}
+			v.Needed = uint32(len(v.Members)) + 1
 		}},
 	}
 	for _, tt := range tests {

@@ -51,8 +51,9 @@ type Keeper struct {
 	Attempts collections.Map[collections.Pair[uint64, []byte], uint64]
 	// Vaults are kept by their secp256k1 key.
 	Vaults collections.Map[[]byte, types.Vault]
-	// Backups are kept by vault and member.
-	Backups    collections.Map[collections.Pair[[]byte, []byte], types.Backup]
+	// Backups are kept by epoch and member, like votes, public shares and proofs: an
+	// epoch is the number of the keygen that gave the members their keyshares.
+	Backups    collections.Map[collections.Pair[uint64, []byte], types.Backup]
 	LiveVaults collections.Item[types.LiveVaults]
 	// OpenChurn is the number of the churn that is open; absent when none is.
 	OpenChurn collections.Item[uint64]
@@ -112,10 +113,10 @@ func NewKeeper(
 		SitOuts:      collections.NewMap(sb, types.SitOutsPrefix, "sit_outs", collections.BytesKey, collections.Int64Value),
 		Churns:       collections.NewMap(sb, types.ChurnsPrefix, "churns", collections.Uint64Key, codec.CollValue[types.Churn](cdc)),
 		Keygens:      collections.NewMap(sb, types.KeygensPrefix, "keygens", collections.Uint64Key, codec.CollValue[types.Keygen](cdc)),
-		Votes:        collections.NewMap(sb, types.VotesPrefix, "votes", types.KeygenMemberKeyCodec, codec.CollValue[types.Vote](cdc)),
-		Attempts:     collections.NewMap(sb, types.AttemptsPrefix, "attempts", types.KeygenMemberKeyCodec, collections.Uint64Value),
+		Votes:        collections.NewMap(sb, types.VotesPrefix, "votes", types.EpochMemberKeyCodec, codec.CollValue[types.Vote](cdc)),
+		Attempts:     collections.NewMap(sb, types.AttemptsPrefix, "attempts", types.EpochMemberKeyCodec, collections.Uint64Value),
 		Vaults:       collections.NewMap(sb, types.VaultsPrefix, "vaults", collections.BytesKey, codec.CollValue[types.Vault](cdc)),
-		Backups:      collections.NewMap(sb, types.BackupsPrefix, "backups", types.BackupKeyCodec, codec.CollValue[types.Backup](cdc)),
+		Backups:      collections.NewMap(sb, types.BackupsPrefix, "backups", types.EpochMemberKeyCodec, codec.CollValue[types.Backup](cdc)),
 
 		LiveVaults:      collections.NewItem(sb, types.LiveVaultsPrefix, "live_vaults", codec.CollValue[types.LiveVaults](cdc)),
 		OpenChurn:       collections.NewItem(sb, types.OpenChurnPrefix, "open_churn", collections.Uint64Value),
@@ -124,8 +125,8 @@ func NewKeeper(
 		KeygenSequence:  collections.NewSequence(sb, types.KeygenSequencePrefix, "keygen_sequence"),
 
 		RecipientOwners: collections.NewMap(sb, types.RecipientOwnersPrefix, "recipient_owners", collections.BytesKey, collections.BytesValue),
-		PublicShares:    collections.NewMap(sb, types.PublicSharesPrefix, "public_shares", types.KeygenMemberKeyCodec, codec.CollValue[types.PublicShares](cdc)),
-		Proofs:          collections.NewMap(sb, types.ProofsPrefix, "proofs", types.KeygenMemberKeyCodec, codec.CollValue[types.Proof](cdc)),
+		PublicShares:    collections.NewMap(sb, types.PublicSharesPrefix, "public_shares", types.EpochMemberKeyCodec, codec.CollValue[types.PublicShares](cdc)),
+		Proofs:          collections.NewMap(sb, types.ProofsPrefix, "proofs", types.EpochMemberKeyCodec, codec.CollValue[types.Proof](cdc)),
 		ProofExpiries:   collections.NewMap(sb, types.ProofExpiriesPrefix, "proof_expiries", types.ExpiryKeyCodec, collections.BytesValue),
 	}
 	schema, err := sb.Build()

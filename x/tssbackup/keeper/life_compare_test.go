@@ -130,18 +130,19 @@ func (l *life) compareKeygen(k *modelKeygen) {
 
 func (l *life) compareVaults() {
 	t := l.t
-	var live [][]byte
+	var live []types.LiveVault
 	for _, v := range l.m.vaults {
 		if v.live() {
-			live = append(live, v.keys.pubKey())
+			live = append(live, types.LiveVault{PubKey: v.keys.pubKey(), Epoch: v.keygen.id})
 		}
 		res, err := l.c.query.Vault(l.c.ctx, &types.QueryVaultRequest{Vault: v.keys.name()})
 		require.NoError(t, err)
 		got := res.Vault
 		require.Equal(t, v.status, got.Status)
-		require.Equal(t, v.keygen.id, got.KeygenId)
+		require.Equal(t, v.keygen.id, got.Epoch)
 		require.Equal(t, hex.EncodeToString(v.keys.pubKeyEd25519()), got.PubKeyEd25519)
 		require.Equal(t, []int64{v.active, v.retiring, v.retired}, []int64{got.ActiveHeight, got.RetiringHeight, got.RetiredHeight})
+		require.EqualValues(t, v.keygen.needed, got.Needed)
 		require.Len(t, got.Members, len(v.keygen.members))
 
 		cov, err := l.c.query.Coverage(l.c.ctx, &types.QueryCoverageRequest{Vault: v.keys.name()})
@@ -179,8 +180,8 @@ func (l *life) compareVaults() {
 		return
 	}
 	require.NoError(t, err)
-	slices.SortFunc(live, bytes.Compare)
-	require.Equal(t, live, item.PubKeys)
+	slices.SortFunc(live, func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	require.Equal(t, live, item.Vaults)
 }
 
 // compareProofs checks what state keeps of the proofs of a vault.

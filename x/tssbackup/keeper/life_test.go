@@ -490,8 +490,8 @@ func (l *life) publish(rt *rapid.T) {
 		if msg.Proof != nil {
 			v.proven[address] = true
 		}
-		list := append([]string{sha}, v.backups[address]...)
-		v.backups[address] = list[:min(2, len(list))]
+		list := v.backups[address]
+		v.backups[address] = append([]string{sha}, list[max(0, len(list)-1):]...)
 		delete(v.keygen.attempts, address)
 	}
 }

@@ -67,7 +67,7 @@ type modelVault struct {
 	status           types.VaultStatus
 	active, retiring int64
 	retired          int64
-	backups          map[string][]string // hashes, latest first
+	backups          map[string][]string // hashes, the latest, then the first
 	shares           bool                // state keeps the public shares
 	proven           map[string]bool
 	expires          int64 // when the proofs are deleted; 0 while that is not known

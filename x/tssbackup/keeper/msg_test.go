@@ -305,54 +305,61 @@ func TestPublishBackup(t *testing.T) {
 	params.Sample = types.Fraction{Numerator: 3, Denominator: 4}
 	tests := []struct {
 		name   string
-		change func(c *chain, msg *types.MsgPublishBackup, member string)
+		change func(c *chain, msg *types.MsgPublishBackup, member string, vote []byte)
 		err    error
 		shas   []string // names of the envelopes that stand then, latest first
 	}{
 		{"a member whose backup is missing publishes", nil, nil, []string{"new"}},
-		{"a member publishes again, and the one before stays", func(_ *chain, msg *types.MsgPublishBackup, member string) {
+		{"a member publishes again, and the first stays", func(_ *chain, msg *types.MsgPublishBackup, member string, _ []byte) {
 			msg.Signer = member
 		}, nil, []string{"new", "vote"}},
-		{"a third publication drops the first", func(c *chain, msg *types.MsgPublishBackup, member string) {
+		{"bad publications do not bury the first", func(c *chain, msg *types.MsgPublishBackup, member string, _ []byte) {
 			msg.Signer = member
 			second := *msg
 			second.KeysharesBackup = envelope("second", 100)
 			c.mustRun(&second)
-		}, nil, []string{"new", "second"}},
-		{"the one before may be published again", func(c *chain, msg *types.MsgPublishBackup, member string) {
+		}, nil, []string{"new", "vote"}},
+		{"the first may be published again, and is the latest then", func(c *chain, msg *types.MsgPublishBackup, member string, vote []byte) {
+			msg.Signer = member
+			second := *msg
+			second.KeysharesBackup = envelope("second", 100)
+			c.mustRun(&second)
+			msg.KeysharesBackup = vote
+		}, nil, []string{"vote", "vote"}},
+		{"one between may be published again", func(c *chain, msg *types.MsgPublishBackup, member string, _ []byte) {
 			msg.Signer = member
 			first := *msg
 			c.mustRun(&first)
 			second := *msg
 			second.KeysharesBackup = envelope("second", 100)
 			c.mustRun(&second)
-		}, nil, []string{"new", "second"}},
-		{"the latest is refused", func(c *chain, msg *types.MsgPublishBackup, _ string) {
+		}, nil, []string{"new", "vote"}},
+		{"the latest is refused", func(c *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			c.mustRun(msg)
 		}, types.ErrBackupPresent, nil},
-		{"a retiring vault takes publications", func(c *chain, _ *types.MsgPublishBackup, _ string) {
+		{"a retiring vault takes publications", func(c *chain, _ *types.MsgPublishBackup, _ string, _ []byte) {
 			c.complete(c.startChurn()[0], newVault("next"))
 		}, nil, []string{"new"}},
-		{"a retired vault is refused", func(c *chain, msg *types.MsgPublishBackup, _ string) {
+		{"a retired vault is refused", func(c *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			c.complete(c.startChurn()[0], newVault("next"))
 			c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: msg.Vault})
 		}, types.ErrVaultNotLive, nil},
-		{"a stranger is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"a stranger is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.Signer = bech(bytes.Repeat([]byte{1}, 20))
 		}, types.ErrNotMember, nil},
-		{"an address that is none is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"an address that is none is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.Signer = ""
 		}, types.ErrNotMember, nil},
-		{"a vault that does not exist is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"a vault that does not exist is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.Vault = newVault("other").name()
 		}, types.ErrVaultNotFound, nil},
-		{"a vault's name in upper case is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"a vault's name in upper case is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.Vault = strings.ToUpper(msg.Vault)
 		}, types.ErrInvalidVault, nil},
-		{"an envelope out of form is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"an envelope out of form is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.KeysharesBackup = msg.KeysharesBackup[1:]
 		}, types.ErrEnvelopeForm, nil},
-		{"no envelope is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string) {
+		{"no envelope is refused", func(_ *chain, msg *types.MsgPublishBackup, _ string, _ []byte) {
 			msg.KeysharesBackup = nil
 		}, types.ErrEnvelopeForm, nil},
 	}
@@ -363,11 +370,13 @@ func TestPublishBackup(t *testing.T) {
 			c.complete(keygen.Id, vault)
 			names := map[string]string{}
 			var missing, member string
+			var first []byte // the envelope of member's vote
 			for _, m := range keygen.Members {
 				if m.Asked {
 					member = bech(m.Address())
 					vote := vault.vote(keygen, m)
 					names[commitment(vote.KeysharesBackup)] = "vote"
+					first = vote.KeysharesBackup
 				} else {
 					missing = bech(m.Address())
 				}
@@ -377,7 +386,7 @@ func TestPublishBackup(t *testing.T) {
 			}
 			msg := &types.MsgPublishBackup{Signer: missing, Vault: vault.name(), KeysharesBackup: envelope("new", 100)}
 			if tt.change != nil {
-				tt.change(c, msg, member)
+				tt.change(c, msg, member, first)
 			}
 			before := c.dump()
 			err := c.run(msg)
@@ -390,8 +399,8 @@ func TestPublishBackup(t *testing.T) {
 			res, err := c.query.Backup(c.ctx, &types.QueryBackupRequest{Vault: msg.Vault, Member: msg.Signer})
 			require.NoError(t, err)
 			got := []string{names[res.Latest.Sha256]}
-			if res.Previous != nil {
-				got = append(got, names[res.Previous.Sha256])
+			if res.First != nil {
+				got = append(got, names[res.First.Sha256])
 			}
 			require.Equal(t, tt.shas, got)
 			require.Equal(t, c.ctx.BlockHeight(), res.Latest.Height)
@@ -437,7 +446,7 @@ func TestRetireVault(t *testing.T) {
 
 	live, err := c.k.LiveVaults.Get(c.ctx)
 	require.NoError(t, err)
-	require.Equal(t, types.LiveVaults{ChurnId: 2, PubKeys: [][]byte{next.pubKey()}}, live)
+	require.Equal(t, types.LiveVaults{ChurnId: 2, Vaults: []types.LiveVault{{PubKey: next.pubKey(), Epoch: 2}}}, live)
 }
 
 func TestUpdateParams(t *testing.T) {

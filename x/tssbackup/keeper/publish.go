@@ -54,7 +54,7 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 	if err != nil {
 		return nil, err
 	}
-	key := collections.Join(pubKey, []byte(signer))
+	key := collections.Join(vault.Epoch, []byte(signer))
 	before, err := s.k.Backups.Get(ctx, key)
 	missing := errors.Is(err, collections.ErrNotFound)
 	if err != nil && !missing {
@@ -64,12 +64,12 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 	if err != nil {
 		return nil, err
 	}
-	backup := types.Backup{Latest: *commitment}
+	backup := types.Backup{First: *commitment}
 	if !missing {
-		if bytes.Equal(before.Latest.Sha256, commitment.Sha256) {
+		if bytes.Equal(before.Commitments()[0].Sha256, commitment.Sha256) {
 			return nil, types.ErrBackupPresent.Wrap("this envelope is the latest")
 		}
-		backup.Previous = &before.Latest
+		backup = before.With(*commitment)
 	}
 	if len(msg.Proof) != 0 {
 		if err := s.k.proveLater(ctx, pubKey, vault, signer, msg.Proof); err != nil {
@@ -79,7 +79,7 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 	if err := s.k.Backups.Set(ctx, key, backup); err != nil {
 		return nil, err
 	}
-	if err := s.k.Attempts.Remove(ctx, collections.Join(vault.KeygenId, []byte(signer))); err != nil {
+	if err := s.k.Attempts.Remove(ctx, collections.Join(vault.Epoch, []byte(signer))); err != nil {
 		return nil, err
 	}
 	member, err := s.k.bech32(signer)
@@ -104,11 +104,11 @@ func (k Keeper) proveLater(ctx context.Context, pubKey []byte, vault types.Vault
 	if len(vault.SharesHash) == 0 {
 		return types.ErrInvalidProof.Wrap("the vault has no public shares")
 	}
-	shares, err := k.PublicShares.Get(ctx, collections.Join(vault.KeygenId, vault.SharesHash))
+	shares, err := k.PublicShares.Get(ctx, collections.Join(vault.Epoch, vault.SharesHash))
 	if err != nil {
 		return err
 	}
-	return k.prove(ctx, vault.KeygenId, pubKey, vault.PubKeyEd25519, signer, shares, proof)
+	return k.prove(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
 // checkPublisher finds the live vault that a publication names, of which the

@@ -243,14 +243,14 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 	if err != nil {
 		return nil, invalid(err)
 	}
-	backup, err := s.k.Backups.Get(ctx, collections.Join(pubKey, member))
+	backup, err := s.k.backup(ctx, pubKey, member)
 	if err != nil {
 		return nil, missing(err, "%s has published no backup of vault %s", req.Member, req.Vault)
 	}
-	res := &types.QueryBackupResponse{Latest: commitmentInfo(backup.Latest)}
-	if backup.Previous != nil {
-		previous := commitmentInfo(*backup.Previous)
-		res.Previous = &previous
+	res := &types.QueryBackupResponse{Latest: commitmentInfo(backup.Commitments()[0])}
+	if backup.Latest != nil {
+		first := commitmentInfo(backup.First)
+		res.First = &first
 	}
 	return res, nil
 }
@@ -272,7 +272,7 @@ func (s queryServer) Proof(ctx context.Context, req *types.QueryProofRequest) (*
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	proof, err := s.k.Proofs.Get(ctx, collections.Join(vault.KeygenId, member))
+	proof, err := s.k.Proofs.Get(ctx, collections.Join(vault.Epoch, member))
 	if err != nil {
 		return nil, missing(err, "state keeps no proof of %s for vault %s", req.Member, req.Vault)
 	}
@@ -297,14 +297,14 @@ func (s queryServer) Proofs(ctx context.Context, req *types.QueryProofsRequest) 
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	shares, err := s.k.PublicShares.Get(ctx, collections.Join(vault.KeygenId, vault.SharesHash))
+	shares, err := s.k.PublicShares.Get(ctx, collections.Join(vault.Epoch, vault.SharesHash))
 	if err != nil {
 		return nil, missing(err, "state keeps no public shares of vault %s", req.Vault)
 	}
 	res := &types.QueryProofsResponse{
 		Vault:         req.Vault,
 		PubKeyEd25519: hex.EncodeToString(vault.PubKeyEd25519),
-		KeygenId:      vault.KeygenId,
+		KeygenId:      vault.Epoch,
 		Threshold:     vault.Threshold,
 	}
 	if res.Secp256k1, err = s.k.shareInfos(shares.Secp256k1); err != nil {
@@ -314,7 +314,7 @@ func (s queryServer) Proofs(ctx context.Context, req *types.QueryProofsRequest) 
 		return nil, statusOf(err)
 	}
 	for _, m := range vault.Members {
-		proof, err := s.k.proofOf(ctx, vault.KeygenId, m.Address())
+		proof, err := s.k.proofOf(ctx, vault.Epoch, m.Address())
 		if err != nil {
 			return nil, statusOf(err)
 		}
@@ -367,7 +367,9 @@ func (s queryServer) Coverage(ctx context.Context, req *types.QueryCoverageReque
 		if err != nil {
 			return nil, statusOf(err)
 		}
-		pubKeys = live.PubKeys
+		for _, v := range live.Vaults {
+			pubKeys = append(pubKeys, v.PubKey)
+		}
 	} else {
 		pubKey, err := types.ParseVault(req.Vault)
 		if err != nil {

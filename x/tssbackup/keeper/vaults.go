@@ -46,13 +46,14 @@ func (k Keeper) live(ctx context.Context) (types.LiveVaults, error) {
 
 // addLive puts the vaults of a churn into the item with all that are not
 // retired.
-func (k Keeper) addLive(ctx context.Context, churnID uint64, pubKeys [][]byte) error {
+func (k Keeper) addLive(ctx context.Context, churnID uint64, vaults []types.LiveVault) error {
 	live, err := k.live(ctx)
 	if err != nil {
 		return err
 	}
 	live.ChurnId = churnID
-	live.PubKeys = slices.SortedFunc(slices.Values(append(live.PubKeys, pubKeys...)), bytes.Compare)
+	live.Vaults = append(live.Vaults, vaults...)
+	slices.SortFunc(live.Vaults, func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) })
 	return k.LiveVaults.Set(ctx, live)
 }
 
@@ -63,8 +64,8 @@ func (k Keeper) retireActive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, pubKey := range live.PubKeys {
-		vault, err := k.Vaults.Get(ctx, pubKey)
+	for _, v := range live.Vaults {
+		vault, err := k.Vaults.Get(ctx, v.PubKey)
 		if err != nil {
 			return err
 		}
@@ -73,10 +74,10 @@ func (k Keeper) retireActive(ctx context.Context) error {
 		}
 		vault.Status = types.VaultStatus_VAULT_STATUS_RETIRING
 		vault.RetiringHeight = sdkCtx.BlockHeight()
-		if err := k.Vaults.Set(ctx, pubKey, vault); err != nil {
+		if err := k.Vaults.Set(ctx, v.PubKey, vault); err != nil {
 			return err
 		}
-		event := &types.EventVaultRetiring{Vault: types.VaultName(pubKey)}
+		event := &types.EventVaultRetiring{Vault: types.VaultName(v.PubKey)}
 		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
 			return err
 		}
@@ -94,15 +95,15 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 		return err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	for _, pubKey := range live.PubKeys {
-		vault, err := k.Vaults.Get(ctx, pubKey)
+	for _, v := range live.Vaults {
+		vault, err := k.Vaults.Get(ctx, v.PubKey)
 		if err != nil {
 			return err
 		}
 		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING || height < vault.RetiringHeight+int64(params.RetirementDelay) {
 			continue
 		}
-		if err := k.retire(ctx, pubKey, vault); err != nil {
+		if err := k.retire(ctx, v.PubKey, vault); err != nil {
 			return err
 		}
 	}
@@ -121,14 +122,14 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err != nil {
 		return err
 	}
-	live.PubKeys = slices.DeleteFunc(live.PubKeys, func(key []byte) bool { return bytes.Equal(key, pubKey) })
+	live.Vaults = slices.DeleteFunc(live.Vaults, func(v types.LiveVault) bool { return bytes.Equal(v.PubKey, pubKey) })
 	if err := k.LiveVaults.Set(ctx, live); err != nil {
 		return err
 	}
-	if err := k.removeAttempts(ctx, vault.KeygenId, vault.Members); err != nil {
+	if err := k.removeAttempts(ctx, vault.Epoch, vault.Members); err != nil {
 		return err
 	}
-	if err := k.expireProofs(ctx, pubKey, vault.KeygenId); err != nil {
+	if err := k.expireProofs(ctx, pubKey, vault.Epoch); err != nil {
 		return err
 	}
 	event := &types.EventVaultRetired{Vault: types.VaultName(pubKey)}

@@ -164,14 +164,15 @@ func (k Keeper) voteInfo(ctx context.Context, keygenID uint64, v memberVote) (in
 }
 
 func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
-	members, err := k.memberInfos(ctx, vault.KeygenId, vault.Members)
+	members, err := k.memberInfos(ctx, vault.Epoch, vault.Members)
 	return types.VaultInfo{
 		Vault:          types.VaultName(pubKey),
 		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
 		Status:         vault.Status,
-		KeygenId:       vault.KeygenId,
+		Epoch:          vault.Epoch,
 		ChurnId:        vault.ChurnId,
 		Threshold:      vault.Threshold,
+		Needed:         vault.Needed,
 		ActiveHeight:   vault.ActiveHeight,
 		RetiringHeight: vault.RetiringHeight,
 		RetiredHeight:  vault.RetiredHeight,
@@ -197,7 +198,7 @@ func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) 
 		if m.Asked {
 			c.Asked++
 		}
-		backup, err := k.Backups.Get(ctx, collections.Join(pubKey, []byte(m.Address())))
+		backup, err := k.Backups.Get(ctx, collections.Join(vault.Epoch, []byte(m.Address())))
 		switch {
 		case errors.Is(err, collections.ErrNotFound):
 			if m.Asked {
@@ -207,11 +208,10 @@ func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) 
 			return c, err
 		default:
 			c.Published++
-			member.Commitments = append(member.Commitments, commitmentInfo(backup.Latest))
-			if backup.Previous != nil {
-				member.Commitments = append(member.Commitments, commitmentInfo(*backup.Previous))
+			for _, c := range backup.Commitments() {
+				member.Commitments = append(member.Commitments, commitmentInfo(c))
 			}
-			proof, err := k.proofOf(ctx, vault.KeygenId, m.Address())
+			proof, err := k.proofOf(ctx, vault.Epoch, m.Address())
 			if err != nil {
 				return c, err
 			}

@@ -78,7 +78,7 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 	}
 	for _, v := range gs.Vaults {
 		if len(v.Vault.SharesHash) > 0 {
-			results[key{v.Vault.KeygenId, string(v.Vault.SharesHash)}] = Result{
+			results[key{v.Vault.Epoch, string(v.Vault.SharesHash)}] = Result{
 				PubKey: v.PubKey, PubKeyEd25519: v.Vault.PubKeyEd25519, SharesHash: v.Vault.SharesHash,
 			}
 		}
@@ -164,12 +164,12 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 	// A vault that is live has what it became active for.
 	backed := map[uint64]uint32{}
 	for _, b := range gs.Backups {
-		if v := g.vaults[string(b.Vault)]; proven[name(v.KeygenId, b.Member)] {
-			backed[v.KeygenId]++
+		if proven[name(b.Epoch, b.Member)] {
+			backed[b.Epoch]++
 		}
 	}
 	for i, v := range gs.Vaults {
-		k := g.keygens[v.Vault.KeygenId]
+		k := g.keygens[v.Vault.Epoch]
 		if v.Vault.IsLive() && k.RequireProofs && (len(v.Vault.SharesHash) == 0 || backed[k.Id] < k.Needed) {
 			return fmt.Errorf("vault %d lives with %d proven members, and needed %d", i, backed[k.Id], k.Needed)
 		}

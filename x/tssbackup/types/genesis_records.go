@@ -36,8 +36,12 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		if err := g.checkOwned(v.Members); err != nil {
 			return fmt.Errorf("vault %d: %w", i, err)
 		}
-		if !bytes.Equal(g.made[v.KeygenId], gv.PubKey) || g.keygens[v.KeygenId].ChurnId != v.ChurnId {
+		k := g.keygens[v.Epoch]
+		if !bytes.Equal(g.made[v.Epoch], gv.PubKey) || k.ChurnId != v.ChurnId {
 			return fmt.Errorf("vault %d was not made by its keygen", i)
+		}
+		if v.Needed != k.Needed || v.Needed < v.Threshold || int(v.Needed) > len(v.Members) {
+			return fmt.Errorf("vault %d: needed is not its keygen's, or not between the threshold and the members", i)
 		}
 		if v.ChurnId > gs.LiveChurnId {
 			return fmt.Errorf("vault %d is newer than the list of live vaults", i)
@@ -189,26 +193,27 @@ func (g genesisIndex) checkAttempts(gs GenesisState) error {
 }
 
 func (g genesisIndex) checkBackups(gs GenesisState) error {
-	var lastVault, last []byte
+	var lastEpoch uint64
+	var last []byte
 	for i, b := range gs.Backups {
-		v, ok := g.vaults[string(b.Vault)]
+		v, ok := g.vaults[string(g.made[b.Epoch])]
 		if !ok {
-			return fmt.Errorf("backup %d is of no vault", i)
+			return fmt.Errorf("backup %d is of no epoch of a vault", i)
 		}
 		if _, ok := FindMember(v.Members, b.Member); !ok {
 			return fmt.Errorf("backup %d is not a member's", i)
 		}
-		if c := bytes.Compare(lastVault, b.Vault); c > 0 || c == 0 && bytes.Compare(last, b.Member) >= 0 {
+		if b.Epoch < lastEpoch || b.Epoch == lastEpoch && bytes.Compare(last, b.Member) >= 0 {
 			return fmt.Errorf("backup %d is not in ascending order", i)
 		}
-		lastVault, last = b.Vault, b.Member
-		if err := checkCommitment(b.Backup.Latest); err != nil {
-			return fmt.Errorf("backup %d: %w", i, err)
-		}
-		if b.Backup.Previous != nil {
-			if err := checkCommitment(*b.Backup.Previous); err != nil {
+		lastEpoch, last = b.Epoch, b.Member
+		for _, c := range b.Backup.Commitments() {
+			if err := checkCommitment(c); err != nil {
 				return fmt.Errorf("backup %d: %w", i, err)
 			}
+		}
+		if b.Backup.Latest != nil && b.Backup.Latest.Height < b.Backup.First.Height {
+			return fmt.Errorf("backup %d: the latest is before the first", i)
 		}
 	}
 	return nil

@@ -46,16 +46,13 @@ var (
 	ProofExpiriesPrefix   = collections.NewPrefix(18)
 )
 
-// BackupKeyCodec encodes the (vault, member) of a backup: the length of the
-// vault's key in one byte, the key, and the member's address.
-var BackupKeyCodec = collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)
+// EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or
+// a proof: the epoch in 8 bytes, big-endian, then the member's address. The
+// (epoch, hash) of public shares is encoded in the same way. An epoch is the number
+// of the keygen that gave the members their keyshares.
+var EpochMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
 
-// KeygenMemberKeyCodec encodes the (keygen, member) of a vote, an attempt or a
-// proof: the keygen's number in 8 bytes, big-endian, then the member's address. The
-// (keygen, hash) of public shares is encoded in the same way.
-var KeygenMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
-
-// ExpiryKeyCodec encodes the (height, keygen) at which proofs are deleted: both in 8
+// ExpiryKeyCodec encodes the (height, epoch) at which proofs are deleted: both in 8
 // bytes, big-endian.
 var ExpiryKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
 
@@ -77,9 +74,9 @@ func VaultKey(vault []byte) []byte {
 }
 
 // BackupKey is the raw store key of the Backup record of a member, by its raw
-// account address, of a vault.
-func BackupKey(vault, member []byte) []byte {
-	return slices.Concat(BackupsPrefix.Bytes(), []byte{byte(len(vault))}, vault, member)
+// account address, in an epoch of a vault.
+func BackupKey(epoch uint64, member []byte) []byte {
+	return epochKey(BackupsPrefix, epoch, member)
 }
 
 // KeygenKey is the raw store key of the Keygen record with this number.
@@ -99,14 +96,18 @@ func SignerOwnerKey(address []byte) []byte {
 	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
 }
 
-// PublicSharesKey is the raw store key of the PublicShares record of a keygen with
+// PublicSharesKey is the raw store key of the PublicShares record of an epoch with
 // this hash, which the vault's record names.
-func PublicSharesKey(keygenID uint64, hash []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(bytes.Clone(PublicSharesPrefix.Bytes()), keygenID), hash...)
+func PublicSharesKey(epoch uint64, hash []byte) []byte {
+	return epochKey(PublicSharesPrefix, epoch, hash)
 }
 
 // ProofKey is the raw store key of the Proof record of a member, by its raw account
-// address, of the keygen that made a vault.
-func ProofKey(keygenID uint64, member []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(bytes.Clone(ProofsPrefix.Bytes()), keygenID), member...)
+// address, in an epoch of a vault.
+func ProofKey(epoch uint64, member []byte) []byte {
+	return epochKey(ProofsPrefix, epoch, member)
+}
+
+func epochKey(prefix collections.Prefix, epoch uint64, rest []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(bytes.Clone(prefix.Bytes()), epoch), rest...)
 }

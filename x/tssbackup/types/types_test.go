@@ -120,10 +120,10 @@ func TestKeysAreThoseOfTheCollections(t *testing.T) {
 	for i := range vault {
 		vault[i] = byte(i)
 	}
-	key, err := collections.EncodeKeyWithPrefix(types.BackupsPrefix.Bytes(), types.BackupKeyCodec, collections.Join(vault, member))
+	key, err := collections.EncodeKeyWithPrefix(types.BackupsPrefix.Bytes(), types.EpochMemberKeyCodec, collections.Join(uint64(7), member))
 	require.NoError(t, err)
-	require.Equal(t, key, types.BackupKey(vault, member))
-	require.Equal(t, "0921"+hex.EncodeToString(vault)+hex.EncodeToString(member), hex.EncodeToString(key))
+	require.Equal(t, key, types.BackupKey(7, member))
+	require.Equal(t, "090000000000000007"+hex.EncodeToString(member), hex.EncodeToString(key))
 
 	key, err = collections.EncodeKeyWithPrefix(types.VaultsPrefix.Bytes(), collections.BytesKey, vault)
 	require.NoError(t, err)
@@ -137,11 +137,11 @@ func TestKeysAreThoseOfTheCollections(t *testing.T) {
 	key, err = collections.EncodeKeyWithPrefix(types.SignerOwnersPrefix.Bytes(), collections.BytesKey, member)
 	require.NoError(t, err)
 	require.Equal(t, key, types.SignerOwnerKey(member))
-	key, err = collections.EncodeKeyWithPrefix(types.ProofsPrefix.Bytes(), types.KeygenMemberKeyCodec, collections.Join(uint64(7), member))
+	key, err = collections.EncodeKeyWithPrefix(types.ProofsPrefix.Bytes(), types.EpochMemberKeyCodec, collections.Join(uint64(7), member))
 	require.NoError(t, err)
 	require.Equal(t, key, types.ProofKey(7, member))
 	hash := vault[:32]
-	key, err = collections.EncodeKeyWithPrefix(types.PublicSharesPrefix.Bytes(), types.KeygenMemberKeyCodec, collections.Join(uint64(7), hash))
+	key, err = collections.EncodeKeyWithPrefix(types.PublicSharesPrefix.Bytes(), types.EpochMemberKeyCodec, collections.Join(uint64(7), hash))
 	require.NoError(t, err)
 	require.Equal(t, key, types.PublicSharesKey(7, hash))
 	require.Equal(t, []byte{10}, types.LiveVaultsKey())
