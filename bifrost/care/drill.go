@@ -60,7 +60,7 @@ type DrillResult struct {
 	Time time.Time `json:"time"`
 	// Node served the envelopes; it is empty when no node served all of them.
 	Node string `json:"node,omitempty"`
-	// OwnNodeOnly tells that no other node is configured, so that the drill says
+	// OwnNodeOnly means that no other node is configured, so that the drill says
 	// nothing about a day on which the own one is gone.
 	OwnNodeOnly bool         `json:"own_node_only"`
 	Vaults      []DrillVault `json:"vaults"`
@@ -224,8 +224,8 @@ func (d *Drill) verified(ctx context.Context) (Records, error) {
 			return nil, err
 		}
 		if at, ok := claimed[v.Vault]; ok && len(commitments) == 0 {
-			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, and the verified records have none",
-				v.Vault, d.cfg.Nodes.Own.Name(), at)
+			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, "+
+				"and the verified records have none", v.Vault, d.cfg.Nodes.Own.Name(), at)
 		}
 	}
 	return verified, nil
@@ -360,7 +360,8 @@ func (s onDisk) Save(files map[string][]byte) error {
 		case err != nil:
 			return err
 		case !same:
-			return fmt.Errorf("%s on the disk is not what the backup holds: %w", name, keystore.ErrDifferent)
+			return fmt.Errorf("%s on the disk is not what the backup holds: %w",
+				name, keystore.ErrDifferent)
 		}
 	}
 	return nil

@@ -24,8 +24,16 @@ func TestDrill(t *testing.T) {
 		err    string
 	}{
 		{"the backups come back and are what is on the disk", func(*testing.T, *world) {}, ""},
-		{"the own node has not kept the envelopes", func(_ *testing.T, w *world) { clear(w.Own.Blocks) }, ""},
-		{"the other node has not kept the envelopes", func(_ *testing.T, w *world) { clear(w.Other.Blocks) }, "block"},
+		{
+			"the own node has not kept the envelopes",
+			func(_ *testing.T, w *world) { clear(w.Own.Blocks) },
+			"",
+		},
+		{
+			"the other node has not kept the envelopes",
+			func(_ *testing.T, w *world) { clear(w.Other.Blocks) },
+			"block",
+		},
 		{"the other node is behind, and nobody else verifies the latest backup", func(t *testing.T, w *world) {
 			require.Empty(t, w.drill(t, w.OtherURL).Once(t.Context()).Error)
 			w.Own.Advance(5)

@@ -99,7 +99,8 @@ func (r *Repairer) Once(ctx context.Context) time.Duration {
 
 // isLive reports whether a vault's keyshares are of use.
 func isLive(v types.VaultInfo) bool {
-	return v.Status == types.VaultStatus_VAULT_STATUS_ACTIVE || v.Status == types.VaultStatus_VAULT_STATUS_RETIRING
+	return v.Status == types.VaultStatus_VAULT_STATUS_ACTIVE ||
+		v.Status == types.VaultStatus_VAULT_STATUS_RETIRING
 }
 
 // vault makes sure that the keyshares of one vault are here.

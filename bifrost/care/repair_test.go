@@ -26,7 +26,10 @@ func TestLostKeysharesComeBack(t *testing.T) {
 			w.Save(t, w.Vaults...)
 			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name)))
 		}},
-		{"from another node when the own one has not kept the envelope", func(_ *testing.T, w *world) { clear(w.Own.Blocks) }},
+		{
+			"from another node when the own one has not kept the envelope",
+			func(_ *testing.T, w *world) { clear(w.Own.Blocks) },
+		},
 		{"from the publication before when the last one is bad", func(t *testing.T, w *world) {
 			w.PublishOne(7, w.Vaults[0], fakemember.Seal(t, 1, w.Vaults[0].Files[1]))
 		}},

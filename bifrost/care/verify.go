@@ -132,7 +132,8 @@ func (v *Verifier) verify(ctx context.Context) (*chain.State, error) {
 	state, err := v.read(short)
 	if err != nil && short.Err() != nil {
 		// Whatever it looked like when the time was over: who does not answer has not lied.
-		err = fmt.Errorf("%w: no header and records within %s: %s", chain.ErrUnreachable, v.timeout, err.Error())
+		err = fmt.Errorf("%w: no header and records within %s: %s",
+			chain.ErrUnreachable, v.timeout, err.Error())
 	}
 	return state, v.advise(err)
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
+type member = fakemember.Member
+
 // level is the worst level of a check.
 func level(findings []Finding, check string) (worst Level, details string) {
 	for _, f := range findings {
@@ -38,67 +40,120 @@ func level(findings []Finding, check string) (worst Level, details string) {
 func TestDoctor(t *testing.T) {
 	for _, row := range []struct {
 		name   string
-		change func(t *testing.T, w *fakemember.Member, o *Options)
+		change func(t *testing.T, w *member, o *Options)
 		check  string
 		level  Level
 		detail string
 	}{
-		{"no bifrost runs", func(*testing.T, *fakemember.Member, *Options) {}, "process", Warn, "no bifrost"},
-		{"the mnemonic is fit", func(*testing.T, *fakemember.Member, *Options) {}, "mnemonic", OK, "derive cosmos1"},
-		{"the mnemonic is refused", func(_ *testing.T, _ *fakemember.Member, o *Options) {
+		{"no bifrost runs", func(*testing.T, *member, *Options) {}, "process", Warn, "no bifrost"},
+		{
+			"the mnemonic is fit", func(*testing.T, *member, *Options) {},
+			"mnemonic", OK, "derive cosmos1",
+		},
+		{"the mnemonic is refused", func(_ *testing.T, _ *member, o *Options) {
 			o.Mnemonic, o.MnemonicErr = nil, errors.New("12 words")
 		}, "mnemonic", Fail, "12 words"},
-		{"the signer is registered", func(*testing.T, *fakemember.Member, *Options) {}, "signer", OK, "knows cosmos1"},
-		{"nobody is registered", func(_ *testing.T, w *fakemember.Member, _ *Options) {
+		{
+			"the signer is registered", func(*testing.T, *member, *Options) {},
+			"signer", OK, "knows cosmos1",
+		},
+		{"nobody is registered", func(_ *testing.T, w *member, _ *Options) {
 			w.Own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
 				return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode()}
 			}
 		}, "signer", Fail, "not registered"},
-		{"the recipient key is the mnemonic's", func(*testing.T, *fakemember.Member, *Options) {}, "recipient", OK, "for new keygens"},
-		{"the recipient key is another's", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{
+			"the recipient key is the mnemonic's", func(*testing.T, *member, *Options) {},
+			"recipient", OK, "for new keygens",
+		},
+		{"the recipient key is another's", func(t *testing.T, w *member, _ *Options) {
 			w.Registered(t, fakemember.Recipient(t, 0, 1))
 		}, "recipient", Fail, "bifrost register"},
-		{"the proofs are to the mnemonic's recipient key", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{"the proofs are to the mnemonic's recipient key", func(t *testing.T, w *member, _ *Options) {
 			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 0, 4), RecipientIndex: 4, Stored: []byte{1}, Height: 9})
 		}, "recipient", OK, "the proof of block 9"},
-		{"a proof is to another recipient key", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{"a proof is to another recipient key", func(t *testing.T, w *member, _ *Options) {
 			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 1, 4), RecipientIndex: 4, Stored: []byte{1}})
 		}, "recipient", Fail, "the mnemonic derives"},
-		{"there is no proof", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{"there is no proof", func(t *testing.T, w *member, _ *Options) {
 			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 0, 4), RecipientIndex: 4})
 		}, "recipient", Warn, "holds no proof"},
-		{"the files are the owner's", func(*testing.T, *fakemember.Member, *Options) {}, "files", OK, ""},
-		{"others may read a keyshare", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{"the files are the owner's", func(*testing.T, *member, *Options) {}, "files", OK, ""},
+		{"others may read a keyshare", func(t *testing.T, w *member, _ *Options) {
 			require.NoError(t, os.Chmod(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name), 0o644))
 		}, "files", Fail, "0600"},
-		{"the node is in sync", func(*testing.T, *fakemember.Member, *Options) {}, "node", OK, "in sync"},
-		{"the node is behind", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Own.CatchingUp = true }, "node", Fail, "catching up"},
-		{"the node is of another chain", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Own.ChainID = "other-1" }, "node", Fail, "other-1"},
-		{"the node is gone", func(_ *testing.T, _ *fakemember.Member, o *Options) { o.Config.Node = "http://127.0.0.1:1" }, "node", Fail, ""},
-		{"the keyshares are here", func(*testing.T, *fakemember.Member, *Options) {}, "keyshares", OK, "both are here"},
-		{"a keyshare is gone", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{"the node is in sync", func(*testing.T, *member, *Options) {}, "node", OK, "in sync"},
+		{
+			"the node is behind",
+			func(_ *testing.T, w *member, _ *Options) { w.Own.CatchingUp = true },
+			"node", Fail, "catching up",
+		},
+		{
+			"the node is of another chain",
+			func(_ *testing.T, w *member, _ *Options) { w.Own.ChainID = "other-1" },
+			"node", Fail, "other-1",
+		},
+		{
+			"the node is gone",
+			func(_ *testing.T, _ *member, o *Options) { o.Config.Node = "http://127.0.0.1:1" },
+			"node", Fail, "",
+		},
+		{
+			"the keyshares are here", func(*testing.T, *member, *Options) {},
+			"keyshares", OK, "both are here",
+		},
+		{"a keyshare is gone", func(t *testing.T, w *member, _ *Options) {
 			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.Home)))
 		}, "keyshares", Fail, "not exist"},
-		{"the drill works", func(*testing.T, *fakemember.Member, *Options) {}, "drill", OK, "opens, and is what is on the disk"},
-		{"the drill has the own node alone", func(_ *testing.T, w *fakemember.Member, o *Options) { o.Nodes = []string{w.OwnURL} }, "drill", Warn, "only the own node"},
-		{"the drill fails", func(_ *testing.T, w *fakemember.Member, _ *Options) { clear(w.Other.Blocks) }, "drill", Fail, "block"},
-		{"a backup was never published", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Unpublish() }, "drill", Fail, "no backup"},
-		{"no header is kept yet", func(*testing.T, *fakemember.Member, *Options) {}, "trust", OK, "on which the own node and its witnesses agree"},
-		{"a header is kept", func(t *testing.T, w *fakemember.Member, _ *Options) {
+		{
+			"the drill works", func(*testing.T, *member, *Options) {},
+			"drill", OK, "opens, and is what is on the disk",
+		},
+		{
+			"the drill has the own node alone",
+			func(_ *testing.T, w *member, o *Options) { o.Nodes = []string{w.OwnURL} },
+			"drill", Warn, "only the own node",
+		},
+		{
+			"the drill fails", func(_ *testing.T, w *member, _ *Options) { clear(w.Other.Blocks) },
+			"drill", Fail, "block",
+		},
+		{
+			"a backup was never published",
+			func(_ *testing.T, w *member, _ *Options) { w.Unpublish() },
+			"drill", Fail, "no backup",
+		},
+		{
+			"no header is kept yet", func(*testing.T, *member, *Options) {},
+			"trust", OK, "on which the own node and its witnesses agree",
+		},
+		{"a header is kept", func(t *testing.T, w *member, _ *Options) {
 			look(t, w, w.OtherURL)
 		}, "trust", OK, "from the trusted one, with witnesses; its hash is"},
-		{"the own node alone says which chain is the true one", func(_ *testing.T, _ *fakemember.Member, o *Options) { o.Nodes = nil }, "trust", Warn, "nothing but the own node's word"},
-		{"a header is kept, and there is no witness", func(t *testing.T, w *fakemember.Member, o *Options) {
+		{
+			"the own node alone says which chain is the true one",
+			func(_ *testing.T, _ *member, o *Options) { o.Nodes = nil },
+			"trust", Warn, "nothing but the own node's word",
+		},
+		{"a header is kept, and there is no witness", func(t *testing.T, w *member, o *Options) {
 			look(t, w)
 			o.Nodes = nil
 		}, "trust", Warn, "by the own node alone"},
-		{"a witness shows another chain", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Other.Vaults[0].Threshold = 1 }, "trust", Fail, "do not agree"},
-		{"what should be here is not verified", func(_ *testing.T, w *fakemember.Member, _ *Options) { w.Other.Vaults[0].Threshold = 1 }, "keyshares", Fail, "not verified"},
-		{"no peers are configured", func(*testing.T, *fakemember.Member, *Options) {}, "peers", Warn, ""},
-		{"a peer is not there", func(_ *testing.T, _ *fakemember.Member, o *Options) {
+		{
+			"a witness shows another chain",
+			func(_ *testing.T, w *member, _ *Options) { w.Other.Vaults[0].Threshold = 1 },
+			"trust", Fail, "do not agree",
+		},
+		{
+			"what should be here is not verified",
+			func(_ *testing.T, w *member, _ *Options) { w.Other.Vaults[0].Threshold = 1 },
+			"keyshares", Fail, "not verified",
+		},
+		{"no peers are configured", func(*testing.T, *member, *Options) {}, "peers", Warn, ""},
+		{"a peer is not there", func(_ *testing.T, _ *member, o *Options) {
 			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1"}
 		}, "peers", Fail, "refused"},
-		{"a peer is there", func(t *testing.T, _ *fakemember.Member, o *Options) {
+		{"a peer is there", func(t *testing.T, _ *member, o *Options) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			t.Cleanup(func() { l.Close() })
@@ -131,7 +186,7 @@ func TestDoctor(t *testing.T) {
 }
 
 // prove gives all vaults public shares, and the signer this proof of each.
-func prove(t *testing.T, w *fakemember.Member, info types.ProofInfo) {
+func prove(t *testing.T, w *member, info types.ProofInfo) {
 	for i := range w.Own.Vaults {
 		w.Own.Vaults[i].SharesHash, w.Other.Vaults[i].SharesHash = "abcd", "abcd"
 	}
@@ -143,7 +198,7 @@ func prove(t *testing.T, w *fakemember.Member, info types.ProofInfo) {
 }
 
 // look has a header verified by these witnesses, and kept.
-func look(t *testing.T, w *fakemember.Member, witnesses ...string) {
+func look(t *testing.T, w *member, witnesses ...string) {
 	own, err := chain.New(w.OwnURL, 0)
 	require.NoError(t, err)
 	nodes, err := care.NewNodes(own, witnesses)

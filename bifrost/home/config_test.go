@@ -47,15 +47,25 @@ func TestConfigIsChecked(t *testing.T) {
 		err    string
 	}{
 		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
-		{"an operator that is an account", func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9" }, "cosmosvaloper1"},
+		{
+			"an operator that is an account",
+			func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9" },
+			"cosmosvaloper1",
+		},
 		{"an operator of another chain", func(c *Config) { c.Prefix = "thor" }, "thorvaloper1"},
 		{"a node that is no URL", func(c *Config) { c.Node = "localhost" }, "node"},
 		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},
 		{"an unknown log format", func(c *Config) { c.Log.Format = "xml" }, "xml"},
 		{"a negative number of pre-parameters", func(c *Config) { c.PreParams = -1 }, "preparams"},
-		{"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 }, "belong together"},
+		{
+			"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 },
+			"belong together",
+		},
 		{"a trusted height below zero", func(c *Config) { c.Trust.Height = -1 }, "trust.height"},
-		{"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" }, "64 hex digits"},
+		{
+			"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" },
+			"64 hex digits",
+		},
 		{"no trusting period", func(c *Config) { c.Trust.Period = 0 }, "trust.period"},
 		{"metrics without a port", func(c *Config) { c.Metrics.Listen = "localhost" }, "metrics"},
 	} {

@@ -33,13 +33,31 @@ func TestRegistrationIsChecked(t *testing.T) {
 		state      State
 		err        error
 	}{
-		{name: "the operator's signer", signers: map[string]string{fakemember.Operator: "me"}, state: Ready},
-		{name: "the recipient key is another mnemonic's", signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 1, 2), err: ErrRecipient},
-		{name: "the recipient key is that of another index", signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 0, 3), err: ErrRefused},
+		{
+			name:    "the operator's signer",
+			signers: map[string]string{fakemember.Operator: "me"}, state: Ready,
+		},
+		{
+			name:    "the recipient key is another mnemonic's",
+			signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 1, 2), err: ErrRecipient,
+		},
+		{
+			name:    "the recipient key is that of another index",
+			signers: map[string]string{fakemember.Operator: "me"}, recipient: fakemember.Recipient(t, 0, 3), err: ErrRefused,
+		},
 		{name: "nobody is registered", state: Unregistered},
-		{name: "another signer is the operator's", signers: map[string]string{fakemember.Operator: "other"}, err: ErrRefused},
-		{name: "this signer was the operator's", signers: map[string]string{fakemember.Operator: "other"}, former: "me", state: Replaced},
-		{name: "this signer is another operator's", signers: map[string]string{"someone": "me"}, err: ErrRefused},
+		{
+			name:    "another signer is the operator's",
+			signers: map[string]string{fakemember.Operator: "other"}, err: ErrRefused,
+		},
+		{
+			name:    "this signer was the operator's",
+			signers: map[string]string{fakemember.Operator: "other"}, former: "me", state: Replaced,
+		},
+		{
+			name:    "this signer is another operator's",
+			signers: map[string]string{"someone": "me"}, err: ErrRefused,
+		},
 		{name: "another chain", chainID: "other-1", err: home.ErrConfig},
 		{name: "a node that is behind knows nothing", catchingUp: true, fails: true},
 	} {

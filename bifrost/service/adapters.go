@@ -49,7 +49,8 @@ func prove(mnemonic *sanity.Mnemonic) func(verenc.Statement, uint32, []verenc.Sh
 		}
 		defer key.Wipe()
 		if !bytes.Equal(key.Public(), st.Recipient) {
-			return nil, fmt.Errorf("%w: it holds %x, and the mnemonic derives %x at index %d", publish.ErrRecipient, st.Recipient, key.Public(), index)
+			return nil, fmt.Errorf("%w: it holds %x, and the mnemonic derives %x at index %d",
+				publish.ErrRecipient, st.Recipient, key.Public(), index)
 		}
 		return verenc.Prove(key, st, shares)
 	}

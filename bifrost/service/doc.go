@@ -9,4 +9,3 @@
 // joins the signing of a text with a vault. What is signed is always the hash of a
 // text behind a prefix of its own, so it can never be a transaction.
 package service
-

@@ -112,17 +112,28 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	set.Write(digest)
 	set.Write([]byte(vault.Vault))
 	id := fmt.Sprintf("%s/message/%x", s.cfg.ChainID, set.Sum(nil)[:16])
-	s.log.Info().Str("vault", vault.Vault).Str("digest", res.Digest).Int("signers", len(signers)).Msg("joining the signing of a message")
-	if res.Secp256k1, err = s.signWith(ctx, ready, keyshare.Secp256k1, vault.Vault, id, keys, digest); err != nil {
-		return nil, err
-	}
-	if res.Ed25519, err = s.signWith(ctx, ready, keyshare.Ed25519, vault.PubKeyEd25519, id, keys, digest); err != nil {
-		return nil, err
+	s.log.Info().Str("vault", vault.Vault).Str("digest", res.Digest).Int("signers", len(signers)).
+		Msg("joining the signing of a message")
+	for _, with := range []struct {
+		curve keyshare.Curve
+		key   string
+		out   *Signature
+	}{
+		{keyshare.Secp256k1, vault.Vault, &res.Secp256k1},
+		{keyshare.Ed25519, vault.PubKeyEd25519, &res.Ed25519},
+	} {
+		*with.out, err = s.signWith(ctx, ready, with.curve, with.key, id, keys, digest)
+		if err != nil {
+			return nil, err
+		}
 	}
 	return res, nil
 }
 
-func (s *service) signWith(ctx context.Context, node *tss.Node, curve keyshare.Curve, key, id string, signers [][]byte, digest []byte) (Signature, error) {
+func (s *service) signWith(
+	ctx context.Context, node *tss.Node, curve keyshare.Curve, key, id string, signers [][]byte,
+	digest []byte,
+) (Signature, error) {
 	raw, err := hex.DecodeString(key)
 	if err != nil {
 		return Signature{}, err
