@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/doctor"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 )
@@ -39,7 +40,7 @@ doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
 func (a *app) doctor(ctx context.Context, nodes []string) error {
 	cfg, err := home.Load(a.home)
 	if err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	if len(nodes) == 0 {
 		nodes = cfg.Witnesses
@@ -53,7 +54,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := a.print(findings, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
+	if err := a.Print(findings, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
 		return err
 	}
 	failed := 0
@@ -71,7 +72,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 func writeFindings(w io.Writer, findings []doctor.Finding) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range findings {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Level, f.Check, oneLine(f.Detail))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Level, f.Check, command.OneLine(f.Detail))
 	}
 	_ = table.Flush()
 }

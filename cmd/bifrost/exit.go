@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
@@ -12,9 +13,8 @@ import (
 // The exit codes are part of the command's interface. 4, 5 and 6 mean what they
 // mean for recover-keyshares.
 const (
-	codeDone        = 0
-	codeOther       = 1
-	codeUsage       = 2
+	codeOther       = command.CodeOther
+	codeUsage       = command.CodeUsage
 	codeUnhealthy   = 3
 	codeMnemonic    = 4
 	codeCheck       = 5
@@ -40,18 +40,8 @@ var (
 	errUnhealthy = errors.New("bifrost has a problem")
 )
 
-// usageError is the user's.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
 // codeOf returns the exit code of an error.
 func codeOf(err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
-		return codeUsage
-	}
 	for _, kind := range []struct {
 		err  error
 		code int

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
@@ -73,7 +74,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 	defer mnemonic.Wipe()
 	key, err := signer.Derive(mnemonic, cfg.HDPath)
 	if err != nil {
-		return usageError{fmt.Errorf("--hd-path: %w", err)}
+		return command.Usage(fmt.Errorf("--hd-path: %w", err))
 	}
 	defer key.Wipe()
 	request, err := registration.NewRequest(cfg, key, mnemonic, 0)
@@ -84,7 +85,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 		if err := cfg.Write(a.home); err != nil {
 			return err
 		}
-		a.progress("The configuration is in %s.", home.ConfigPath(a.home))
+		a.Progress("The configuration is in %s.", home.ConfigPath(a.home))
 	}
 	store := tss.NewPreParams(home.PreParamsDir(a.home), zerolog.Nop())
 	for _, path := range preParams {
@@ -97,7 +98,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		a.progress("Imported the pre-parameters in %s.", path)
+		a.Progress("Imported the pre-parameters in %s.", path)
 	}
 	return a.printRegistration(request)
 }
@@ -108,15 +109,15 @@ func (a *app) initConfig(set *pflag.FlagSet, flags home.Config) (cfg home.Config
 	cfg, err = home.Load(a.home)
 	if errors.Is(err, fs.ErrNotExist) {
 		if flags.ChainID == "" || flags.Operator == "" {
-			return cfg, false, usageError{errors.New("--chain-id and --operator are needed")}
+			return cfg, false, command.Usage(errors.New("--chain-id and --operator are needed"))
 		}
 		if err := flags.Validate(); err != nil {
-			return cfg, false, usageError{err}
+			return cfg, false, command.Usage(err)
 		}
 		return flags, true, nil
 	}
 	if err != nil {
-		return cfg, false, usageError{err}
+		return cfg, false, command.Usage(err)
 	}
 	for _, f := range []struct {
 		name string
@@ -132,7 +133,7 @@ func (a *app) initConfig(set *pflag.FlagSet, flags home.Config) (cfg home.Config
 		{"metrics-listen", cfg.Metrics.Listen == flags.Metrics.Listen},
 	} {
 		if set.Changed(f.name) && !f.same {
-			return cfg, false, usageError{fmt.Errorf("%s is there already and says something else than --%s: edit it", home.ConfigPath(a.home), f.name)}
+			return cfg, false, command.Usage(fmt.Errorf("%s is there already and says something else than --%s: edit it", home.ConfigPath(a.home), f.name))
 		}
 	}
 	return cfg, false, nil
@@ -166,8 +167,8 @@ func (a *app) initMnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 		m.Wipe()
 		return nil, err
 	}
-	a.progress("A new mnemonic of 24 words is in %s.", path)
-	a.progress("Write the words down now, and keep them away from this host: they alone bring")
-	a.progress("the keyshares back, and whoever has them has the keyshares.")
+	a.Progress("A new mnemonic of 24 words is in %s.", path)
+	a.Progress("Write the words down now, and keep them away from this host: they alone bring")
+	a.Progress("the keyshares back, and whoever has them has the keyshares.")
 	return m, nil
 }

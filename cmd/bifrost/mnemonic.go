@@ -11,6 +11,7 @@ import (
 
 	"github.com/tyler-smith/go-bip39"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/process"
@@ -30,11 +31,11 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 		}
 	}
 	raw, _, err := process.Secret{
-		Path: path, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.stdin, Stderr: a.stderr,
+		Path: path, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.Stdin, Stderr: a.Stderr,
 	}.Read(ctx)
 	defer sanity.Wipe(raw)
 	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, usageError{fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err)}
+		return nil, command.Usage(fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err))
 	}
 	if err != nil {
 		return nil, err

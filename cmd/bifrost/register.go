@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -44,7 +45,7 @@ It changes nothing, and can be used while bifrost runs.`,
 func (a *app) register(ctx context.Context, index *uint32) error {
 	cfg, err := home.Load(a.home)
 	if err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	mnemonic, err := a.readMnemonic(ctx, a.findMnemonic())
 	if err != nil {
@@ -53,7 +54,7 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 	defer mnemonic.Wipe()
 	key, err := signer.Derive(mnemonic, cfg.HDPath)
 	if err != nil {
-		return usageError{fmt.Errorf("hd_path: %w", err)}
+		return command.Usage(fmt.Errorf("hd_path: %w", err))
 	}
 	defer key.Wipe()
 	if index == nil {
@@ -71,7 +72,7 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 }
 
 func (a *app) printRegistration(r *registration.Request) error {
-	return a.print(r, func(w io.Writer) {
+	return a.Print(r, func(w io.Writer) {
 		fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",
 			r.Address, r.PeerID, r.RecipientKey, r.RecipientIndex, r.Command)
 	})

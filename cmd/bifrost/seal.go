@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -46,7 +47,7 @@ checks. recover-keyshares open is the way back, and so is
 
 func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	if out == "" {
-		return usageError{errors.New("--out is missing")}
+		return command.Usage(errors.New("--out is missing"))
 	}
 	if _, err := os.Lstat(out); err == nil {
 		return fmt.Errorf("%s: %w", out, keystore.ErrDifferent)
@@ -65,7 +66,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	a.progress("sealing, which takes a few seconds")
+	a.Progress("sealing, which takes a few seconds")
 	data, err := envelope.Seal(files, mnemonic)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCheck, err)
@@ -78,7 +79,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	}
 	sum := sha256.Sum256(data)
 	res := &sealed{Envelope: out, Bytes: len(data), SHA256: hex.EncodeToString(sum[:])}
-	return a.print(res, func(w io.Writer) {
+	return a.Print(res, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %d bytes, SHA-256 %s\n", res.Envelope, res.Bytes, res.SHA256)
 	})
 }

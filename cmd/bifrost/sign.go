@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -41,16 +42,16 @@ which is never what a transaction is signed as.`,
 func (a *app) sign(ctx context.Context, req service.SignRequest) error {
 	switch {
 	case req.Vault == "" || req.Message == "":
-		return usageError{errors.New("--vault and --message are needed")}
+		return command.Usage(errors.New("--vault and --message are needed"))
 	case req.TimeoutSeconds < 1:
-		return usageError{errors.New("--timeout is shorter than a second")}
+		return command.Usage(errors.New("--timeout is shorter than a second"))
 	}
-	a.progress("waiting for the other signers")
+	a.Progress("waiting for the other signers")
 	res, err := service.NewControl(a.home).Sign(ctx, req)
 	if err != nil {
 		return err
 	}
-	return a.print(res, func(w io.Writer) {
+	return a.Print(res, func(w io.Writer) {
 		fmt.Fprintf(w, "digest               %s\n", res.Digest)
 		fmt.Fprintf(w, "secp256k1 key        %s\n", res.Secp256k1.PubKey)
 		fmt.Fprintf(w, "secp256k1 signature  %s\n", res.Secp256k1.Signature)

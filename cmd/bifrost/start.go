@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
@@ -39,14 +40,14 @@ it was doing goes on at the next start.`,
 func (a *app) start(ctx context.Context, former bool) error {
 	cfg, err := home.Load(a.home)
 	if err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	if err := home.Check(a.home); err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
-	log, err := service.NewLogger(cfg.Log, a.stderr)
+	log, err := service.NewLogger(cfg.Log, a.Stderr)
 	if err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	path := a.findMnemonic()
 	mnemonic, err := a.readMnemonic(ctx, path)
@@ -57,6 +58,6 @@ func (a *app) start(ctx context.Context, former bool) error {
 		return err
 	}
 	return service.Run(ctx, service.Options{
-		Home: a.home, Config: cfg, Mnemonic: mnemonic, Former: former, Log: log, Version: versionText(),
+		Home: a.home, Config: cfg, Mnemonic: mnemonic, Former: former, Log: log, Version: a.Version,
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -28,7 +29,7 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.print(st, func(w io.Writer) { writeStatus(w, st) }); err != nil {
+	if err := a.Print(st, func(w io.Writer) { writeStatus(w, st) }); err != nil {
 		return err
 	}
 	if n := len(st.Problems); n > 0 {
@@ -92,7 +93,7 @@ func writeStatus(w io.Writer, st *service.Status) {
 	if len(st.Problems) > 0 {
 		fmt.Fprintln(w, "\nProblems:")
 		for _, p := range st.Problems {
-			fmt.Fprintln(w, " -", oneLine(p))
+			fmt.Fprintln(w, " -", command.OneLine(p))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/audit"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -91,7 +92,7 @@ have proven as can sign together; with 5 when a check fails, otherwise with 3.`,
 
 func (a *app) coverage(ctx context.Context, verify *verification) error {
 	if len(verify.former) > 0 && !verify.on {
-		return usageError{errors.New("--former-chain-id belongs to --verify")}
+		return command.Usage(errors.New("--former-chain-id belongs to --verify"))
 	}
 	light, err := a.light(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		return err
 	}
 	v := &verdict{
-		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), ProofsChecked: verify.on, Vaults: []coveredVault{},
+		Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Height: state.Height(), ProofsChecked: verify.on, Vaults: []coveredVault{},
 	}
 	judged, covered, failed := 0, 0, 0
 	for _, vault := range vaults {
@@ -129,7 +130,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	}
 	v.Covered = judged > 0 && covered == judged
 	v.Warnings = a.warned()
-	if err := a.print(v, v.text); err != nil {
+	if err := a.Print(v, v.text); err != nil {
 		return err
 	}
 	switch {
@@ -146,13 +147,13 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 // judge counts for itself, and takes no verdict from the node.
 func judge(vault types.VaultCoverage) coveredVault {
 	c := coveredVault{
-		Vault: oneLine(vault.Vault), Status: statusName(vault.Status),
+		Vault: command.OneLine(vault.Vault), Status: statusName(vault.Status),
 		Members: len(vault.List), Threshold: vault.Threshold,
 		List: []coveredMember{}, Missing: []string{},
 	}
 	for _, m := range vault.List {
 		member := coveredMember{
-			Address: oneLine(m.Address), Operator: oneLine(m.Operator), Asked: m.Asked, Backups: describeBackups(m.Commitments),
+			Address: command.OneLine(m.Address), Operator: command.OneLine(m.Operator), Asked: m.Asked, Backups: describeBackups(m.Commitments),
 			Proven: m.Proven && len(m.Commitments) > 0,
 		}
 		c.List = append(c.List, member)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
@@ -13,9 +14,9 @@ import (
 
 // The exit codes are part of the command's interface.
 const (
-	codeDone        = 0
-	codeOther       = 1
-	codeUsage       = 2
+	codeDone        = command.CodeDone
+	codeOther       = command.CodeOther
+	codeUsage       = command.CodeUsage
 	codeNoBackup    = 3
 	codeMnemonic    = 4
 	codeCheck       = 5
@@ -49,20 +50,10 @@ var (
 	errUntrusted  = errors.New("the header is not trusted")
 )
 
-// usageError is the user's.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
 // codeOf returns the exit code of an error, which may join several.
 func codeOf(err error) int {
 	if err == nil {
 		return codeDone
-	}
-	var usage usageError
-	if errors.As(err, &usage) {
-		return codeUsage
 	}
 	var part incomplete
 	if errors.As(err, &part) {

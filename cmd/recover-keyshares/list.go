@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 )
 
@@ -50,7 +51,7 @@ It exits with 3 when there is none.`,
 
 func (a *app) list(ctx context.Context) error {
 	if a.address == "" {
-		return usageError{errors.New("--address is missing")}
+		return command.Usage(errors.New("--address is missing"))
 	}
 	light, err := a.light(ctx)
 	if err != nil {
@@ -65,7 +66,7 @@ func (a *app) list(ctx context.Context) error {
 		return err
 	}
 	l := &listing{
-		Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Height: state.Height(), Address: a.address, Vaults: []listedVault{},
+		Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Height: state.Height(), Address: a.address, Vaults: []listedVault{},
 	}
 	published := 0
 	for _, vault := range vaults {
@@ -75,7 +76,7 @@ func (a *app) list(ctx context.Context) error {
 		}
 		published += len(commitments)
 		listed := listedVault{
-			Vault: oneLine(vault.Vault), PubKeyEd25519: oneLine(vault.PubKeyEd25519), Status: statusName(vault.Status),
+			Vault: command.OneLine(vault.Vault), PubKeyEd25519: command.OneLine(vault.PubKeyEd25519), Status: statusName(vault.Status),
 			Members: len(vault.Members), Threshold: vault.Threshold, Backups: describeBackups(commitments),
 		}
 		for _, m := range vault.Members {
@@ -84,7 +85,7 @@ func (a *app) list(ctx context.Context) error {
 		l.Vaults = append(l.Vaults, listed)
 	}
 	l.Warnings = a.warned()
-	if err := a.print(l, l.text); err != nil {
+	if err := a.Print(l, l.text); err != nil {
 		return err
 	}
 	switch {

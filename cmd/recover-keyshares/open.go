@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -102,7 +103,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err := keystore.NewStore(dir).Save(byName); err != nil {
 		return err
 	}
-	return o.print(result, func(w io.Writer) {
+	return o.Print(result, func(w io.Writer) {
 		for _, file := range result.Files {
 			fmt.Fprintln(w, file)
 		}
@@ -114,7 +115,7 @@ func (o *opening) read(args []string) ([][]byte, error) {
 	switch o.format {
 	case formatAuto, formatEnvelope, formatThornode:
 	default:
-		return nil, usageError{errors.New("--format must be auto, envelope or thornode")}
+		return nil, command.Usage(errors.New("--format must be auto, envelope or thornode"))
 	}
 	paths := args
 	for _, path := range []string{o.tx, o.block} {
@@ -123,7 +124,7 @@ func (o *opening) read(args []string) ([][]byte, error) {
 		}
 	}
 	if len(paths) != 1 {
-		return nil, usageError{errors.New("give one of a file that holds an envelope, --tx and --block")}
+		return nil, command.Usage(errors.New("give one of a file that holds an envelope, --tx and --block"))
 	}
 	if len(args) == 1 {
 		sealed, err := readFile(paths[0], envelope.MaxBytes)
@@ -186,7 +187,7 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 			envelope.ErrWrongMnemonic, wrong)
 	}
 	for _, err := range damaged {
-		o.warn(oneLine(err.Error()))
+		o.warn(command.OneLine(err.Error()))
 	}
 	return files, nil
 }
@@ -194,7 +195,7 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {
 	isEnvelope := bytes.HasPrefix(sealed, []byte(sanity.EnvelopePrefix))
 	if isEnvelope && o.format != formatThornode {
-		o.progress("opening an envelope, which takes a few seconds")
+		o.Progress("opening an envelope, which takes a few seconds")
 	}
 	if o.format == formatEnvelope || o.format == formatAuto && isEnvelope {
 		return envelope.Open(sealed, mnemonic)

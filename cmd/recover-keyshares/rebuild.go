@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
@@ -139,7 +140,7 @@ func (r *rebuilding) run(ctx context.Context) error {
 		result.Out = out
 	}
 	result.Warnings = r.warned()
-	return errors.Join(r.print(result, result.text), result.reason(failed))
+	return errors.Join(r.Print(result, result.text), result.reason(failed))
 }
 
 // elsewhere is what helps when a state is damaged: a node that lied, or a bad disk,
@@ -173,7 +174,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 			fromStdin++
 		}
 	}
-	terminal := term.IsTerminal(int(r.stdin.Fd()))
+	terminal := term.IsTerminal(int(r.Stdin.Fd()))
 	switch {
 	case r.vault == "":
 		err = errors.New("--vault is missing")
@@ -190,7 +191,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 			"read 'recover-keyshares rebuild --help', and give --i-understand if that is meant", process.ErrNoTerminal)
 	}
 	if err != nil {
-		return "", usageError{err}
+		return "", command.Usage(err)
 	}
 	if err := r.checkNames(); err != nil {
 		return "", err
@@ -220,11 +221,11 @@ func (r *rebuilding) agree(ctx context.Context, state *rebuild.State, out string
 			damaged++
 		}
 	}
-	r.progress(`This writes the private keys of vault
+	r.Progress(`This writes the private keys of vault
   %s
 into %s, in plain hex. Until now they are nowhere: the vault's %d members
 hold a share each. Whoever has that file moves everything that the vault holds, alone.
-It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), oneLine(out), len(members), state.Need(), helpful)
+It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), command.OneLine(out), len(members), state.Need(), helpful)
 	if helpful < state.Need() && helpful+damaged >= state.Need() {
 		return fmt.Errorf("%w: what it keeps of %d members' proofs is damaged, and of %d members it can be opened, of which %d are needed: %s",
 			rebuild.ErrState, damaged, helpful, state.Need(), elsewhere)
@@ -236,7 +237,7 @@ It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), one
 		return nil
 	}
 	const digits = 8
-	r.progress("Go on only if the members can never sign together again, and on a machine without a network.")
+	r.Progress("Go on only if the members can never sign together again, and on a machine without a network.")
 	answer, err := r.ask(ctx, fmt.Sprintf("Type the first %d digits of the vault to go on: ", digits))
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -18,16 +19,16 @@ import (
 func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening *rebuild.Opening) (*rebuilt, error) {
 	result := &rebuilt{
 		Vault: state.Vault(), PubKeyEd25519: state.Ed25519(), KeygenID: state.Keygen(), Need: state.Need(),
-		Nodes: nodeNames(r.nodes), ChainID: oneLine(r.chainID), Height: r.height,
+		Nodes: nodeNames(r.nodes), ChainID: command.OneLine(r.chainID), Height: r.height,
 		Members: []rebuiltMember{}, Strangers: []string{}, Unreadable: []string{},
 	}
 	for _, m := range state.Members() {
 		member := rebuiltMember{Address: m.Address, RecipientIndex: m.RecipientIndex, Result: "missing", Mnemonics: []string{}}
 		if m.Err != nil {
-			member.Result, member.Error = "damaged", oneLine(m.Err.Error()+": "+elsewhere)
+			member.Result, member.Error = "damaged", command.OneLine(m.Err.Error()+": "+elsewhere)
 		}
 		if errors.Is(m.Err, rebuild.ErrUnproven) {
-			member.Result, member.Error = "unproven", oneLine(m.Err.Error())
+			member.Result, member.Error = "unproven", command.OneLine(m.Err.Error())
 		}
 		result.Members = append(result.Members, member)
 	}
@@ -35,8 +36,8 @@ func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening 
 		defer mnemonic.Wipe()
 		whose, err := opening.Add(mnemonic)
 		if errors.Is(err, rebuild.ErrStranger) {
-			r.warn(oneLine(source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere))
-			result.Strangers = append(result.Strangers, oneLine(source))
+			r.warn(command.OneLine(source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere))
+			result.Strangers = append(result.Strangers, command.OneLine(source))
 			return
 		}
 		for i := range result.Members {
@@ -44,13 +45,13 @@ func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening 
 			if !slices.Contains(whose, m.Address) {
 				continue
 			}
-			m.Mnemonics = append(m.Mnemonics, oneLine(source))
+			m.Mnemonics = append(m.Mnemonics, command.OneLine(source))
 			if opening.Opened(i) {
 				m.Result = "opened"
 			} else if err != nil {
-				m.Result, m.Error = "damaged", oneLine(err.Error()+": "+elsewhere)
+				m.Result, m.Error = "damaged", command.OneLine(err.Error()+": "+elsewhere)
 			}
-			r.progress("%s: the mnemonic of %s", oneLine(source), m.Address)
+			r.Progress("%s: the mnemonic of %s", command.OneLine(source), m.Address)
 		}
 	}
 	defer func() { result.Missing = opening.Missing() }()
@@ -61,10 +62,10 @@ func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		mnemonic, err := r.read(ctx, process.Secret{Path: path, Stdin: r.stdin, Stderr: r.stderr})
+		mnemonic, err := r.read(ctx, process.Secret{Path: path, Stdin: r.Stdin, Stderr: r.Stderr})
 		if errors.Is(err, errMnemonic) {
-			r.warn(oneLine(err.Error()))
-			result.Unreadable = append(result.Unreadable, oneLine(path))
+			r.warn(command.OneLine(err.Error()))
+			result.Unreadable = append(result.Unreadable, command.OneLine(path))
 			continue
 		}
 		if err != nil {
@@ -81,13 +82,13 @@ func (r *rebuilding) prompt(ctx context.Context, opening *rebuild.Opening, use f
 	for number := 1; opening.Missing() > 0; {
 		mnemonic, err := r.read(ctx, process.Secret{
 			Prompt: fmt.Sprintf("Mnemonic %d, %d more are needed (it is not shown; empty to end): ", number, opening.Missing()),
-			Stdin:  r.stdin, Stderr: r.stderr,
+			Stdin:  r.Stdin, Stderr: r.Stderr,
 		})
 		switch {
 		case errors.Is(err, errEmpty), errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errMnemonic):
-			r.warn(oneLine(err.Error()))
+			r.warn(command.OneLine(err.Error()))
 		case err != nil:
 			return err
 		default:

@@ -30,7 +30,7 @@ func (r *rebuilding) state(ctx context.Context) (*rebuild.State, error) {
 }
 
 func (r *rebuilding) saved() (rebuild.Record, error) {
-	f := r.stdin
+	f := r.Stdin
 	if r.stateFile != "-" {
 		var err error
 		if f, err = os.Open(r.stateFile); err != nil {

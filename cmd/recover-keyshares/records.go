@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -14,7 +15,7 @@ type backup struct {
 }
 
 func describeBackup(c types.CommitmentInfo) backup {
-	return backup{SHA256: oneLine(c.Sha256), Size: c.Size_, Height: c.Height}
+	return backup{SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height}
 }
 
 func describeBackups(commitments []types.CommitmentInfo) []backup {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -58,7 +59,7 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: oneLine(light.ChainID()), Out: dir, Vaults: []recoveredVault{}}
+	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Out: dir, Vaults: []recoveredVault{}}
 	if r.Address, err = a.member(mnemonic); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (a *app) recover(ctx context.Context) error {
 		}
 	}
 	r.Warnings = a.warned()
-	if err := a.print(r, r.text); err != nil {
+	if err := a.Print(r, r.text); err != nil {
 		return err
 	}
 	if runErr != nil {
@@ -102,12 +103,12 @@ func (a *app) recover(ctx context.Context) error {
 func (a *app) member(mnemonic *sanity.Mnemonic) (string, error) {
 	key, err := signer.Derive(mnemonic, a.hdPath)
 	if err != nil {
-		return "", usageError{fmt.Errorf("--hd-path: %w", err)}
+		return "", command.Usage(fmt.Errorf("--hd-path: %w", err))
 	}
 	defer key.Wipe()
 	derived := key.Bech32(a.prefix)
 	if a.address == "" {
-		a.progress("the mnemonic derives %s", derived)
+		a.Progress("the mnemonic derives %s", derived)
 		return derived, nil
 	}
 	if a.address != derived {
@@ -117,31 +118,31 @@ func (a *app) member(mnemonic *sanity.Mnemonic) (string, error) {
 }
 
 func (a *app) step(e restore.Event) {
-	vault := oneLine(short(e.Vault))
+	vault := command.OneLine(short(e.Vault))
 	switch e.Step {
 	case restore.StepRecord:
-		a.progress("vault %s: %s", vault, e.Step)
+		a.Progress("vault %s: %s", vault, e.Step)
 	case restore.StepFetch:
-		a.progress("vault %s: %s of block %d (%d bytes)", vault, e.Step, e.Commitment.Height, e.Commitment.Size_)
+		a.Progress("vault %s: %s of block %d (%d bytes)", vault, e.Step, e.Commitment.Height, e.Commitment.Size_)
 	case restore.StepOpen:
-		a.progress("vault %s: %s, which takes a few seconds", vault, e.Step)
+		a.Progress("vault %s: %s, which takes a few seconds", vault, e.Step)
 	default:
-		a.progress("vault %s: %s", vault, e.Step)
+		a.Progress("vault %s: %s", vault, e.Step)
 	}
 }
 
 func describe(result restore.Result, dir string) recoveredVault {
 	v := recoveredVault{
-		Vault: oneLine(result.Vault.Vault), Status: statusName(result.Vault.Status),
+		Vault: command.OneLine(result.Vault.Vault), Status: statusName(result.Vault.Status),
 		Result: "restored", Files: []string{}, Rejected: []string{},
 		Code: codeOf(result.Err),
 	}
 	for _, err := range result.Rejected {
-		v.Rejected = append(v.Rejected, oneLine(err.Error()))
+		v.Rejected = append(v.Rejected, command.OneLine(err.Error()))
 	}
 	switch {
 	case result.Err != nil:
-		v.Result, v.Error = "failed", oneLine(result.Err.Error())
+		v.Result, v.Error = "failed", command.OneLine(result.Err.Error())
 		return v
 	case result.Present:
 		v.Result = "present"

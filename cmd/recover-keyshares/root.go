@@ -4,17 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"unicode"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -23,22 +20,20 @@ import (
 
 // app is one invocation.
 type app struct {
-	stdin          *os.File
-	stdout, stderr io.Writer
-	// started tells that the arguments were understood and the work began.
-	started bool
+	*command.Invocation
 
-	nodes                []string
-	trust                trustFlags
-	address, vault, out  string
-	mnemonicFile, output string
-	hdPath, prefix       string
+	nodes               []string
+	trust               trustFlags
+	address, vault, out string
+	mnemonicFile        string
+	hdPath, prefix      string
 
 	// warnings are what was warned of so far.
 	warnings []string
 }
 
-func (a *app) rootCommand() *cobra.Command {
+func newRoot(in *command.Invocation) *cobra.Command {
+	a := &app{Invocation: in}
 	cmd := &cobra.Command{
 		Use:   "recover-keyshares --node URL --node URL",
 		Short: "Get keyshares back from the chain with the signer's mnemonic",
@@ -53,27 +48,16 @@ to standard error.
 
 ` + trustHelp + `
 ` + exitCodes,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			a.started = true
-			if a.output != "text" && a.output != "json" {
-				return usageError{errors.New("--output must be text or json")}
-			}
-			return nil
-		},
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.recover(cmd.Context()) },
 	}
-	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.PersistentFlags().StringVar(&a.output, "output", "text", "form of the results: text or json")
 	a.nodeFlags(cmd)
 	a.openFlags(cmd)
 	cmd.Flags().StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
 	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
 	cmd.Flags().StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
-	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand(), a.versionCommand())
+	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand())
 	return cmd
 }
 
@@ -91,17 +75,17 @@ func (a *app) checkNames() error {
 	if a.address != "" {
 		prefix, raw, err := bech32.DecodeAndConvert(a.address)
 		if err != nil {
-			return usageError{fmt.Errorf("--address: %w", err)}
+			return command.Usage(fmt.Errorf("--address: %w", err))
 		}
 		if a.address, err = bech32.ConvertAndEncode(prefix, raw); err != nil {
-			return usageError{fmt.Errorf("--address: %w", err)}
+			return command.Usage(fmt.Errorf("--address: %w", err))
 		}
 		a.prefix = prefix
 	}
 	if a.vault != "" {
 		raw, err := hex.DecodeString(a.vault)
 		if err != nil || len(raw) != 33 {
-			return usageError{errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits")}
+			return command.Usage(errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits"))
 		}
 		a.vault = hex.EncodeToString(raw)
 	}
@@ -115,7 +99,7 @@ func (a *app) outDir() (string, error) {
 	}
 	dir, err := home.Default()
 	if err != nil {
-		return "", usageError{fmt.Errorf("--out is missing, and there is no home folder: %w", err)}
+		return "", command.Usage(fmt.Errorf("--out is missing, and there is no home folder: %w", err))
 	}
 	return home.KeysharesDir(dir), nil
 }
@@ -123,11 +107,11 @@ func (a *app) outDir() (string, error) {
 // mnemonic reads the mnemonic from where the user has it.
 func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 	raw, warning, err := process.Secret{
-		Path: a.mnemonicFile, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.stdin, Stderr: a.stderr,
+		Path: a.mnemonicFile, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.Stdin, Stderr: a.Stderr,
 	}.Read(ctx)
 	defer sanity.Wipe(raw)
 	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, usageError{fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err)}
+		return nil, command.Usage(fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err))
 	}
 	if err != nil {
 		return nil, err
@@ -144,23 +128,19 @@ func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 
 // warn says something at once, and keeps it for the results.
 func (a *app) warn(text string) {
-	fmt.Fprintln(a.stderr, "warning:", text)
+	fmt.Fprintln(a.Stderr, "warning:", text)
 	a.warnings = append(a.warnings, text)
 }
 
 // warned are the warnings for the results in JSON.
 func (a *app) warned() []string { return append([]string{}, a.warnings...) }
 
-func (a *app) progress(format string, args ...any) {
-	fmt.Fprintf(a.stderr, format+"\n", args...)
-}
-
 // ask reads a line from the terminal, in lower case and without white space around.
 func (a *app) ask(ctx context.Context, prompt string) (string, error) {
-	fmt.Fprint(a.stderr, prompt)
+	fmt.Fprint(a.Stderr, prompt)
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReaderSize(a.stdin, 16).ReadString('\n')
+		line, _ := bufio.NewReaderSize(a.Stdin, 16).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {
@@ -169,33 +149,4 @@ func (a *app) ask(ctx context.Context, prompt string) (string, error) {
 	case text := <-answer:
 		return text, nil
 	}
-}
-
-// print writes the results: the value as JSON, or what text writes.
-func (a *app) print(value any, text func(w io.Writer)) error {
-	var b strings.Builder
-	if a.output == "json" {
-		enc := json.NewEncoder(&b)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(value); err != nil {
-			return err
-		}
-	} else {
-		text(&b)
-	}
-	_, err := io.WriteString(a.stdout, b.String())
-	return err
-}
-
-// oneLine makes text of a node or a library fit for a terminal.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' {
-			return ';'
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 )
 
 const trustHelp = `Whatever a node says is verified or not believed. The validators' signatures lead
@@ -49,32 +50,32 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 	trust := chain.Trust{ChainID: a.trust.chainID, Period: a.trust.period, Height: a.trust.height, Report: a.reportNode}
 	if len(a.nodes) == 0 {
-		return nil, trust, usageError{errors.New("--node is missing")}
+		return nil, trust, command.Usage(errors.New("--node is missing"))
 	}
 	clients := make([]*chain.Client, len(a.nodes))
 	for i, address := range a.nodes {
 		var err error
 		if clients[i], err = chain.New(address, 0); err != nil {
-			return nil, trust, usageError{err}
+			return nil, trust, command.Usage(err)
 		}
 		name := clients[i].Name()
 		if slices.ContainsFunc(clients[:i], func(c *chain.Client) bool { return c.Name() == name }) {
-			return nil, trust, usageError{fmt.Errorf("--node names %s twice: a node is no witness of itself", name)}
+			return nil, trust, command.Usage(fmt.Errorf("--node names %s twice: a node is no witness of itself", name))
 		}
 	}
 	if (a.trust.height != 0) != (a.trust.hash != "") {
-		return nil, trust, usageError{errors.New("--trust-height and --trust-hash belong together")}
+		return nil, trust, command.Usage(errors.New("--trust-height and --trust-hash belong together"))
 	}
 	if a.trust.height < 0 {
-		return nil, trust, usageError{errors.New("--trust-height must be positive")}
+		return nil, trust, command.Usage(errors.New("--trust-height must be positive"))
 	}
 	if a.trust.period <= 0 {
-		return nil, trust, usageError{errors.New("--trusting-period must be positive")}
+		return nil, trust, command.Usage(errors.New("--trusting-period must be positive"))
 	}
 	if a.trust.hash != "" {
 		hash, err := hex.DecodeString(a.trust.hash)
 		if err != nil || len(hash) != 32 {
-			return nil, trust, usageError{errors.New("--trust-hash must be a block's hash, 64 hex digits")}
+			return nil, trust, command.Usage(errors.New("--trust-hash must be a block's hash, 64 hex digits"))
 		}
 		trust.Hash = hash
 	}
@@ -124,7 +125,7 @@ func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error
 		return nil, advise(err)
 	}
 	height, hash, at := state.Header()
-	a.progress("chain %s: header %d of %s is verified, hash %X", oneLine(light.ChainID()), height, at.UTC().Format(time.RFC3339), hash)
+	a.Progress("chain %s: header %d of %s is verified, hash %X", command.OneLine(light.ChainID()), height, at.UTC().Format(time.RFC3339), hash)
 	return state, nil
 }
 
@@ -146,16 +147,16 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 			"Compare height %d and hash %X with another source", a.theOne(first.Nodes[0]), first.Height, first.Hash))
 		who = "the node shows this header"
 	}
-	a.progress("%s:\n  height %d\n  hash   %X\n  time   %s", who, first.Height, first.Hash, first.Time.UTC().Format(time.RFC3339))
+	a.Progress("%s:\n  height %d\n  hash   %X\n  time   %s", who, first.Height, first.Hash, first.Time.UTC().Format(time.RFC3339))
 	if a.trust.first {
-		a.progress("it is trusted, as --trust-first says")
+		a.Progress("it is trusted, as --trust-first says")
 		return nil
 	}
-	if !term.IsTerminal(int(a.stdin.Fd())) {
+	if !term.IsTerminal(int(a.Stdin.Fd())) {
 		return fmt.Errorf("%w: standard input is not a terminal to confirm it on: give %s "+
 			"once you have compared them with another source, or --trust-first", errUntrusted, options)
 	}
-	a.progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
+	a.Progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
 	answer, err := a.ask(ctx, "Is it the same there? [yes/no] ")
 	if err != nil {
 		return err
@@ -179,7 +180,7 @@ func (a *app) reportNode(node string, err error) {
 	if node != "" {
 		err = fmt.Errorf("%s: %w", node, err)
 	}
-	a.warn(oneLine(err.Error()))
+	a.warn(command.OneLine(err.Error()))
 }
 
 // nodeNames are the nodes' addresses without passwords.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 )
 
 // verification is what coverage does beyond counting.
@@ -27,7 +28,7 @@ type checkedProof struct {
 // vault repeats the checks of one vault's proofs, and tells whether none of them
 // fails. What did not hold is not counted any more.
 func (v *verification) vault(ctx context.Context, state *chain.State, chainID string, c *coveredVault) (holds bool, err error) {
-	v.progress("vault %s: repeating the checks of the proofs", short(c.Vault))
+	v.Progress("vault %s: repeating the checks of the proofs", short(c.Vault))
 	info, err := state.Vault(ctx, c.Vault)
 	if err != nil {
 		return false, err
@@ -38,7 +39,7 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 	}
 	a, err := audit.New(chainID, v.former, audit.Record{Vault: info, Shares: shares, Proofs: proofs})
 	if err != nil {
-		c.Error = oneLine(err.Error())
+		c.Error = command.OneLine(err.Error())
 		c.Proven, c.Covered, c.ProvenCovered = 0, false, false
 		for i := range c.List {
 			c.List[i].Proven = false
@@ -56,7 +57,7 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 			return false, ctx.Err()
 		}
 		if err != nil && (shown || !errors.Is(err, chain.ErrNoBlock)) {
-			v.warn(oneLine(err.Error()))
+			v.warn(command.OneLine(err.Error()))
 		}
 	}
 	a.Judge(len(v.nodes))
@@ -70,7 +71,7 @@ func (c *coveredVault) recount(members []audit.Member) (holds bool) {
 	c.Proven = 0
 	for i, m := range members {
 		of := &c.List[i]
-		of.Proof = &checkedProof{Result: string(m.Result), Height: m.Height, Text: oneLine(explain(m))}
+		of.Proof = &checkedProof{Result: string(m.Result), Height: m.Height, Text: command.OneLine(explain(m))}
 		switch m.Result {
 		case audit.Failed:
 			holds, of.Proven = false, false
