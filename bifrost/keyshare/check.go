@@ -47,8 +47,9 @@ func (k *Keyshare) Check(vault VaultKeys, member []byte, members [][]byte) error
 //   - for ECDSA, the member's Paillier key and ring-Pedersen parameters are those that the others know, and its secrets are
 //     theirs.
 //
-// Nothing in a member's keyshare tells whether the Paillier keys and parameters of the *other* members are right: of those
-// only the form is checked. Whether it is the right vault and member is what [Keyshare.Check] checks.
+// Nothing in a member's keyshare tells whether the Paillier keys and parameters of the *other* members are right: of those only
+// the form is checked, by [sanity.CheckParameters] when the file is read. Whether it is the right vault and member is what
+// [Keyshare.Check] checks.
 func (k *Keyshare) Verify() error {
 	own := k.index(k.local)
 	if !bytes.Equal(k.publicShare(), compress(k.curve, k.bigXj[own])) {

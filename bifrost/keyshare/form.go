@@ -8,9 +8,10 @@ import (
 	"slices"
 
 	"github.com/bnb-chain/tss-lib/v2/crypto"
-	"github.com/bnb-chain/tss-lib/v2/crypto/paillier"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	"github.com/bnb-chain/tss-lib/v2/tss"
+
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
 // checkForm makes sure of everything that the rest of this package, and tss-lib after it, takes for granted.
@@ -63,36 +64,27 @@ func checkNumbers(d *eckeygen.LocalPartySaveData, n int) error {
 	for _, c := range []struct {
 		name   string
 		values []*big.Int
-		valid  func(*big.Int) bool
-	}{
-		{"NTildej", d.NTildej, validModulus},
-		{"H1j", d.H1j, validNumber},
-		{"H2j", d.H2j, validNumber},
-	} {
+	}{{"NTildej", d.NTildej}, {"H1j", d.H1j}, {"H2j", d.H2j}} {
 		if len(c.values) != n {
 			return fmt.Errorf("%s has %d entries for %d participants", c.name, len(c.values), n)
-		}
-		if i := slices.IndexFunc(c.values, func(v *big.Int) bool { return !c.valid(v) }); i >= 0 {
-			return fmt.Errorf("%s[%d] is missing or out of range", c.name, i)
-		}
-	}
-	for i := range n {
-		// Commitments are made with powers of both.
-		h1, h2 := new(big.Int).Mod(d.H1j[i], d.NTildej[i]), new(big.Int).Mod(d.H2j[i], d.NTildej[i])
-		if h1.Cmp(one) <= 0 || h2.Cmp(one) <= 0 || h1.Cmp(h2) == 0 {
-			return fmt.Errorf("H1j[%[1]d] and H2j[%[1]d] do not fit NTildej[%[1]d]", i)
 		}
 	}
 	if len(d.PaillierPKs) != n {
 		return fmt.Errorf("PaillierPKs has %d entries for %d participants", len(d.PaillierPKs), n)
 	}
-	if i := slices.IndexFunc(d.PaillierPKs, func(p *paillier.PublicKey) bool { return p == nil || !validModulus(p.N) }); i >= 0 {
-		return fmt.Errorf("PaillierPKs[%d] is missing or out of range", i)
+	if i := slices.Index(d.PaillierPKs, nil); i >= 0 {
+		return fmt.Errorf("PaillierPKs[%d] is missing", i)
 	}
-	if sk := d.PaillierSK; sk == nil || !validModulus(sk.N) || !validNumber(sk.LambdaN) || !validNumber(sk.PhiN) {
+	for i := range n {
+		p := sanity.Parameters{N: d.PaillierPKs[i].N, NTilde: d.NTildej[i], H1: d.H1j[i], H2: d.H2j[i]}
+		if err := sanity.CheckParameters(p); err != nil {
+			return fmt.Errorf("what participant %d told the others: %w", i, err)
+		}
+	}
+	if sk := d.PaillierSK; sk == nil || !validNumber(sk.N) || !validNumber(sk.LambdaN) || !validNumber(sk.PhiN) {
 		return errors.New("PaillierSK is missing, incomplete or out of range")
 	}
-	if !validModulus(d.NTildei) || !validNumber(d.H1i) || !validNumber(d.H2i) {
+	if !validNumber(d.NTildei) || !validNumber(d.H1i) || !validNumber(d.H2i) {
 		return errors.New("NTildei, H1i or H2i is missing or out of range")
 	}
 	return nil
@@ -107,10 +99,6 @@ const (
 
 func validNumber(v *big.Int) bool {
 	return v != nil && v.Sign() > 0 && v.BitLen() <= maxBits
-}
-
-func validModulus(n *big.Int) bool {
-	return validNumber(n) && n.Bit(0) == 1 && n.BitLen() >= 1024
 }
 
 func (k *Keyshare) validPoint(p *crypto.ECPoint) bool {
