@@ -9,7 +9,8 @@ import (
 // ModulusBits is the length of both of a member's moduli, in bits.
 const ModulusBits = 2048
 
-// Parameters are what a member of a vault tells the others before they compute with it in threshold ECDSA.
+// Parameters are what a member of a vault tells the others before they compute with it in threshold
+// ECDSA.
 type Parameters struct {
 	// N is the modulus of its Paillier key.
 	N *big.Int
@@ -17,15 +18,18 @@ type Parameters struct {
 	NTilde, H1, H2 *big.Int
 }
 
-// CheckParameters returns an error that names the first number without the form that honest ones have:
+// CheckParameters returns an error that names the first number without the form that honest ones
+// have:
 //
 //   - N and NTilde are odd, have exactly [ModulusBits] bits and no factor in common, so they are not equal either;
 //   - H1 and H2 differ, lie strictly between 1 and NTilde and have the Jacobi symbol 1, as squares of units do;
 //   - neither is 1 or −1 modulo a factor of NTilde, where it would hide nothing.
 //
-// It is all that the numbers show by themselves. That a modulus has exactly two prime factors, and no small one, takes proofs.
+// It is all that the numbers show by themselves. That a modulus has exactly two prime factors, and
+// no small one, takes proofs.
 //
-// It is deterministic, works on integers only and depends on no library, because all nodes of a chain must agree on it.
+// It is deterministic, works on integers only and depends on no library, because all nodes of a
+// chain must agree on it.
 func CheckParameters(p Parameters) error {
 	for _, m := range []struct {
 		name string

@@ -48,14 +48,31 @@
 // one more) that an honest one must be among them. One malicious member can thus have one honest member blamed along with itself, never
 // one alone, and not both stay. The same goes for a pair of honest members whose network does not connect them.
 //
-// Neither protocol can identify who spoilt a signature with a wrong partial result, or who made tss-lib's last
-// consistency check fail; such a ceremony ends with an error that blames nobody. So does one in which tss-lib panics while it
-// computes with the messages of several. What a single message could make it panic on (tss-lib computes in goroutines of its own, where
-// a panic would end the process) is checked before it gets there, and blamed on the message's author.
+// A message is looked at before tss-lib gets it: that it cannot make tss-lib panic (tss-lib
+// computes in goroutines of its own, where a panic would end the process), that its numbers are
+// in the ranges of an honest author's, and that it fits what its author sent before. A part of
+// an ed25519 signature is checked against the author's public share. Whoever sent what does not
+// pass is named by everybody who got it.
+//
+// Who spoilt a secp256k1 signature cannot be told when the last parts, or the thetas, fit all
+// that can be checked and are wrong; such a ceremony ends with an error that blames nobody. So
+// does one in which tss-lib panics all the same while it computes with the messages of several.
+//
+// # Parameters
+//
+// In a keygen each member first commits to its round 1, so that nobody can copy what it has not
+// seen. Then it sends it with a proof for both of its moduli (package pimod), bound to session and
+// author. Only when all are verified does tss-lib see any of them. docs/tss.md goes through
+// what tss-lib verifies, what it leaves out, and what is added here.
 //
 // A blame is what one member saw. It takes many, on chain, to act on it.
 //
 // # Secrets
+//
+// Random numbers of a ceremony come from the system, the session and the share together, so that
+// a virtual machine that is resumed twice uses no nonce in two sessions. Two copies that are
+// resumed in the middle of one session are one member that says two things: nothing here can
+// help against that.
 //
 // Logs and errors name members, steps and reasons. Nothing in them is secret. tss-lib makes no promise of constant time or of wiping
 // memory, so the process's memory must be taken for as sensitive as its files.

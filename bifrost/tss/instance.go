@@ -3,6 +3,7 @@ package tss
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 )
@@ -10,14 +11,16 @@ import (
 // An instance is one run of one protocol within a ceremony. Its party lives in a goroutine of its own, because a single message
 // can set off minutes of computing, during which the ceremony must go on answering.
 type instance struct {
-	protocol *protocol
-	known    *known
-	parties  tsslib.SortedPartyIDs
-	party    tsslib.Party
-	out      <-chan tsslib.Message
-	end      func() (any, bool) // the result, once there is one
+	protocol  *protocol
+	known     *known
+	admission *admission // of an ECDSA keygen
+	parties   tsslib.SortedPartyIDs
+	party     tsslib.Party
+	out       <-chan tsslib.Message
+	end       func() (any, bool) // the result, once there is one
 
 	deliveries chan delivery
+	held       []delivery // that need what is not here yet
 }
 
 // delivery is a message for the party: one of every other member for each step, and no more.
@@ -71,7 +74,7 @@ func (in *instance) run(number uint8, outcomes chan<- outcome, quit <-chan struc
 			return false
 		}
 	}
-	if !send(in.after(in.guarded(func() *tsslib.Error { return in.party.Start() }))) {
+	if !send(in.start()) {
 		return
 	}
 	for {
@@ -86,19 +89,60 @@ func (in *instance) run(number uint8, outcomes chan<- outcome, quit <-chan struc
 	}
 }
 
-func (in *instance) handle(d delivery) outcome {
-	from := in.parties[d.slot.author]
-	msg, err := in.protocol.parse(in.known, d.slot.step, from, d.payload)
-	if err != nil {
-		s := &in.protocol.steps[d.slot.step]
-		return outcome{
-			err:   fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err),
-			blame: []int{int(d.slot.author)},
+func (in *instance) start() outcome {
+	o := in.after(in.guarded(func() *tsslib.Error { return in.party.Start() }))
+	if in.admission != nil && o.err == nil {
+		return in.commit(o.messages)
+	}
+	return o
+}
+
+// handle takes in a message, and those that waited for it.
+func (in *instance) handle(d delivery) (all outcome) {
+	in.held = append(in.held, d)
+	for {
+		i := slices.IndexFunc(in.held, func(d delivery) bool {
+			return in.known.has(&in.protocol.steps[d.slot.step], int(d.slot.author))
+		})
+		if i < 0 {
+			return all
+		}
+		next := in.held[i]
+		in.held = slices.Delete(in.held, i, i+1)
+		o := in.accept(next)
+		o.messages = append(all.messages, o.messages...)
+		if all = o; o.err != nil || o.done {
+			return all
 		}
 	}
+}
+
+func (in *instance) accept(d delivery) outcome {
+	author := int(d.slot.author)
+	content, msg, err := in.protocol.parse(in.known, d.slot.step, in.parties[author], d.payload)
+	if err != nil {
+		s := &in.protocol.steps[d.slot.step]
+		o := outcome{err: fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err)}
+		if !errors.Is(err, errNobody) {
+			o.blame = []int{author}
+		}
+		return o
+	}
+	in.known.sent[d.slot.step][author] = content
+	if in.admission != nil && d.slot.step <= keygenProof {
+		return in.admit(d.slot.step, msg)
+	}
+	return in.update(msg)
+}
+
+func (in *instance) update(msgs ...tsslib.ParsedMessage) outcome {
 	return in.after(in.guarded(func() *tsslib.Error {
-		_, err := in.party.Update(msg)
-		return err
+		for _, msg := range msgs {
+			if _, err := in.party.Update(msg); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 }
 
@@ -135,6 +179,9 @@ func (in *instance) after(err error) (o outcome) {
 			out, err := in.encode(m)
 			if err != nil {
 				return outcome{err: err}
+			}
+			if in.protocol.steps[out.step].broadcast {
+				in.known.sent[out.step][in.known.self] = m.(tsslib.ParsedMessage).Content()
 			}
 			o.messages = append(o.messages, out)
 		default:

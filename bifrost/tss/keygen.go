@@ -18,6 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
 // Keygen makes a new vault together with the other members: a secp256k1 and an
@@ -43,8 +44,12 @@ func (n *Node) Keygen(
 	if err != nil {
 		return nil, err
 	}
-	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
-		return []*instance{newECDSAKeygen(ids, self, r.Threshold, *preParams), newEdDSAKeygen(ids, self, r.Threshold)}, nil
+	d.build = func(at seat) ([]*instance, error) {
+		ec, err := newECDSAKeygen(at, r.Threshold, *preParams)
+		if err != nil {
+			return nil, err
+		}
+		return []*instance{ec, newEdDSAKeygen(at, r.Threshold, preParams.PaillierSK.PhiN.Bytes())}, nil
 	}
 	results, err := n.run(ctx, d)
 	if err != nil {
@@ -119,20 +124,28 @@ func digest(kind, id string, parts ...[]byte) (out hash) {
 	return out
 }
 
-func newECDSAKeygen(ids tsslib.SortedPartyIDs, self *tsslib.PartyID, threshold int, pre eckeygen.LocalPreParams) *instance {
-	params := tsslib.NewParameters(tsslib.S256(), tsslib.NewPeerContext(ids), self, len(ids), threshold-1)
-	out, end := newOut(len(ids)), make(chan *eckeygen.LocalPartySaveData, 1)
-	return &instance{
-		protocol: ecdsaKeygen, known: &known{threshold: threshold - 1},
-		party: eckeygen.NewLocalParty(params, out, end, pre), out: out, end: endOf(end),
+func newECDSAKeygen(at seat, threshold int, pre eckeygen.LocalPreParams) (*instance, error) {
+	params, random := at.params(ecdsaKeygen, tsslib.S256(), threshold-1, pre.PaillierSK.PhiN.Bytes())
+	pre = freshBases(random, pre)
+	out, end := newOut(len(at.ids)), make(chan *eckeygen.LocalPartySaveData, 1)
+	k := newKnown(ecdsaKeygen, at, threshold-1)
+	k.parameters = make([]sanity.Parameters, len(at.ids))
+	proof, err := proveParameters(random, k, pre)
+	if err != nil {
+		return nil, err
 	}
+	return &instance{
+		protocol: ecdsaKeygen, known: k, admission: &admission{proof: proof},
+		party: eckeygen.NewLocalParty(params, out, end, pre), out: out, end: endOf(end),
+	}, nil
 }
 
-func newEdDSAKeygen(ids tsslib.SortedPartyIDs, self *tsslib.PartyID, threshold int) *instance {
-	params := tsslib.NewParameters(tsslib.Edwards(), tsslib.NewPeerContext(ids), self, len(ids), threshold-1)
-	out, end := newOut(len(ids)), make(chan *edkeygen.LocalPartySaveData, 1)
+// newEdDSAKeygen takes a secret of this member's beside its random numbers, for want of a share.
+func newEdDSAKeygen(at seat, threshold int, secret []byte) *instance {
+	params, _ := at.params(eddsaKeygen, tsslib.Edwards(), threshold-1, secret)
+	out, end := newOut(len(at.ids)), make(chan *edkeygen.LocalPartySaveData, 1)
 	return &instance{
-		protocol: eddsaKeygen, known: &known{threshold: threshold - 1},
+		protocol: eddsaKeygen, known: newKnown(eddsaKeygen, at, threshold-1),
 		party: edkeygen.NewLocalParty(params, out, end), out: out, end: endOf(end),
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
 // Keysign signs together with other members and returns the signature, 64 bytes, verified under the vault's key. For secp256k1 it is R
@@ -64,16 +65,7 @@ func (n *Node) keysign(ctx context.Context, id string, share *keyshare.Keyshare,
 		}
 		build = eddsaSigner(share.EdDSA(), message)
 	}
-	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
-		params := func(curve keyshare.Curve) *tsslib.Parameters {
-			ec := tsslib.S256()
-			if curve == keyshare.Ed25519 {
-				ec = tsslib.Edwards()
-			}
-			return tsslib.NewParameters(ec, tsslib.NewPeerContext(ids), self, len(ids), len(ids)-1)
-		}
-		return []*instance{build(params(share.Curve()))}, nil
-	}
+	d.build = func(at seat) ([]*instance, error) { return []*instance{build(at)}, nil }
 	results, err := n.run(ctx, d)
 	if err != nil {
 		return nil, err
@@ -98,25 +90,33 @@ func verifies(share *keyshare.Keyshare, message, signature []byte) bool {
 	return err == nil && !s.IsOverHalfOrder() && verify(pub, message, signature)
 }
 
-func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(*tsslib.Parameters) *instance {
-	return func(params *tsslib.Parameters) *instance {
-		ids := params.Parties().IDs()
-		subset := eckeygen.BuildLocalSaveDataSubset(*data, ids)
-		out, end := newOut(len(ids)), make(chan *common.SignatureData, 1)
+func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(seat) *instance {
+	return func(at seat) *instance {
+		params, _ := at.params(ecdsaKeysign, tsslib.S256(), len(at.ids)-1, data.Xi.Bytes())
+		k := newKnown(ecdsaKeysign, at, len(at.ids)-1)
+		subset := eckeygen.BuildLocalSaveDataSubset(*data, at.ids)
+		for i := range at.ids {
+			k.parameters = append(k.parameters, sanity.Parameters{
+				N: subset.PaillierPKs[i].N, NTilde: subset.NTildej[i], H1: subset.H1j[i], H2: subset.H2j[i],
+			})
+		}
+		out, end := newOut(len(at.ids)), make(chan *common.SignatureData, 1)
 		return &instance{
-			protocol: ecdsaKeysign, known: &known{paillier: subset.PaillierPKs},
+			protocol: ecdsaKeysign, known: k,
 			party: ecsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
 		}
 	}
 }
 
 // eddsaSigner passes the length along with the message, which is a number to tss-lib: leading zero bytes count.
-func eddsaSigner(data *edkeygen.LocalPartySaveData, message []byte) func(*tsslib.Parameters) *instance {
-	return func(params *tsslib.Parameters) *instance {
-		ids := params.Parties().IDs()
-		out, end := newOut(len(ids)), make(chan *common.SignatureData, 1)
+func eddsaSigner(data *edkeygen.LocalPartySaveData, message []byte) func(seat) *instance {
+	return func(at seat) *instance {
+		params, _ := at.params(eddsaKeysign, tsslib.Edwards(), len(at.ids)-1, data.Xi.Bytes())
+		k := newKnown(eddsaKeysign, at, len(at.ids)-1)
+		k.partial = newPartial(data, at.ids, message)
+		out, end := newOut(len(at.ids)), make(chan *common.SignatureData, 1)
 		return &instance{
-			protocol: eddsaKeysign, known: &known{},
+			protocol: eddsaKeysign, known: k,
 			party: edsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
 		}
 	}

@@ -13,7 +13,6 @@ import (
 
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
-	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
@@ -132,9 +131,7 @@ func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, th
 	if err != nil {
 		return nil, err
 	}
-	d.build = func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error) {
-		return []*instance{newEdDSAKeygen(ids, self, threshold)}, nil
-	}
+	d.build = func(at seat) ([]*instance, error) { return []*instance{newEdDSAKeygen(at, threshold, nil)}, nil }
 	results, err := n.run(ctx, d)
 	if err != nil {
 		return nil, err

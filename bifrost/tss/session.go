@@ -38,7 +38,7 @@ type description struct {
 	digest  hash     // of everything else in the request
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
-	build   func(ids tsslib.SortedPartyIDs, self *tsslib.PartyID) ([]*instance, error)
+	build   func(at seat) ([]*instance, error)
 }
 
 // A session is one member's part in one ceremony. Everything below the line is touched by the goroutine of run alone.
@@ -283,7 +283,7 @@ func (s *session) work(ctx context.Context) error {
 	}
 	sorted := tsslib.SortPartyIDs(ids)
 	var err error
-	if s.instances, err = s.build(sorted, sorted[s.self]); err != nil {
+	if s.instances, err = s.build(seat{ids: sorted, self: s.self, session: s.id, members: s.members}); err != nil {
 		return err
 	}
 	s.results = make([]any, len(s.instances))

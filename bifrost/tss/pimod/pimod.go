@@ -1,16 +1,21 @@
-// Package pimod proves that a modulus is a Paillier-Blum modulus: the product of two primes, both 3 modulo 4, that shares no factor
-// with its own φ. It is Π-mod of CGGMP21 (Canetti, Gennaro, Goldfeder, Makriyannis, Peled: UC Non-Interactive, Proactive, Threshold
-// ECDSA with Identifiable Aborts, ePrint 2021/060), Figure 16, made non-interactive.
+// Package pimod proves that a modulus is a Paillier-Blum modulus: the product of two primes, both 3
+// modulo 4, that shares no factor with its own φ. It is Π-mod of CGGMP21 (Canetti, Gennaro,
+// Goldfeder, Makriyannis, Peled: UC Non-Interactive, Proactive, Threshold ECDSA with Identifiable
+// Aborts, ePrint 2021/060), Figure 16, made non-interactive.
 //
-// The prover picks w with Jacobi symbol −1 modulo N. A hash of the context, N and w gives 80 challenges y. For each the prover shows
-// the N-th root z of y, and a fourth root x of one of y, −y, w·y and −w·y. N-th roots of random numbers exist only if N shares no
-// factor with φ(N), so N has no square in it. Fourth roots of one of the four exist for at most half of all numbers when N has
-// three prime factors or more, or one that is 1 modulo 4. A false proof is accepted with a chance of 2⁻⁸⁰.
+// The prover picks w with Jacobi symbol −1 modulo N. A hash of the context, N and w gives 80
+// challenges y. For each the prover shows the N-th root z of y, and a fourth root x of one of y,
+// −y, w·y and −w·y. N-th roots of random numbers exist only if N shares no factor with φ(N), so N
+// has no square in it. Fourth roots of one of the four exist for at most half of all numbers when N
+// has three prime factors or more, or one that is 1 modulo 4. A false proof is accepted with a
+// chance of 2⁻⁸⁰.
 //
-// It is here beside tss-lib's own because that one (v2.0.2) leaves out that w is a unit with Jacobi symbol −1, so that a modulus with
-// thirty factors passes; takes challenges of 256 bits instead of numbers modulo N; and binds neither session nor author.
+// It is here beside tss-lib's own because that one (v2.0.2) leaves out that w is a unit with Jacobi
+// symbol −1, so that a modulus with thirty factors passes; takes challenges of 256 bits instead of
+// numbers modulo N; and binds neither session nor author.
 //
-// What it does not show is the size of the factors: 3 times a prime passes. That is what Π-fac is for.
+// What it does not show is the size of the factors: 3 times a prime passes. That is what Π-fac is
+// for.
 //
 // The prover computes with the secret primes in variable time, as tss-lib does.
 package pimod
@@ -33,7 +38,8 @@ const (
 	Bits = 2048
 	// Iterations is how many challenges there are.
 	Iterations = 80
-	// Size is the length of a proof in bytes: w, for each challenge a byte with the signs of −1 and of w, and all x and z.
+	// Size is the length of a proof in bytes: w, for each challenge a byte with the signs of −1 and
+	// of w, and all x and z.
 	Size = width + Iterations + 2*Iterations*width
 
 	width = Bits / 8
@@ -42,7 +48,8 @@ const (
 	domain = "tssbackup/tss/pimod/v1"
 )
 
-// A proof as Figure 16 has it. Bit 0 of a sign is a, whether y was negated; bit 1 is b, whether it was multiplied with w.
+// A proof as Figure 16 has it. Bit 0 of a sign is a, whether y was negated; bit 1 is b, whether it
+// was multiplied with w.
 type proof struct {
 	w    *big.Int
 	sign [Iterations]byte
@@ -54,8 +61,9 @@ var (
 	four = big.NewInt(4)
 )
 
-// Prove returns a proof of [Size] bytes for the modulus p·q, which verifies with the same context alone. It errs when p and q are not
-// such that the product is a Paillier-Blum modulus of [Bits] bits.
+// Prove returns a proof of [Size] bytes for the modulus p·q, which verifies with the same context
+// alone. It errs when p and q are not such that the product is a Paillier-Blum modulus of [Bits]
+// bits.
 func Prove(random io.Reader, context []byte, p, q *big.Int) ([]byte, error) {
 	n := new(big.Int).Mul(p, q)
 	if err := checkModulus(n); err != nil {
@@ -105,7 +113,8 @@ func Prove(random io.Reader, context []byte, p, q *big.Int) ([]byte, error) {
 	return pf.encode(), nil
 }
 
-// Verify returns an error unless the bytes prove, in this context, that n is a Paillier-Blum modulus of [Bits] bits.
+// Verify returns an error unless the bytes prove, in this context, that n is a Paillier-Blum
+// modulus of [Bits] bits.
 func Verify(context []byte, n *big.Int, b []byte) error {
 	if err := checkModulus(n); err != nil {
 		return err
@@ -114,7 +123,8 @@ func Verify(context []byte, n *big.Int, b []byte) error {
 	if err != nil {
 		return err
 	}
-	// A w with a factor of n has the symbol 0. With one that is 0 modulo some primes, only the others would need roots.
+	// A w with a factor of n has the symbol 0. With one that is 0 modulo some primes, only the
+	// others would need roots.
 	if big.Jacobi(pf.w, n) != -1 {
 		return errors.New("w does not have the Jacobi symbol -1")
 	}
@@ -168,7 +178,8 @@ func checkModulus(n *big.Int) error {
 	return nil
 }
 
-// challenges are numbers below n that nobody can choose: SHAKE256 over the context behind its length, n and w.
+// challenges are numbers below n that nobody can choose: SHAKE256 over the context behind its
+// length, n and w.
 func challenges(context []byte, n, w *big.Int) (ys [Iterations]*big.Int) {
 	h := sha3.NewSHAKE256()
 	_, _ = h.Write([]byte(domain))

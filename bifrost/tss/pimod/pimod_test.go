@@ -61,7 +61,8 @@ func product(t testing.TB, like func(p *big.Int) bool, bits ...int) []*big.Int {
 	}
 }
 
-// A cheat answers as well as one can who knows all factors of any modulus: with roots where there are some.
+// A cheat answers as well as one can who knows all factors of any modulus: with roots where there
+// are some.
 func cheat(context []byte, primes []*big.Int, w *big.Int) []byte {
 	n := mul(primes...)
 	phi := big.NewInt(1)
@@ -163,8 +164,9 @@ func TestForgedModuliAreRefused(t *testing.T) {
 	context := []byte("context")
 	p, q, _, _ := factors(t, 0)
 
-	// The modulus by which a vault of this family is believed to have been emptied: one large prime and many small ones. With a w that
-	// is 0 modulo all the small ones, tss-lib's proof asks for roots modulo the large one alone.
+	// The modulus by which a vault of this family is believed to have been emptied: one large prime
+	// and many small ones. With a w that is 0 modulo all the small ones, tss-lib's proof asks for
+	// roots modulo the large one alone.
 	many := func() []*big.Int {
 		for {
 			f := []*big.Int{prime(t, 1024, blum)}
