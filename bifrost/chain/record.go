@@ -36,11 +36,20 @@ func decodeLiveVaults(value []byte) ([]types.LiveVault, error) {
 // pubKeySize is the length of a compressed secp256k1 key.
 const pubKeySize = 33
 
-func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
+func decodeVault(name, value []byte) (types.Vault, error) {
 	var vault types.Vault
 	if err := proto.Unmarshal(value, &vault); err != nil {
-		return types.VaultInfo{}, fmt.Errorf("%w: vault %x: %w", ErrState, name, err)
+		return vault, fmt.Errorf("%w: vault %x: %w", ErrState, name, err)
 	}
+	for _, m := range vault.Members {
+		if len(m.PubKey) != pubKeySize {
+			return vault, fmt.Errorf("%w: vault %x has a member with a key of %d bytes", ErrState, name, len(m.PubKey))
+		}
+	}
+	return vault, nil
+}
+
+func vaultInfo(name []byte, vault types.Vault, prefix string) (types.VaultInfo, error) {
 	info := types.VaultInfo{
 		Vault:          hex.EncodeToString(name),
 		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
@@ -55,9 +64,6 @@ func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
 		SharesHash:     hex.EncodeToString(vault.SharesHash),
 	}
 	for _, m := range vault.Members {
-		if len(m.PubKey) != pubKeySize {
-			return types.VaultInfo{}, fmt.Errorf("%w: vault %x has a member with a key of %d bytes", ErrState, name, len(m.PubKey))
-		}
 		address, err := bech32.ConvertAndEncode(prefix, m.Address())
 		if err != nil {
 			return types.VaultInfo{}, fmt.Errorf("prefix %q: %w", prefix, err)
@@ -69,17 +75,17 @@ func decodeVault(name, value []byte, prefix string) (types.VaultInfo, error) {
 	return info, nil
 }
 
-// decodeBackup returns a member's commitments, the latest first.
-func decodeBackup(value []byte) ([]types.CommitmentInfo, error) {
+// decodeBackup returns what state knows of a member's envelopes: nil, when there is
+// no record.
+func decodeBackup(value []byte) (*types.Backup, error) {
+	if len(value) == 0 {
+		return nil, nil
+	}
 	var backup types.Backup
 	if err := proto.Unmarshal(value, &backup); err != nil {
 		return nil, fmt.Errorf("%w: backup: %w", ErrState, err)
 	}
-	var commitments []types.CommitmentInfo
-	for _, c := range backup.Commitments() {
-		commitments = append(commitments, commitmentInfo(c))
-	}
-	return commitments, nil
+	return &backup, nil
 }
 
 func decodeShares(value []byte) (types.PublicShares, error) {
@@ -98,44 +104,4 @@ func decodeProof(value []byte) (types.Proof, error) {
 		return proof, fmt.Errorf("%w: proof: %w", ErrState, err)
 	}
 	return proof, nil
-}
-
-func commitmentInfo(c types.Commitment) types.CommitmentInfo {
-	return types.CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
-}
-
-// memberRecords are what state holds of a member of a vault.
-type memberRecords struct {
-	operator string
-	backup   []types.CommitmentInfo
-	proof    types.Proof
-}
-
-// coverage counts who of a vault has published, and who has proven beside; the
-// records are in the order of the members.
-func coverage(vault types.VaultInfo, records []memberRecords) types.VaultCoverage {
-	c := types.VaultCoverage{
-		Vault: vault.Vault, Status: vault.Status, Threshold: vault.Threshold, Members: uint32(len(vault.Members)),
-	}
-	for i, m := range vault.Members {
-		r := records[i]
-		member := types.MemberCoverage{Address: m.Address, Operator: r.operator, Asked: m.Asked, Commitments: r.backup}
-		if m.Asked {
-			c.Asked++
-		}
-		switch {
-		case len(r.backup) > 0:
-			c.Published++
-			member.Proven = r.proof.IsProven()
-		case m.Asked:
-			c.Missing = append(c.Missing, m.Address)
-		}
-		if member.Proven {
-			c.Proven++
-		}
-		c.List = append(c.List, member)
-	}
-	c.Recoverable = c.Threshold > 0 && c.Published >= c.Threshold
-	c.ProvenRecoverable = c.Threshold > 0 && c.Proven >= c.Threshold
-	return c
 }

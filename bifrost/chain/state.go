@@ -112,14 +112,22 @@ func (s *State) Vault(ctx context.Context, vault string) (types.VaultInfo, error
 }
 
 func (s *State) vault(ctx context.Context, name []byte) (types.VaultInfo, error) {
-	value, err := s.read(ctx, types.VaultKey(name))
+	vault, err := s.record(ctx, name)
 	if err != nil {
 		return types.VaultInfo{}, err
 	}
-	if len(value[0]) == 0 {
-		return types.VaultInfo{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
+	return vaultInfo(name, vault, s.prefix)
+}
+
+func (s *State) record(ctx context.Context, name []byte) (types.Vault, error) {
+	value, err := s.read(ctx, types.VaultKey(name))
+	if err != nil {
+		return types.Vault{}, err
 	}
-	return decodeVault(name, value[0], s.prefix)
+	if len(value[0]) == 0 {
+		return types.Vault{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
+	}
+	return decodeVault(name, value[0])
 }
 
 // Backup returns the commitments of a member of a vault, the latest first. There
@@ -134,7 +142,7 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 	if err != nil {
 		return nil, err
 	}
-	of, err := s.vault(ctx, name)
+	of, err := s.record(ctx, name)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -142,31 +150,47 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 		return nil, err
 	}
 	value, err := s.read(ctx, types.BackupKey(of.Epoch, raw))
-	if err != nil || len(value[0]) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	return decodeBackup(value[0])
+	backup, err := decodeBackup(value[0])
+	if err != nil || backup == nil {
+		return nil, err
+	}
+	var commitments []types.CommitmentInfo
+	for _, c := range backup.Commitments() {
+		commitments = append(commitments, c.Info())
+	}
+	return commitments, nil
 }
 
-// Coverage tells who has published and who has proven, of one vault or, with an empty name, of all
-// that are not retired. It is counted here, from verified records of one height.
+// Coverage tells who has published and who has proven, of one vault or, with an
+// empty name, of all that are not retired. It is counted here, from verified records
+// of one height.
 func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
-	var vaults []types.VaultInfo
+	var names [][]byte
 	if vault == "" {
-		var err error
-		if vaults, err = s.Vaults(ctx, ""); err != nil {
-			return nil, err
-		}
-	} else {
-		one, err := s.Vault(ctx, vault)
+		vaults, err := s.Vaults(ctx, "")
 		if err != nil {
 			return nil, err
 		}
-		vaults = []types.VaultInfo{one}
+		for _, v := range vaults {
+			name, err := rawName(v.Vault)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		}
+	} else {
+		name, err := rawName(vault)
+		if err != nil {
+			return nil, err
+		}
+		names = [][]byte{name}
 	}
-	covered := make([]types.VaultCoverage, 0, len(vaults))
-	for _, v := range vaults {
-		c, err := s.coverage(ctx, v)
+	covered := make([]types.VaultCoverage, 0, len(names))
+	for _, name := range names {
+		c, err := s.coverage(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -175,37 +199,44 @@ func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCovera
 	return covered, nil
 }
 
-func (s *State) coverage(ctx context.Context, vault types.VaultInfo) (types.VaultCoverage, error) {
+func (s *State) coverage(ctx context.Context, name []byte) (types.VaultCoverage, error) {
+	vault, err := s.record(ctx, name)
+	if err != nil {
+		return types.VaultCoverage{}, err
+	}
 	var keys [][]byte
 	for _, m := range vault.Members {
-		raw, err := rawAddress(m.Address)
-		if err != nil {
-			return types.VaultCoverage{}, err
-		}
+		raw := m.Address()
 		keys = append(keys, types.BackupKey(vault.Epoch, raw), types.SignerOwnerKey(raw), types.ProofKey(vault.Epoch, raw))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
 		return types.VaultCoverage{}, err
 	}
-	records := make([]memberRecords, len(vault.Members))
-	for i := range records {
-		backup, operator, proof := values[3*i], values[3*i+1], values[3*i+2]
-		if len(backup) > 0 {
-			if records[i].backup, err = decodeBackup(backup); err != nil {
-				return types.VaultCoverage{}, err
-			}
-		}
-		if len(operator) > 0 {
-			if records[i].operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
-				return types.VaultCoverage{}, fmt.Errorf("prefix %q: %w", s.prefix, err)
-			}
-		}
-		if records[i].proof, err = decodeProof(proof); err != nil {
+	members := make([]types.MemberRecords, len(vault.Members))
+	for i, m := range vault.Members {
+		if members[i], err = s.memberRecords(m, values[3*i], values[3*i+1], values[3*i+2]); err != nil {
 			return types.VaultCoverage{}, err
 		}
 	}
-	return coverage(vault, records), nil
+	return types.Coverage(name, vault, members), nil
+}
+
+func (s *State) memberRecords(m types.Member, backup, operator, proof []byte) (r types.MemberRecords, err error) {
+	r.Member = m
+	if r.Address, err = bech32.ConvertAndEncode(s.prefix, m.Address()); err != nil {
+		return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
+	}
+	if len(operator) > 0 {
+		if r.Operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
+			return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
+		}
+	}
+	if r.Backup, err = decodeBackup(backup); err != nil {
+		return r, err
+	}
+	r.Proof, err = decodeProof(proof)
+	return r, err
 }
 
 // Proofs returns what state knows of the proofs of a vault's members, in their

@@ -144,39 +144,30 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	return nil
 }
 
-// judge counts for itself, and takes no verdict from the node.
+// judge shows what was counted from verified records.
 func judge(vault types.VaultCoverage) coveredVault {
 	c := coveredVault{
 		Vault: command.OneLine(vault.Vault), Status: statusName(vault.Status),
 		Members: len(vault.List), Threshold: vault.Threshold,
+		Asked: int(vault.Asked), Published: int(vault.Published), Proven: int(vault.Proven),
+		Covered: vault.Recoverable, ProvenCovered: vault.ProvenRecoverable,
 		List: []coveredMember{}, Missing: []string{},
 	}
 	for _, m := range vault.List {
-		member := coveredMember{
-			Address: command.OneLine(m.Address), Operator: command.OneLine(m.Operator), Asked: m.Asked, Backups: describeBackups(m.Commitments),
-			Proven: m.Proven && len(m.Commitments) > 0,
-		}
-		c.List = append(c.List, member)
-		if m.Asked {
-			c.Asked++
-		}
-		if member.Proven {
-			c.Proven++
-		}
-		switch {
-		case len(m.Commitments) > 0:
-			c.Published++
-		case m.Asked:
-			c.Missing = append(c.Missing, member.Address)
-		}
+		c.List = append(c.List, coveredMember{
+			Address: command.OneLine(m.Address), Operator: command.OneLine(m.Operator), Asked: m.Asked,
+			Backups: describeBackups(m.Commitments), Proven: m.Proven,
+		})
 	}
-	c.Covered, c.ProvenCovered = c.reaches(c.Published), c.reaches(c.Proven)
+	for _, address := range vault.Missing {
+		c.Missing = append(c.Missing, command.OneLine(address))
+	}
 	c.Verdict = c.verdict()
 	return c
 }
 
 func (c *coveredVault) reaches(members int) bool {
-	return c.Threshold > 0 && uint64(members) >= uint64(c.Threshold)
+	return types.Suffices(uint32(members), c.Threshold)
 }
 
 // verdict says in a line what the counts mean.

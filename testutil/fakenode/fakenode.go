@@ -353,28 +353,20 @@ func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageRe
 		if req.Vault == "" && v.Status == types.VaultStatus_VAULT_STATUS_RETIRED || req.Vault != "" && v.Vault != req.Vault {
 			continue
 		}
-		c := types.VaultCoverage{
-			Vault: v.Vault, Status: v.Status, Threshold: v.Threshold, Members: uint32(len(v.Members)),
-		}
-		for _, m := range v.Members {
-			member := types.MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Asked}
-			record, published := n.Backups[v.Vault][m.Address]
-			if published {
-				c.Published++
-				member.Commitments = append(member.Commitments, record.Latest)
-				if record.First != nil {
-					member.Commitments = append(member.Commitments, *record.First)
-				}
+		var members []types.MemberRecords
+		vault := record(v)
+		for i, m := range v.Members {
+			r := types.MemberRecords{
+				Member: vault.Members[i], Proof: n.Proofs[v.Vault][m.Address], Address: m.Address, Operator: m.Operator,
 			}
-			if m.Asked {
-				c.Asked++
-				if !published {
-					c.Missing = append(c.Missing, m.Address)
-				}
+			if b, ok := n.Backups[v.Vault][m.Address]; ok {
+				backup := backupOf(b)
+				r.Backup = &backup
 			}
-			c.List = append(c.List, member)
+			members = append(members, r)
 		}
-		c.Recoverable = c.Published >= c.Threshold
+		c := types.Coverage(raw(v.Vault), vault, members)
+		c.Vault = v.Vault // which may be no key
 		res.Vaults = append(res.Vaults, c)
 	}
 	return res, req.Vault == "" || len(res.Vaults) > 0

@@ -215,17 +215,13 @@ func (n *Node) records() map[string][]byte {
 			live.Vaults = append(live.Vaults, types.LiveVault{PubKey: name, Epoch: v.Epoch})
 		}
 		epochs[v.Vault] = v.Epoch
-		vault := &types.Vault{
-			PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
-			Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash),
-		}
+		vault := record(v)
 		for _, m := range v.Members {
-			vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
 			if _, address, err := bech32.DecodeAndConvert(m.Address); err == nil {
 				records[string(types.SignerOwnerKey(address))] = address
 			}
 		}
-		put(types.VaultKey(name), vault)
+		put(types.VaultKey(name), &vault)
 		if shares, ok := n.Shares[v.Vault]; ok {
 			put(types.PublicSharesKey(v.Epoch, vault.SharesHash), &shares)
 		}
@@ -243,10 +239,7 @@ func (n *Node) records() map[string][]byte {
 			if err != nil {
 				continue // a test that reads no proofs
 			}
-			backup := types.Backup{First: commitment(b.Latest)}
-			if b.First != nil {
-				backup = types.Backup{First: commitment(*b.First)}.With(backup.First)
-			}
+			backup := backupOf(b)
 			key := types.BackupKey(epochs[vault], address)
 			if records[string(key)] != nil {
 				panic("two vaults with backups of one epoch")
@@ -255,6 +248,25 @@ func (n *Node) records() map[string][]byte {
 		}
 	}
 	return records
+}
+
+// record is a vault as the module keeps it.
+func record(v types.VaultInfo) types.Vault {
+	vault := types.Vault{
+		PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
+		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash),
+	}
+	for _, m := range v.Members {
+		vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
+	}
+	return vault
+}
+
+func backupOf(b types.QueryBackupResponse) types.Backup {
+	if b.First == nil {
+		return types.Backup{First: commitment(b.Latest)}
+	}
+	return types.Backup{First: commitment(*b.First)}.With(commitment(b.Latest))
 }
 
 func commitment(c types.CommitmentInfo) types.Commitment {

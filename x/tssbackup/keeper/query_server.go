@@ -247,9 +247,9 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 	if err != nil {
 		return nil, missing(err, "%s has published no backup of vault %s", req.Member, req.Vault)
 	}
-	res := &types.QueryBackupResponse{Latest: commitmentInfo(backup.Commitments()[0])}
+	res := &types.QueryBackupResponse{Latest: backup.Commitments()[0].Info()}
 	if backup.Latest != nil {
-		first := commitmentInfo(backup.First)
+		first := backup.First.Info()
 		res.First = &first
 	}
 	return res, nil
@@ -352,7 +352,7 @@ func (s queryServer) Envelope(ctx context.Context, req *types.QueryEnvelopeReque
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	return &types.QueryEnvelopeResponse{Envelope: envelope, Commitment: commitmentInfo(commitment)}, nil
+	return &types.QueryEnvelopeResponse{Envelope: envelope, Commitment: commitment.Info()}, nil
 }
 
 // Coverage tells who has published, of one vault or of all that are not retired,

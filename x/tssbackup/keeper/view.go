@@ -30,10 +30,6 @@ func (k Keeper) bech32s(addresses [][]byte) ([]string, error) {
 	return list, nil
 }
 
-func commitmentInfo(c types.Commitment) types.CommitmentInfo {
-	return types.CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
-}
-
 func (k Keeper) signerInfo(ctx context.Context, operator []byte, signer types.Signer) (info types.SignerInfo, err error) {
 	info = types.SignerInfo{
 		PubKey: hex.EncodeToString(signer.PubKey), Height: signer.Height,
@@ -156,7 +152,7 @@ func (k Keeper) voteInfo(ctx context.Context, keygenID uint64, v memberVote) (in
 	}
 	info.Proven = proof.IsProven()
 	if v.Commitment != nil {
-		commitment := commitmentInfo(*v.Commitment)
+		commitment := v.Commitment.Info()
 		info.Commitment = &commitment
 	}
 	info.Blamed, err = k.bech32s(v.Blamed)
@@ -181,49 +177,28 @@ func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault)
 	}, err
 }
 
-// coverage tells who of a vault has published, and who has proven.
+// coverage reads who of a vault has published, and who has proven.
 func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultCoverage, error) {
-	c := types.VaultCoverage{
-		Vault:     types.VaultName(pubKey),
-		Status:    vault.Status,
-		Members:   uint32(len(vault.Members)),
-		Threshold: vault.Threshold,
-	}
-	for _, m := range vault.Members {
-		address, operator, err := k.memberNames(ctx, m)
-		if err != nil {
-			return c, err
-		}
-		member := types.MemberCoverage{Address: address, Operator: operator, Asked: m.Asked}
-		if m.Asked {
-			c.Asked++
+	members := make([]types.MemberRecords, len(vault.Members))
+	for i, m := range vault.Members {
+		r := types.MemberRecords{Member: m}
+		var err error
+		if r.Address, r.Operator, err = k.memberNames(ctx, m); err != nil {
+			return types.VaultCoverage{}, err
 		}
 		backup, err := k.Backups.Get(ctx, collections.Join(vault.Epoch, []byte(m.Address())))
 		switch {
-		case errors.Is(err, collections.ErrNotFound):
-			if m.Asked {
-				c.Missing = append(c.Missing, address)
-			}
-		case err != nil:
-			return c, err
-		default:
-			c.Published++
-			for _, c := range backup.Commitments() {
-				member.Commitments = append(member.Commitments, commitmentInfo(c))
-			}
-			proof, err := k.proofOf(ctx, vault.Epoch, m.Address())
-			if err != nil {
-				return c, err
-			}
-			if member.Proven = proof.IsProven(); member.Proven {
-				c.Proven++
-			}
+		case err == nil:
+			r.Backup = &backup
+		case !errors.Is(err, collections.ErrNotFound):
+			return types.VaultCoverage{}, err
 		}
-		c.List = append(c.List, member)
+		if r.Proof, err = k.proofOf(ctx, vault.Epoch, m.Address()); err != nil {
+			return types.VaultCoverage{}, err
+		}
+		members[i] = r
 	}
-	c.Recoverable = c.Published >= c.Threshold
-	c.ProvenRecoverable = c.Proven >= c.Threshold
-	return c, nil
+	return types.Coverage(pubKey, vault, members), nil
 }
 
 func (k Keeper) proofInfo(member []byte, proof types.Proof) (types.ProofInfo, error) {

@@ -1,0 +1,64 @@
+package types
+
+import "encoding/hex"
+
+// MemberRecords are what state holds about a member of a vault, and the names under
+// which queries show it.
+type MemberRecords struct {
+	Member Member
+	// Backup is nil when the member has published none.
+	Backup *Backup
+	// Proof is empty when state keeps nothing of one.
+	Proof Proof
+
+	Address, Operator string
+}
+
+// Coverage counts who of a vault has published, and who has proven beside, against
+// what the vault needs. members are in the order of the vault's record; pubKey is
+// its compressed secp256k1 key. It is the one place that counts: for the chain's
+// queries, and for whoever reads verified records.
+func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage {
+	c := VaultCoverage{
+		Vault:     VaultName(pubKey),
+		Status:    vault.Status,
+		Members:   uint32(len(members)),
+		Threshold: vault.Threshold,
+		Needed:    vault.Needed,
+	}
+	for _, m := range members {
+		member := MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked}
+		if member.Asked {
+			c.Asked++
+		}
+		switch {
+		case m.Backup != nil:
+			c.Published++
+			for _, commitment := range m.Backup.Commitments() {
+				member.Commitments = append(member.Commitments, commitment.Info())
+			}
+			// A proof without an envelope shows that the keys could be rebuilt; a member
+			// is proven when its keyshares come back too.
+			if member.Proven = m.Proof.IsProven(); member.Proven {
+				c.Proven++
+			}
+		case member.Asked:
+			c.Missing = append(c.Missing, member.Address)
+		}
+		c.List = append(c.List, member)
+	}
+	c.Recoverable = Suffices(c.Published, c.Threshold)
+	c.ProvenRecoverable = Suffices(c.Proven, c.Threshold)
+	return c
+}
+
+// Suffices reports whether so many members reach a vault's threshold. None reach one
+// of 0, which only a record in another form names.
+func Suffices(members, threshold uint32) bool {
+	return threshold > 0 && members >= threshold
+}
+
+// Info is the commitment as queries show it.
+func (c Commitment) Info() CommitmentInfo {
+	return CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
+}
