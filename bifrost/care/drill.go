@@ -277,7 +277,7 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 	gate := gate{mutex: d.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Chain: drillChain{verified, d, n}, Store: onDisk{d.cfg.Store},
+		Records: latestOnly{verified}, Source: d.source(n), Store: onDisk{d.cfg.Store},
 		Mnemonic: d.cfg.Member.Mnemonic, Member: d.cfg.Member.Address, Progress: gate.step,
 	})
 	vaults := []DrillVault{}
@@ -297,35 +297,34 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 	return vaults, errors.Join(failed...)
 }
 
-// drillChain takes the envelopes from one node. Of each vault it shows the latest
-// backup alone: a drill must not be content with the first.
-type drillChain struct {
-	Records
-	*Drill
-	node envelopeNode
-}
+// latestOnly shows the latest backup of each vault alone: a drill must not be content
+// with the first.
+type latestOnly struct{ restore.Records }
 
-func (c drillChain) Backup(
+func (o latestOnly) Backup(
 	ctx context.Context, vault, member string,
 ) ([]types.CommitmentInfo, error) {
-	commitments, err := c.Records.Backup(ctx, vault, member)
+	commitments, err := o.Records.Backup(ctx, vault, member)
 	return commitments[:min(1, len(commitments))], err
 }
 
-func (c drillChain) Envelope(
-	ctx context.Context, vault, member string, commitment types.CommitmentInfo,
-) ([]byte, error) {
-	if err := c.reach(ctx, commitment.Height); err != nil {
-		return nil, err
+// source takes the envelopes from one node, once it has the block of the backup.
+func (d *Drill) source(n envelopeNode) restore.Source {
+	return func(
+		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+	) ([]byte, error) {
+		if err := d.reach(ctx, n, commitment.Height); err != nil {
+			return nil, err
+		}
+		return fetchEnvelope(ctx, n, vault, member, commitment)
 	}
-	return fetchEnvelope(ctx, c.node, vault, member, commitment)
 }
 
 // reach waits for the node to have a block.
-func (c drillChain) reach(ctx context.Context, height int64) error {
-	patience := time.After(c.patience)
+func (d *Drill) reach(ctx context.Context, n envelopeNode, height int64) error {
+	patience := time.After(d.patience)
 	for {
-		status, err := c.node.Status(ctx)
+		status, err := n.Status(ctx)
 		if err != nil {
 			return err
 		}
@@ -337,7 +336,7 @@ func (c drillChain) reach(ctx context.Context, height int64) error {
 			return ctx.Err()
 		case <-patience:
 			return fmt.Errorf("it is at block %d and has yet to reach block %d", status.Height, height)
-		case <-time.After(c.wait):
+		case <-time.After(d.wait):
 		}
 	}
 }

@@ -114,8 +114,8 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v types.VaultInf
 	gate := gate{mutex: r.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Chain: liveOnly{verified}, Store: r.cfg.Store, Mnemonic: r.cfg.Member.Mnemonic,
-		Member: r.cfg.Member.Address, Vault: v.Vault, Progress: gate.step,
+		Records: liveOnly{verified}, Source: verified.Envelope,
+		Store: r.cfg.Store, Mnemonic: r.cfg.Member.Mnemonic, Member: r.cfg.Member.Address, Vault: v.Vault, Progress: gate.step,
 	})
 	if err != nil {
 		return err
@@ -197,10 +197,10 @@ func (r *Repairer) Problems() []string {
 
 // liveOnly hides vaults that do not live: package restore would restore a retired
 // vault that is named to it.
-type liveOnly struct{ restore.Chain }
+type liveOnly struct{ restore.Records }
 
 func (c liveOnly) Vault(ctx context.Context, name string) (types.VaultInfo, error) {
-	v, err := c.Chain.Vault(ctx, name)
+	v, err := c.Records.Vault(ctx, name)
 	if err == nil && !isLive(v) {
 		err = fmt.Errorf("%w: it does not live any more", restore.ErrNoVault)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 const (
@@ -26,7 +27,11 @@ const (
 
 // Records are the chain's records of one height, each of them verified.
 type Records interface {
-	restore.Chain
+	restore.Records
+	// Envelope is where the envelopes behind the records come from: a [restore.Source].
+	Envelope(
+		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+	) ([]byte, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
 }

@@ -78,10 +78,16 @@ func (s *scene) verify(ctx context.Context, nodes []*chain.Client, trust chain.T
 	return light.Head(ctx, time.Now())
 }
 
+// chainState is both: the records, and where the envelopes come from.
+type chainState interface {
+	restore.Records
+	Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error)
+}
+
 // restore writes the first member's keyshares to a folder.
-func (s *scene) restore(ctx context.Context, from restore.Chain, dir string) error {
+func (s *scene) restore(ctx context.Context, from chainState, dir string) error {
 	results, err := restore.Run(ctx, restore.Config{
-		Chain: from, Store: keystore.NewStore(dir), Mnemonic: s.mnemonic, Member: s.address,
+		Records: from, Source: from.Envelope, Store: keystore.NewStore(dir), Mnemonic: s.mnemonic, Member: s.address,
 	})
 	if err != nil {
 		return err

@@ -7,9 +7,10 @@
 // vault. Only then is anything written: both files or none, and never over a file
 // that differs.
 //
-// The records of vaults and commitments are taken from the [Chain] as they are: it
-// verifies them. Everything that follows from them is checked here, so that the
-// envelopes may come from anywhere.
+// It takes two things in. [Records] say which vaults and backups there are, and are
+// believed: whoever hands them over has verified them. A [Source] gets envelopes, from
+// anywhere, and is never believed: everything is checked here that follows from the
+// records.
 package restore
 
 import (
@@ -40,8 +41,8 @@ var (
 	ErrRecord = errors.New("vault record does not hold together")
 )
 
-// Chain is what a restore needs to know; chain.State verifies it.
-type Chain interface {
+// Records are a chain's records of vaults and backups, verified; chain.State is one.
+type Records interface {
 	// Vaults returns the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
 	// Vault returns one vault, whatever its status.
@@ -49,9 +50,14 @@ type Chain interface {
 	// Backup returns the commitments of a member of a vault, the latest first;
 	// none when there are none.
 	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
-	// Envelope fetches the bytes that a commitment of a member of a vault stands for.
-	Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error)
 }
+
+// Source gets the envelope that a commitment of a member of a vault stands for, from
+// somewhere; the method Envelope of chain.State is one. Whatever it returns is compared
+// with the commitment, so it need not be trusted.
+type Source func(
+	ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+) ([]byte, error)
 
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
@@ -84,7 +90,8 @@ type Event struct {
 
 // Config says what to restore, from where and to where.
 type Config struct {
-	Chain    Chain
+	Records  Records
+	Source   Source
 	Store    Store
 	Mnemonic *sanity.Mnemonic
 	// Member is the bech32 address under which the member stands in its vaults.
@@ -134,7 +141,7 @@ func Run(ctx context.Context, cfg Config) ([]Result, error) {
 
 func find(ctx context.Context, cfg Config) ([]types.VaultInfo, error) {
 	if cfg.Vault != "" {
-		vault, err := cfg.Chain.Vault(ctx, cfg.Vault)
+		vault, err := cfg.Records.Vault(ctx, cfg.Vault)
 		if err != nil {
 			return nil, fmt.Errorf("vault %s: %w", cfg.Vault, err)
 		}
@@ -143,7 +150,7 @@ func find(ctx context.Context, cfg Config) ([]types.VaultInfo, error) {
 		}
 		return []types.VaultInfo{vault}, nil
 	}
-	vaults, err := cfg.Chain.Vaults(ctx, cfg.Member)
+	vaults, err := cfg.Records.Vaults(ctx, cfg.Member)
 	if err != nil {
 		return nil, fmt.Errorf("vaults of %s: %w", cfg.Member, err)
 	}
@@ -160,7 +167,7 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 		return err
 	}
 	cfg.progress(Event{Vault: result.Vault.Vault, Step: StepRecord})
-	commitments, err := cfg.Chain.Backup(ctx, result.Vault.Vault, cfg.Member)
+	commitments, err := cfg.Records.Backup(ctx, result.Vault.Vault, cfg.Member)
 	if err != nil {
 		return err
 	}
@@ -194,7 +201,7 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 // check has passed.
 func (cfg Config) open(ctx context.Context, record *record, commitment types.CommitmentInfo) ([]envelope.File, error) {
 	cfg.progress(Event{record.name, StepFetch, commitment})
-	sealed, err := cfg.Chain.Envelope(ctx, record.name, cfg.Member, commitment)
+	sealed, err := cfg.Source(ctx, record.name, cfg.Member, commitment)
 	if err != nil {
 		return nil, err
 	}

@@ -150,7 +150,7 @@ func (w *world) seal(t *testing.T, member int, files ...fixture.File) []byte {
 }
 
 func (w *world) config() Config {
-	return Config{Chain: w.chain, Store: keystore.NewStore(w.dir), Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
+	return Config{Records: w.chain, Source: w.chain.Envelope, Store: keystore.NewStore(w.dir), Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
 }
 
 // holds requires that exactly the files of these vaults, as member 0 has them, are

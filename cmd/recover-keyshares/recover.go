@@ -70,7 +70,7 @@ func (a *app) recover(ctx context.Context) error {
 	r.Height = state.Height()
 
 	results, runErr := restore.Run(ctx, restore.Config{
-		Chain: state, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
+		Records: state, Source: state.Envelope, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
 		Member: r.Address, Vault: a.vault, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {
