@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -360,7 +360,7 @@ func (s onDisk) Save(files map[string][]byte) error {
 			return err
 		case !same:
 			return fmt.Errorf("%s on the disk is not what the backup holds: %w",
-				name, keystore.ErrDifferent)
+				name, durable.ErrDifferent)
 		}
 	}
 	return nil

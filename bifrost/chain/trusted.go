@@ -12,7 +12,7 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/cosmos/gogoproto/proto"
 
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // TrustStore keeps the latest verified header for the next time.
@@ -57,7 +57,7 @@ func (d TrustDir) Load(chainID string) ([]byte, error) {
 
 // Save implements [TrustStore].
 func (d TrustDir) Save(chainID string, block []byte) error {
-	return keystore.ReplaceFile(d.Path(chainID), block)
+	return durable.Replace(d.Path(chainID), block)
 }
 
 func encodeBlock(block *cmttypes.LightBlock) ([]byte, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // ErrConfig means that the configuration does not fit the node.
@@ -199,7 +199,7 @@ func (c Config) Write(home string) error {
 	if err := configTemplate.Execute(&text, c); err != nil {
 		return err
 	}
-	return keystore.WriteFile(ConfigPath(home), text.Bytes())
+	return durable.Write(ConfigPath(home), text.Bytes())
 }
 
 var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap{

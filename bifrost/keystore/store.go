@@ -1,14 +1,16 @@
 package keystore
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 const (
@@ -32,7 +34,7 @@ func NewStore(dir string) *Store {
 }
 
 // Save keeps all of these files, given by name, or none. A file that is there already with equal contents is kept as it is; if
-// any is there with other contents the error wraps [ErrDifferent] and nothing is written.
+// any is there with other contents the error wraps [durable.ErrDifferent] and nothing is written.
 func (s *Store) Save(files map[string][]byte) error {
 	if len(files) == 0 {
 		return errors.New("no files to save")
@@ -46,22 +48,25 @@ func (s *Store) Save(files map[string][]byte) error {
 	}
 	sort.Strings(names)
 
-	folder, err := lockFolder(s.dir)
+	folder, err := durable.Make(s.dir)
 	if err != nil {
 		return err
 	}
-	err = s.save(names, files)
-	folder.unlock(err != nil)
-	return err
+	if err := s.save(folder, names, files); err != nil {
+		folder.Abandon()
+		return err
+	}
+	folder.Unlock()
+	return nil
 }
 
-func (s *Store) save(names []string, files map[string][]byte) error {
-	if err := recoverFolder(s.dir); err != nil {
+func (s *Store) save(folder *durable.Folder, names []string, files map[string][]byte) error {
+	if err := s.recoverFolder(folder); err != nil {
 		return err
 	}
 	missing := names[:0:0]
 	for _, name := range names {
-		same, err := compare(filepath.Join(s.dir, name), files[name])
+		same, err := folder.Has(name, files[name])
 		if err != nil {
 			return err
 		}
@@ -70,106 +75,103 @@ func (s *Store) save(names []string, files map[string][]byte) error {
 		}
 	}
 	if len(missing) == 0 {
-		return syncDir(s.dir)
+		return folder.Sync()
 	}
 
-	suffix := randomSuffix()
-	stage := filepath.Join(s.dir, stagePrefix+suffix)
-	commit := filepath.Join(s.dir, commitPrefix+suffix)
-	if err := fillStage(stage, missing, files); err != nil {
-		return errors.Join(err, removeAll(stage))
+	suffix := rand.Text()
+	stage, commit := stagePrefix+suffix, commitPrefix+suffix
+	if err := fillStage(folder, stage, missing, files); err != nil {
+		return errors.Join(err, folder.RemoveAll(stage))
 	}
 	// From here the save has happened, whatever becomes of this process.
-	if err := rename(stage, commit); err != nil {
-		return errors.Join(err, removeAll(stage))
+	if err := folder.Rename(stage, commit); err != nil {
+		return errors.Join(err, folder.RemoveAll(stage))
 	}
-	err := syncDir(s.dir)
+	err := folder.Sync()
 	if err == nil {
-		err = finish(s.dir, commit)
+		err = s.finish(folder, commit)
 	}
 	if err != nil {
-		return errors.Join(err, s.undo(stage, commit))
+		return errors.Join(err, s.undo(folder, stage, commit))
 	}
 	return nil
 }
 
 // undo takes a save back that happened but could not be finished: first the act itself, so that a crash in the middle of it
 // leaves either everything to be finished or nothing.
-func (s *Store) undo(stage, commit string) error {
-	entries, err := os.ReadDir(commit)
+func (s *Store) undo(folder *durable.Folder, stage, commit string) error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		path := filepath.Join(s.dir, e.Name())
-		if sameFile(path, filepath.Join(commit, e.Name())) {
-			if err := remove(path); err != nil {
+		if folder.Same(e.Name(), filepath.Join(commit, e.Name())) {
+			if err := folder.Remove(e.Name()); err != nil {
 				return err
 			}
 		}
 	}
-	if err := rename(commit, stage); err != nil {
+	if err := folder.Rename(commit, stage); err != nil {
 		return err
 	}
-	return removeAll(stage)
+	return folder.RemoveAll(stage)
 }
 
-func fillStage(stage string, names []string, files map[string][]byte) error {
-	if err := mkdir(stage); err != nil {
+func fillStage(folder *durable.Folder, stage string, names []string, files map[string][]byte) error {
+	if err := folder.Mkdir(stage); err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := create(filepath.Join(stage, name), files[name]); err != nil {
+		if err := folder.Create(filepath.Join(stage, name), files[name]); err != nil {
 			return err
 		}
 	}
-	return syncDir(stage)
+	return folder.SyncSub(stage)
 }
 
 // finish gives the files of a committed save their places and removes the folder they were gathered in.
-func finish(dir, commit string) error {
-	entries, err := os.ReadDir(commit)
+func (s *Store) finish(folder *durable.Folder, commit string) error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		from, to := filepath.Join(commit, e.Name()), filepath.Join(dir, e.Name())
-		if err := link(from, to); err != nil {
+		from := filepath.Join(commit, e.Name())
+		if err := folder.Link(from, e.Name()); err != nil {
 			if !errors.Is(err, fs.ErrExist) {
 				return err
 			}
-			data, err := os.ReadFile(from)
+			data, err := os.ReadFile(filepath.Join(s.dir, from))
 			if err != nil {
 				return err
 			}
-			if _, err := compare(to, data); err != nil {
+			if _, err := folder.Has(e.Name(), data); err != nil {
 				return err
 			}
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	if err := folder.Sync(); err != nil {
 		return err
 	}
 	// The files are in place; should the folder outlive this, the next one finishes again, which changes nothing.
-	_ = removeAll(commit)
+	_ = folder.RemoveAll(commit)
 	return nil
 }
 
 // recoverFolder brings a folder to order in which a process may have died: a committed save is finished, what never
 // was committed goes.
-func recoverFolder(dir string) error {
-	entries, err := os.ReadDir(dir)
+func (s *Store) recoverFolder(folder *durable.Folder) error {
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
 		switch {
 		case !e.IsDir():
 		case strings.HasPrefix(e.Name(), stagePrefix):
-			err = removeAll(path)
+			err = folder.RemoveAll(e.Name())
 		case strings.HasPrefix(e.Name(), commitPrefix):
-			err = finish(dir, path)
+			err = s.finish(folder, e.Name())
 		}
 		if err != nil {
 			return err
@@ -186,19 +188,7 @@ func (s *Store) Load(name string) ([]byte, error) {
 	if err := s.recover(); err != nil {
 		return nil, err
 	}
-	f, err := openFile(filepath.Join(s.dir, name))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFileSize {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFileSize)
-	}
-	return data, nil
+	return durable.Read(filepath.Join(s.dir, name), maxFileSize)
 }
 
 // List returns the names of the files, sorted. A folder that does not exist holds none.
@@ -233,24 +223,15 @@ func (s *Store) recover() error {
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), commitPrefix) || strings.HasPrefix(e.Name(), stagePrefix) {
-			folder, err := lockFolder(s.dir)
+			folder, err := durable.Lock(s.dir)
 			if err != nil {
 				return err
 			}
-			defer folder.unlock(false)
-			return recoverFolder(s.dir)
+			defer folder.Unlock()
+			return s.recoverFolder(folder)
 		}
 	}
 	return nil
-}
-
-func sameFile(a, b string) bool {
-	ai, err := os.Lstat(a)
-	if err != nil {
-		return false
-	}
-	bi, err := os.Lstat(b)
-	return err == nil && os.SameFile(ai, bi)
 }
 
 // checkName admits plain file names: letters, digits, '.', '-', '_', not hidden.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -119,7 +119,7 @@ func (o outbox) save(r *record) error {
 	if err != nil {
 		return err
 	}
-	return keystore.ReplaceFile(o.path(r.name()), data)
+	return durable.Replace(o.path(r.name()), data)
 }
 
 // close moves a record among the closed ones. A crash in between leaves both,
@@ -129,14 +129,10 @@ func (o outbox) close(r *record) error {
 	if err != nil {
 		return err
 	}
-	if err := keystore.ReplaceFile(o.closedPath(r.name()), data); err != nil {
+	if err := durable.Replace(o.closedPath(r.name()), data); err != nil {
 		return err
 	}
-	err = os.Remove(o.path(r.name()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return durable.Remove(o.path(r.name()))
 }
 
 // load returns all records that are not closed.

@@ -26,7 +26,7 @@ import (
 )
 
 // The errors of this package to branch on, beside those of the chain, of
-// envelope.Open and keystore.ErrDifferent, which are passed on wrapped.
+// envelope.Open and durable.ErrDifferent, which are passed on wrapped.
 var (
 	// ErrNoVault means that the member belongs to no vault that could be restored.
 	ErrNoVault = errors.New("member of no vault")

@@ -19,6 +19,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakevault"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
@@ -316,8 +317,8 @@ func TestFaultsOfOneVault(t *testing.T) {
 		}, ErrKeyshare, "members"},
 		"a different file is there": {func(t *testing.T, w *world) {
 			w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
-			require.NoError(t, keystore.WriteFile(filepath.Join(w.dir, w.active.Files[0][1].Name), []byte("mine")))
-		}, keystore.ErrDifferent, ""},
+			require.NoError(t, durable.Write(filepath.Join(w.dir, w.active.Files[0][1].Name), []byte("mine")))
+		}, durable.ErrDifferent, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -331,7 +332,7 @@ func TestFaultsOfOneVault(t *testing.T) {
 			require.ErrorContains(t, results[0].Err, tc.says)
 			require.Empty(t, results[0].Files)
 			require.NoError(t, results[1].Err)
-			if tc.err == keystore.ErrDifferent {
+			if tc.err == durable.ErrDifferent {
 				path := filepath.Join(w.dir, w.active.Files[0][1].Name)
 				data, err := os.ReadFile(path)
 				require.NoError(t, err)
@@ -385,7 +386,7 @@ func TestOneFileIsThereAlready(t *testing.T) {
 	w.chain.vaults = w.chain.vaults[:1]
 	w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 	file := w.active.Files[0][0]
-	require.NoError(t, keystore.WriteFile(filepath.Join(w.dir, file.Name), file.Data))
+	require.NoError(t, durable.Write(filepath.Join(w.dir, file.Name), file.Data))
 	results, err := Run(t.Context(), w.config())
 	require.NoError(t, err)
 	require.NoError(t, results[0].Err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // serve starts the control socket and, when it is configured, the metrics. Both
@@ -75,7 +76,7 @@ func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.List
 // listenControl listens on a socket for the owner alone. The lock on the home
 // makes sure that a socket that is there already is a dead one's.
 func listenControl(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := durable.Remove(path); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("unix", path)

@@ -21,7 +21,7 @@ import (
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	"github.com/rs/zerolog"
 
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // ErrNoPreParams means that no pre-parameters are in store.
@@ -90,10 +90,10 @@ func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 			return nil, err
 		}
 		pre, perr := parsePreParams(data)
-		if err := keystore.WriteFile(filepath.Join(p.dir, name+usedSuffix), nil); err != nil {
+		if err := durable.Write(filepath.Join(p.dir, name+usedSuffix), nil); err != nil {
 			return nil, err
 		}
-		if err := keystore.RemoveFile(path); err != nil {
+		if err := durable.Remove(path); err != nil {
 			return nil, err
 		}
 		if perr != nil {
@@ -273,7 +273,7 @@ func (p *PreParams) unused() ([]string, error) {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(p.dir, name+usedSuffix)); err == nil {
-			if err := keystore.RemoveFile(filepath.Join(p.dir, e.Name())); err != nil {
+			if err := durable.Remove(filepath.Join(p.dir, e.Name())); err != nil {
 				return nil, err
 			}
 			continue
@@ -294,7 +294,7 @@ func (p *PreParams) add(pre *eckeygen.LocalPreParams) error {
 	if err != nil {
 		return errors.New("encoding pre-parameters")
 	}
-	return keystore.WriteFile(filepath.Join(p.dir, name+preParamsSuffix), data)
+	return durable.Write(filepath.Join(p.dir, name+preParamsSuffix), data)
 }
 
 // fingerprint names a set by its public part.

@@ -14,10 +14,10 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -61,7 +61,7 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 	if err != nil {
 		return err
 	}
-	if err := keystore.MakeFolder(a.home); err != nil {
+	if err := durable.MakeFolder(a.home); err != nil {
 		return err
 	}
 	if err := home.Check(a.home); err != nil {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -110,8 +110,8 @@ func newMnemonic() (*sanity.Mnemonic, error) {
 func storeMnemonic(path string, m *sanity.Mnemonic) error {
 	line := append(append([]byte(nil), m.Bytes()...), '\n')
 	defer sanity.Wipe(line)
-	err := keystore.WriteFile(path, line)
-	if !errors.Is(err, keystore.ErrDifferent) {
+	err := durable.Write(path, line)
+	if !errors.Is(err, durable.ErrDifferent) {
 		return err
 	}
 	// It may hold the same words in another writing.

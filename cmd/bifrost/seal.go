@@ -14,7 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -50,7 +50,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 		return command.Usage(errors.New("--out is missing"))
 	}
 	if _, err := os.Lstat(out); err == nil {
-		return fmt.Errorf("%s: %w", out, keystore.ErrDifferent)
+		return fmt.Errorf("%s: %w", out, durable.ErrDifferent)
 	}
 	var files []envelope.File
 	for _, path := range paths {
@@ -74,7 +74,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := keystore.WriteFile(out, data); err != nil {
+	if err := durable.Write(out, data); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(data)

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -134,7 +134,7 @@ func (r *rebuilding) run(ctx context.Context) error {
 		}
 		file := keys.Encode()
 		defer sanity.Wipe(file)
-		if err := keystore.WriteFile(out, file); err != nil {
+		if err := durable.Write(out, file); err != nil {
 			return err
 		}
 		result.Out = out
@@ -203,7 +203,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 	if _, err := os.Lstat(out); err == nil {
 		return "", fmt.Errorf("%s is there already, and nothing is ever replaced: give another --out", out)
 	}
-	if err := keystore.TryFolder(filepath.Dir(out)); err != nil {
+	if err := durable.TryFolder(filepath.Dir(out)); err != nil {
 		return "", fmt.Errorf("the folder of --out cannot take the file %s (%w): give another one, such as /dev/shm, on a file system that knows hard links", out, err)
 	}
 	return out, nil

@@ -19,19 +19,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
-
-// temporary ends the name of a file that is being written.
-const temporary = ".tmp"
 
 // Archive is a folder of envelopes. One process writes to it at a time.
 type Archive struct {
@@ -48,10 +44,11 @@ type Archive struct {
 
 // Open opens the archive in the folder, which it makes if there is none.
 func Open(dir string) (*Archive, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MakeFolder(dir); err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	// It may be there since a moment ago, from a process that died before it did this.
+	if err := durable.SyncFolder(filepath.Dir(dir)); err != nil {
 		return nil, err
 	}
 	return &Archive{dir: dir}, nil
@@ -64,13 +61,18 @@ func (a *Archive) Put(envelopes ...[]byte) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	folder, err := durable.Lock(a.dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Unlock()
 	for _, envelope := range envelopes {
 		sum := sha256.Sum256(envelope)
-		if err := writeFile(a.path(sum[:]), envelope); err != nil {
+		if err := folder.Place(hex.EncodeToString(sum[:]), envelope); err != nil {
 			return err
 		}
 	}
-	return syncDir(a.dir)
+	return folder.Sync()
 }
 
 // Envelope returns the bytes with this commitment. The error wraps
@@ -126,6 +128,11 @@ func (a *Archive) Sweep(keep map[string]bool) error {
 	if a.holds > 0 {
 		return nil
 	}
+	folder, err := durable.Lock(a.dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Unlock()
 	entries, err := os.ReadDir(a.dir)
 	if err != nil {
 		return err
@@ -133,16 +140,19 @@ func (a *Archive) Sweep(keep map[string]bool) error {
 	doomed := make(map[string]bool)
 	var errs []error
 	for _, entry := range entries {
-		name, isTemporary := strings.CutSuffix(entry.Name(), temporary)
+		name, unfinished := durable.Leftover(entry.Name())
+		if !unfinished {
+			name = entry.Name()
+		}
 		sum, err := hex.DecodeString(name)
-		if err != nil || len(sum) != sha256.Size || keep[string(sum)] && !isTemporary {
+		if err != nil || len(sum) != sha256.Size || keep[string(sum)] && !unfinished {
 			continue // what is not ours stays
 		}
-		if a.swept && !a.doomed[entry.Name()] && !isTemporary {
+		if a.swept && !a.doomed[entry.Name()] && !unfinished {
 			doomed[entry.Name()] = true
 			continue
 		}
-		errs = append(errs, os.Remove(filepath.Join(a.dir, entry.Name())))
+		errs = append(errs, folder.Remove(entry.Name()))
 	}
 	a.swept, a.doomed = true, doomed
 	return errors.Join(errs...)
@@ -150,32 +160,4 @@ func (a *Archive) Sweep(keep map[string]bool) error {
 
 func (a *Archive) path(sum []byte) string {
 	return filepath.Join(a.dir, hex.EncodeToString(sum))
-}
-
-// writeFile writes a file so that it is there whole or not at all. The folder is
-// still to be synced.
-func writeFile(path string, data []byte) error {
-	file, err := os.OpenFile(path+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+temporary))
-	}
-	return os.Rename(path+temporary, path)
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("sync %s: %w", path, err)
-	}
-	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 
 	coretypes "github.com/cometbft/cometbft/rpc/core/types"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -96,22 +96,61 @@ func TestArchiveServesNothingDamaged(t *testing.T) {
 }
 
 func TestFullDiskLosesNothing(t *testing.T) {
-	a, dir := open(t)
 	old, envelope := []byte("old"), []byte("new")
-	require.NoError(t, a.Put(old))
-	require.NoError(t, os.Symlink("/dev/full", file(dir, envelope)+".tmp"))
-	require.ErrorIs(t, a.Put(envelope), syscall.ENOSPC)
-	_, err := a.Envelope(commit(envelope))
-	require.ErrorIs(t, err, types.ErrNotArchived)
-	_, err = a.Envelope(commit(old))
-	require.NoError(t, err)
-	require.NoError(t, a.Put(envelope), "the disk has room again")
+	a, dir := open(t)
+	steps := disk.Count(t, dir)
+	require.NoError(t, a.Put(envelope))
+	require.Equal(t, 5, steps.Steps(), "create, write, sync, rename, sync the folder")
+	for n := 1; n <= steps.Steps(); n++ {
+		a, dir := open(t)
+		require.NoError(t, a.Put(old))
+		faults := disk.FailAt(t, dir, n)
+		require.ErrorIs(t, a.Put(envelope), disk.ErrDisk)
+		faults.Mend()
+		if n < steps.Steps() {
+			_, err := a.Envelope(commit(envelope))
+			require.ErrorIs(t, err, types.ErrNotArchived)
+			require.Equal(t, 1, entries(t, dir), "step %d leaves nothing", n)
+		}
+		_, err := a.Envelope(commit(old))
+		require.NoError(t, err)
+		require.NoError(t, a.Put(envelope), "the disk has room again")
+	}
+}
+
+// A process that dies while it writes leaves the envelope, or what the next sweep removes.
+func TestADeadNodeLeavesNothingBroken(t *testing.T) {
+	envelope := []byte("new")
+	for n := 1; n <= 5; n++ {
+		a, dir := open(t)
+		faults := disk.DieAt(t, dir, n)
+		require.ErrorIs(t, a.Put(envelope), disk.ErrDisk)
+		faults.Mend()
+		a, err := archive.Open(dir)
+		require.NoError(t, err)
+		_, err = a.Envelope(commit(envelope))
+		if n < 5 {
+			require.ErrorIs(t, err, types.ErrNotArchived)
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, a.Put(envelope))
+		require.NoError(t, a.Sweep(hashes(envelope)))
+		require.Equal(t, 1, entries(t, dir))
+	}
+}
+
+func TestAnArchiveThatIsGoneIsNotMadeAnew(t *testing.T) {
+	a, dir := open(t)
+	require.NoError(t, os.Remove(dir))
+	require.ErrorIs(t, a.Put([]byte("new")), os.ErrNotExist)
+	require.NoDirExists(t, dir)
 }
 
 func TestSweepLeavesWhatIsNeeded(t *testing.T) {
 	a, dir := open(t)
 	kept, orphan, late := []byte("kept"), []byte("orphan"), []byte("late")
-	stranger, unfinished := filepath.Join(dir, "README"), file(dir, kept)+".tmp"
+	stranger, unfinished := filepath.Join(dir, "README"), filepath.Join(dir, ".tmp-"+hex.EncodeToString(commit(kept).Sha256)+"-0011223344556677")
 	require.NoError(t, a.Put(kept, orphan))
 	require.NoError(t, os.WriteFile(stranger, nil, 0o600))
 	require.NoError(t, os.WriteFile(unfinished, nil, 0o600))

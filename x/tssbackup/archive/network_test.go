@@ -16,6 +16,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
@@ -162,12 +163,13 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 	full, voter := n.Validators[2], n.Validators[3]
 	sealed := network.Seal(t, voter.Signer, 20<<10)
 	b.envelopes = append(b.envelopes, sealed)
-	require.NoError(t, os.Symlink("/dev/full", b.path(full, 3)+".tmp"))
+	faults := disk.FailAt(t, tssbackup.ArchiveDir(full.Home), 2)
 
 	vote := b.vault.Vote(n.ChainID, keygen, n.Members(keygen), voter.Signer, sealed)
 	tx := n.Sign(voter.Signer, network.TxOptions{Gas: 1_000_000 + 10*uint64(len(sealed))}, vote)
 	require.Zero(t, n.Broadcast(tx).Code)
 	n.Wait(func() bool { return n.Validators[0].App().LastBlockHeight() >= full.App().LastBlockHeight()+3 }, "%s to stand still", full)
+	require.True(t, faults.Reached())
 	require.NoFileExists(t, b.path(full, 3))
 	for _, i := range []int{0, 1, 3} {
 		b.recoverable(t, n, n.Validators[i])

@@ -1,15 +1,55 @@
-package keystore
+package durable
 
 import (
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 )
 
-// Every change that this package makes to a disk is one of the steps below. before is asked ahead of each; tests let it
-// fail there.
-var before = func(step, path string) error { return nil }
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// faults are asked ahead of every step.
+var faults struct {
+	sync.Mutex
+	asked []*func(step, path string) error
+}
+
+// Inject is a seam for tests, and nothing else calls it: until restore is called, fault is asked
+// ahead of every change that this package makes to a disk, in the whole process, one at a time. An
+// error that it returns is the disk's: the step does not happen and fails with it. A process that
+// dies at a step is one for which that step and all later ones fail; package testutil/disk has both.
+//
+// The steps are "create", "write", "sync", "link", "rename", "remove", "mkdir" and "chmod"; path is
+// the file or folder that would change, for link and rename its new name.
+func Inject(fault func(step, path string) error) (restore func()) {
+	faults.Lock()
+	defer faults.Unlock()
+	faults.asked = append(faults.asked, &fault)
+	return func() {
+		faults.Lock()
+		defer faults.Unlock()
+		if i := slices.Index(faults.asked, &fault); i >= 0 {
+			faults.asked = slices.Delete(faults.asked, i, i+1)
+		}
+	}
+}
+
+func before(step, path string) error {
+	faults.Lock()
+	defer faults.Unlock()
+	for _, fault := range faults.asked {
+		if err := (*fault)(step, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // create writes a new file and flushes it. On an error it is removed again.
 func create(path string, data []byte) (err error) {
@@ -34,14 +74,21 @@ func create(path string, data []byte) (err error) {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	return sync(f, path)
+	return flush(f, path)
 }
 
-func sync(f *os.File, path string) error {
+func flush(f *os.File, path string) error {
 	if err := before("sync", path); err != nil {
 		return err
 	}
 	return f.Sync()
+}
+
+func chmod(f *os.File, path string, mode fs.FileMode) error {
+	if err := before("chmod", path); err != nil {
+		return err
+	}
+	return f.Chmod(mode)
 }
 
 func link(from, to string) error {
@@ -94,7 +141,7 @@ func mkdirAll(path string) error {
 	}
 	if err := mkdir(path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return nil // another process was faster
+			return syncDir(parent) // another process was faster
 		}
 		return err
 	}
