@@ -40,7 +40,7 @@ func CheckParameters(p Parameters) error {
 		}
 	}
 	if !coprime(p.N, p.NTilde) {
-		return errors.New("N and NTilde have a factor in common")
+		return errors.New("the moduli N and NTilde have a factor in common")
 	}
 	for _, h := range []struct {
 		name string

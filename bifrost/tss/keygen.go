@@ -116,7 +116,7 @@ func checkMembers(id string, members [][]byte) (sorted [][]byte, parties []*big.
 // digest hashes what members must agree on, each part behind its length.
 func digest(kind, id string, parts ...[]byte) (out hash) {
 	h := sha256.New()
-	for _, p := range append([][]byte{[]byte("tssbackup/tss/ceremony/v1"), []byte(kind), []byte(id)}, parts...) {
+	for _, p := range append([][]byte{[]byte("tssbackup/tss/ceremony/v2"), []byte(kind), []byte(id)}, parts...) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		h.Write(p)
 	}

@@ -143,10 +143,10 @@ func checkParameterProof(k *known, from int, content proto.Message) error {
 	}
 	p := parametersOf(k.sent[keygenRound1][from].(*eckeygen.KGRound1Message))
 	if err := pimod.Verify(k.context(from, partN), p.N, proof[:pimod.Size]); err != nil {
-		return fmt.Errorf("N: %w", err)
+		return fmt.Errorf("the modulus N: %w", err)
 	}
 	if err := pimod.Verify(k.context(from, partNTilde), p.NTilde, proof[pimod.Size:]); err != nil {
-		return fmt.Errorf("NTilde: %w", err)
+		return fmt.Errorf("the modulus NTilde: %w", err)
 	}
 	k.parameters[from] = p
 	return nil

@@ -125,15 +125,15 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 			n, pf := forgedModulus(t, []byte("session"))
 			require.True(t, pf.Verify([]byte("session"), n))
 			m.PaillierN = n.Bytes()
-		}, "proof of its parameters of the ecdsa keygen is no good: N:"},
+		}, "proof of its parameters of the ecdsa keygen is no good: the modulus N:"},
 		{"all of another member's, known from an earlier attempt", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
 			other := round1(theirs)
 			m.PaillierN, m.NTilde, m.H1, m.H2 = other.PaillierN, other.NTilde, other.H1, other.H2
-		}, "proof of its parameters of the ecdsa keygen is no good: N:"},
+		}, "proof of its parameters of the ecdsa keygen is no good: the modulus N:"},
 		{"another member's NTilde, H1 and H2", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
 			other := round1(theirs)
 			m.NTilde, m.H1, m.H2 = other.NTilde, other.H1, other.H2
-		}, "proof of its parameters of the ecdsa keygen is no good: NTilde:"},
+		}, "proof of its parameters of the ecdsa keygen is no good: the modulus NTilde:"},
 		{"others than it committed to", false, func(*testing.T, *eckeygen.KGRound1Message) {}, "not what its author committed to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -68,7 +68,7 @@ func checkFacProof(tilde, n *big.Int, pf [][]byte) error {
 }
 
 // checkAliceProof looks at the ciphertext c under the modulus n of its author, and at the proof of
-// its range (GG18, appendix A.1; the conditions of tss-lib's pull request 289).
+// its range (GG18, appendix A.1).
 func checkAliceProof(tilde, n *big.Int, c []byte, pf [][]byte) error {
 	const z, u, w, s, s1, s2 = 0, 1, 2, 3, 4, 5
 	order := tsslib.S256().Params().N
