@@ -42,3 +42,34 @@ func TestHomeIsForOneProcessAndItsOwner(t *testing.T) {
 	require.NoError(t, err)
 	unlock()
 }
+
+func TestOfKnowsTheHomeOfAKeysharesFolder(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	write("configured/config.toml")
+	write("ran/lock")
+	write("ran/keyshares/f")
+	write("plain/keyshares/f")
+	require.NoError(t, os.Symlink(filepath.Join(dir, "ran/keyshares"), filepath.Join(dir, "plain/link")))
+	for _, row := range []struct{ name, folder, home string }{
+		{"a home that has no keyshares yet", "configured/keyshares", "configured"},
+		{"a home in which a bifrost was", "ran/keyshares", "ran"},
+		{"a path with more in it", "ran/keyshares/../keyshares/", "ran"},
+		{"a way around to it", "plain/link", "ran"},
+		{"another folder in a home", "ran/other", ""},
+		{"a home itself", "ran", ""},
+		{"a folder that only has the name", "plain/keyshares", ""},
+		{"nothing", "nothing/keyshares", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			want := ""
+			if row.home != "" {
+				want = filepath.Join(dir, row.home)
+			}
+			require.Equal(t, want, Of(dir+"/"+row.folder))
+		})
+	}
+}

@@ -65,13 +65,11 @@ vault. It checks that each is sound in itself, and writes nothing otherwise.`,
 }
 
 func (o *opening) run(ctx context.Context, args []string) error {
-	dir, err := o.outDir()
+	dir, release, err := o.takeOut()
 	if err != nil {
 		return err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
+	defer release()
 	sealed, err := o.read(args)
 	if err != nil {
 		return err

@@ -42,13 +42,11 @@ type recoveredVault struct {
 
 // recover is the command itself.
 func (a *app) recover(ctx context.Context) error {
-	dir, err := a.outDir()
+	dir, release, err := a.takeOut()
 	if err != nil {
 		return err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
+	defer release()
 	// Whoever types 24 words should not learn only then that no node can be trusted.
 	light, err := a.light(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
@@ -92,16 +93,29 @@ func (a *app) checkNames() error {
 	return nil
 }
 
-// outDir is the folder for the keyshares.
-func (a *app) outDir() (string, error) {
-	if a.out != "" {
-		return a.out, nil
+// takeOut returns the folder for the keyshares. When it is that of a bifrost's home, the
+// home is this process's until release: nobody writes there beside a bifrost that runs.
+func (a *app) takeOut() (dir string, release func(), err error) {
+	if dir = a.out; dir == "" {
+		main, err := home.Default()
+		if err != nil {
+			return "", nil, command.Usage(fmt.Errorf("--out is missing, and there is no home folder: %w", err))
+		}
+		dir = home.KeysharesDir(main)
 	}
-	dir, err := home.Default()
-	if err != nil {
-		return "", command.Usage(fmt.Errorf("--out is missing, and there is no home folder: %w", err))
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", nil, err
 	}
-	return home.KeysharesDir(dir), nil
+	of := home.Of(dir)
+	if of == "" {
+		return dir, func() {}, nil
+	}
+	release, err = home.Lock(of)
+	if errors.Is(err, home.ErrInUse) {
+		err = fmt.Errorf("%w: stop that bifrost first (while it runs it restores what is missing by itself), "+
+			"or give another folder with --out", err)
+	}
+	return dir, release, err
 }
 
 // mnemonic reads the mnemonic from where the user has it.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
@@ -134,6 +135,7 @@ func TestScripts(t *testing.T) {
 			"envelope": cmdEnvelope,
 			"node":     cmdNode,
 			"holds":    cmdHolds,
+			"bifrost":  cmdBifrost,
 			"thornode": cmdThornode,
 			"respond":  cmdRespond,
 		},
@@ -296,4 +298,11 @@ func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
 	if len(want) > 0 {
 		ts.Fatalf("%d files are missing", len(want))
 	}
+}
+
+// bifrost HOME has a bifrost run there until the script ends.
+func cmdBifrost(ts *testscript.TestScript, _ bool, args []string) {
+	release, err := home.Lock(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(release)
 }
