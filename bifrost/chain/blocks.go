@@ -1,15 +1,11 @@
 package chain
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -37,53 +33,19 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 // [ErrNoBlock] when the node does not hold the block, [ErrNoEnvelope] when the
 // block it shows holds no such bytes.
 func (c *Client) Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error) {
-	hash, err := hex.DecodeString(commitment.Sha256)
-	if err != nil || len(hash) != sha256.Size {
-		return nil, fmt.Errorf("%w: malformed commitment", ErrUnreachable)
+	bound, err := commitment.Commitment()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	txs, err := c.BlockTxs(ctx, commitment.Height)
 	if err != nil {
 		return nil, err
 	}
-	envelope, ok := FindEnvelope(txs, commitment.Size_, [sha256.Size]byte(hash))
+	envelope, ok := types.FindEnvelope(txs, bound)
 	if !ok {
 		return nil, fmt.Errorf("%w: block %d holds none with hash %s", ErrNoEnvelope, commitment.Height, commitment.Sha256)
 	}
 	return envelope, nil
-}
-
-// extraCandidates is how many places that merely look like an envelope a
-// transaction may hold before it is given up. An honest one holds none.
-const extraCandidates = 16
-
-// FindEnvelope looks for an envelope of a size and a SHA-256 in a block's
-// transactions, by its content alone: no matter which message carries it, or how
-// deep that is nested. The work is bounded by a small multiple of the
-// transactions' length, whatever they hold, and counted for each transaction, so
-// that one full of decoys cannot hide the envelope of another.
-func FindEnvelope(txs [][]byte, size uint64, commitment [sha256.Size]byte) ([]byte, bool) {
-	prefix := []byte(sanity.EnvelopePrefix)
-	if size < uint64(len(prefix)) {
-		return nil, false
-	}
-	for _, tx := range txs {
-		if uint64(len(tx)) < size {
-			continue
-		}
-		candidates := uint64(len(tx))/size + extraCandidates
-		for rest := tx; candidates > 0; candidates-- {
-			at := bytes.Index(rest, prefix)
-			if at < 0 || uint64(len(rest)-at) < size {
-				break
-			}
-			found := rest[at : uint64(at)+size]
-			if sha256.Sum256(found) == commitment {
-				return bytes.Clone(found), true
-			}
-			rest = rest[at+1:]
-		}
-	}
-	return nil, false
 }
 
 // TxResult is what became of a transaction in a block.

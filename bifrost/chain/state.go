@@ -2,7 +2,6 @@ package chain
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -345,10 +344,9 @@ func (c *Client) ArchivedEnvelope(ctx context.Context, vault, member string, com
 	if err := c.query(ctx, service+"Envelope", req, &res); err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(res.Envelope)
-	if hex.EncodeToString(hash[:]) != commitment.Sha256 || uint64(len(res.Envelope)) != commitment.Size_ {
-		return nil, fmt.Errorf("%w: the archive gives %d bytes with hash %x instead of %d with hash %s",
-			ErrNoEnvelope, len(res.Envelope), hash, commitment.Size_, commitment.Sha256)
+	if !commitment.Matches(res.Envelope) {
+		return nil, fmt.Errorf("%w: the archive gives %d other bytes instead of %d with hash %s",
+			ErrNoEnvelope, len(res.Envelope), commitment.Size_, commitment.Sha256)
 	}
 	return res.Envelope, nil
 }

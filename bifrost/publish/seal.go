@@ -60,11 +60,7 @@ func (p *Publisher) sealChecked(vault, vaultEd25519 string, members []types.Memb
 }
 
 func (p *Publisher) checkForm(sealed []byte, params types.Params) error {
-	return sanity.CheckEnvelopeForm(sealed, sanity.EnvelopeRules{
-		MaxBytes:      params.MaxEnvelopeBytes,
-		MinWorkFactor: params.MinWorkFactor,
-		MaxWorkFactor: sanity.MaxWorkFactor,
-	})
+	return sanity.CheckEnvelopeForm(sealed, params.EnvelopeRules())
 }
 
 // vaultFiles loads a vault's keyshare files and makes sure that they are this

@@ -15,8 +15,6 @@ package restore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -205,9 +203,8 @@ func (cfg Config) open(ctx context.Context, record *record, commitment types.Com
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(sealed)
-	if hex.EncodeToString(hash[:]) != commitment.Sha256 || uint64(len(sealed)) != commitment.Size_ {
-		return nil, fmt.Errorf("%w: got %d bytes with hash %x", ErrCommitment, len(sealed), hash)
+	if !commitment.Matches(sealed) {
+		return nil, fmt.Errorf("%w: got %d other bytes", ErrCommitment, len(sealed))
 	}
 	cfg.progress(Event{record.name, StepOpen, commitment})
 	files, err := envelope.Open(sealed, cfg.Mnemonic)

@@ -15,7 +15,6 @@
 package archive
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -90,19 +89,10 @@ func (a *Archive) Envelope(c types.Commitment) ([]byte, error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, types.ErrArchiveDamaged.Wrap(err.Error())
 	}
-	if !Matches(envelope, c) {
+	if !c.Matches(envelope) {
 		return nil, types.ErrArchiveDamaged.Wrapf("%x", c.Sha256)
 	}
 	return envelope, nil
-}
-
-// Matches tells whether these are the bytes that the chain is bound to.
-func Matches(envelope []byte, c types.Commitment) bool {
-	if uint64(len(envelope)) != c.Size_ {
-		return false
-	}
-	sum := sha256.Sum256(envelope)
-	return bytes.Equal(sum[:], c.Sha256)
 }
 
 // Hold keeps every envelope that is there from being deleted until release is

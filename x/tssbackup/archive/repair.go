@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"cosmossdk.io/core/address"
 	coretypes "github.com/cometbft/cometbft/rpc/core/types"
 
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -64,7 +62,7 @@ func find(ctx context.Context, f Fault, sources []Source) ([]byte, error) {
 	errs := []error{f.Err}
 	for _, source := range sources {
 		envelope, err := source(ctx, f.Kept)
-		if err == nil && !Matches(envelope, f.Commitment) {
+		if err == nil && !f.Commitment.Matches(envelope) {
 			err = errors.New("what was sent is not the envelope")
 		}
 		if err == nil {
@@ -92,27 +90,10 @@ func FromBlock(client BlockClient) Source {
 		if res == nil || res.Block == nil {
 			return nil, fmt.Errorf("block %d is not there", height)
 		}
-		for _, tx := range res.Block.Txs {
-			if envelope, ok := findIn(tx, e.Commitment); ok {
-				return envelope, nil
-			}
+		if envelope, ok := types.FindEnvelope(res.Block.Txs.ToSliceOfBytes(), e.Commitment); ok {
+			return envelope, nil
 		}
 		return nil, fmt.Errorf("block %d does not hold the envelope", height)
-	}
-}
-
-// findIn finds the envelope in a transaction by its content: whoever wraps the
-// message, its bytes are in there as they are.
-func findIn(tx []byte, c types.Commitment) ([]byte, bool) {
-	for rest := tx; ; rest = rest[1:] {
-		i := bytes.Index(rest, []byte(sanity.EnvelopePrefix))
-		if i < 0 || uint64(len(rest)-i) < c.Size_ {
-			return nil, false
-		}
-		rest = rest[i:]
-		if envelope := rest[:c.Size_]; Matches(envelope, c) {
-			return envelope, true
-		}
 	}
 }
 

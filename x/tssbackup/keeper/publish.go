@@ -30,19 +30,14 @@ func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment,
 	return &types.Commitment{Sha256: sum[:], Size_: uint64(len(envelope)), Height: sdkCtx.BlockHeight()}, nil
 }
 
-// CheckForm tells whether the bytes have the form and the size of an envelope
+// CheckForm reports by its error whether the bytes have the form and the size of an envelope
 // that the parameters accept. The error wraps ErrEnvelopeForm.
 func (k Keeper) CheckForm(ctx context.Context, envelope []byte) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		return err
 	}
-	rules := sanity.EnvelopeRules{
-		MaxBytes:      params.MaxEnvelopeBytes,
-		MinWorkFactor: params.MinWorkFactor,
-		MaxWorkFactor: sanity.MaxWorkFactor,
-	}
-	if err := sanity.CheckEnvelopeForm(envelope, rules); err != nil {
+	if err := sanity.CheckEnvelopeForm(envelope, params.EnvelopeRules()); err != nil {
 		return types.ErrEnvelopeForm.Wrap(err.Error())
 	}
 	return nil

@@ -1,7 +1,5 @@
 package types
 
-import "encoding/hex"
-
 // MemberRecords are what state holds about a member of a vault, and the names under
 // which queries show it.
 type MemberRecords struct {
@@ -56,9 +54,4 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 // of 0, which only a record in another form names.
 func Suffices(members, threshold uint32) bool {
 	return threshold > 0 && members >= threshold
-}
-
-// Info is the commitment as queries show it.
-func (c Commitment) Info() CommitmentInfo {
-	return CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
 }
