@@ -262,11 +262,11 @@ func TestNumbersOfTssLib(t *testing.T) {
 		five := a.fromBig(big5)
 		require.Equal(t, five[:], s.Bytes())
 
-		id, err := IDFromInt(g, new(big.Int).Add(order, big5))
+		id, err := ShareID(g, 1, new(big.Int).Add(order, big5).Bytes())
 		require.NoError(t, err)
 		require.Equal(t, big5.FillBytes(make([]byte, 32)), id)
-		for _, n := range []*big.Int{nil, new(big.Int), big.NewInt(-1)} {
-			_, err = IDFromInt(g, n)
+		for _, n := range []*big.Int{new(big.Int), order, new(big.Int).Lsh(order, 3)} {
+			_, err = ShareID(g, 1, n.Bytes())
 			require.Error(t, err)
 		}
 
@@ -293,7 +293,7 @@ func TestNumbersOfTssLib(t *testing.T) {
 	}
 	_, err := ShareFromInt(3, big5)
 	require.Error(t, err)
-	_, err = IDFromInt(3, big5)
+	_, err = ShareID(3, 1, big5.Bytes())
 	require.Error(t, err)
 	_, err = PointFromInts(3, big5, big5)
 	require.Error(t, err)

@@ -51,7 +51,7 @@ func vaultOf(t testing.TB, g Group, saves []saveData) vault {
 	require.NoError(t, err)
 	v.list = List{Group: g, Vault: point}
 	for i, key := range saves[0].Ks {
-		id, err := IDFromInt(g, key)
+		id, err := ShareID(g, 1, key.Bytes())
 		require.NoError(t, err)
 		point, err := PointFromInts(g, saves[0].BigXj[i].Coords[0], saves[0].BigXj[i].Coords[1])
 		require.NoError(t, err)
@@ -60,7 +60,7 @@ func vaultOf(t testing.TB, g Group, saves []saveData) vault {
 	slices.SortFunc(v.list.Entries, func(a, b Entry) int { return bytes.Compare(a.ID, b.ID) })
 	v.shares = make([]Share, len(v.list.Entries))
 	for _, s := range saves {
-		id, err := IDFromInt(g, s.ShareID)
+		id, err := ShareID(g, 1, s.ShareID.Bytes())
 		require.NoError(t, err)
 		place := slices.IndexFunc(v.list.Entries, func(e Entry) bool { return bytes.Equal(e.ID, id) })
 		v.shares[place], err = ShareFromInt(g, s.Xi)

@@ -21,7 +21,7 @@ type List struct {
 // Entry is one member's place on the list. Whose it is, and that every member of the vault has exactly one, is the caller's
 // to keep and to check.
 type Entry struct {
-	// ID is where the member's share lies on the secret polynomial, see [IDFromInt]: 32 bytes, big-endian.
+	// ID is where the member's share lies on the secret polynomial, see [ShareID]: 32 bytes, big-endian.
 	ID []byte
 	// Point is the public point of the member's share.
 	Point []byte

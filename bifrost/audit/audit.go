@@ -128,7 +128,7 @@ func (a *Audit) check(chainID string, former []string) error {
 	if got := hex.EncodeToString(a.record.Shares.Hash(pubKey, pubKeyEd25519)); got != vault.SharesHash {
 		return fmt.Errorf("the public shares have the hash %s, and the vault names %s", got, vault.SharesHash)
 	}
-	if err := a.record.Shares.CheckForm(members); err != nil {
+	if err := a.record.Shares.CheckForm(vault.Epoch, members); err != nil {
 		return fmt.Errorf("public shares: %w", err)
 	}
 	if err := a.record.Shares.Check(pubKey, pubKeyEd25519); err != nil {

@@ -12,7 +12,7 @@ import (
 type PublicShare struct {
 	// Member is the compressed public key of the member.
 	Member []byte
-	// ID is where the share lies on the secret polynomial: tss-lib's party key reduced modulo the order of the group.
+	// ID is where the share lies on the secret polynomial, see [verenc.ShareID].
 	ID []byte
 	// Point is X = x·G of the share x.
 	Point []byte
@@ -27,13 +27,13 @@ func (k *Keyshare) Group() verenc.Group {
 }
 
 // PublicShares are the public shares of all members in ascending order of their ids, which is not the order of the parties. They are
-// the same in the keyshares of all members.
-func (k *Keyshare) PublicShares() ([]PublicShare, error) {
+// the same in the keyshares of all members. The file does not name the epoch that the keyshare is of: the caller knows it.
+func (k *Keyshare) PublicShares(epoch uint64) ([]PublicShare, error) {
 	shares := make([]PublicShare, len(k.participants))
 	for i, member := range k.participants {
-		id, err := verenc.IDFromInt(k.Group(), k.ks[i])
+		id, err := verenc.ShareID(k.Group(), epoch, member)
 		if err != nil {
-			return nil, fmt.Errorf("party key Ks[%d]: %w", i, err)
+			return nil, fmt.Errorf("participant %d: %w", i, err)
 		}
 		point, err := verenc.PointFromInts(k.Group(), k.bigXj[i].X(), k.bigXj[i].Y())
 		if err != nil {

@@ -19,7 +19,7 @@ func TestSharesOfRealKeygens(t *testing.T) {
 				k, err := Parse(fixture.Keyshares(t, size, member)[curve].Data)
 				require.NoError(t, err)
 				require.Equal(t, group, k.Group())
-				public, err := k.PublicShares()
+				public, err := k.PublicShares(1)
 				require.NoError(t, err)
 				require.Len(t, public, size)
 				if first == nil {

@@ -553,7 +553,7 @@ func checkFakeKeyshare(file []byte, vault keyshare.VaultKeys, member []byte, _ [
 }
 
 // readFakeShares stands for the reading of real shares.
-func readFakeShares(files []envelope.File) (*vaultShares, error) {
+func readFakeShares(_ uint64, files []envelope.File) (*vaultShares, error) {
 	var v vaultSecret
 	if err := json.Unmarshal(files[0].Data, &v); err != nil {
 		return nil, err

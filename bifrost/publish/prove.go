@@ -33,9 +33,9 @@ type claim struct {
 	shares *vaultShares
 }
 
-// sharesOf reads the shares of a vault from the keyshares on the disk, after
+// sharesOf reads the shares of an epoch of a vault from the keyshares on the disk, after
 // checking that they are this vault's and this member's. The caller wipes them.
-func (p *Publisher) sharesOf(vault, vaultEd25519 string, members []types.MemberInfo) (*vaultShares, error) {
+func (p *Publisher) sharesOf(epoch uint64, vault, vaultEd25519 string, members []types.MemberInfo) (*vaultShares, error) {
 	files, err := p.vaultFiles(vault, vaultEd25519, members)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (p *Publisher) sharesOf(vault, vaultEd25519 string, members []types.MemberI
 			sanity.Wipe(f.Data)
 		}
 	}()
-	return p.readShares(files)
+	return p.readShares(epoch, files)
 }
 
 // claim says what this member proves of a vault: that its shares are encrypted to the
@@ -107,7 +107,7 @@ func (p *Publisher) setProofError(text string) {
 // the member is asked for its envelope, with that and the proof. The proof is a step
 // of its own, so that it is on the disk before the vote is made.
 func (p *Publisher) vote(ctx context.Context, k types.KeygenInfo, next *record) (*record, error) {
-	shares, err := p.sharesOf(next.Vault, next.PubKeyEd25519, k.Members)
+	shares, err := p.sharesOf(next.KeygenID, next.Vault, next.PubKeyEd25519, k.Members)
 	if err != nil {
 		return nil, p.cannotProve(next.Vault, err)
 	}
@@ -168,7 +168,7 @@ func (p *Publisher) laterProof(ctx context.Context, v types.VaultInfo, next *rec
 }
 
 func (p *Publisher) findProof(v types.VaultInfo, next *record) (made bool, err error) {
-	shares, err := p.sharesOf(v.Vault, v.PubKeyEd25519, v.Members)
+	shares, err := p.sharesOf(v.Epoch, v.Vault, v.PubKeyEd25519, v.Members)
 	if err != nil {
 		return false, err
 	}

@@ -37,11 +37,11 @@ func TestSharesOfRealKeygens(t *testing.T) {
 				}
 				files = append(files, envelope.File{Name: f.Name, Data: f.Data})
 			}
-			shares, err := readShares(files)
+			shares, err := readShares(1, files)
 			require.NoError(t, err)
 			if member == 0 {
 				first = shares.public
-				require.NoError(t, first.CheckForm(members))
+				require.NoError(t, first.CheckForm(1, members))
 				require.NoError(t, first.CheckPoints())
 				require.NoError(t, first.Check(keys[0], keys[1]))
 			}
@@ -59,9 +59,9 @@ func TestSharesOfRealKeygens(t *testing.T) {
 				require.NoError(t, err)
 			}
 
-			_, err = readShares([]envelope.File{files[1], files[0]})
+			_, err = readShares(1, []envelope.File{files[1], files[0]})
 			require.ErrorContains(t, err, "not of the vault's secp256k1 key")
-			_, err = readShares(files[:1])
+			_, err = readShares(1, files[:1])
 			require.Error(t, err)
 			shares.wipe()
 			require.NotEqual(t, first, shares.own[0].Public())

@@ -80,8 +80,8 @@ type Publisher struct {
 	died      chan struct{}
 	// checkKeyshare tells whether a keyshare file belongs to this vault and member.
 	checkKeyshare func(file []byte, vault keyshare.VaultKeys, member []byte, members [][]byte) error
-	// readShares reads the shares from a vault's two keyshare files.
-	readShares func(files []envelope.File) (*vaultShares, error)
+	// readShares reads the shares of an epoch from a vault's two keyshare files.
+	readShares func(epoch uint64, files []envelope.File) (*vaultShares, error)
 }
 
 // entry is a record with what the process remembers of it.

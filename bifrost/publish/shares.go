@@ -26,9 +26,9 @@ func (s *vaultShares) wipe() {
 	}
 }
 
-// readShares reads a vault's two keyshare files, the secp256k1 one first, which
-// were checked before. The caller wipes what it returns.
-func readShares(files []envelope.File) (_ *vaultShares, err error) {
+// readShares reads the two keyshare files of an epoch of a vault, the secp256k1 one
+// first, which were checked before. The caller wipes what it returns.
+func readShares(epoch uint64, files []envelope.File) (_ *vaultShares, err error) {
 	if len(files) != 2 {
 		return nil, errors.New("a vault has two keyshare files")
 	}
@@ -47,7 +47,7 @@ func readShares(files []envelope.File) (_ *vaultShares, err error) {
 		if k.Group() != group {
 			return nil, fmt.Errorf("%s: it is not of the vault's %s key", files[i].Name, group)
 		}
-		public, err := k.PublicShares()
+		public, err := k.PublicShares(epoch)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", files[i].Name, err)
 		}

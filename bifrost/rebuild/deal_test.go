@@ -77,7 +77,7 @@ func newVault(t testing.TB, name, chainID string, n int) *vault {
 			}
 			share, err := verenc.ShareFromInt(group, x)
 			require.NoError(t, err)
-			id, err := verenc.IDFromInt(group, at)
+			id, err := verenc.ShareID(group, 7, at.Bytes())
 			require.NoError(t, err)
 			shares[i] = append(shares[i], share)
 			points[g] = append(points[g], Point{Member: address(i), ID: hex.EncodeToString(id), Point: hex.EncodeToString(share.Public().Point)})

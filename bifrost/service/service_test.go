@@ -62,7 +62,7 @@ func TestProve(t *testing.T) {
 		share, err := k.Share()
 		require.NoError(t, err)
 		shares = append(shares, share)
-		of, err := k.PublicShares()
+		of, err := k.PublicShares(w.Own.Vaults[0].Epoch)
 		require.NoError(t, err)
 		for _, s := range of {
 			entry := types.PublicShare{Member: types.SignerAddress(s.Member), Id: s.ID, Point: s.Point}

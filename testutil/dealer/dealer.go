@@ -40,6 +40,9 @@ func Deal(key *secp256k1.PrivateKey, keyEd25519 ed25519.PrivateKey, members [][]
 // the order in which a proof speaks of them.
 func (d *Dealt) Shares(member []byte) []verenc.Share { return d.secret[string(member)] }
 
+// epoch is any: all of them place shares alike.
+const epoch = 1
+
 func (d *Dealt) deal(group verenc.Group, secret *big.Int, members [][]byte) []types.PublicShare {
 	order := Order(group)
 	coefficients := []*big.Int{secret}
@@ -49,7 +52,11 @@ func (d *Dealt) deal(group verenc.Group, secret *big.Int, members [][]byte) []ty
 	}
 	var list []types.PublicShare
 	for _, m := range members {
-		at := new(big.Int).SetBytes(m) // tss-lib's party key
+		id, err := verenc.ShareID(group, epoch, m)
+		if err != nil {
+			panic(err)
+		}
+		at := new(big.Int).SetBytes(id)
 		x := new(big.Int)
 		for _, c := range slices.Backward(coefficients) {
 			x.Mod(x.Add(x.Mul(x, at), c), order)
@@ -57,10 +64,6 @@ func (d *Dealt) deal(group verenc.Group, secret *big.Int, members [][]byte) []ty
 		share, err := verenc.ShareFromInt(group, x)
 		if err != nil {
 			panic(err) // zero by a chance of 2⁻²⁵²
-		}
-		id, err := verenc.IDFromInt(group, at)
-		if err != nil {
-			panic(err)
 		}
 		d.secret[string(m)] = append(d.secret[string(m)], share)
 		list = append(list, types.PublicShare{Member: types.SignerAddress(m), Id: id, Point: share.Public().Point})

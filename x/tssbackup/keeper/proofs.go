@@ -40,7 +40,7 @@ func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result typ
 	if shares == nil {
 		return nil
 	}
-	if err := shares.CheckForm(keygen.Members); err != nil {
+	if err := shares.CheckForm(keygen.Id, keygen.Members); err != nil {
 		return types.ErrInvalidShares.Wrap(err.Error())
 	}
 	key := collections.Join(keygen.Id, result.SharesHash)
@@ -56,9 +56,9 @@ func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result typ
 	return k.PublicShares.Set(ctx, key, *shares)
 }
 
-// prove checks a member's proof, the dearest check of all, and writes down its stored
-// form.
-func (k Keeper) prove(ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte, shares types.PublicShares, proof []byte) error {
+// acceptProof verifies a member's proof, the dearest check of all, and writes down its
+// stored form.
+func (k Keeper) acceptProof(ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte, shares types.PublicShares, proof []byte) error {
 	key := collections.Join(keygenID, member)
 	slot, err := k.Proofs.Get(ctx, key)
 	if errors.Is(err, collections.ErrNotFound) {

@@ -89,6 +89,9 @@ func TestProofOfAVote(t *testing.T) {
 		{"a stranger's entry is refused", shares(func(list []types.PublicShare) { list[0].Member = bytes.Repeat([]byte{1}, 20) }), types.ErrInvalidShares, false},
 		{"entries out of order are refused", shares(func(list []types.PublicShare) { list[0], list[1] = list[1], list[0] }), types.ErrInvalidShares, false},
 		{"an id of zero is refused", shares(func(list []types.PublicShare) { list[0].Id = make([]byte, 32) }), types.ErrInvalidShares, false},
+		{"two members with each other's ids and points are refused", shares(func(list []types.PublicShare) {
+			list[0].Member, list[1].Member = list[1].Member, list[0].Member
+		}), types.ErrInvalidShares, false},
 		{"a short id is refused", shares(func(list []types.PublicShare) { list[0].Id = list[0].Id[1:] }), types.ErrInvalidShares, false},
 		{"a point that is none is refused", shares(func(list []types.PublicShare) { list[0].Point = make([]byte, 33) }), types.ErrInvalidShares, false},
 		{"a point that is not on the polynomial is refused", shares(otherPoint), types.ErrInvalidShares, false},

@@ -67,7 +67,7 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 		backup = before.With(*commitment)
 	}
 	if len(msg.Proof) != 0 {
-		if err := s.k.proveLater(ctx, pubKey, vault, signer, msg.Proof); err != nil {
+		if err := s.k.acceptLaterProof(ctx, pubKey, vault, signer, msg.Proof); err != nil {
 			return nil, err
 		}
 	}
@@ -94,8 +94,8 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 	return &types.MsgPublishBackupResponse{}, nil
 }
 
-// proveLater checks the proof of a member of a vault that exists.
-func (k Keeper) proveLater(ctx context.Context, pubKey []byte, vault types.Vault, signer sdk.AccAddress, proof []byte) error {
+// acceptLaterProof verifies and accepts the proof of a member of a vault that exists.
+func (k Keeper) acceptLaterProof(ctx context.Context, pubKey []byte, vault types.Vault, signer sdk.AccAddress, proof []byte) error {
 	if len(vault.SharesHash) == 0 {
 		return types.ErrInvalidProof.Wrap("the vault has no public shares")
 	}
@@ -103,7 +103,7 @@ func (k Keeper) proveLater(ctx context.Context, pubKey []byte, vault types.Vault
 	if err != nil {
 		return err
 	}
-	return k.prove(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
+	return k.acceptProof(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
 // checkPublisher finds the live vault that a publication names, of which the

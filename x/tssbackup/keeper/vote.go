@@ -164,7 +164,7 @@ func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool, b ballot
 		return nil, nil, err
 	}
 	if len(msg.Proof) != 0 {
-		err := k.prove(ctx, msg.KeygenId, result.PubKey, result.PubKeyEd25519, b.signer, *msg.PublicShares, msg.Proof)
+		err := k.acceptProof(ctx, msg.KeygenId, result.PubKey, result.PubKeyEd25519, b.signer, *msg.PublicShares, msg.Proof)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -95,7 +95,7 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 			return fmt.Errorf("public shares %d are of no result", i)
 		}
 		delete(results, key{s.KeygenId, string(s.Hash)})
-		if err := s.Shares.CheckForm(g.membersOf(s.KeygenId)); err != nil {
+		if err := s.Shares.CheckForm(s.KeygenId, g.membersOf(s.KeygenId)); err != nil {
 			return fmt.Errorf("public shares %d: %w", i, err)
 		}
 		if err := s.Shares.CheckPoints(); err != nil {

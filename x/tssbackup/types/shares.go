@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/tssbackup/tssbackup/verenc"
@@ -38,48 +37,56 @@ func (s PublicShares) Hash(pubKey, pubKeyEd25519 []byte) []byte {
 	return sum[:]
 }
 
-// CheckForm tells whether both lists hold every member exactly once, ids of 32
-// bytes in ascending order, and points of the right length. It is cheap: whether
-// the points are those of the vault's keys is what [PublicShares.Lists] are checked
-// for.
-func (s PublicShares) CheckForm(members []Member) error {
-	if err := checkList(s.Secp256k1, members, PubKeySize); err != nil {
+// CheckForm reports by its error whether both lists hold every member exactly once,
+// each where the epoch places it, in ascending order, and points of the right length.
+// It is cheap: whether the points are those of the vault's keys is what
+// [PublicShares.Lists] are checked for.
+func (s PublicShares) CheckForm(epoch uint64, members []Member) error {
+	if err := checkList(verenc.Secp256k1, epoch, s.Secp256k1, members); err != nil {
 		return fmt.Errorf("secp256k1: %w", err)
 	}
-	if err := checkList(s.Ed25519, members, PubKeyEd25519Size); err != nil {
+	if err := checkList(verenc.Ed25519, epoch, s.Ed25519, members); err != nil {
 		return fmt.Errorf("ed25519: %w", err)
 	}
 	return nil
 }
 
-func checkList(list []PublicShare, members []Member, pointSize int) error {
+func checkList(group verenc.Group, epoch uint64, list []PublicShare, members []Member) error {
 	if len(list) != len(members) {
 		return fmt.Errorf("%d entries for %d members", len(list), len(members))
 	}
-	// open are the members that have no entry yet.
-	open := make(map[string]bool, len(members))
+	// open are the keys of the members that have no entry yet.
+	open := make(map[string][]byte, len(members))
 	for _, m := range members {
-		open[string(m.Address())] = true
+		open[string(m.Address())] = m.PubKey
 	}
 	var last []byte
 	for i, e := range list {
-		if !open[string(e.Member)] {
+		key, ok := open[string(e.Member)]
+		if !ok {
 			return fmt.Errorf("entry %d is of a stranger, or of a member that has one", i+1)
 		}
 		delete(open, string(e.Member))
-		if len(e.Id) != sha256.Size || bytes.Compare(last, e.Id) >= 0 {
-			return fmt.Errorf("the id of entry %d does not have 32 bytes, or is not above the one before", i+1)
+		id, err := verenc.ShareID(group, epoch, key)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", i+1, err)
+		}
+		if !bytes.Equal(e.Id, id) {
+			return fmt.Errorf("the id of entry %d is not where its member's share lies", i+1)
+		}
+		if bytes.Compare(last, e.Id) >= 0 {
+			return fmt.Errorf("the id of entry %d is not above the one before", i+1)
 		}
 		last = e.Id
-		if len(e.Point) != pointSize {
-			return fmt.Errorf("the point of entry %d does not have %d bytes", i+1, pointSize)
+		if len(e.Point) != group.PointSize() {
+			return fmt.Errorf("the point of entry %d does not have %d bytes", i+1, group.PointSize())
 		}
 	}
 	return nil
 }
 
-// CheckPoints tells whether every point is strictly encoded and in its group of
-// prime order, and no id is zero.
+// CheckPoints reports by its error whether every point is strictly encoded and in its
+// group of prime order.
 func (s PublicShares) CheckPoints() error {
 	for _, e := range s.Secp256k1 {
 		if err := CheckPubKey(e.Point); err != nil {
@@ -89,13 +96,6 @@ func (s PublicShares) CheckPoints() error {
 	for _, e := range s.Ed25519 {
 		if err := CheckPubKeyEd25519(e.Point); err != nil {
 			return err
-		}
-	}
-	for _, list := range [][]PublicShare{s.Secp256k1, s.Ed25519} {
-		for _, e := range list {
-			if [sha256.Size]byte(e.Id) == [sha256.Size]byte{} {
-				return errors.New("an id is zero")
-			}
 		}
 	}
 	return nil

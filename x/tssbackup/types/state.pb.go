@@ -687,8 +687,9 @@ func (m *Result) GetSharesHash() []byte {
 type PublicShare struct {
 	// member is the member's raw account address.
 	Member []byte `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	// id is where the share lies on the secret polynomial, 32 bytes, big-endian: the
-	// member's party key in tss-lib reduced modulo the order of the group.
+	// id is where the share lies on the secret polynomial, 32 bytes, big-endian: in
+	// every epoch the member's party key in tss-lib, which is its compressed public key
+	// as a big-endian integer, reduced modulo the order of the group.
 	Id []byte `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// point is 33 bytes on secp256k1 and 32 on ed25519.
 	Point []byte `protobuf:"bytes,3,opt,name=point,proto3" json:"point,omitempty"`
