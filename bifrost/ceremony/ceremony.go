@@ -31,8 +31,8 @@ type KeygenResult struct {
 	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes.
 	Secp256k1, Ed25519 []byte
 	// Files are the two keyshare files sorted by name, which puts the secp256k1 one
-	// first. Nobody has checked them yet: who asked for the keygen does, and makes
-	// them durable before it tells anybody of the vault.
+	// first. They are checked: of this vault and member, with numbers that fit together.
+	// Who asked for the keygen makes them durable before it tells anybody of the vault.
 	Files []envelope.File
 }
 

@@ -2,28 +2,37 @@
 // commitment stands in state.
 //
 // The loop polls, because events can be missed, and takes every keygen through
-// the same steps. Each step ends with a record in the outbox that is on the disk
-// before the next step begins, so that a bifrost that is killed at any point goes
-// on where it was:
+// the same steps. Each step ends with a record in the outbox (package outbox) that is
+// on the disk before the next step begins, so that a bifrost that is killed at any
+// point goes on where it was:
 //
-//	(nothing)  the keygen may be run
-//	result     the vault's keys and its keyshares are in the record
-//	saved      the keyshares are in their store
-//	signed     so are the vault's two signatures over the check message
-//	proven     so is the proof that the shares are encrypted to the recipient key of
-//	           this member's mnemonic; a member that is not asked makes none
-//	message    the vote is final: a result with its envelope and proof, or a blame
-//	tx         the vote is signed for a sequence of the account
-//	done       the vote stands in state
+//	step       made by           what the record says then
+//	(none)                       the keygen may be run
+//	result     keygen            the vault's keys and its keyshares are in it
+//	saved      saveKeyshares     the keyshares are in their store
+//	signed     sign              so are the vault's two signatures over the check message
+//	proven     prove             so is the proof that the shares are encrypted to the
+//	                             recipient key of this member's mnemonic; a member that is
+//	                             not asked makes none
+//	message    result, giveUp    the vote is final: a result with its envelope and proof,
+//	                             or a blame
+//	tx         signTx            the vote is signed for a sequence of the account
+//	done       settle            the vote stands in state
 //
-// What follows from it holds whatever happens in between: no keygen is run a
+// A later publication, of a live vault whose backup is missing, has a record of its own
+// and takes the steps from proven on.
+//
+// A keyshare file is parsed and checked once after the ceremony, which is the ceremony's
+// part; once for the proof and the message together, so that what is proven is what is
+// sealed; and whenever it is read to sign with it.
+//
+// What follows from the steps holds whatever happens in between: no keygen is run a
 // second time once it is saved, a vote never leaves without its backup and its
 // proof, and an envelope or a proof that may have been sent is never replaced by
 // another one: two proofs from the same secrets would be one too many (see package
 // verenc), so the one that is stored is sent byte for byte, by the vote and by a
-// later publication. A record of a
-// keygen that closed moves to the folder "closed" and stays there: a node that
-// lags behind may show the keygen as open once more. Keyshares are never deleted,
+// later publication. A record of a keygen that closed stays among the closed ones: a node
+// that lags behind may show the keygen as open once more. Keyshares are never deleted,
 // those of failed keygens neither: they are useless then, but the one who deletes
 // keyshares by rule will delete the wrong ones by mistake.
 //

@@ -179,7 +179,7 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 	} else {
 		s := signatures{secp256k1: m.Signature, ed25519: m.SignatureEd25519}
 		digest := types.CheckMessage(testChain, k.Id, unhex(m.PubKey), unhex(m.PubKeyEd25519))
-		if !s.verify(unhex(m.PubKey), unhex(m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
+		if !s.verify(vaultKeys(m.PubKey, m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
 			return
 		}
 		if m.PublicShares == nil || m.PublicShares.Check(unhex(m.PubKey), unhex(m.PubKeyEd25519)) != nil {
@@ -189,7 +189,7 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 			len(m.Proof) > 0 && !c.prove(*m.PublicShares, k.Id, m.PubKey, m.PubKeyEd25519, k.Members, m.Signer, m.Proof) {
 			return
 		}
-		v.SharesHash = sharesHash(*m.PublicShares, m.PubKey, m.PubKeyEd25519)
+		v.SharesHash = sharesHash(*m.PublicShares, vaultKeys(m.PubKey, m.PubKeyEd25519))
 		c.shares[v.SharesHash] = *m.PublicShares
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
@@ -539,25 +539,56 @@ func (s seat) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte,
 	return compact[1:], nil
 }
 
-// checkFakeKeyshare stands for the check of a real keyshare.
-func checkFakeKeyshare(file []byte, vault keyshare.VaultKeys, member []byte, _ [][]byte) error {
-	var v vaultSecret
-	if err := json.Unmarshal(file, &v); err != nil {
-		return err
+// fakeFile stands for a parsed keyshare file.
+type fakeFile struct {
+	vaultSecret
+	group verenc.Group
+}
+
+func parseFake(file []byte) (keyshareFile, error) {
+	f := &fakeFile{group: verenc.Secp256k1}
+	if err := json.Unmarshal(file, &f.vaultSecret); err != nil {
+		return nil, err
 	}
-	ecdsaKey, _ := v.pubKeys()
-	if !bytes.Equal(v.Member, member) || !bytes.Equal(ecdsaKey, vault.Secp256k1) {
+	if bytes.HasSuffix(file, []byte(" ")) {
+		f.group = verenc.Ed25519
+	}
+	return f, nil
+}
+
+func (f *fakeFile) Group() verenc.Group { return f.group }
+func (f *fakeFile) Wipe()               {}
+
+func (f *fakeFile) Check(vault keyshare.VaultKeys, member []byte, _ [][]byte) error {
+	ecdsaKey, _ := f.pubKeys()
+	if !bytes.Equal(f.Member, member) || !bytes.Equal(ecdsaKey, vault.Secp256k1) {
 		return errors.New("not this member's keyshare")
 	}
 	return nil
 }
 
-// readFakeShares stands for the reading of real shares.
-func readFakeShares(_ uint64, files []envelope.File) (*vaultShares, error) {
-	var v vaultSecret
-	if err := json.Unmarshal(files[0].Data, &v); err != nil {
-		return nil, err
+func (f *fakeFile) dealt() *dealer.Dealt {
+	return dealer.Deal(secp256k1.PrivKeyFromBytes(f.Secp256k1), ed25519.NewKeyFromSeed(f.Ed25519), f.Members)
+}
+
+func (f *fakeFile) PublicShares(uint64) ([]keyshare.PublicShare, error) {
+	public := f.dealt().Public
+	list := public.Secp256k1
+	if f.group == verenc.Ed25519 {
+		list = public.Ed25519
 	}
-	dealt := dealer.Deal(secp256k1.PrivKeyFromBytes(v.Secp256k1), ed25519.NewKeyFromSeed(v.Ed25519), v.Members)
-	return &vaultShares{public: dealt.Public, own: dealt.Shares(v.Member)}, nil
+	var out []keyshare.PublicShare
+	for _, s := range list {
+		i := slices.IndexFunc(f.Members, func(m []byte) bool { return bytes.Equal(types.SignerAddress(m), s.Member) })
+		out = append(out, keyshare.PublicShare{Member: f.Members[i], ID: s.Id, Point: s.Point})
+	}
+	return out, nil
+}
+
+func (f *fakeFile) Share() (verenc.Share, error) {
+	shares := f.dealt().Shares(f.Member)
+	if f.group == verenc.Ed25519 {
+		return shares[1], nil
+	}
+	return shares[0], nil
 }

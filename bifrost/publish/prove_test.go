@@ -12,62 +12,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
-	"github.com/tssbackup/tssbackup/testutil/fixture"
-	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
-
-func TestSharesOfRealKeygens(t *testing.T) {
-	for _, size := range fixture.Sizes {
-		var first types.PublicShares
-		for member := range fixture.Members(t, size) {
-			var files []envelope.File
-			var keys [2][]byte
-			var local []byte
-			var members []types.Member
-			for i, f := range fixture.Keyshares(t, size, member) {
-				k, err := keyshare.Parse(f.Data)
-				require.NoError(t, err)
-				keys[i], local, members = k.VaultKey(), k.LocalParty(), nil
-				for _, p := range k.Participants() {
-					members = append(members, types.Member{PubKey: p})
-				}
-				files = append(files, envelope.File{Name: f.Name, Data: f.Data})
-			}
-			shares, err := readShares(1, files)
-			require.NoError(t, err)
-			if member == 0 {
-				first = shares.public
-				require.NoError(t, first.CheckForm(1, members))
-				require.NoError(t, first.CheckPoints())
-				require.NoError(t, first.Check(keys[0], keys[1]))
-			}
-			require.Equal(t, first, shares.public, "all members have the same")
-			require.Equal(t, first.Hash(keys[0], keys[1]), shares.public.Hash(keys[0], keys[1]))
-
-			// What a member proves with its secret shares, everyone can verify.
-			if member == 1 {
-				key := dealer.RecipientKey(local, 0)
-				st, ok := first.Statement("chain-1", 7, keys[0], keys[1], types.SignerAddress(local), key.Public())
-				require.True(t, ok)
-				proof, err := verenc.Prove(key, st, shares.own)
-				require.NoError(t, err)
-				_, err = verenc.Verify(st, proof)
-				require.NoError(t, err)
-			}
-
-			_, err = readShares(1, []envelope.File{files[1], files[0]})
-			require.ErrorContains(t, err, "not of the vault's secp256k1 key")
-			_, err = readShares(1, files[:1])
-			require.Error(t, err)
-			shares.wipe()
-			require.NotEqual(t, first, shares.own[0].Public())
-		}
-	}
-}
 
 func TestProofThatCannotBeMadeIsLoudAndCastsNoVote(t *testing.T) {
 	for _, row := range []struct {
@@ -91,7 +39,7 @@ func TestProofThatCannotBeMadeIsLoudAndCastsNoVote(t *testing.T) {
 			w.start()
 			w.eventually("the others have voted", func() bool { return len(w.keygen(1).Votes) == 3 })
 			w.eventually("the status says so", func() bool { return broken.status().ProofError != "" && broken.says(row.says) })
-			require.Equal(t, StepSigned, broken.status().Outbox[0].Step)
+			require.Equal(t, outbox.StepSigned, broken.status().Outbox[0].Step)
 			require.Positive(t, broken.counted("bifrost_prove_errors_total", ""))
 			w.chain.mu.Lock()
 			require.Empty(t, w.chain.envelopes[broken.address], "nothing leaves without its proof")
@@ -119,9 +67,9 @@ func TestProofThatFailedIsMadeLater(t *testing.T) {
 
 	// The proof that was sent stays on the disk.
 	w.awaitClosed(1)
-	r, err := (outbox{dir: filepath.Join(broken.home, "outbox")}).closed(voteName(1))
+	r, err := outbox.NewOutbox(filepath.Join(broken.home, "outbox")).Closed(outbox.VoteName(1))
 	require.NoError(t, err)
-	require.Equal(t, StepDone, r.Step)
+	require.Equal(t, outbox.StepDone, r.Step)
 	require.Empty(t, r.Message)
 	require.Equal(t, w.chain.messages[broken.address][0].Proof, r.Proof)
 }
@@ -157,7 +105,7 @@ func missed(t *testing.T, spoil func(late *member)) (w *world, late *member, vau
 	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
 	w.eventually("the sixth has come as far as it does", func() bool {
 		s := late.status()
-		return len(s.Outbox) == 1 && (s.Outbox[0].Step == StepTx || s.Outbox[0].Error != "")
+		return len(s.Outbox) == 1 && (s.Outbox[0].Step == outbox.StepTx || s.Outbox[0].Error != "")
 	})
 	return w, late, w.keygen(1).Votes[0].Vault
 }
@@ -171,7 +119,7 @@ func (w *world) goesOn() {
 	w.chain.mu.Unlock()
 }
 
-// publicationFails tells whether its later publication is on its way and does not go on.
+// publicationFails reports whether its later publication is on its way and does not go on.
 func (m *member) publicationFails() bool {
 	s := m.status()
 	return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Error != ""
@@ -287,18 +235,18 @@ func TestProofOfAnotherChainIsNotSent(t *testing.T) {
 	w.chain.advance(1001)
 	w.awaitReady(1)
 	w.eventually("the vote's record is closed", func() bool {
-		_, err := os.Stat(filepath.Join(late.home, "outbox", "closed", voteName(1)))
+		_, err := os.Stat(filepath.Join(late.home, "outbox", "closed", outbox.VoteName(1)))
 		return err == nil
 	})
 	late.halt()
 	// The chain went on under another name, by which the proof says nothing any more.
 	p := late.open()
-	r, err := p.outbox.closed(voteName(1))
+	r, err := p.outbox.Closed(outbox.VoteName(1))
 	require.NoError(t, err)
 	r.ProofContext[0]++
-	require.NoError(t, p.outbox.close(r))
-	next := &record{}
-	made, err := p.laterProof(context.Background(), *w.chain.vaults[vault], next)
+	require.NoError(t, p.outbox.Close(r))
+	e, next := &entry{}, &outbox.Record{}
+	made, err := p.laterProof(context.Background(), e, *w.chain.vaults[vault], next)
 	require.NoError(t, err)
 	require.True(t, made)
 	require.NotEqual(t, r.Proof, next.Proof)
@@ -316,7 +264,7 @@ func TestResultsWithOtherPublicSharesDoNotCountTogether(t *testing.T) {
 	t.Run("and are said loudly, once", func(t *testing.T) {
 		var log bytes.Buffer
 		p := &Publisher{log: zerolog.New(&log)}
-		e := &entry{rec: &record{Vault: "02", PubKeyEd25519: "03", SharesHash: "aa"}}
+		e := &entry{rec: &outbox.Record{Vault: "02", PubKeyEd25519: "03", SharesHash: "aa"}}
 		p.compareShares(e, k)
 		p.compareShares(e, k)
 		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("ANOTHER MEMBER HAS OTHER PUBLIC SHARES")))
@@ -325,7 +273,7 @@ func TestResultsWithOtherPublicSharesDoNotCountTogether(t *testing.T) {
 	t.Run("and are not this signer's vote", func(t *testing.T) {
 		var log bytes.Buffer
 		p := &Publisher{log: zerolog.New(&log)}
-		e := &entry{rec: &record{Step: StepMessage, Vault: "02", SharesHash: "aa"}}
+		e := &entry{rec: &outbox.Record{Step: outbox.StepMessage, Vault: "02", SharesHash: "aa"}}
 		p.compare(e, &types.VoteInfo{Vault: "02", SharesHash: "aa"})
 		require.Empty(t, log.String())
 		p.compare(e, &types.VoteInfo{Vault: "02", SharesHash: "bb"})

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -50,12 +51,13 @@ type member struct {
 	chain Chain
 	poll  time.Duration
 
-	mu      sync.Mutex
-	pub     *Publisher
-	dieAt   string
-	deaths  int
+	mu  sync.Mutex
+	pub *Publisher
+	mortality
 	sealErr error
 	seals   int
+	// parsed counts the keyshare files that were parsed, and checked.
+	parsed int
 	// proves counts the proofs that were asked for, and proofErr refuses them.
 	proves   int
 	proofErr error
@@ -79,10 +81,12 @@ func newWorld(t *testing.T, n int) *world {
 		address, err := bech32.ConvertAndEncode(testPrefix, key.PubKey().Address())
 		require.NoError(t, err)
 		reg := prometheus.NewRegistry()
-		w.members = append(w.members, &member{
+		m := &member{
 			w: w, key: key, address: address, home: t.TempDir(), reg: reg, metrics: NewMetrics(reg),
 			chain: w.chain, poll: time.Millisecond,
-		})
+		}
+		m.mortal(t)
+		w.members = append(w.members, m)
 	}
 	t.Cleanup(func() {
 		for _, m := range w.members {
@@ -136,51 +140,26 @@ func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
 func (m *member) open() *Publisher {
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix, Home: m.home,
-		Chain: m.chain,
+		Chain: mortalChain{m.chain, m},
 		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {
 			return chain.SignTx(msg, chain.TxParams{
 				ChainID: testChain, AccountNumber: params.AccountNumber, Sequence: params.Sequence,
 				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
 			}, keySigner{m.key})
 		},
-		Tss:   seat{m.w.tss, m.key.PubKey().Bytes()},
+		Tss:   mortalTss{seat{m.w.tss, m.key.PubKey().Bytes()}, m},
 		Seal:  m.seal,
 		Prove: m.prove,
 		Log:   m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
-	p.checkKeyshare, p.readShares = checkFakeKeyshare, readFakeShares
-	p.afterStep = func(point string) error {
+	p.parse = func(data []byte) (keyshareFile, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.dieAt == point && m.deaths == 0 {
-			m.deaths++
-			return errors.New("killed")
-		}
-		return nil
+		m.parsed++
+		return parseFake(data)
 	}
 	return p
-}
-
-// run starts the process, and starts it again whenever it dies.
-func (m *member) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop, m.stopped = cancel, make(chan struct{})
-	p := m.open()
-	m.setPub(p)
-	go func() {
-		defer close(m.stopped)
-		for errors.Is(p.Run(ctx), errDied) {
-			p = m.open()
-			m.setPub(p)
-		}
-	}()
-}
-
-func (m *member) setPub(p *Publisher) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.pub = p
 }
 
 func (m *member) status() Status {
@@ -190,7 +169,7 @@ func (m *member) status() Status {
 	return p.Status()
 }
 
-// says tells whether the status of its record holds an error with this text.
+// says reports whether the status of its record holds an error with this text.
 func (m *member) says(text string) bool {
 	for _, r := range m.status().Outbox {
 		if strings.Contains(r.Error, text) {
@@ -200,16 +179,11 @@ func (m *member) says(text string) bool {
 	return false
 }
 
-func (m *member) halt() {
-	if m.stop != nil {
-		m.stop()
-		<-m.stopped
-		m.stop = nil
-	}
-}
-
 // seal makes another envelope each time.
 func (m *member) seal(files []envelope.File) ([]byte, error) {
+	if err := m.acts(false); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seals++
@@ -237,6 +211,9 @@ func (m *member) seal(files []envelope.File) ([]byte, error) {
 
 // prove makes another proof each time.
 func (m *member) prove(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error) {
+	if err := m.acts(false); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.proves++
@@ -310,7 +287,7 @@ func (w *world) awaitClosed(id uint64) {
 	w.t.Helper()
 	for _, m := range w.members {
 		w.eventually("the record is closed", func() bool {
-			_, err := os.Stat(filepath.Join(m.home, "outbox", "closed", voteName(id)))
+			_, err := os.Stat(filepath.Join(m.home, "outbox", "closed", outbox.VoteName(id)))
 			return err == nil && len(m.status().Outbox) == 0
 		})
 	}
@@ -354,6 +331,53 @@ func TestKilledAfterEveryStep(t *testing.T) {
 					require.Len(t, files, 2)
 				}
 				require.Zero(t, deaths, "members that were to be killed and were not")
+			})
+		}
+	}
+}
+
+// TestKilledBeforeAndAfterEveryChangeToTheDisk kills one member at each change that a vote
+// makes to its disk. One that had not kept its result yet has lost it, and neither votes nor
+// disturbs the others.
+func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
+	changes := changesOfAVote(t)
+	require.Greater(t, changes, 50)
+	for n := 1; n <= changes; n++ {
+		for _, when := range []string{"before", "after"} {
+			t.Run(fmt.Sprintf("%s change %d", when, n), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 4)
+				w.tss.patience = 100 * time.Millisecond
+				m := w.members[1]
+				if when == "before" {
+					m.dieBefore = n
+				} else {
+					m.dieAfter = n
+				}
+				w.chain.open(1, 1000, w.infos())
+				w.start()
+				died := func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.deaths == 1 }
+				if n < changes || when == "before" { // after the last one nothing is left to do
+					w.eventually("it is killed", died)
+				}
+				m.mu.Lock()
+				lost := m.lost && m.broadcasts == 0
+				m.mu.Unlock()
+				if lost {
+					w.eventually("it knows", func() bool { return m.says(errLost.Error()) })
+					w.chain.advance(1001)
+					w.eventually("closed", func() bool { return len(m.status().Outbox) == 0 })
+					require.Zero(t, w.chainVotes(m))
+					w.checkInvariants()
+					return
+				}
+				w.awaitReady(1)
+				w.awaitClosed(1)
+				w.checkInvariants()
+				require.Equal(t, 1, w.chainVotes(m))
+				files, err := os.ReadDir(filepath.Join(m.home, "keyshares"))
+				require.NoError(t, err)
+				require.Len(t, files, 2)
 			})
 		}
 	}
@@ -404,7 +428,7 @@ func TestSealingErrorIsLoudAndCastsNoVote(t *testing.T) {
 	w.eventually("the others have voted", func() bool { return len(w.keygen(1).Votes) == 3 })
 	w.eventually("the status says so", func() bool {
 		s := broken.status()
-		return s.SealError != "" && len(s.Outbox) == 1 && s.Outbox[0].Error != "" && s.Outbox[0].Step == StepProven
+		return s.SealError != "" && len(s.Outbox) == 1 && s.Outbox[0].Error != "" && s.Outbox[0].Step == outbox.StepProven
 	})
 	require.Positive(t, broken.counted("bifrost_seal_errors_total", ""))
 	w.chain.mu.Lock()
@@ -623,7 +647,7 @@ func TestVoteThatMissedItsVaultIsPublishedLaterWithTheSameEnvelope(t *testing.T)
 	w.eventually("five votes", func() bool { return len(w.keygen(1).Votes) == 5 })
 	w.eventually("the sixth was sent", func() bool {
 		s := late.status()
-		return len(s.Outbox) == 1 && s.Outbox[0].Step == StepTx
+		return len(s.Outbox) == 1 && s.Outbox[0].Step == outbox.StepTx
 	})
 	w.chain.advance(1001)
 	w.awaitReady(1)
@@ -673,19 +697,21 @@ func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
 	m.halt()
 
 	t.Run("of another name", func(t *testing.T) {
-		box := outbox{dir: filepath.Join(m.home, "outbox")}
-		require.NoError(t, box.save(&record{Version: recordVersion, ChainID: "other-1", Signer: m.address, Step: StepSaved, KeygenID: 5}))
+		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"))
+		require.NoError(t, box.Save(&outbox.Record{ChainID: "other-1", Signer: m.address, Step: outbox.StepSaved, Kind: outbox.Vote, Epoch: 5}))
 		_, err := New(Config{ChainID: testChain, Address: m.address, Home: m.home})
 		require.ErrorContains(t, err, "other-1")
-		require.NoError(t, os.Remove(box.path(voteName(5))))
+		require.NoError(t, os.Remove(filepath.Join(m.home, "outbox", outbox.VoteName(5))))
 	})
 	t.Run("of the same name, started again", func(t *testing.T) {
 		p := m.open()
-		require.NoError(t, p.outbox.save(&record{Version: recordVersion, ChainID: testChain, Signer: m.address, Step: StepSaved, KeygenID: 2, OpenedHeight: 3, Deadline: 9}))
+		require.NoError(t, p.outbox.Save(&outbox.Record{
+			ChainID: testChain, Signer: m.address, Step: outbox.StepSaved, Kind: outbox.Vote, Epoch: 2, OpenedHeight: 3, Deadline: 9,
+		}))
 		w.chain.open(2, 1000, w.infos())
 		p = m.open()
 		require.ErrorContains(t, p.poll(context.Background()), "another chain of the same name")
-		require.NoError(t, os.Remove(p.outbox.path(voteName(2))))
+		require.NoError(t, os.Remove(filepath.Join(m.home, "outbox", outbox.VoteName(2))))
 	})
 	t.Run("of the same name, started again, when all is closed", func(t *testing.T) {
 		for _, m := range w.members {
@@ -701,7 +727,7 @@ func TestResultThatCannotBeWrittenIsKeptUntilItCan(t *testing.T) {
 	w := newWorld(t, 4)
 	m := w.members[0]
 	// A folder in the place of the record stands for a disk that takes nothing.
-	obstacle := filepath.Join(m.home, "outbox", voteName(1))
+	obstacle := filepath.Join(m.home, "outbox", outbox.VoteName(1))
 	require.NoError(t, os.MkdirAll(obstacle, 0o700))
 	w.chain.open(1, 1000, w.infos())
 	w.start()
@@ -774,7 +800,7 @@ func TestPublicationForARetiredVaultIsGivenUp(t *testing.T) {
 	w.awaitReady(1)
 	w.eventually("a publication is on its way", func() bool {
 		s := late.status()
-		return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Step == StepTx
+		return len(s.Outbox) == 1 && s.Outbox[0].Kind == "backup" && s.Outbox[0].Step == outbox.StepTx
 	})
 	w.chain.mu.Lock()
 	w.chain.vaults[w.chain.keygens[1].Vault].Status = types.VaultStatus_VAULT_STATUS_RETIRED

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -60,50 +59,21 @@ type Publisher struct {
 	chain  Chain
 	log    zerolog.Logger
 	store  *keystore.Store
-	outbox outbox
+	outbox *outbox.Outbox
+	// parse reads a keyshare file.
+	parse func(data []byte) (keyshareFile, error)
 
-	// sealing is held while scrypt works: a run takes 256 MiB.
+	// sealing is held while scrypt works.
 	sealing sync.Mutex
 
 	mu      sync.Mutex // guards what follows, and the entries' fields
 	entries map[string]*entry
 	status  Status
-	// published are the vaults whose backup was seen in state, proven those whose
-	// proof was.
-	published, proven map[string]bool
+	// published are the epochs of which a backup was seen in state, proven those of
+	// which the proof was.
+	published, proven map[uint64]bool
 
 	workers sync.WaitGroup
-
-	// afterStep is asked after each durable step; tests let the process die there.
-	afterStep func(point string) error
-	dead      atomic.Bool
-	died      chan struct{}
-	// checkKeyshare tells whether a keyshare file belongs to this vault and member.
-	checkKeyshare func(file []byte, vault keyshare.VaultKeys, member []byte, members [][]byte) error
-	// readShares reads the shares of an epoch from a vault's two keyshare files.
-	readShares func(epoch uint64, files []envelope.File) (*vaultShares, error)
-}
-
-// entry is a record with what the process remembers of it.
-type entry struct {
-	rec *record
-	// stop is set while a worker runs, and ends it. late ends its ceremonies, as
-	// their deadline does.
-	stop context.CancelFunc
-	late context.CancelCauseFunc
-	// over tells that this process has nothing more to do for the record, and why.
-	over error
-	err  error
-
-	lastBlame *blame // of the last ceremony that failed because of others
-	signings  int
-	// differs are the members that are known to have other public shares.
-	differs map[string]bool
-
-	resign   bool
-	lastSent time.Time
-	sentTx   []byte
-	retryAt  time.Time
 }
 
 // New opens the outbox. It errs when a record cannot be read or belongs to
@@ -113,27 +83,26 @@ func New(cfg Config) (*Publisher, error) {
 		cfg.Poll = defaultPoll
 	}
 	p := &Publisher{
-		cfg:           cfg,
-		chain:         cfg.Chain,
-		log:           cfg.Log,
-		store:         keystore.NewStore(filepath.Join(cfg.Home, "keyshares")),
-		outbox:        outbox{dir: filepath.Join(cfg.Home, "outbox")},
-		entries:       map[string]*entry{},
-		published:     map[string]bool{},
-		proven:        map[string]bool{},
-		died:          make(chan struct{}),
-		checkKeyshare: checkKeyshare,
-		readShares:    readShares,
+		cfg:       cfg,
+		chain:     cfg.Chain,
+		log:       cfg.Log,
+		store:     keystore.NewStore(filepath.Join(cfg.Home, "keyshares")),
+		outbox:    outbox.NewOutbox(filepath.Join(cfg.Home, "outbox")),
+		parse:     func(data []byte) (keyshareFile, error) { return keyshare.Parse(data) },
+		entries:   map[string]*entry{},
+		published: map[uint64]bool{},
+		proven:    map[uint64]bool{},
 	}
-	records, err := p.outbox.load()
+	records, err := p.outbox.Load()
 	if err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
 	}
 	for _, r := range records {
 		if r.ChainID != cfg.ChainID || r.Signer != cfg.Address {
-			return nil, fmt.Errorf("outbox: %s is of signer %s on chain %s: this home was used for something else", r.name(), r.Signer, r.ChainID)
+			return nil, fmt.Errorf("outbox: %s is of signer %s on chain %s: this home was used for something else",
+				r.Name(), r.Signer, r.ChainID)
 		}
-		p.entries[r.name()] = &entry{rec: r}
+		p.entries[r.Name()] = &entry{rec: r}
 	}
 	return p, nil
 }
@@ -147,31 +116,14 @@ func (p *Publisher) Run(ctx context.Context) error {
 	tick := time.NewTicker(p.cfg.Poll)
 	defer tick.Stop()
 	for {
-		err := p.poll(ctx)
-		if p.dead.Load() {
-			return errDied
-		}
-		p.polled(ctx, err)
+		p.polled(ctx, p.poll(ctx))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.died:
-			return errDied
 		case <-tick.C:
 		}
 	}
 }
-
-var (
-	// errDied is what a test's process dies of.
-	errDied = errors.New("died")
-	// errOver ends a worker: the keygen is closed, or voted on.
-	errOver = errors.New("over")
-	// errLost says that the keyshares of a keygen that others finished are not here.
-	errLost = errors.New("the other members have finished this keygen, and its keyshares are not here: they were lost before they were stored")
-	// errLate says that there is no time for another ceremony.
-	errLate = errors.New("the deadline is near and the result is not complete")
-)
 
 func (p *Publisher) poll(ctx context.Context) error {
 	height, err := p.chain.Height(ctx)
@@ -184,8 +136,8 @@ func (p *Publisher) poll(ctx context.Context) error {
 	}
 	open := map[string]types.KeygenInfo{}
 	for _, k := range all {
-		if p.isMember(k.Members) {
-			open[voteName(k.Id)] = k
+		if _, ok := memberOf(k.Members, p.cfg.Address); ok {
+			open[outbox.VoteName(k.Id)] = k
 		}
 	}
 	p.mu.Lock()
@@ -213,15 +165,6 @@ func (p *Publisher) poll(ctx context.Context) error {
 	return errors.Join(append(errs, p.deliver(ctx, height, open), p.republish(ctx))...)
 }
 
-func (p *Publisher) isMember(members []types.MemberInfo) bool {
-	for _, m := range members {
-		if m.Address == p.cfg.Address {
-			return true
-		}
-	}
-	return false
-}
-
 // lastCall is the height from which no ceremony is begun or awaited: what is left
 // is needed to vote.
 func lastCall(k types.KeygenInfo) int64 {
@@ -238,23 +181,23 @@ func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo,
 	e := p.entries[name]
 	p.mu.Unlock()
 	if e == nil {
-		closed, err := p.outbox.closed(name)
+		closed, err := p.outbox.Closed(name)
 		if err != nil {
 			return err
 		}
 		if closed != nil {
 			// The node lags behind: this keygen was closed before.
-			return closed.sameKeygen(k)
+			return sameKeygen(closed, k)
 		}
 		e = &entry{rec: p.newVote(k)}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := e.rec.sameKeygen(k); err != nil {
+	if err := sameKeygen(e.rec, k); err != nil {
 		return err
 	}
 	p.entries[name] = e
-	if e.stop != nil || e.over != nil || e.rec.final() || p.dead.Load() {
+	if e.stop != nil || e.over != nil || e.rec.Final() {
 		return nil
 	}
 	work, stop := context.WithCancel(ctx)
@@ -273,99 +216,21 @@ func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo,
 	return nil
 }
 
-func (p *Publisher) newVote(k types.KeygenInfo) *record {
-	return &record{
-		Version: recordVersion, ChainID: p.cfg.ChainID, Signer: p.cfg.Address,
-		KeygenID: k.Id, OpenedHeight: k.OpenedHeight, Deadline: k.Deadline,
+func (p *Publisher) newVote(k types.KeygenInfo) *outbox.Record {
+	return &outbox.Record{
+		ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: outbox.Vote, Epoch: k.Id,
+		OpenedHeight: k.OpenedHeight, Deadline: k.Deadline,
 	}
 }
 
-// work takes a record to its message, step by step.
-func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) {
-	log := p.log.With().Uint64("keygen", k.Id).Logger()
-	failures := 0
-	// next is kept until it is on the disk: what a ceremony gave cannot be had again.
-	var next *record
-	for {
-		var err error
-		if next == nil {
-			next, err = p.advance(ctx, ceremonies, e, k)
-		}
-		if err == nil {
-			err = p.save(e, next)
-		}
-		switch {
-		case err == nil:
-			log.Info().Str("step", string(next.Step)).Str("vault", next.Vault).Bool("blame", next.Blame).Msg("keygen goes on")
-			if next.final() {
-				return
-			}
-			next, e.lastBlame = nil, nil
-			failures = 0
-			continue
-		case ctx.Err() != nil || p.dead.Load() || errors.Is(err, errOver):
-			return
-		case errors.Is(err, errLost), errors.Is(err, errLate) && e.rec.Step == StepNone:
-			p.setErr(e, err, err)
-			log.Error().Err(err).Msg("no vote will be cast on this keygen")
-			return
-		}
-		var other *ceremony.BlameError
-		if errors.As(err, &other) {
-			failures = 1 // joining is waiting
-		} else {
-			failures++
-		}
-		if p.setErr(e, err, nil) {
-			log.Error().Err(err).Msg("the keygen does not go on; trying again")
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(p.cfg.Poll * time.Duration(min(failures, maxBackoff))):
-		}
-	}
-}
-
-// save makes a step durable. Nothing of it is visible before.
-func (p *Publisher) save(e *entry, r *record) error {
-	if p.dead.Load() {
-		return errDied
-	}
-	if err := p.outbox.save(r); err != nil {
-		return fmt.Errorf("outbox: %w", err)
-	}
-	p.mu.Lock()
-	e.rec, e.err = r, nil
-	p.mu.Unlock()
-	return p.reached(string(r.Step))
-}
-
-// reached lets tests end the process at a point.
-func (p *Publisher) reached(point string) error {
-	if p.afterStep == nil {
+// sameKeygen errs when the record is of another keygen with the same number: of a
+// chain that was started again under its old name.
+func sameKeygen(r *outbox.Record, k types.KeygenInfo) error {
+	if r.OpenedHeight == k.OpenedHeight && r.Deadline == k.Deadline {
 		return nil
 	}
-	if p.dead.Load() {
-		return errDied
-	}
-	if err := p.afterStep(point); err != nil {
-		if p.dead.CompareAndSwap(false, true) {
-			close(p.died)
-		}
-		return errDied
-	}
-	return nil
-}
-
-// setErr notes an error, or that there is none, for the status. It tells whether
-// the error is a new one.
-func (p *Publisher) setErr(e *entry, err, over error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fresh := err != nil && (e.err == nil || e.err.Error() != err.Error())
-	e.err, e.over = err, over
-	return fresh
+	return fmt.Errorf("the outbox holds keygen %d as opened in block %d, the chain in block %d: it is another chain of the same name",
+		k.Id, r.OpenedHeight, k.OpenedHeight)
 }
 
 func voteOf(k types.KeygenInfo, member string) *types.VoteInfo {

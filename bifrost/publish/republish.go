@@ -9,6 +9,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -25,7 +26,7 @@ func (p *Publisher) republish(ctx context.Context) error {
 		s := VaultStatus{Vault: v.Vault, Status: vaultStatus(v.Status), KeygenID: v.Epoch, Asked: asked(v.Members, p.cfg.Address)}
 		loadErr := p.vaultFilesPresent(v)
 		s.Keyshares = loadErr == nil
-		if s.Published, err = p.isPublished(ctx, v.Vault); err != nil {
+		if s.Published, err = p.isPublished(ctx, v.Epoch, v.Vault); err != nil {
 			return err
 		}
 		if s.Published {
@@ -38,9 +39,6 @@ func (p *Publisher) republish(ctx context.Context) error {
 			s.Error = loadErr.Error()
 		case s.Asked && !s.Published:
 			if err := p.publishMissing(ctx, v); err != nil {
-				if p.dead.Load() {
-					return errDied
-				}
 				s.Error = err.Error()
 			}
 		}
@@ -71,11 +69,11 @@ func (p *Publisher) vaultFilesPresent(v types.VaultInfo) error {
 	return nil
 }
 
-// isPublished tells whether state holds any commitment of this member's. Once it
+// isPublished reports whether state holds any commitment of this member's. Once it
 // does, it always will.
-func (p *Publisher) isPublished(ctx context.Context, vault string) (bool, error) {
+func (p *Publisher) isPublished(ctx context.Context, epoch uint64, vault string) (bool, error) {
 	p.mu.Lock()
-	known := p.published[vault]
+	known := p.published[epoch]
 	p.mu.Unlock()
 	if known {
 		return true, nil
@@ -85,20 +83,20 @@ func (p *Publisher) isPublished(ctx context.Context, vault string) (bool, error)
 		return false, err
 	}
 	p.mu.Lock()
-	p.published[vault] = true
+	p.published[epoch] = true
 	p.mu.Unlock()
 	return true, nil
 }
 
 // publishMissing puts a publication into the outbox, from where it is delivered.
 func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error {
-	name := backupName(v.Vault)
+	name := outbox.BackupName(v.Epoch)
 	p.mu.Lock()
-	_, vote := p.entries[voteName(v.Epoch)]
+	_, vote := p.entries[outbox.VoteName(v.Epoch)]
 	e := p.entries[name]
 	if e == nil {
-		e = &entry{rec: &record{
-			Version: recordVersion, ChainID: p.cfg.ChainID, Signer: p.cfg.Address,
+		e = &entry{rec: &outbox.Record{
+			ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: outbox.Backup, Epoch: v.Epoch,
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519,
 		}}
 		if !vote {
@@ -106,32 +104,34 @@ func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error
 		}
 	}
 	p.mu.Unlock()
-	if vote || e.rec.final() {
+	if vote || e.rec.Final() {
 		return e.err // it is on its way
 	}
 	if time.Now().Before(e.retryAt) {
 		return e.err
 	}
-	next, err := p.backup(ctx, *e.rec, v)
-	if err == nil {
-		err = p.save(e, next)
+	defer e.forgetKeyshares()
+	for !e.rec.Final() {
+		next, err := p.backup(ctx, e, v)
+		if err == nil {
+			err = p.save(e, next)
+		}
+		if err != nil {
+			p.setErr(e, err, nil)
+			e.retryAt = time.Now().Add(maxBackoff * p.cfg.Poll)
+			return err
+		}
 	}
-	if err != nil {
-		p.setErr(e, err, nil)
-		e.retryAt = time.Now().Add(maxBackoff * p.cfg.Poll)
-		return err
-	}
-	if next.final() {
-		p.log.Warn().Str("vault", v.Vault).Bool("proof", len(next.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
-	}
+	p.log.Warn().Str("vault", v.Vault).Bool("proof", len(e.rec.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
 	return nil
 }
 
 // backup takes a later publication to its message, or first to the step in which its
 // proof is on the disk. What can never be proven does not hold the envelope back: the
 // vault lives, and an envelope alone is better than none.
-func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) (*record, error) {
-	made, err := p.laterProof(ctx, v, &next)
+func (p *Publisher) backup(ctx context.Context, e *entry, v types.VaultInfo) (*outbox.Record, error) {
+	next := *e.rec
+	made, err := p.laterProof(ctx, e, v, &next)
 	if made {
 		return &next, nil
 	}
@@ -143,20 +143,26 @@ func (p *Publisher) backup(ctx context.Context, next record, v types.VaultInfo) 
 		return nil, err
 	}
 	if sealed == nil {
-		if sealed, err = p.sealVault(ctx, v.Vault, v.PubKeyEd25519, v.Members); err != nil {
+		s, err := p.keysharesOf(e, v.Epoch, vaultKeys(v.Vault, v.PubKeyEd25519), v.Members)
+		if err != nil {
+			return nil, p.cannotSeal(v.Vault, err)
+		}
+		if sealed, err = p.seal(ctx, v.Vault, s.files); err != nil {
 			return nil, err
 		}
 	}
-	next.Step = StepMessage
+	next.Step = outbox.StepMessage
 	next.EnvelopeSHA256 = commitmentOf(sealed)
 	next.Members = len(v.Members)
-	return &next, setMessage(&next, &types.MsgPublishBackup{Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed, Proof: next.Proof})
+	return &next, setMessage(&next, &types.MsgPublishBackup{
+		Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed, Proof: next.Proof,
+	})
 }
 
 // unsent returns the envelope of the vote that did not reach its block, when the
 // chain still takes it: others may have seen it, and one vault has one envelope.
 func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, error) {
-	r, err := p.outbox.closed(voteName(v.Epoch))
+	r, err := p.outbox.Closed(outbox.VoteName(v.Epoch))
 	if err != nil || r == nil || r.Vault != v.Vault || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
 		return nil, err
 	}
@@ -178,7 +184,7 @@ func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, erro
 // settleBackup looks whether a later publication stands in state, or its vault
 // was retired, for which the chain takes none any more.
 func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
-	published, err := p.isPublished(ctx, e.rec.Vault)
+	published, err := p.isPublished(ctx, e.rec.Epoch, e.rec.Vault)
 	if err != nil {
 		return false, err
 	}
@@ -192,10 +198,10 @@ func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 		p.log.Warn().Str("vault", next.Vault).Msg("the vault was retired before its backup was published")
 		return true, p.close(e, &next)
 	}
-	next.Step = StepDone
+	next.Step = outbox.StepDone
 	next.Message, next.Tx = nil, nil
 	next.Outcome = "published"
-	p.cfg.Metrics.delivered(next.kind()).Inc()
+	p.cfg.Metrics.delivered(kindOf(&next)).Inc()
 	p.log.Info().Str("vault", next.Vault).Msg("the backup stands in state")
 	return true, p.close(e, &next)
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -28,12 +28,12 @@ type Status struct {
 
 // RecordStatus is a vote or a later publication on its way.
 type RecordStatus struct {
-	KeygenID uint64 `json:"keygen_id,omitempty"`
-	Deadline int64  `json:"deadline,omitempty"`
-	Vault    string `json:"vault,omitempty"`
-	Kind     string `json:"kind"`
-	Step     Step   `json:"step"`
-	Error    string `json:"error,omitempty"`
+	KeygenID uint64      `json:"keygen_id,omitempty"`
+	Deadline int64       `json:"deadline,omitempty"`
+	Vault    string      `json:"vault,omitempty"`
+	Kind     string      `json:"kind"`
+	Step     outbox.Step `json:"step"`
+	Error    string      `json:"error,omitempty"`
 }
 
 // VaultStatus is a live vault of which this signer is a member.
@@ -41,7 +41,7 @@ type VaultStatus struct {
 	Vault    string `json:"vault"`
 	Status   string `json:"status"`
 	KeygenID uint64 `json:"keygen_id"`
-	// Keyshares tells that the files are here, Published that state holds a
+	// Keyshares says that the files are here, Published that state holds a
 	// commitment, Proven that it holds the proof, Asked that it should.
 	Keyshares bool   `json:"keyshares"`
 	Published bool   `json:"published"`
@@ -58,7 +58,10 @@ func (p *Publisher) Status() Status {
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
 	for _, e := range p.entries {
-		r := RecordStatus{KeygenID: e.rec.KeygenID, Deadline: e.rec.Deadline, Vault: e.rec.Vault, Kind: e.rec.kind(), Step: e.rec.Step}
+		r := RecordStatus{Deadline: e.rec.Deadline, Vault: e.rec.Vault, Kind: kindOf(e.rec), Step: e.rec.Step}
+		if e.rec.Kind == outbox.Vote {
+			r.KeygenID = e.rec.Epoch
+		}
 		if e.err != nil {
 			r.Error = e.err.Error()
 		}
@@ -113,8 +116,4 @@ func (p *Publisher) polled(ctx context.Context, err error) {
 
 func vaultStatus(s types.VaultStatus) string {
 	return strings.ToLower(strings.TrimPrefix(s.String(), "VAULT_STATUS_"))
-}
-
-func vaultKeys(vault, vaultEd25519 string) keyshare.VaultKeys {
-	return keyshare.VaultKeys{Secp256k1: unhex(vault), Ed25519: unhex(vaultEd25519)}
 }

@@ -8,29 +8,12 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cosmos/gogoproto/proto"
-
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
-
-// advance does what comes after the record's step and returns the record of the
-// next one, which the caller saves. It changes nothing that the record depends on.
-func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) (*record, error) {
-	next := *e.rec
-	switch e.rec.Step {
-	case StepNone:
-		return p.keygen(ctx, ceremonies, e, &next)
-	case StepResult:
-		return p.saveKeyshares(&next)
-	case StepSaved:
-		return p.sign(ctx, ceremonies, e, &next)
-	case StepSigned, StepProven:
-		return p.vote(ctx, k, &next)
-	}
-	return nil, errOver
-}
 
 // ask returns the keygen as it is now, or errOver when it wants nothing more of
 // this member.
@@ -46,8 +29,8 @@ func (p *Publisher) ask(ctx context.Context, id uint64) (types.KeygenInfo, error
 }
 
 // keygen runs the keygen.
-func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *record) (*record, error) {
-	k, err := p.ask(ctx, next.KeygenID)
+func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outbox.Record) (*outbox.Record, error) {
+	k, err := p.ask(ctx, next.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +41,10 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 		return p.giveUp(e, next)
 	}
 	p.log.Info().Uint64("keygen", k.Id).Int("members", len(k.Members)).Int64("deadline", k.Deadline).Msg("joining a keygen")
-	members := keysOf(k.Members)
 	done := p.cfg.Metrics.ceremony("keygen")
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
-		Members:   members,
+		Members:   keysOf(k.Members),
 		Threshold: int(k.Threshold),
 	})
 	done(err)
@@ -78,18 +60,10 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *reco
 	if err != nil {
 		return nil, err
 	}
-	if len(res.Files) != len(names) {
-		return nil, fmt.Errorf("the keygen made %d keyshare files, not %d", len(res.Files), len(names))
+	if !slices.EqualFunc(res.Files, names[:], func(f envelope.File, name string) bool { return f.Name == name }) {
+		return nil, fmt.Errorf("the keygen did not make the two keyshare files %s and %s", names[0], names[1])
 	}
-	for i, file := range res.Files {
-		if file.Name != names[i] {
-			return nil, fmt.Errorf("the keygen made the file %s, not %s", file.Name, names[i])
-		}
-		if err := p.checkKeyshare(file.Data, vault, p.cfg.PubKey, members); err != nil {
-			return nil, fmt.Errorf("the keygen's %s: %w", file.Name, err)
-		}
-	}
-	next.Step = StepResult
+	next.Step = outbox.StepResult
 	next.Vault = hex.EncodeToString(vault.Secp256k1)
 	next.PubKeyEd25519 = hex.EncodeToString(vault.Ed25519)
 	next.Keyshares = res.Files
@@ -111,10 +85,7 @@ func finished(k types.KeygenInfo) int {
 }
 
 // saveKeyshares moves the keyshares from the record to their store.
-func (p *Publisher) saveKeyshares(next *record) (*record, error) {
-	if p.dead.Load() {
-		return nil, errDied
-	}
+func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
 	files := map[string][]byte{}
 	for _, f := range next.Keyshares {
 		files[f.Name] = f.Data
@@ -122,17 +93,14 @@ func (p *Publisher) saveKeyshares(next *record) (*record, error) {
 	if err := p.store.Save(files); err != nil {
 		return nil, fmt.Errorf("keyshares: %w", err)
 	}
-	if err := p.reached("keyshares"); err != nil {
-		return nil, err
-	}
-	next.Step = StepSaved
+	next.Step = outbox.StepSaved
 	next.Keyshares = nil
 	return next, nil
 }
 
 // sign obtains the vault's signatures over the check message.
-func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *record) (*record, error) {
-	k, err := p.ask(ctx, next.KeygenID)
+func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *outbox.Record) (*outbox.Record, error) {
+	k, err := p.ask(ctx, next.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +117,11 @@ func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *record
 			}
 			return nil, err
 		}
-		if !s.verify(vault.Secp256k1, vault.Ed25519, digest) {
+		if !s.verify(vault, digest) {
 			return nil, errors.New("the signatures over the check message do not verify")
 		}
 	}
-	next.Step = StepSigned
+	next.Step = outbox.StepSigned
 	next.Signature, next.SignatureEd25519 = s.secp256k1, s.ed25519
 	return next, nil
 }
@@ -210,42 +178,4 @@ func (e *entry) blame(b *blame, cutShort bool) {
 	if b != nil && (e.lastBlame == nil || !cutShort) {
 		e.lastBlame = b
 	}
-}
-
-// giveUp makes a blame of the last failure of a ceremony, now that there is no
-// time for another. A failure that was not the others' makes none.
-func (p *Publisher) giveUp(e *entry, next *record) (*record, error) {
-	if e.lastBlame == nil {
-		return nil, errLate
-	}
-	next.Step = StepMessage
-	next.Blame = true
-	return next, setMessage(next, &types.MsgTssPool{
-		Signer:   p.cfg.Address,
-		KeygenId: next.KeygenID,
-		Blame:    &types.Blame{Members: e.lastBlame.members, Reason: e.lastBlame.reason},
-	})
-}
-
-func setMessage(r *record, msg proto.Message) (err error) {
-	r.Message, err = proto.Marshal(msg)
-	return err
-}
-
-func commitmentOf(envelope []byte) string {
-	sum := sha256.Sum256(envelope)
-	return hex.EncodeToString(sum[:])
-}
-
-func asked(members []types.MemberInfo, address string) bool {
-	m, _ := memberOf(members, address)
-	return m.Asked
-}
-
-func keysOf(members []types.MemberInfo) [][]byte {
-	keys := make([][]byte, len(members))
-	for i, m := range members {
-		keys[i] = unhex(m.PubKey)
-	}
-	return keys
 }

@@ -8,20 +8,23 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // signatures are a vault's two signatures over the check message.
 type signatures struct{ secp256k1, ed25519 []byte }
 
-// verify tells whether both signatures over the digest are the vault's.
-func (s signatures) verify(vault, vaultEd25519, digest []byte) bool {
-	return types.VerifySecp256k1(vault, digest, s.secp256k1) && types.VerifyEd25519(vaultEd25519, digest, s.ed25519)
+// verify reports whether both signatures over the digest are the vault's.
+func (s signatures) verify(vault keyshare.VaultKeys, digest []byte) bool {
+	return types.VerifySecp256k1(vault.Secp256k1, digest, s.secp256k1) &&
+		types.VerifyEd25519(vault.Ed25519, digest, s.ed25519)
 }
 
 // onChain looks for the vault's signatures in the votes of other members.
-func (p *Publisher) onChain(ctx context.Context, keygen types.KeygenInfo, r *record, digest []byte) (signatures, bool) {
-	vault, vaultEd25519 := unhex(r.Vault), unhex(r.PubKeyEd25519)
+func (p *Publisher) onChain(ctx context.Context, keygen types.KeygenInfo, r *outbox.Record, digest []byte) (signatures, bool) {
+	vault := vaultKeys(r.Vault, r.PubKeyEd25519)
 	for _, vote := range keygen.Votes {
 		if vote.Vault != r.Vault || vote.PubKeyEd25519 != r.PubKeyEd25519 {
 			continue
@@ -37,7 +40,7 @@ func (p *Publisher) onChain(ctx context.Context, keygen types.KeygenInfo, r *rec
 				continue
 			}
 			s := signatures{secp256k1: msg.Signature, ed25519: msg.SignatureEd25519}
-			if s.verify(vault, vaultEd25519, digest) {
+			if s.verify(vault, digest) {
 				return s, true
 			}
 		}

@@ -22,8 +22,8 @@ import (
 )
 
 // Keygen makes a new vault together with the other members: a secp256k1 and an
-// ed25519 key, with one ceremony. It returns when this member has its keyshares, whose
-// files the caller checks. When the ceremony fails through other members the error is a
+// ed25519 key, with one ceremony. It returns when this member has its keyshares,
+// checked. When the ceremony fails through other members the error is a
 // [*ceremony.BlameError].
 //
 // It takes a set of pre-parameters from the node's store, and waits for one while there
@@ -64,8 +64,12 @@ func (n *Node) Keygen(
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's ed25519 keyshare: %w", err)
 	}
-	out := &ceremony.KeygenResult{Secp256k1: ec.VaultKey(), Ed25519: ed.VaultKey()}
+	vault := keyshare.VaultKeys{Secp256k1: ec.VaultKey(), Ed25519: ed.VaultKey()}
+	out := &ceremony.KeygenResult{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}
 	for _, k := range []*keyshare.Keyshare{ec, ed} {
+		if err := k.Check(vault, n.pub, d.members); err != nil {
+			return nil, fmt.Errorf("the keygen's %s keyshare: %w", k.Curve(), err)
+		}
 		data, err := k.Encode()
 		if err != nil {
 			return nil, err

@@ -1,0 +1,116 @@
+package outbox
+
+import (
+	"fmt"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+)
+
+// A Step is how far a record is.
+type Step string
+
+// The steps of a vote, in their order. A later publication has those from StepProven
+// on.
+const (
+	// StepNone is that of a record that was never saved.
+	StepNone Step = ""
+	// StepResult: the vault's keys and the keyshares are in the record.
+	StepResult Step = "result"
+	// StepSaved: the keyshares are in their store.
+	StepSaved Step = "saved"
+	// StepSigned: the vault's two signatures over the check message are in the record.
+	StepSigned Step = "signed"
+	// StepProven: so is the proof of the keyshares.
+	StepProven Step = "proven"
+	// StepMessage: the message is final.
+	StepMessage Step = "message"
+	// StepTx: it is signed for a sequence of the account.
+	StepTx Step = "tx"
+	// StepDone: it stands in state.
+	StepDone Step = "done"
+)
+
+// A Kind is what a record is of.
+type Kind string
+
+// The kinds.
+const (
+	// Vote is a member's vote on a keygen, a result or a blame.
+	Vote Kind = "vote"
+	// Backup is a later publication, of an epoch that lives.
+	Backup Kind = "backup"
+)
+
+const version = 1
+
+// A Record is what the outbox keeps of a vote or of a later publication. It is written
+// whole at every step.
+type Record struct {
+	Version int    `json:"version"`
+	ChainID string `json:"chain_id"`
+	Signer  string `json:"signer"`
+	Kind    Kind   `json:"kind"`
+	// Epoch is the id of the keygen, by which the epoch is named that it makes.
+	Epoch uint64 `json:"epoch"`
+	Step  Step   `json:"step"`
+
+	// OpenedHeight and Deadline tell the keygen of a vote from one with the same id, on
+	// a chain that was started again under its old name.
+	OpenedHeight int64 `json:"opened_height,omitempty"`
+	Deadline     int64 `json:"deadline,omitempty"`
+
+	// Vault and PubKeyEd25519 are the vault's two keys in hex: of a vote, its result.
+	Vault         string `json:"vault,omitempty"`
+	PubKeyEd25519 string `json:"pub_key_ed25519,omitempty"`
+	// Keyshares hold the files from the keygen until they are in their store.
+	Keyshares        []envelope.File `json:"keyshares,omitempty"`
+	Signature        []byte          `json:"signature,omitempty"`
+	SignatureEd25519 []byte          `json:"signature_ed25519,omitempty"`
+
+	// Proof is the proof of the member's shares, and ProofContext the hash of what it
+	// says. It is kept after the record is closed: the same bytes are sent for ever.
+	Proof        []byte `json:"proof,omitempty"`
+	ProofContext []byte `json:"proof_context,omitempty"`
+	// SharesHash names the public shares of the result in hex.
+	SharesHash string `json:"shares_hash,omitempty"`
+
+	// Message is the encoded MsgTssPool or MsgPublishBackup; it never changes.
+	Message []byte `json:"message,omitempty"`
+	Blame   bool   `json:"blame,omitempty"`
+	// EnvelopeSHA256 is the commitment in hex, empty without an envelope.
+	EnvelopeSHA256 string `json:"envelope_sha256,omitempty"`
+
+	// Tx is the message signed for Sequence.
+	Tx            []byte `json:"tx,omitempty"`
+	Sequence      uint64 `json:"sequence,omitempty"`
+	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
+
+	// Members is how many members the vault of a later publication has.
+	Members int `json:"members,omitempty"`
+
+	// Outcome tells how a closed record ended.
+	Outcome string `json:"outcome,omitempty"`
+}
+
+// Name is the name of the record's file.
+func (r *Record) Name() string {
+	if r.Kind == Vote {
+		return VoteName(r.Epoch)
+	}
+	return BackupName(r.Epoch)
+}
+
+// VoteName is the name of the record of the vote on a keygen.
+func VoteName(keygenID uint64) string { return fmt.Sprintf("keygen-%d.json", keygenID) }
+
+// BackupName is the name of the record of an epoch's later publication.
+func BackupName(epoch uint64) string { return fmt.Sprintf("backup-%d.json", epoch) }
+
+// Final reports whether the message is fixed.
+func (r *Record) Final() bool {
+	switch r.Step {
+	case StepMessage, StepTx, StepDone:
+		return true
+	}
+	return false
+}

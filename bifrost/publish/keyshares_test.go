@@ -1,0 +1,121 @@
+package publish
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// real is a member of a fixture's vault, with its keyshares in its home.
+type real struct {
+	p       *Publisher
+	vault   keyshare.VaultKeys
+	members [][]byte
+	files   []envelope.File
+}
+
+func newReal(t *testing.T, size, member int) *real {
+	r := &real{}
+	saved := map[string][]byte{}
+	for _, f := range fixture.Keyshares(t, size, member) {
+		k, err := keyshare.Parse(f.Data)
+		require.NoError(t, err)
+		if k.Group() == verenc.Secp256k1 {
+			r.vault.Secp256k1 = k.VaultKey()
+		} else {
+			r.vault.Ed25519 = k.VaultKey()
+		}
+		r.members = k.Participants()
+		r.files = append(r.files, envelope.File{Name: f.Name, Data: f.Data})
+		saved[f.Name] = f.Data
+	}
+	k, err := keyshare.Parse(r.files[0].Data)
+	require.NoError(t, err)
+	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Home: t.TempDir()})
+	require.NoError(t, err)
+	require.NoError(t, r.p.store.Save(saved))
+	return r
+}
+
+func TestSharesOfRealKeygens(t *testing.T) {
+	for _, size := range fixture.Sizes {
+		var first types.PublicShares
+		for member := range fixture.Members(t, size) {
+			r := newReal(t, size, member)
+			shares, err := r.p.readKeyshares(1, r.vault, r.members)
+			require.NoError(t, err)
+			require.Equal(t, r.files, shares.files)
+			if member == 0 {
+				first = shares.public
+				var members []types.Member
+				for _, m := range r.members {
+					members = append(members, types.Member{PubKey: m})
+				}
+				require.NoError(t, first.CheckForm(1, members))
+				require.NoError(t, first.CheckPoints())
+				require.NoError(t, first.Check(r.vault.Secp256k1, r.vault.Ed25519))
+			}
+			require.Equal(t, first, shares.public, "all members have the same")
+
+			// What a member proves with its secret shares, everyone can verify.
+			if member == 1 {
+				local := r.p.cfg.PubKey
+				key := dealer.RecipientKey(local, 0)
+				st, ok := first.Statement("chain-1", 7, r.vault.Secp256k1, r.vault.Ed25519, types.SignerAddress(local), key.Public())
+				require.True(t, ok)
+				proof, err := verenc.Prove(key, st, shares.own)
+				require.NoError(t, err)
+				_, err = verenc.Verify(st, proof)
+				require.NoError(t, err)
+			}
+			shares.wipe()
+			require.NotContains(t, string(shares.files[0].Data), "pub_key")
+			require.NotEqual(t, first, shares.own[0].Public())
+		}
+	}
+}
+
+func TestKeysharesThatAreNotThoseOfTheVault(t *testing.T) {
+	for name, row := range map[string]struct {
+		spoil func(t *testing.T, r *real)
+		says  string
+	}{
+		"a file is missing": {func(t *testing.T, r *real) {
+			r.vault.Secp256k1 = r.members[0] // a key like any other
+		}, errNoKeyshares.Error()},
+		"they are another member's": {func(t *testing.T, r *real) { r.p.cfg.PubKey = r.members[1] }, "another member's"},
+		"another was to be a member": {func(t *testing.T, r *real) {
+			r.members = append(r.members[1:], r.vault.Secp256k1)
+		}, "is not among the keyshare's participants"},
+		"the ed25519 file is under the name of the secp256k1 one": {func(t *testing.T, r *real) {
+			r.p.parse = func([]byte) (keyshareFile, error) { return keyshare.Parse(r.files[1].Data) }
+		}, "it is not of the vault's secp256k1 key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReal(t, fixture.Sizes[0], 0)
+			row.spoil(t, r)
+			_, err := r.p.readKeyshares(1, r.vault, r.members)
+			require.ErrorContains(t, err, row.says)
+		})
+	}
+}
+
+// A keyshare file is parsed and checked once for the proof and the message together, in
+// either kind of publication. That each signing does so too is package tss's.
+func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.awaitReady(1)
+	for _, m := range w.members {
+		m.halt()
+		require.Equal(t, 2, m.parsed, "two files")
+	}
+}

@@ -1,0 +1,92 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// result makes the vote for a result: with the public shares of all members, and, when
+// the member is asked for its envelope, with that and the proof that the record holds.
+func (p *Publisher) result(ctx context.Context, s *keyshares, isAsked bool, next *outbox.Record) (*outbox.Record, error) {
+	msg := &types.MsgTssPool{
+		Signer:           p.cfg.Address,
+		KeygenId:         next.Epoch,
+		PubKey:           next.Vault,
+		PubKeyEd25519:    next.PubKeyEd25519,
+		Signature:        next.Signature,
+		SignatureEd25519: next.SignatureEd25519,
+		PublicShares:     &s.public,
+	}
+	if isAsked {
+		var err error
+		if msg.KeysharesBackup, err = p.seal(ctx, next.Vault, s.files); err != nil {
+			return nil, err
+		}
+		msg.Proof = next.Proof
+		next.EnvelopeSHA256 = commitmentOf(msg.KeysharesBackup)
+	}
+	next.Step = outbox.StepMessage
+	next.SharesHash = sharesHash(s.public, vaultKeys(next.Vault, next.PubKeyEd25519))
+	return next, setMessage(next, msg)
+}
+
+// giveUp makes a blame of the last failure of a ceremony, now that there is no
+// time for another. A failure that was not the others' makes none.
+func (p *Publisher) giveUp(e *entry, next *outbox.Record) (*outbox.Record, error) {
+	if e.lastBlame == nil {
+		return nil, errLate
+	}
+	next.Step = outbox.StepMessage
+	next.Blame = true
+	return next, setMessage(next, &types.MsgTssPool{
+		Signer:   p.cfg.Address,
+		KeygenId: next.Epoch,
+		Blame:    &types.Blame{Members: e.lastBlame.members, Reason: e.lastBlame.reason},
+	})
+}
+
+func setMessage(r *outbox.Record, msg proto.Message) (err error) {
+	r.Message, err = proto.Marshal(msg)
+	return err
+}
+
+// messageOf decodes the message of a final record.
+func messageOf(r *outbox.Record) (proto.Message, error) {
+	var msg proto.Message = &types.MsgTssPool{}
+	if r.Kind != outbox.Vote {
+		msg = &types.MsgPublishBackup{}
+	}
+	if err := proto.Unmarshal(r.Message, msg); err != nil {
+		return nil, fmt.Errorf("the outbox holds a malformed message: %w", err)
+	}
+	return msg, nil
+}
+
+// gasMembers is of how many members the public shares are that a message carries, or
+// that the chain reads for it.
+func gasMembers(r *outbox.Record, msg proto.Message) int {
+	if vote, ok := msg.(*types.MsgTssPool); ok {
+		if vote.PublicShares == nil {
+			return 0
+		}
+		return len(vote.PublicShares.Secp256k1)
+	}
+	return r.Members
+}
+
+// kindOf names what a record brings to state.
+func kindOf(r *outbox.Record) string {
+	switch {
+	case r.Kind == outbox.Backup:
+		return "backup"
+	case r.Blame:
+		return "blame"
+	default:
+		return "result"
+	}
+}

@@ -1,0 +1,160 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// settle looks whether a record has reached its end in state. It reports whether
+// nothing is left to send.
+func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.KeygenInfo) (bool, error) {
+	if e.rec.Kind != outbox.Vote {
+		return p.settleBackup(ctx, e)
+	}
+	k, isOpen := open[e.rec.Name()]
+	if !isOpen {
+		var err error
+		if k, err = p.chain.Keygen(ctx, e.rec.Epoch); err != nil {
+			return false, err
+		}
+		// It may have opened between the two questions.
+		isOpen = k.Status == types.KeygenStatus_KEYGEN_STATUS_OPEN
+	}
+	if err := sameKeygen(e.rec, k); err != nil {
+		return false, err
+	}
+	p.compareShares(e, k)
+	if vote := voteOf(k, p.cfg.Address); vote != nil && e.rec.Step != outbox.StepDone {
+		p.compare(e, vote)
+		if err := p.done(e); err != nil {
+			return true, err
+		}
+	}
+	if isOpen {
+		return e.rec.Step == outbox.StepDone, nil
+	}
+	if e.rec.Final() && e.rec.Step != outbox.StepDone && k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+		// The votes are gone once the vault is active: what remains are the backups, and
+		// who was silent.
+		stands := !slices.Contains(k.Silent, p.cfg.Address)
+		if e.rec.EnvelopeSHA256 != "" && k.Vault == e.rec.Vault {
+			var err error
+			if stands, err = p.stands(ctx, e.rec.Vault, e.rec.EnvelopeSHA256); err != nil {
+				return false, err
+			}
+		}
+		if stands {
+			if err := p.done(e); err != nil {
+				return true, err
+			}
+		}
+	}
+	return true, p.closeVote(e, k)
+}
+
+// compare looks whether the vote in state is the one that was sent. Another one
+// means that a second process votes with this signer's key.
+func (p *Publisher) compare(e *entry, vote *types.VoteInfo) {
+	got := ""
+	if vote.Commitment != nil {
+		got = vote.Commitment.Sha256
+	}
+	if e.rec.Final() && (got != e.rec.EnvelopeSHA256 || vote.SharesHash != e.rec.SharesHash || e.rec.Blame != (vote.Vault == "")) {
+		p.log.Error().Uint64("keygen", e.rec.Epoch).Msg("ANOTHER PROCESS VOTES WITH THIS SIGNER'S KEY: the vote in state is not the one that this bifrost made")
+	}
+}
+
+// compareShares looks whether another member voted for the same vault's keys with
+// other public shares. Such votes do not count together: one of the two members was
+// shown another polynomial, or lies.
+func (p *Publisher) compareShares(e *entry, k types.KeygenInfo) {
+	if e.rec.SharesHash == "" {
+		return
+	}
+	for _, v := range k.Votes {
+		if v.Vault != e.rec.Vault || v.PubKeyEd25519 != e.rec.PubKeyEd25519 || v.SharesHash == e.rec.SharesHash || e.differs[v.Member] {
+			continue
+		}
+		if e.differs == nil {
+			e.differs = map[string]bool{}
+		}
+		e.differs[v.Member] = true
+		p.log.Error().Uint64("keygen", k.Id).Str("vault", v.Vault).Str("member", v.Member).
+			Str("shares_hash", v.SharesHash).Str("own_shares_hash", e.rec.SharesHash).
+			Msg("ANOTHER MEMBER HAS OTHER PUBLIC SHARES OF THE SAME VAULT: the two votes are for different results")
+	}
+}
+
+// stands reports whether a commitment of this member's is in state.
+func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, error) {
+	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
+	stands := slices.ContainsFunc(commitments, func(c types.CommitmentInfo) bool { return c.Sha256 == sha256 })
+	return stands, err
+}
+
+// done records that the vote stands in state. What had to be sent is not kept, but
+// for the proof, of which there must never be another one.
+func (p *Publisher) done(e *entry) error {
+	next := *e.rec
+	if next.Step == outbox.StepResult {
+		saved, err := p.saveKeyshares(&next)
+		if err != nil {
+			return err
+		}
+		next = *saved
+	}
+	next.Step = outbox.StepDone
+	next.Message, next.Tx = nil, nil
+	if err := p.save(e, &next); err != nil {
+		return err
+	}
+	p.cfg.Metrics.delivered(kindOf(&next)).Inc()
+	p.log.Info().Str("record", next.Name()).Str("kind", kindOf(&next)).Str("vault", next.Vault).Msg("it stands in state")
+	return nil
+}
+
+// closeVote puts the record of a closed keygen aside. One whose vote did not
+// reach its block keeps its message: should the vault live all the same, the
+// envelope in it is the one to publish.
+func (p *Publisher) closeVote(e *entry, k types.KeygenInfo) error {
+	next := *e.rec
+	if next.Step == outbox.StepResult {
+		saved, err := p.saveKeyshares(&next)
+		if err != nil {
+			return err
+		}
+		next = *saved
+	}
+	next.Outcome = "failed"
+	if k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+		next.Outcome = "ready"
+	}
+	next.Tx = nil
+	if next.Step != outbox.StepDone {
+		p.log.Error().Uint64("keygen", k.Id).Str("step", string(next.Step)).Str("outcome", next.Outcome).Msg("the keygen closed without this member's vote")
+		p.cfg.Metrics.missed.Inc()
+	}
+	return p.close(e, &next)
+}
+
+func (p *Publisher) close(e *entry, next *outbox.Record) error {
+	if next.Step == outbox.StepNone {
+		p.forget(e) // nothing was ever saved
+		return nil
+	}
+	if err := p.outbox.Close(next); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	p.forget(e)
+	return nil
+}
+
+func (p *Publisher) forget(e *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.entries, e.rec.Name())
+}

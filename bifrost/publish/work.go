@@ -1,0 +1,132 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// entry is a record with what the process remembers of it.
+type entry struct {
+	rec *outbox.Record
+	// stop is set while a worker runs, and ends it. late ends its ceremonies, as
+	// their deadline does.
+	stop context.CancelFunc
+	late context.CancelCauseFunc
+	// over says why this process has nothing more to do for the record.
+	over error
+	err  error
+
+	lastBlame *blame // of the last ceremony that failed because of others
+	signings  int
+	// differs are the members that are known to have other public shares.
+	differs map[string]bool
+	// keyshares are those that the proof was made of, until the message is.
+	keyshares *keyshares
+
+	resign   bool
+	lastSent time.Time
+	sentTx   []byte
+	retryAt  time.Time
+}
+
+var (
+	// errOver ends a worker: the keygen is closed, or voted on.
+	errOver = errors.New("over")
+	// errLost says that the keyshares of a keygen that others finished are not here.
+	errLost = errors.New("the other members have finished this keygen, and its keyshares are not here: they were lost before they were stored")
+	// errLate says that there is no time for another ceremony.
+	errLate = errors.New("the deadline is near and the result is not complete")
+)
+
+// work takes a record to its message, step by step.
+func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) {
+	defer e.forgetKeyshares()
+	log := p.log.With().Uint64("keygen", k.Id).Logger()
+	failures := 0
+	// next is kept until it is on the disk: what a ceremony gave cannot be had again.
+	var next *outbox.Record
+	for {
+		var err error
+		if next == nil {
+			next, err = p.advance(ctx, ceremonies, e, k)
+		}
+		if err == nil {
+			err = p.save(e, next)
+		}
+		switch {
+		case err == nil:
+			log.Info().Str("step", string(next.Step)).Str("vault", next.Vault).Bool("blame", next.Blame).Msg("keygen goes on")
+			if next.Final() {
+				return
+			}
+			next, e.lastBlame = nil, nil
+			failures = 0
+			continue
+		case ctx.Err() != nil || errors.Is(err, errOver):
+			return
+		case errors.Is(err, errLost), errors.Is(err, errLate) && e.rec.Step == outbox.StepNone:
+			p.setErr(e, err, err)
+			log.Error().Err(err).Msg("no vote will be cast on this keygen")
+			return
+		}
+		e.forgetKeyshares()
+		var other *ceremony.BlameError
+		if errors.As(err, &other) {
+			failures = 1 // joining is waiting
+		} else {
+			failures++
+		}
+		if p.setErr(e, err, nil) {
+			log.Error().Err(err).Msg("the keygen does not go on; trying again")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(p.cfg.Poll * time.Duration(min(failures, maxBackoff))):
+		}
+	}
+}
+
+// advance does what comes after the record's step and returns the record of the
+// next one, which the caller saves. It changes nothing that the record depends on.
+func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) (*outbox.Record, error) {
+	next := *e.rec
+	switch e.rec.Step {
+	case outbox.StepNone:
+		return p.keygen(ctx, ceremonies, e, &next)
+	case outbox.StepResult:
+		return p.saveKeyshares(&next)
+	case outbox.StepSaved:
+		return p.sign(ctx, ceremonies, e, &next)
+	case outbox.StepSigned, outbox.StepProven:
+		return p.complete(ctx, e, k, &next)
+	}
+	return nil, errOver
+}
+
+// save makes a step durable. Nothing of it is visible before.
+func (p *Publisher) save(e *entry, r *outbox.Record) error {
+	if err := p.outbox.Save(r); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.rec, e.err = r, nil
+	return nil
+}
+
+// setErr notes an error, or that there is none, for the status. It reports whether
+// the error is a new one.
+func (p *Publisher) setErr(e *entry, err, over error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fresh := err != nil && (e.err == nil || e.err.Error() != err.Error())
+	e.err, e.over = err, over
+	return fresh
+}
