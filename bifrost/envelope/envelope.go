@@ -9,8 +9,9 @@
 // mnemonic does: one leaked mnemonic opens every envelope ever sealed with it. It gives away its length, and with it
 // roughly the number of members of the vault.
 //
-// Sealing and opening each run scrypt, which takes about a second and 256 MiB of memory at the default work factor;
-// sealing runs it twice, for it opens what it made. A caller that seals or opens several envelopes does so one by one.
+// Sealing and opening each run scrypt, which takes about a second and 256 MiB of memory at the default work factor of 18, and
+// 256 MiB × 2^(f−18) at a work factor f; sealing runs it twice, one after the other, for it opens what it made. A caller that
+// seals or opens several envelopes does so one by one.
 package envelope
 
 import (

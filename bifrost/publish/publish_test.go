@@ -58,6 +58,8 @@ type member struct {
 	seals   int
 	// parsed counts the keyshare files that were parsed, and checked.
 	parsed int
+	// factors are the work factors that were asked for.
+	factors []int
 	// proves counts the proofs that were asked for, and proofErr refuses them.
 	proves   int
 	proofErr error
@@ -70,6 +72,8 @@ type member struct {
 
 const (
 	patience = 30 * time.Second
+	// cheap is the work factor of the fake envelopes.
+	cheap = 2
 	// testIndex is the index of the members' recipient keys.
 	testIndex = 3
 )
@@ -180,13 +184,14 @@ func (m *member) says(text string) bool {
 }
 
 // seal makes another envelope each time.
-func (m *member) seal(files []envelope.File) ([]byte, error) {
+func (m *member) seal(files []envelope.File, workFactor int) ([]byte, error) {
 	if err := m.acts(false); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seals++
+	m.factors = append(m.factors, workFactor)
 	if m.sealErr != nil {
 		return nil, m.sealErr
 	}
@@ -194,7 +199,7 @@ func (m *member) seal(files []envelope.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipient.SetWorkFactor(2)
+	recipient.SetWorkFactor(cheap)
 	var out bytes.Buffer
 	enc, err := age.Encrypt(&out, recipient)
 	if err != nil {
@@ -205,8 +210,11 @@ func (m *member) seal(files []envelope.File) ([]byte, error) {
 			return nil, err
 		}
 	}
-	err = enc.Close()
-	return out.Bytes(), err
+	if err := enc.Close(); err != nil {
+		return nil, err
+	}
+	// The header says what was asked for, and nobody opens it.
+	return bytes.Replace(out.Bytes(), fmt.Appendf(nil, " %d\n", cheap), fmt.Appendf(nil, " %d\n", workFactor), 1), nil
 }
 
 // prove makes another proof each time.
@@ -440,6 +448,32 @@ func TestSealingErrorIsLoudAndCastsNoVote(t *testing.T) {
 	w.awaitReady(1)
 	w.checkInvariants()
 	w.eventually("the status is clean again", func() bool { return broken.status().SealError == "" })
+}
+
+func TestEnvelopesAreSealedWithTheLargerWorkFactor(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		chain uint32
+		want  int
+	}{
+		{"the chain asks for less", 10, 18},
+		{"the chain asks for as much", 18, 18},
+		{"the chain asks for more", 19, 19},
+		{"the chain asks for the most that it may", 20, 20},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, 4)
+			w.chain.params.MinWorkFactor = row.chain
+			w.chain.open(1, 1000, w.infos())
+			w.start()
+			w.awaitReady(1)
+			w.checkInvariants()
+			for _, m := range w.members {
+				m.halt()
+				require.Equal(t, []int{row.want}, m.factors)
+			}
+		})
+	}
 }
 
 func TestAbsentMemberIsBlamed(t *testing.T) {

@@ -39,8 +39,9 @@ type Config struct {
 	Chain  Chain
 	SignTx SignTx
 	Tss    Tss
-	// Seal makes an envelope. It is never called twice at a time.
-	Seal func(files []envelope.File) ([]byte, error)
+	// Seal makes an envelope with this scrypt work factor. It is never called twice at a
+	// time: scrypt takes 256 MiB × 2^(workFactor−18).
+	Seal func(files []envelope.File, workFactor int) ([]byte, error)
 	// Prove proves the statement with the mnemonic's recipient key at the index. The
 	// error wraps ErrRecipient when that is not the statement's. It does not keep the
 	// shares, which are wiped when it returns.

@@ -27,12 +27,13 @@ func (p *Publisher) seal(ctx context.Context, vault string, files []envelope.Fil
 	return sealed, nil
 }
 
-// sealFor makes an envelope and makes sure that the chain takes it.
+// sealFor makes an envelope that the chain takes: with the work factor that it asks for
+// when that is more than ours.
 func (p *Publisher) sealFor(files []envelope.File, params types.Params) ([]byte, error) {
 	p.sealing.Lock()
 	defer p.sealing.Unlock()
 	begin := time.Now()
-	sealed, err := p.cfg.Seal(files)
+	sealed, err := p.cfg.Seal(files, max(envelope.DefaultWorkFactor, int(params.MinWorkFactor)))
 	if err != nil {
 		return nil, err
 	}

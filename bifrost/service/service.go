@@ -148,10 +148,10 @@ func (s *service) work(ctx context.Context, state registration.State, mnemonic *
 		Chain:   node{s.chain},
 		SignTx:  signTx(s.cfg.ChainID, s.key),
 		Tss:     tssNode,
-		Seal: func(files []envelope.File) ([]byte, error) {
+		Seal: func(files []envelope.File, workFactor int) ([]byte, error) {
 			s.scrypt.Lock()
 			defer s.scrypt.Unlock()
-			return envelope.Seal(files, mnemonic)
+			return envelope.Seal(files, mnemonic, envelope.WithWorkFactor(workFactor))
 		},
 		Prove:   prove(mnemonic),
 		Log:     s.log,
