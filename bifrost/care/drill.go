@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
-	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/internal/durable"
-	"github.com/tssbackup/tssbackup/sanity"
-	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 const (
@@ -25,34 +20,6 @@ const (
 	// block of the backup, and for what stands in that block to be verified.
 	drillPatience = time.Minute
 )
-
-// envelopeNode is a node that envelopes are fetched from; chain.Client is one.
-type envelopeNode interface {
-	Name() string
-	Status(ctx context.Context) (chain.Status, error)
-	ArchivedEnvelope(
-		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
-	) ([]byte, error)
-	Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error)
-}
-
-// fetchEnvelope asks a node's archive, then for the block.
-func fetchEnvelope(
-	ctx context.Context, n envelopeNode, vault, member string, c types.CommitmentInfo,
-) ([]byte, error) {
-	sealed, archiveErr := n.ArchivedEnvelope(ctx, vault, member, c)
-	if archiveErr == nil {
-		return sealed, nil
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	sealed, err := n.Envelope(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("%s: archive: %w; block: %w", n.Name(), archiveErr, err)
-	}
-	return sealed, nil
-}
 
 // DrillResult is what a fire drill found: whether the signer's latest backups come
 // back from a node, open, and are what is on the disk.
@@ -295,73 +262,4 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 		vaults = append(vaults, v)
 	}
 	return vaults, errors.Join(failed...)
-}
-
-// latestOnly shows the latest backup of each vault alone: a drill must not be content
-// with the first.
-type latestOnly struct{ restore.Records }
-
-func (o latestOnly) Backup(
-	ctx context.Context, vault, member string,
-) ([]types.CommitmentInfo, error) {
-	commitments, err := o.Records.Backup(ctx, vault, member)
-	return commitments[:min(1, len(commitments))], err
-}
-
-// source takes the envelopes from one node, once it has the block of the backup.
-func (d *Drill) source(n envelopeNode) restore.Source {
-	return func(
-		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
-	) ([]byte, error) {
-		if err := d.reach(ctx, n, commitment.Height); err != nil {
-			return nil, err
-		}
-		return fetchEnvelope(ctx, n, vault, member, commitment)
-	}
-}
-
-// reach waits for the node to have a block.
-func (d *Drill) reach(ctx context.Context, n envelopeNode, height int64) error {
-	patience := time.After(d.patience)
-	for {
-		status, err := n.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if status.Height >= height {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-patience:
-			return fmt.Errorf("it is at block %d and has yet to reach block %d", status.Height, height)
-		case <-time.After(d.wait):
-		}
-	}
-}
-
-// onDisk is a store that saves nothing: it compares.
-type onDisk struct{ disk Store }
-
-// Load implements restore.Store.
-func (s onDisk) Load(name string) ([]byte, error) { return s.disk.Load(name) }
-
-// Save implements restore.Store.
-func (s onDisk) Save(files map[string][]byte) error {
-	for name, want := range files {
-		got, err := s.disk.Load(name)
-		same := string(got) == string(want)
-		sanity.Wipe(got)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("the backup is good, and %s is not on the disk", name)
-		case err != nil:
-			return err
-		case !same:
-			return fmt.Errorf("%s on the disk is not what the backup holds: %w",
-				name, durable.ErrDifferent)
-		}
-	}
-	return nil
 }
