@@ -13,7 +13,7 @@ PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... 
 	./bifrost/legacy/... ./bifrost/rebuild/...
 FUZZTIME ?= 20s
 
-.PHONY: demo test test-race build install lint proto proto-check bench fuzz calibrate stock-tools clean
+.PHONY: demo test test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools clean
 
 demo: build ## four validators churn, back up, lose a signer, recover it and sign
 	go run ./testutil/demo
@@ -45,6 +45,9 @@ proto-check: proto ## the committed code is what proto/ gives
 
 bench: ## sizes, times and ratios
 	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./app
+
+bench-once: ## every benchmark of the repository, once: that none of them is broken
+	scripts/bench-once.sh
 
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit
