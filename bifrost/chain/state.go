@@ -12,6 +12,7 @@ import (
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -221,13 +222,17 @@ func (s *State) coverage(ctx context.Context, name []byte) (types.VaultCoverage,
 	return types.Coverage(name, vault, members), nil
 }
 
-func (s *State) memberRecords(m types.Member, backup, operator, proof []byte) (r types.MemberRecords, err error) {
+func (s *State) memberRecords(m types.Member, backup, owner, proof []byte) (r types.MemberRecords, err error) {
 	r.Member = m
 	if r.Address, err = bech32.ConvertAndEncode(s.prefix, m.Address()); err != nil {
 		return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
 	}
-	if len(operator) > 0 {
-		if r.Operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", operator); err != nil {
+	if len(owner) > 0 {
+		var of types.SignerOwner
+		if err := proto.Unmarshal(owner, &of); err != nil {
+			return r, fmt.Errorf("%w: owner of a signer: %w", ErrState, err)
+		}
+		if r.Operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", of.Operator); err != nil {
 			return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
 		}
 	}

@@ -204,8 +204,8 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 			Address: signer.Address(),
 		})
 		tssbackup.SignerOwners = append(tssbackup.SignerOwners, types.GenesisSignerOwner{
-			Address:  signer.Address(),
-			Operator: operator,
+			Address: signer.Address(),
+			Owner:   types.SignerOwner{Operator: operator, Latest: types.Recipient{Key: recipient}},
 		})
 	}
 

@@ -218,7 +218,7 @@ func (n *Node) records() map[string][]byte {
 		vault := record(v)
 		for _, m := range v.Members {
 			if _, address, err := bech32.DecodeAndConvert(m.Address); err == nil {
-				records[string(types.SignerOwnerKey(address))] = address
+				put(types.SignerOwnerKey(address), &types.SignerOwner{Operator: address})
 			}
 		}
 		put(types.VaultKey(name), &vault)

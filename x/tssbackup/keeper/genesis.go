@@ -31,7 +31,7 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, o := range gs.SignerOwners {
-		if err := k.SignerOwners.Set(ctx, o.Address, o.Operator); err != nil {
+		if err := k.SignerOwners.Set(ctx, o.Address, o.Owner); err != nil {
 			return err
 		}
 	}
@@ -190,8 +190,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		each(ctx, k.Signers, func(operator []byte, s types.Signer) {
 			gs.Signers = append(gs.Signers, types.GenesisSigner{Operator: operator, Signer: s})
 		}),
-		each(ctx, k.SignerOwners, func(address, operator []byte) {
-			gs.SignerOwners = append(gs.SignerOwners, types.GenesisSignerOwner{Address: address, Operator: operator})
+		each(ctx, k.SignerOwners, func(address []byte, o types.SignerOwner) {
+			gs.SignerOwners = append(gs.SignerOwners, types.GenesisSignerOwner{Address: address, Owner: o})
 		}),
 		each(ctx, k.SitOuts, func(operator []byte, until int64) {
 			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, Until: until})

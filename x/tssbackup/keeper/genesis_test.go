@@ -103,7 +103,17 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a churn number after which there is none", func(gs *types.GenesisState) { gs.LastChurnId = math.MaxUint64 }},
 		{"a keygen number after which there is none", func(gs *types.GenesisState) { gs.LastKeygenId = math.MaxUint64 }},
 		{"a stranger at fault", func(gs *types.GenesisState) { gs.Keygens[1].Silent = [][]byte{bytes.Repeat([]byte{1}, 20)} }},
-		{"an operator without an address", func(gs *types.GenesisState) { gs.SignerOwners[0].Operator = nil }},
+		{"an operator without an address", func(gs *types.GenesisState) { gs.SignerOwners[0].Owner.Operator = nil }},
+		{"a signer with an earlier recipient key than its latest", func(gs *types.GenesisState) {
+			for i, o := range gs.SignerOwners {
+				if bytes.Equal(o.Address, gs.Signers[0].Signer.Address) {
+					gs.SignerOwners[i].Owner.Latest.Index++
+				}
+			}
+		}},
+		{"a signer owner with another's recipient key", func(gs *types.GenesisState) {
+			gs.SignerOwners[0].Owner.Latest.Key = gs.SignerOwners[1].Owner.Latest.Key
+		}},
 		{"a signer owner twice", func(gs *types.GenesisState) { gs.SignerOwners[1] = gs.SignerOwners[0] }},
 		{"a signer that its operator does not own", func(gs *types.GenesisState) {
 			gs.Signers[0].Signer, gs.Signers[1].Signer = gs.Signers[1].Signer, gs.Signers[0].Signer
@@ -193,6 +203,7 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 			earlier.Height--
 			gs.Backups[0].Backup.Latest = &earlier
 		}},
+		{"a vault with another threshold than its keygen", func(gs *types.GenesisState) { gs.Keygens[0].Threshold-- }},
 		{"a vault that needed fewer than its keygen", func(gs *types.GenesisState) { gs.Vaults[0].Vault.Needed-- }},
 		{"a vault that needed none", func(gs *types.GenesisState) {
 			v := &gs.Vaults[0].Vault

@@ -38,8 +38,9 @@ type Keeper struct {
 	// Signers are the present signers, by operator.
 	Signers collections.Map[[]byte, types.Signer]
 	// SignerOwners are the operators of all signers that ever were, by the
-	// signer's address. An address never changes its owner.
-	SignerOwners collections.Map[[]byte, []byte]
+	// signer's address, and the latest recipient key of each. An address never
+	// changes its owner, and a recipient key's index only rises.
+	SignerOwners collections.Map[[]byte, types.SignerOwner]
 	// SitOuts are the first heights at which operators that sit out take part
 	// again.
 	SitOuts collections.Map[[]byte, int64]
@@ -109,7 +110,7 @@ func NewKeeper(
 
 		Params:       collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
 		Signers:      collections.NewMap(sb, types.SignersPrefix, "signers", collections.BytesKey, codec.CollValue[types.Signer](cdc)),
-		SignerOwners: collections.NewMap(sb, types.SignerOwnersPrefix, "signer_owners", collections.BytesKey, collections.BytesValue),
+		SignerOwners: collections.NewMap(sb, types.SignerOwnersPrefix, "signer_owners", collections.BytesKey, codec.CollValue[types.SignerOwner](cdc)),
 		SitOuts:      collections.NewMap(sb, types.SitOutsPrefix, "sit_outs", collections.BytesKey, collections.Int64Value),
 		Churns:       collections.NewMap(sb, types.ChurnsPrefix, "churns", collections.Uint64Key, codec.CollValue[types.Churn](cdc)),
 		Keygens:      collections.NewMap(sb, types.KeygensPrefix, "keygens", collections.Uint64Key, codec.CollValue[types.Keygen](cdc)),
@@ -155,7 +156,8 @@ func (k Keeper) checkAuthority(authority string) error {
 
 // operatorOf is the raw operator address of a member.
 func (k Keeper) operatorOf(ctx context.Context, address []byte) ([]byte, error) {
-	return k.SignerOwners.Get(ctx, address)
+	owner, err := k.SignerOwners.Get(ctx, address)
+	return owner.Operator, err
 }
 
 // votesOf are the votes on a keygen, in ascending order of the members.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	sdksecp256k1 "github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -34,6 +35,7 @@ func TestLife(t *testing.T) {
 			"publish":   l.publish,
 			"retire":    l.retire,
 			"validator": l.changeValidator,
+			"replay":    l.replay,
 			"params":    l.changeParams,
 			"genesis":   l.genesis,
 		})
@@ -46,12 +48,16 @@ type life struct {
 	m    *model
 	vals []*validator
 	keys int // how many signer keys there are
+	// sent are the registrations that were accepted, and latest the index of the latest
+	// recipient key of each signer.
+	sent   []registration
+	latest map[string]uint32
 }
 
 func newLife(t *testing.T, rt *rapid.T) *life {
 	params := genParams().Draw(rt, "params")
 	n := rapid.IntRange(0, 14).Draw(rt, "validators")
-	l := &life{t: t, c: newChain(t, &fakeStaking{}), m: &model{
+	l := &life{t: t, c: newChain(t, &fakeStaking{}), latest: map[string]uint32{}, m: &model{
 		params: params,
 		height: 1,
 		sitOut: map[*validator]int64{},
@@ -109,6 +115,37 @@ func (l *life) register(v *validator) {
 	require.NoError(l.t, err)
 	v.registered = true
 	l.m.owner[v.account()] = v
+	l.sent = append(l.sent, registration{v, v.signer, v.recipient, v.register()})
+	l.latest[v.account()] = v.recipient
+}
+
+// registration is one that was sent, for whoever saw it to send again.
+type registration struct {
+	of        *validator
+	signer    *sdksecp256k1.PrivKey
+	recipient uint32
+	msg       *types.MsgRegisterSigner
+}
+
+// replay sends a registration again.
+func (l *life) replay(rt *rapid.T) {
+	if len(l.sent) == 0 {
+		rt.Skip("none was sent")
+	}
+	r := rapid.SampledFrom(l.sent).Draw(rt, "registration")
+	address := bech(types.SignerAddress(r.msg.PubKey))
+	err := l.c.run(r.msg)
+	switch {
+	case r.of.gone:
+		require.ErrorIs(l.t, err, types.ErrInvalidOperator)
+	case r.recipient < l.latest[address]:
+		require.ErrorIs(l.t, err, types.ErrInvalidRecipient)
+	case r.of.account() == address:
+		require.ErrorIs(l.t, err, types.ErrSignerPresent)
+	default:
+		require.NoError(l.t, err)
+		r.of.signer, r.of.recipient = r.signer, r.recipient
+	}
 }
 
 // block ends a block.

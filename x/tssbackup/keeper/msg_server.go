@@ -55,11 +55,12 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 	}
 
 	owner, err := s.k.SignerOwners.Get(ctx, signer.Address)
+	known := !errors.Is(err, collections.ErrNotFound)
 	switch {
-	case errors.Is(err, collections.ErrNotFound):
+	case !known:
 	case err != nil:
 		return nil, err
-	case !bytes.Equal(owner, operator):
+	case !bytes.Equal(owner.Operator, operator):
 		return nil, types.ErrSignerTaken
 	}
 	before, err := s.k.Signers.Get(ctx, operator)
@@ -67,7 +68,12 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		return nil, err
 	}
 	same := bytes.Equal(before.Address, signer.Address)
-	if err := s.k.takeRecipient(ctx, signer, before, same); err != nil {
+	if known {
+		if err := checkReplacement(owner.Latest, signer.Recipient, same); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.k.takeRecipient(ctx, signer); err != nil {
 		return nil, err
 	}
 	if err := s.k.ensureAccount(ctx, signer.Address); err != nil {
@@ -76,7 +82,8 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 	if err := s.k.Signers.Set(ctx, operator, signer); err != nil {
 		return nil, err
 	}
-	if err := s.k.SignerOwners.Set(ctx, signer.Address, operator); err != nil {
+	owner = types.SignerOwner{Operator: operator, Latest: signer.Recipient}
+	if err := s.k.SignerOwners.Set(ctx, signer.Address, owner); err != nil {
 		return nil, err
 	}
 
@@ -101,18 +108,25 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 	return &types.MsgRegisterSignerResponse{Address: event.Address}, nil
 }
 
-// takeRecipient gives a recipient key to a signer, for ever. Before is what the
-// operator had registered before, of the same signer or another one.
-func (k Keeper) takeRecipient(ctx context.Context, signer, before types.Signer, same bool) error {
-	if same {
-		if bytes.Equal(before.Recipient.Key, signer.Recipient.Key) {
+// checkReplacement keeps a registration that was sent before from being sent again, also
+// by its operator and after another signer was registered in between: the index of a
+// signer's recipient key only rises. A signer that comes back may have the key that it
+// had last; one that is there, is.
+func checkReplacement(latest, recipient types.Recipient, present bool) error {
+	if bytes.Equal(latest.Key, recipient.Key) && latest.Index == recipient.Index {
+		if present {
 			return types.ErrSignerPresent
 		}
-		// So that a registration that was sent before cannot be sent again.
-		if signer.Recipient.Index <= before.Recipient.Index {
-			return types.ErrInvalidRecipient.Wrapf("the key that it replaces has index %d, and it has %d", before.Recipient.Index, signer.Recipient.Index)
-		}
+		return nil
 	}
+	if recipient.Index <= latest.Index {
+		return types.ErrInvalidRecipient.Wrapf("the signer's latest key has index %d, and this one %d", latest.Index, recipient.Index)
+	}
+	return nil
+}
+
+// takeRecipient gives a recipient key to a signer, for ever.
+func (k Keeper) takeRecipient(ctx context.Context, signer types.Signer) error {
 	owner, err := k.RecipientOwners.Get(ctx, signer.Recipient.Key)
 	switch {
 	case errors.Is(err, collections.ErrNotFound):

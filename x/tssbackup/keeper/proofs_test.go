@@ -443,6 +443,23 @@ func TestRecipientKeys(t *testing.T) {
 			v.recipient = 1
 			c.mustRun(v.register())
 		}, types.ErrInvalidRecipient},
+		{"the one before, sent again by way of another signer", func(c *chain, msg *types.MsgRegisterSigner, v, _ *validator) {
+			c.mustRun(msg)
+			v.recipient = 1
+			c.mustRun(v.register())
+			between := *v
+			between.signer = signerKey("between")
+			c.mustRun(between.register())
+		}, types.ErrInvalidRecipient},
+		{"its latest, after another signer was registered in between", func(c *chain, msg *types.MsgRegisterSigner, v, _ *validator) {
+			c.mustRun(msg)
+			v.recipient = 1
+			*msg = *v.register()
+			c.mustRun(msg)
+			between := *v
+			between.signer = signerKey("between")
+			c.mustRun(between.register())
+		}, nil},
 		{"its own, after another signer was registered in between", func(c *chain, msg *types.MsgRegisterSigner, v, _ *validator) {
 			c.mustRun(msg)
 			between := *v

@@ -81,7 +81,7 @@ func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) 
 		if err != nil {
 			return nil, invalid(errors.New("neither a validator's operator address nor an account address"))
 		}
-		if operator, err = s.k.SignerOwners.Get(ctx, addr); err != nil {
+		if operator, err = s.k.operatorOf(ctx, addr); err != nil {
 			return nil, missing(err, "%s was never registered as a signer", req.Address)
 		}
 	}

@@ -31,7 +31,7 @@ func (gs GenesisState) Validate() error {
 		return err
 	}
 	g := genesisIndex{
-		owners:  map[string][]byte{},
+		owners:  map[string]SignerOwner{},
 		churns:  map[uint64]Churn{},
 		keygens: map[uint64]Keygen{},
 		vaults:  map[string]Vault{},
@@ -52,7 +52,7 @@ func (gs GenesisState) Validate() error {
 
 // genesisIndex is what has been checked so far, by key.
 type genesisIndex struct {
-	owners  map[string][]byte
+	owners  map[string]SignerOwner
 	churns  map[uint64]Churn
 	keygens map[uint64]Keygen
 	vaults  map[string]Vault
@@ -67,14 +67,14 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 		if err := checkAddress(o.Address); err != nil {
 			return fmt.Errorf("signer owner %d: %w", i, err)
 		}
-		if err := checkAddress(o.Operator); err != nil {
+		if err := checkAddress(o.Owner.Operator); err != nil {
 			return fmt.Errorf("signer owner %d: operator: %w", i, err)
 		}
 		if bytes.Compare(last, o.Address) >= 0 {
 			return fmt.Errorf("signer owner %d is not in ascending order", i)
 		}
 		last = o.Address
-		g.owners[string(o.Address)] = o.Operator
+		g.owners[string(o.Address)] = o.Owner
 	}
 	last = nil
 	for i, s := range gs.Signers {
@@ -84,8 +84,12 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 		if !bytes.Equal(SignerAddress(s.Signer.PubKey), s.Signer.Address) {
 			return fmt.Errorf("signer %d: address is not the key's", i)
 		}
-		if !bytes.Equal(g.owners[string(s.Signer.Address)], s.Operator) {
+		owner := g.owners[string(s.Signer.Address)]
+		if !bytes.Equal(owner.Operator, s.Operator) {
 			return fmt.Errorf("signer %d is not owned by its operator", i)
+		}
+		if r := s.Signer.Recipient; !bytes.Equal(owner.Latest.Key, r.Key) || owner.Latest.Index != r.Index {
+			return fmt.Errorf("signer %d does not have its latest recipient key", i)
 		}
 		if s.Signer.Height < 0 {
 			return fmt.Errorf("signer %d: height is negative", i)

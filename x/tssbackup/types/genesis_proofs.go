@@ -19,14 +19,14 @@ func (g genesisIndex) checkRecipients(gs GenesisState) error {
 			return fmt.Errorf("recipient owner %d is not in ascending order", i)
 		}
 		last = o.Key
-		if g.owners[string(o.Address)] == nil {
+		if _, ok := g.owners[string(o.Address)]; !ok {
 			return fmt.Errorf("recipient owner %d was never registered", i)
 		}
 		g.recipients[string(o.Key)] = o.Address
 	}
-	for i, s := range gs.Signers {
-		if !bytes.Equal(g.recipients[string(s.Signer.Recipient.Key)], s.Signer.Address) {
-			return fmt.Errorf("signer %d does not own its recipient key", i)
+	for i, o := range gs.SignerOwners {
+		if !bytes.Equal(g.recipients[string(o.Owner.Latest.Key)], o.Address) {
+			return fmt.Errorf("signer owner %d: the signer does not own its recipient key", i)
 		}
 	}
 	return nil

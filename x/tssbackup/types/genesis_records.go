@@ -9,7 +9,7 @@ import (
 // checkOwned tells whether each member's operator is known.
 func (g genesisIndex) checkOwned(members []Member) error {
 	for i, m := range members {
-		if g.owners[string(m.Address())] == nil {
+		if _, ok := g.owners[string(m.Address())]; !ok {
 			return fmt.Errorf("member %d was never registered", i)
 		}
 	}
@@ -39,6 +39,9 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		k := g.keygens[v.Epoch]
 		if !bytes.Equal(g.made[v.Epoch], gv.PubKey) || k.ChurnId != v.ChurnId {
 			return fmt.Errorf("vault %d was not made by its keygen", i)
+		}
+		if v.Threshold != k.Threshold {
+			return fmt.Errorf("vault %d has another threshold than its keygen", i)
 		}
 		if v.Needed != k.Needed || v.Needed < v.Threshold || int(v.Needed) > len(v.Members) {
 			return fmt.Errorf("vault %d: needed is not its keygen's, or not between the threshold and the members", i)

@@ -90,8 +90,8 @@ func SignerKey(operator []byte) []byte {
 	return slices.Concat(SignersPrefix.Bytes(), operator)
 }
 
-// SignerOwnerKey is the raw store key of the raw operator address that
-// registered a signer, by the signer's raw account address.
+// SignerOwnerKey is the raw store key of the SignerOwner record of a signer, by its raw
+// account address.
 func SignerOwnerKey(address []byte) []byte {
 	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
 }
