@@ -16,13 +16,11 @@ package audit
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
-
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -32,7 +30,7 @@ var ErrCheck = errors.New("a check of the proofs fails")
 
 // Record is everything that state says about the proofs of a vault.
 type Record struct {
-	Vault types.VaultInfo
+	Vault vault.Vault
 	// Shares are the public shares whose hash the vault names, empty when it names none.
 	Shares types.PublicShares
 	// Proofs are in the order of the vault's members.
@@ -59,7 +57,6 @@ const (
 
 // Member is what is known of one member's proof.
 type Member struct {
-	Address string
 	// Height is the block that carried the proof, 0 when there is none.
 	Height int64
 	Result Result
@@ -77,6 +74,7 @@ type Audit struct {
 
 type member struct {
 	Member
+	index     int // in the vault's record
 	raw       []byte
 	statement verenc.Statement
 	stored    []byte
@@ -86,7 +84,7 @@ type member struct {
 
 // New checks everything that needs no block. Its error wraps [ErrCheck] unless all of this is true:
 //
-//   - the vault's keys, its threshold and its members' addresses are well-formed and belong together;
+//   - the vault's threshold is that of its members;
 //   - the public shares have the hash that the vault names, and hold each member exactly once in each list;
 //   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs to the threshold.
 //
@@ -97,48 +95,42 @@ type member struct {
 func New(chainID string, formerChainIDs []string, record Record) (*Audit, error) {
 	a := &Audit{record: record, byRaw: map[string]*member{}}
 	if err := a.check(chainID, formerChainIDs); err != nil {
-		return nil, fmt.Errorf("%w: vault %s: %w", ErrCheck, record.Vault.Vault, err)
+		return nil, fmt.Errorf("%w: vault %s: %w", ErrCheck, record.Vault.Name(), err)
 	}
 	return a, nil
 }
 
 func (a *Audit) check(chainID string, former []string) error {
-	vault := a.record.Vault
-	pubKey, err := unhex(vault.Vault, types.PubKeySize)
-	if err != nil {
-		return err
+	v := a.record.Vault
+	if len(a.record.Proofs) != len(v.Members) {
+		return fmt.Errorf("%d records of proofs for %d members", len(a.record.Proofs), len(v.Members))
 	}
-	pubKeyEd25519, err := unhex(vault.PubKeyEd25519, types.PubKeyEd25519Size)
-	if err != nil {
-		return err
+	for i, m := range v.Members {
+		of := &member{index: i, raw: m.Address(), stored: a.record.Proofs[i].Stored}
+		of.Height, of.Result = a.record.Proofs[i].Height, None
+		a.members, a.byRaw[string(of.raw)] = append(a.members, of), of
 	}
-	if len(a.record.Proofs) != len(vault.Members) {
-		return fmt.Errorf("%d records of proofs for %d members", len(a.record.Proofs), len(vault.Members))
-	}
-	members, err := a.readMembers()
-	if err != nil {
-		return err
-	}
-	if vault.SharesHash == "" {
+	if len(v.SharesHash) == 0 {
 		return a.checkEmpty()
 	}
-	if want := verenc.Threshold(len(members)); uint64(vault.Threshold) != uint64(want) {
-		return fmt.Errorf("the threshold is %d, and that of %d members is %d", vault.Threshold, len(members), want)
+	if want := verenc.Threshold(len(v.Members)); uint64(v.Threshold) != uint64(want) {
+		return fmt.Errorf("the threshold is %d, and that of %d members is %d",
+			v.Threshold, len(v.Members), want)
 	}
-	if got := hex.EncodeToString(a.record.Shares.Hash(pubKey, pubKeyEd25519)); got != vault.SharesHash {
-		return fmt.Errorf("the public shares have the hash %s, and the vault names %s", got, vault.SharesHash)
+	if got := a.record.Shares.Hash(v.PubKey, v.PubKeyEd25519); !bytes.Equal(got, v.SharesHash) {
+		return fmt.Errorf("the public shares have the hash %x, and the vault names %x", got, v.SharesHash)
 	}
-	if err := a.record.Shares.CheckForm(vault.Epoch, members); err != nil {
+	if err := a.record.Shares.CheckForm(v.Epoch, v.Members); err != nil {
 		return fmt.Errorf("public shares: %w", err)
 	}
-	if err := a.record.Shares.Check(pubKey, pubKeyEd25519); err != nil {
+	if err := a.record.Shares.Check(v.PubKey, v.PubKeyEd25519); err != nil {
 		return fmt.Errorf("public shares: %w", err)
 	}
 	// contexts are those of all members under all names of the chain.
 	contexts := map[[32]byte]*member{}
 	for _, id := range append([]string{chainID}, former...) {
 		for i, m := range a.members {
-			st, _ := a.record.Shares.Statement(id, vault.Epoch, pubKey, pubKeyEd25519, m.raw, a.record.Proofs[i].Recipient.Key)
+			st, _ := a.record.Shares.Statement(id, v.Epoch, v.PubKey, v.PubKeyEd25519, m.raw, a.record.Proofs[i].Recipient.Key)
 			if id == chainID {
 				m.statement = st
 			}
@@ -153,36 +145,13 @@ func (a *Audit) check(chainID string, former []string) error {
 	return nil
 }
 
-// readMembers decodes the members, whose addresses must be those of their keys.
-func (a *Audit) readMembers() ([]types.Member, error) {
-	var members []types.Member
-	for i, info := range a.record.Vault.Members {
-		key, err := unhex(info.PubKey, types.PubKeySize)
-		if err != nil {
-			return nil, err
-		}
-		_, raw, err := bech32.DecodeAndConvert(info.Address)
-		if err != nil {
-			return nil, fmt.Errorf("address %.80q: %w", info.Address, err)
-		}
-		if !bytes.Equal(raw, types.SignerAddress(key)) {
-			return nil, fmt.Errorf("%s is not the address of its member's key", info.Address)
-		}
-		m := &member{raw: raw, stored: a.record.Proofs[i].Stored}
-		m.Address, m.Height, m.Result = info.Address, a.record.Proofs[i].Height, None
-		a.members, a.byRaw[string(raw)] = append(a.members, m), m
-		members = append(members, types.Member{PubKey: key})
-	}
-	return members, nil
-}
-
 func (a *Audit) checkEmpty() error {
 	if !a.record.Shares.IsEmpty() {
 		return errors.New("there are public shares, and the vault names none")
 	}
 	for _, m := range a.members {
 		if len(m.stored) > 0 {
-			return fmt.Errorf("%s has a proof, and the vault names no public shares", m.Address)
+			return fmt.Errorf("member %d has a proof, and the vault names no public shares", m.index+1)
 		}
 	}
 	return nil
@@ -214,7 +183,7 @@ func (m *member) judge(proof types.Proof, contexts map[[32]byte]*member, allName
 	case of == m:
 		return Imported, nil
 	case of != nil:
-		return Failed, fmt.Errorf("the stored form is that of %s", of.Address)
+		return Failed, fmt.Errorf("the stored form is that of member %d", of.index+1)
 	case allNames:
 		return Failed, errors.New("the stored form was made under none of the chain's names, or for another statement")
 	}
@@ -260,7 +229,7 @@ func (a *Audit) Block(height int64, txs [][]byte) error {
 		}
 		if err := m.repeat(proofs); err != nil {
 			m.doubts, m.Err = m.doubts+1, err
-			failed = append(failed, fmt.Errorf("%w: %s: %w", ErrCheck, m.Address, err))
+			failed = append(failed, fmt.Errorf("%w: member %d: %w", ErrCheck, m.index+1, err))
 			continue
 		}
 		m.Result, m.Err = Repeated, nil
@@ -329,12 +298,4 @@ func gives(proof, stored []byte) bool {
 	}
 	return bytes.Equal(proof[proofCommitment:proofCommitment+36], stored[storedCommitment:storedRows]) &&
 		bytes.HasSuffix(proof, stored[storedRows:])
-}
-
-func unhex(s string, size int) ([]byte, error) {
-	raw, err := hex.DecodeString(s)
-	if err != nil || len(raw) != size || hex.EncodeToString(raw) != s {
-		return nil, fmt.Errorf("%.80q is not a key of %d bytes in lower-case hex", s, size)
-	}
-	return raw, nil
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -38,6 +38,15 @@ type scene struct {
 	txs    map[int64][][]byte
 	// proofs are in the order of the members.
 	proofs [][]byte
+}
+
+// address is that of a member in bech32.
+func (s *scene) address(member int) string {
+	address, err := bech32.ConvertAndEncode("cosmos", s.record.Vault.Members[member].Address())
+	if err != nil {
+		panic(err)
+	}
+	return address
 }
 
 // play gives the vault that follows from a name, whose proofs were made under a chain id, to change at will except for
@@ -73,16 +82,14 @@ func newScene(t testing.TB, name, id string) *scene {
 	dealt := dealer.Deal(key, keyEd25519, members)
 	pubKey, pubKeyEd25519 := key.PubKey().SerializeCompressed(), []byte(keyEd25519.Public().(ed25519.PublicKey))
 	s := &scene{txs: map[int64][][]byte{}, record: Record{
-		Vault: types.VaultInfo{
-			Vault: hex.EncodeToString(pubKey), PubKeyEd25519: hex.EncodeToString(pubKeyEd25519), Epoch: keygen, Threshold: 3,
-			SharesHash: hex.EncodeToString(dealt.Public.Hash(pubKey, pubKeyEd25519)),
-		},
+		Vault: vault.Vault{PubKey: pubKey, Vault: types.Vault{
+			PubKeyEd25519: pubKeyEd25519, Epoch: keygen, Threshold: 3,
+			SharesHash: dealt.Public.Hash(pubKey, pubKeyEd25519),
+		}},
 		Shares: dealt.Public,
 	}}
 	for i, m := range members {
-		address, err := bech32.ConvertAndEncode("cosmos", types.SignerAddress(m))
-		require.NoError(t, err)
-		s.record.Vault.Members = append(s.record.Vault.Members, types.MemberInfo{Address: address, PubKey: hex.EncodeToString(m), Asked: true})
+		s.record.Vault.Members = append(s.record.Vault.Members, types.Member{PubKey: m, Asked: true})
 		recipient := dealer.RecipientKey(m, 1)
 		st, ok := dealt.Public.Statement(id, keygen, pubKey, pubKeyEd25519, types.SignerAddress(m), recipient.Public())
 		require.True(t, ok)
@@ -95,7 +102,7 @@ func newScene(t testing.TB, name, id string) *scene {
 			Recipient: types.Recipient{Key: recipient.Public(), Index: 1}, Stored: stored.Bytes(), Height: height,
 		})
 		s.proofs = append(s.proofs, proof)
-		s.txs[height] = append(s.txs[height], transaction(t, &types.MsgTssPool{Signer: address, KeygenId: keygen, Proof: proof}))
+		s.txs[height] = append(s.txs[height], transaction(t, &types.MsgTssPool{Signer: s.address(i), KeygenId: keygen, Proof: proof}))
 	}
 	return s
 }
@@ -131,8 +138,7 @@ func (s *scene) audit(t testing.TB, formerChainIDs ...string) ([]Result, error) 
 	}
 	a.Judge(1)
 	var results []Result
-	for i, m := range a.Members() {
-		require.Equal(t, s.record.Vault.Members[i].Address, m.Address)
+	for _, m := range a.Members() {
 		require.Equal(t, m.Result == Failed, m.Err != nil)
 		if m.Err != nil {
 			failed = m.Err
@@ -169,7 +175,7 @@ func TestWhatIsNotRepeated(t *testing.T) {
 	})
 	t.Run("a vault that was made without proofs", func(t *testing.T) {
 		s := play(t, "vault", chainID)
-		s.record.Shares, s.record.Vault.SharesHash, s.record.Proofs = types.PublicShares{}, "", make([]types.Proof, 4)
+		s.record.Shares, s.record.Vault.SharesHash, s.record.Proofs = types.PublicShares{}, nil, make([]types.Proof, 4)
 		results, err := s.audit(t)
 		require.NoError(t, err)
 		require.Equal(t, []Result{None, None, None, None}, results)
@@ -206,15 +212,11 @@ func TestTamperedRecords(t *testing.T) {
 		"a list with a member twice":                     {func(r *Record) { r.Shares.Ed25519[1] = r.Shares.Ed25519[0] }, true, "of a stranger"},
 		"two members with each other's points":           {func(r *Record) { swapMembers(r.Shares.Secp256k1) }, true, "is not where its member's share lies"},
 		"no lists":                                       {func(r *Record) { r.Shares = types.PublicShares{} }, false, "have the hash"},
-		"no hash":                                        {func(r *Record) { r.Vault.SharesHash = "" }, false, "the vault names none"},
-		"proofs, and neither lists nor a hash":           {func(r *Record) { r.Shares, r.Vault.SharesHash = types.PublicShares{}, "" }, false, "names no public shares"},
-		"another vault's keys":                           {func(r *Record) { r.Vault.Vault = other.record.Vault.Vault }, true, "secp256k1: verenc"},
-		"a vault's name that is none":                    {func(r *Record) { r.Vault.Vault = "02AB" }, false, "not a key of 33 bytes"},
-		"an ed25519 key that is none":                    {func(r *Record) { r.Vault.PubKeyEd25519 = "" }, false, "not a key of 32 bytes"},
+		"no hash":                                        {func(r *Record) { r.Vault.SharesHash = nil }, false, "the vault names none"},
+		"proofs, and neither lists nor a hash":           {func(r *Record) { r.Shares, r.Vault.SharesHash = types.PublicShares{}, nil }, false, "names no public shares"},
+		"another vault's keys":                           {func(r *Record) { r.Vault.PubKey = other.record.Vault.PubKey }, true, "secp256k1: verenc"},
 		"a threshold that is too low":                    {func(r *Record) { r.Vault.Threshold = 2 }, false, "the threshold is 2, and that of 4 members is 3"},
 		"a proof too few":                                {func(r *Record) { r.Proofs = r.Proofs[1:] }, false, "3 records of proofs for 4 members"},
-		"an address of another key":                      {func(r *Record) { r.Vault.Members[0].PubKey = r.Vault.Members[1].PubKey }, false, "is not the address of its member's key"},
-		"an address that is none":                        {func(r *Record) { r.Vault.Members[0].Address = "cosmos1" }, false, "address"},
 		"a member fewer, although the lists have it all": {func(r *Record) { r.Vault.Members, r.Proofs, r.Vault.Threshold = r.Vault.Members[:3], r.Proofs[:3], 2 }, false, "4 entries for 3 members"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +224,7 @@ func TestTamperedRecords(t *testing.T) {
 			tc.change(&s.record)
 			if tc.rehashed {
 				r := &s.record
-				r.Vault.SharesHash = hex.EncodeToString(r.Shares.Hash(unhexed(r.Vault.Vault), unhexed(r.Vault.PubKeyEd25519)))
+				r.Vault.SharesHash = r.Shares.Hash(r.Vault.PubKey, r.Vault.PubKeyEd25519)
 			}
 			_, err := New(chainID, nil, s.record)
 			require.ErrorIs(t, err, ErrCheck)
@@ -235,14 +237,6 @@ func swapMembers(list []types.PublicShare) {
 	list[0].Member, list[1].Member = list[1].Member, list[0].Member
 }
 
-func unhexed(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
 // TestTamperedProofs changes what state keeps of the first member's proof.
 func TestTamperedProofs(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -251,8 +245,8 @@ func TestTamperedProofs(t *testing.T) {
 		// pruned is what is found without the block; empty means the same failure.
 		pruned Result
 	}{
-		"another member's stored form": {func(s *scene, p *types.Proof) { p.Stored = s.record.Proofs[1].Stored }, "the stored form is that of cosmos1", ""},
-		"another member's record":      {func(s *scene, p *types.Proof) { *p = s.record.Proofs[1] }, "the stored form is that of cosmos1", ""},
+		"another member's stored form": {func(s *scene, p *types.Proof) { p.Stored = s.record.Proofs[1].Stored }, "the stored form is that of member 2", ""},
+		"another member's record":      {func(s *scene, p *types.Proof) { *p = s.record.Proofs[1] }, "the stored form is that of member 2", ""},
 		"a stored form cut off":        {func(_ *scene, p *types.Proof) { p.Stored = p.Stored[:2000] }, "2000 bytes are no stored proof", ""},
 		"a stored form of one share":   {func(_ *scene, p *types.Proof) { p.Stored = p.Stored[:verenc.StoredSize(1)] }, "holds 1 shares, and the vault has 2 keys", ""},
 		"another suite":                {func(_ *scene, p *types.Proof) { p.Stored = slices.Clone(p.Stored); p.Stored[0]++ }, "unknown suite", ""},
@@ -294,7 +288,7 @@ func TestTamperedProofs(t *testing.T) {
 // carry replaces the proof that the block carries for a member.
 func (s *scene) carry(member int, proof []byte) {
 	height := int64(blockOf + member/2)
-	packed, err := codectypes.NewAnyWithValue(&types.MsgTssPool{Signer: s.record.Vault.Members[member].Address, KeygenId: keygen, Proof: proof})
+	packed, err := codectypes.NewAnyWithValue(&types.MsgTssPool{Signer: s.address(member), KeygenId: keygen, Proof: proof})
 	if err != nil {
 		panic(err)
 	}
@@ -322,7 +316,7 @@ func flipAt(b []byte, i int) []byte {
 // TestWhereProofsAreFound puts a member's proof into its block in other ways.
 func TestWhereProofsAreFound(t *testing.T) {
 	s := play(t, "vault", chainID)
-	address := s.record.Vault.Members[0].Address
+	address := s.address(0)
 	vote := &types.MsgTssPool{Signer: address, KeygenId: keygen, Proof: s.proofs[0]}
 	refused := &types.MsgTssPool{Signer: address, KeygenId: keygen, Proof: flipAt(s.proofs[0], 2)}
 	executed := func(depth int) proto.Message {
@@ -334,7 +328,7 @@ func TestWhereProofsAreFound(t *testing.T) {
 		}
 		return msg
 	}
-	publication := &types.MsgPublishBackup{Signer: address, Vault: s.record.Vault.Vault, Proof: s.proofs[0]}
+	publication := &types.MsgPublishBackup{Signer: address, Vault: s.record.Vault.Name(), Proof: s.proofs[0]}
 	// decoys differ from the proof in seeds, of which the stored form has none.
 	decoys := func(n int) (list []proto.Message) {
 		for i := range n {
@@ -360,7 +354,7 @@ func TestWhereProofsAreFound(t *testing.T) {
 		"deeper than any chain goes":              {transaction(t, executed(10)), false},
 		"in a vote on another keygen":             {transaction(t, &types.MsgTssPool{Signer: address, KeygenId: keygen + 1, Proof: s.proofs[0]}), false},
 		"in a publication for another vault":      {transaction(t, &types.MsgPublishBackup{Signer: address, Vault: "02ab", Proof: s.proofs[0]}), false},
-		"in another member's vote":                {transaction(t, &types.MsgTssPool{Signer: s.record.Vault.Members[1].Address, KeygenId: keygen, Proof: s.proofs[0]}), false},
+		"in another member's vote":                {transaction(t, &types.MsgTssPool{Signer: s.address(1), KeygenId: keygen, Proof: s.proofs[0]}), false},
 		"in a transaction with something behind":  {append(transaction(t, vote), 0x42, 0x00), false},
 		"in a transaction that is cut off":        {transaction(t, vote)[:1000], false},
 		"in no message but among its bytes alone": {s.proofs[0], false},
@@ -426,7 +420,7 @@ func TestAMadeUpBlockOfAnImportedProof(t *testing.T) {
 	s := play(t, "vault", "another name")
 	a, err := New(chainID, nil, s.record)
 	require.NoError(t, err)
-	madeUp := transaction(t, &types.MsgTssPool{Signer: s.record.Vault.Members[0].Address, KeygenId: keygen, Proof: s.proofs[1]})
+	madeUp := transaction(t, &types.MsgTssPool{Signer: s.address(0), KeygenId: keygen, Proof: s.proofs[1]})
 	require.ErrorIs(t, a.Block(blockOf, [][]byte{madeUp}), ErrCheck)
 	require.NoError(t, a.Block(blockOf, nil))
 	a.Judge(2)

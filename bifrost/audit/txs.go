@@ -62,7 +62,7 @@ func (a *Audit) find(msg *codectypes.Any, depth int, found map[*member][][]byte)
 		}
 	case urlPublishBackup:
 		var publication types.MsgPublishBackup
-		if proto.Unmarshal(msg.Value, &publication) == nil && publication.Vault == a.record.Vault.Vault {
+		if proto.Unmarshal(msg.Value, &publication) == nil && publication.Vault == a.record.Vault.Name() {
 			a.add(publication.Signer, publication.Proof, found)
 		}
 	case urlExec:

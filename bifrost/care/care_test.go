@@ -12,6 +12,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // world is a signer with two vaults, its own node and another one of the same chain,
@@ -57,7 +58,7 @@ func (w *world) nodes(t *testing.T, witnesses ...string) Nodes {
 // verifier verifies by the own node and these witnesses.
 func (w *world) verifier(t *testing.T, witnesses ...string) *Verifier {
 	v, err := NewVerifier(VerifierConfig{
-		ChainID: w.cfg.ChainID, Prefix: w.cfg.Prefix, Trust: w.cfg.Trust, Member: w.Address,
+		ChainID: w.cfg.ChainID, Prefix: w.cfg.Prefix, Trust: w.cfg.Trust, Member: types.SignerAddress(w.PubKey),
 		Nodes: w.nodes(t, witnesses...), Store: w.TrustDir(), Folder: home.TrustDir(w.Home),
 		Log: zerolog.New(&w.log), Metrics: w,
 	})

@@ -181,18 +181,18 @@ func (d *Drill) verified(ctx context.Context) (Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	vaults, err := verified.Vaults(ctx, d.cfg.Member.Address)
+	vaults, err := verified.Vaults(ctx, d.cfg.Member.Raw())
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range vaults {
-		commitments, err := verified.Backup(ctx, v.Vault, d.cfg.Member.Address)
+		commitments, err := verified.Backup(ctx, v, d.cfg.Member.Raw())
 		if err != nil {
 			return nil, err
 		}
-		if at, ok := claimed[v.Vault]; ok && len(commitments) == 0 {
+		if at, ok := claimed[v.Name()]; ok && len(commitments) == 0 {
 			return nil, fmt.Errorf("vault %s: %s shows a backup of block %d, "+
-				"and the verified records have none", v.Vault, d.cfg.Nodes.Own.Name(), at)
+				"and the verified records have none", v.Name(), d.cfg.Nodes.Own.Name(), at)
 		}
 	}
 	return verified, nil
@@ -253,7 +253,7 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 	}
 	failed := []error{err}
 	for _, r := range results {
-		v := DrillVault{Vault: r.Vault.Vault, Height: r.Commitment.Height}
+		v := DrillVault{Vault: r.Vault.Name(), Height: r.Commitment.Height}
 		// That an envelope is missing which was asked for is another check's matter.
 		if r.Err != nil && !errors.Is(r.Err, restore.ErrNoBackup) {
 			v.Error = r.Err.Error()

@@ -1,13 +1,13 @@
 package care
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -21,32 +21,20 @@ type Member struct {
 	Mnemonic *sanity.Mnemonic
 }
 
+// Raw is the raw account address.
+func (m Member) Raw() []byte { return types.SignerAddress(m.PubKey) }
+
 // CheckFiles makes sure that the store holds this member's two keyshares of a
 // vault. The error of one that is not there wraps fs.ErrNotExist; a wrong one is
 // reported before a missing one.
-func (m Member) CheckFiles(store restore.Store, v types.VaultInfo) error {
-	names, err := m.fileNames(v)
+func (m Member) CheckFiles(store restore.Store, v vault.Vault) error {
+	names, err := v.FileNames(m.Prefix)
 	if err != nil {
 		return err
 	}
-	keys := keyshare.VaultKeys{}
-	if keys.Secp256k1, err = hex.DecodeString(v.Vault); err != nil {
-		return err
-	}
-	if keys.Ed25519, err = hex.DecodeString(v.PubKeyEd25519); err != nil {
-		return err
-	}
-	var members [][]byte
-	for _, of := range v.Members {
-		key, err := hex.DecodeString(of.PubKey)
-		if err != nil {
-			return err
-		}
-		members = append(members, key)
-	}
 	var missing error
 	for _, name := range names {
-		err := m.checkFile(store, name, keys, members)
+		err := m.checkFile(store, name, v)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
@@ -58,41 +46,16 @@ func (m Member) CheckFiles(store restore.Store, v types.VaultInfo) error {
 	return missing
 }
 
-func (m Member) checkFile(
-	store restore.Store, name string, keys keyshare.VaultKeys, members [][]byte,
-) error {
+func (m Member) checkFile(store restore.Store, name string, v vault.Vault) error {
 	data, err := store.Load(name)
 	defer sanity.Wipe(data)
 	if err != nil {
 		return err
 	}
-	share, err := keyshare.Parse(data)
+	share, err := v.CheckFile(envelope.File{Name: name, Data: data}, m.PubKey)
 	if err != nil {
 		return err
 	}
-	defer share.Wipe()
-	if share.FileName() != name {
-		return fmt.Errorf("it holds the keyshare of %s", share.PubKey)
-	}
-	return share.Check(keys, m.PubKey, members)
-}
-
-// fileNames are the names of a vault's keyshare files: secp256k1, then ed25519.
-func (m Member) fileNames(v types.VaultInfo) ([2]string, error) {
-	var names [2]string
-	for i, key := range []struct {
-		hex    string
-		encode func(prefix string, raw []byte) (string, error)
-	}{{v.Vault, keyshare.EncodeSecp256k1}, {v.PubKeyEd25519, keyshare.EncodeEd25519}} {
-		raw, err := hex.DecodeString(key.hex)
-		if err != nil {
-			return names, err
-		}
-		text, err := key.encode(m.Prefix, raw)
-		if err != nil {
-			return names, err
-		}
-		names[i] = keyshare.FileName(text)
-	}
-	return names, nil
+	share.Wipe()
+	return nil
 }

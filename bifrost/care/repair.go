@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 const (
@@ -69,78 +69,74 @@ func (r *Repairer) Once(ctx context.Context) time.Duration {
 	if err != nil {
 		return lookRetry
 	}
-	vaults, err := verified.Vaults(ctx, r.cfg.Member.Address)
+	vaults, err := verified.Vaults(ctx, r.cfg.Member.Raw())
 	if err != nil {
 		return lookRetry
 	}
 	var live []string
 	for _, v := range vaults {
-		if !isLive(v) {
+		if !v.IsLive() {
 			continue
 		}
-		live = append(live, v.Vault)
-		if r.now().Before(r.retryAt[v.Vault]) {
+		name := v.Name()
+		live = append(live, name)
+		if r.now().Before(r.retryAt[name]) {
 			continue
 		}
 		err := r.vault(ctx, verified, v)
 		if ctx.Err() != nil {
 			return lookRetry
 		}
-		delete(r.retryAt, v.Vault)
+		delete(r.retryAt, name)
 		if err != nil {
 			r.cfg.Metrics.RestoreFailed()
-			r.retryAt[v.Vault] = r.now().Add(repairRetry)
+			r.retryAt[name] = r.now().Add(repairRetry)
 		}
-		r.note(v.Vault, err)
+		r.note(name, err)
 	}
 	r.forget(live)
 	return repairInterval
 }
 
-// isLive reports whether a vault's keyshares are of use.
-func isLive(v types.VaultInfo) bool {
-	return v.Status == types.VaultStatus_VAULT_STATUS_ACTIVE ||
-		v.Status == types.VaultStatus_VAULT_STATUS_RETIRING
-}
-
 // vault makes sure that the keyshares of one vault are here.
-func (r *Repairer) vault(ctx context.Context, verified Records, v types.VaultInfo) error {
+func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) error {
 	complete, err := r.complete(v)
 	if complete || err != nil {
 		return err
 	}
-	r.cfg.Log.Warn().Str("vault", v.Vault).
+	r.cfg.Log.Warn().Str("vault", v.Name()).
 		Msg("the keyshares of a live vault are not here; restoring them from the backup")
 	gate := gate{mutex: r.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: liveOnly{verified}, Source: verified.Envelope,
-		Store: r.cfg.Store, Mnemonic: r.cfg.Member.Mnemonic, Member: r.cfg.Member.Address, Vault: v.Vault, Progress: gate.step,
+		Records: liveOnly{verified}, Source: verified.Envelope, Store: r.cfg.Store,
+		Mnemonic: r.cfg.Member.Mnemonic, Member: r.cfg.Member.Address, Vault: v.PubKey,
+		Progress: gate.step,
 	})
 	if err != nil {
 		return err
 	}
 	for _, result := range results {
 		for _, rejected := range result.Rejected {
-			r.cfg.Log.Warn().Err(rejected).Str("vault", v.Vault).
+			r.cfg.Log.Warn().Err(rejected).Str("vault", v.Name()).
 				Msg("a later backup was passed over")
 		}
 		if result.Err != nil {
 			return result.Err
 		}
-		r.cfg.Log.Warn().Str("vault", v.Vault).Int64("height", result.Commitment.Height).
+		r.cfg.Log.Warn().Str("vault", v.Name()).Int64("height", result.Commitment.Height).
 			Strs("files", result.Files).Msg("keyshares are restored")
 	}
-	r.checked[v.Vault] = true
+	r.checked[v.Name()] = true
 	r.cfg.Metrics.Restored()
 	return nil
 }
 
 // complete reports whether both files of a vault are here. The first time it reads
 // them: a file that does not hold what it should is an error, and stays as it is.
-func (r *Repairer) complete(v types.VaultInfo) (bool, error) {
-	if r.checked[v.Vault] {
-		names, err := r.cfg.Member.fileNames(v)
+func (r *Repairer) complete(v vault.Vault) (bool, error) {
+	if r.checked[v.Name()] {
+		names, err := v.FileNames(r.cfg.Member.Prefix)
 		if err != nil {
 			return false, err
 		}
@@ -154,7 +150,7 @@ func (r *Repairer) complete(v types.VaultInfo) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	r.checked[v.Vault] = err == nil
+	r.checked[v.Name()] = err == nil
 	return err == nil, err
 }
 
@@ -199,9 +195,10 @@ func (r *Repairer) Problems() []string {
 // vault that is named to it.
 type liveOnly struct{ restore.Records }
 
-func (c liveOnly) Vault(ctx context.Context, name string) (types.VaultInfo, error) {
-	v, err := c.Records.Vault(ctx, name)
-	if err == nil && !isLive(v) {
+// Vault implements restore.Records.
+func (l liveOnly) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
+	v, err := l.Records.Vault(ctx, pubKey)
+	if err == nil && !v.IsLive() {
 		err = fmt.Errorf("%w: it does not live any more", restore.ErrNoVault)
 	}
 	return v, err

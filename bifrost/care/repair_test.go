@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -143,16 +144,19 @@ func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 // lister are records that name vaults which do not live.
 type lister struct {
 	Records
-	vaults []types.VaultInfo
+	vaults []vault.Vault
 }
 
-func (l lister) Vaults(context.Context, string) ([]types.VaultInfo, error) { return l.vaults, nil }
+func (l lister) Vaults(context.Context, []byte) ([]vault.Vault, error) { return l.vaults, nil }
 
 func TestKeysharesOfVaultsThatDoNotLiveStayAway(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(t)
 	r := w.repairer(t)
-	stale := append([]types.VaultInfo(nil), w.Own.Vaults...)
+	verified, err := w.repairer(t).look(t.Context())
+	require.NoError(t, err)
+	stale, err := verified.Vaults(t.Context(), types.SignerAddress(w.PubKey))
+	require.NoError(t, err)
 	for i, status := range []types.VaultStatus{types.VaultStatus_VAULT_STATUS_RETIRED, types.VaultStatus_VAULT_STATUS_UNSPECIFIED} {
 		w.Both(func(n *fakenode.Node) { n.Vaults[i].Status = status })
 		stale[i].Status = status

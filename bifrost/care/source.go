@@ -9,6 +9,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -19,14 +20,14 @@ type envelopeNode interface {
 	Name() string
 	Status(ctx context.Context) (chain.Status, error)
 	ArchivedEnvelope(
-		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+		ctx context.Context, vault, member string, commitment types.Commitment,
 	) ([]byte, error)
-	Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error)
+	Envelope(ctx context.Context, commitment types.Commitment) ([]byte, error)
 }
 
 // fetchEnvelope asks a node's archive, then for the block.
 func fetchEnvelope(
-	ctx context.Context, n envelopeNode, vault, member string, c types.CommitmentInfo,
+	ctx context.Context, n envelopeNode, vault, member string, c types.Commitment,
 ) ([]byte, error) {
 	sealed, archiveErr := n.ArchivedEnvelope(ctx, vault, member, c)
 	if archiveErr == nil {
@@ -47,21 +48,21 @@ func fetchEnvelope(
 type latestOnly struct{ restore.Records }
 
 func (o latestOnly) Backup(
-	ctx context.Context, vault, member string,
-) ([]types.CommitmentInfo, error) {
-	commitments, err := o.Records.Backup(ctx, vault, member)
+	ctx context.Context, v vault.Vault, member []byte,
+) ([]types.Commitment, error) {
+	commitments, err := o.Records.Backup(ctx, v, member)
 	return commitments[:min(1, len(commitments))], err
 }
 
 // source takes the envelopes from one node, once it has the block of the backup.
 func (d *Drill) source(n envelopeNode) restore.Source {
 	return func(
-		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+		ctx context.Context, v vault.Vault, _ []byte, commitment types.Commitment,
 	) ([]byte, error) {
 		if err := d.reach(ctx, n, commitment.Height); err != nil {
 			return nil, err
 		}
-		return fetchEnvelope(ctx, n, vault, member, commitment)
+		return fetchEnvelope(ctx, n, v.Name(), d.cfg.Member.Address, commitment)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -28,9 +29,9 @@ const (
 // Records are the chain's records of one height, each of them verified.
 type Records interface {
 	restore.Records
-	// Envelope is where the envelopes behind the records come from: a [restore.Source].
+	// Envelope is a [restore.Source] that asks the nodes in turn.
 	Envelope(
-		ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+		ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 	) ([]byte, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
@@ -49,8 +50,8 @@ type VerifierConfig struct {
 	ChainID string
 	Prefix  string
 	Trust   home.Trust
-	// Member is whose vaults are read; empty means all.
-	Member string
+	// Member is whose vaults are read, by its raw address; nil means all.
+	Member []byte
 	Nodes  Nodes
 	// Store keeps the latest verified header, in the folder that errors name.
 	Store  chain.TrustStore

@@ -32,18 +32,18 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 // names. What it returns has the commitment's size and hash. The error is
 // [ErrNoBlock] when the node does not hold the block, [ErrNoEnvelope] when the
 // block it shows holds no such bytes.
-func (c *Client) Envelope(ctx context.Context, commitment types.CommitmentInfo) ([]byte, error) {
-	bound, err := commitment.Commitment()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+func (c *Client) Envelope(ctx context.Context, commitment types.Commitment) ([]byte, error) {
+	if len(commitment.Sha256) != types.HashSize {
+		return nil, fmt.Errorf("%w: a commitment to a hash of %d bytes", ErrState, len(commitment.Sha256))
 	}
 	txs, err := c.BlockTxs(ctx, commitment.Height)
 	if err != nil {
 		return nil, err
 	}
-	envelope, ok := types.FindEnvelope(txs, bound)
+	envelope, ok := types.FindEnvelope(txs, commitment)
 	if !ok {
-		return nil, fmt.Errorf("%w: block %d holds none with hash %s", ErrNoEnvelope, commitment.Height, commitment.Sha256)
+		return nil, fmt.Errorf("%w: block %d holds none with hash %x",
+			ErrNoEnvelope, commitment.Height, commitment.Sha256)
 	}
 	return envelope, nil
 }

@@ -3,7 +3,6 @@ package chain
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,22 +20,21 @@ func TestEnvelope(t *testing.T) {
 	envelope := anEnvelope(500, 'x')
 	node.Publish("02aa", "cosmos1a", 60, envelope)
 	hash := sha256.Sum256(envelope)
-	good := types.CommitmentInfo{Sha256: hex.EncodeToString(hash[:]), Size_: 500, Height: 60}
+	good := types.Commitment{Sha256: hash[:], Size_: 500, Height: 60}
 
 	got, err := c.Envelope(t.Context(), good)
 	require.NoError(t, err)
 	require.Equal(t, envelope, got)
 
 	for name, tc := range map[string]struct {
-		change func(*types.CommitmentInfo)
+		change func(*types.Commitment)
 		err    error
 	}{
-		"another block":             {func(c *types.CommitmentInfo) { c.Height = 61 }, ErrNoEnvelope},
-		"another hash":              {func(c *types.CommitmentInfo) { c.Sha256 = hex.EncodeToString(make([]byte, 32)) }, ErrNoEnvelope},
-		"another size":              {func(c *types.CommitmentInfo) { c.Size_ = 499 }, ErrNoEnvelope},
-		"a block that is not there": {func(c *types.CommitmentInfo) { c.Height = 101 }, ErrNoBlock},
-		"a hash that is too short":  {func(c *types.CommitmentInfo) { c.Sha256 = "00" }, ErrUnreachable},
-		"a hash that is not in hex": {func(c *types.CommitmentInfo) { c.Sha256 = "zz" }, ErrUnreachable},
+		"another block":             {func(c *types.Commitment) { c.Height = 61 }, ErrNoEnvelope},
+		"another hash":              {func(c *types.Commitment) { c.Sha256 = make([]byte, 32) }, ErrNoEnvelope},
+		"another size":              {func(c *types.Commitment) { c.Size_ = 499 }, ErrNoEnvelope},
+		"a block that is not there": {func(c *types.Commitment) { c.Height = 101 }, ErrNoBlock},
+		"a hash that is too short":  {func(c *types.Commitment) { c.Sha256 = []byte{0} }, ErrState},
 	} {
 		t.Run(name, func(t *testing.T) {
 			commitment := good

@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -42,6 +43,40 @@ type scene struct {
 }
 
 func vaultName(i byte) string { return "02" + strings.Repeat(hex.EncodeToString([]byte{i}), 32) }
+
+// vaultKey is the key behind vaultName.
+func vaultKey(i byte) []byte { return append([]byte{2}, bytes.Repeat([]byte{i}, 32)...) }
+
+// raw is the raw form of a bech32 address.
+func raw(t *testing.T, address string) []byte {
+	_, b, err := bech32.DecodeAndConvert(address)
+	require.NoError(t, err)
+	return b
+}
+
+// vault is a vault of the node's as it is verified.
+func (p *scene) vault(t *testing.T, i int) vault.Vault {
+	info := p.Vaults[i]
+	v := vault.Vault{Vault: types.Vault{
+		Status: info.Status, Epoch: info.Epoch, ChurnId: info.ChurnId, Threshold: info.Threshold,
+	}}
+	for _, c := range []struct {
+		text string
+		raw  *[]byte
+	}{{info.Vault, &v.PubKey}, {info.PubKeyEd25519, &v.PubKeyEd25519}, {info.SharesHash, &v.SharesHash}} {
+		if c.text != "" {
+			var err error
+			*c.raw, err = hex.DecodeString(c.text)
+			require.NoError(t, err)
+		}
+	}
+	for _, m := range info.Members {
+		key, err := hex.DecodeString(m.PubKey)
+		require.NoError(t, err)
+		v.Members = append(v.Members, types.Member{PubKey: key, Asked: m.Asked})
+	}
+	return v
+}
 
 func testEnvelope(text string) []byte { return []byte(sanity.EnvelopePrefix + text) }
 
@@ -111,30 +146,27 @@ func TestProvenRecords(t *testing.T) {
 	require.Equal(t, hash, p.confirmed)
 
 	before := p.Requests[""]
-	vaults, err := s.Vaults(ctx, p.member)
+	me := raw(t, p.member)
+	vaults, err := s.Vaults(ctx, me)
 	require.NoError(t, err)
-	require.Equal(t, p.Vaults[:2], vaults)
-	commitments, err := s.Backup(ctx, vaultName(1), p.member)
+	require.Equal(t, []vault.Vault{p.vault(t, 0), p.vault(t, 1)}, vaults)
+	commitments, err := s.Backup(ctx, vaults[0], me)
 	require.NoError(t, err)
 	require.Len(t, commitments, 2)
-	require.Equal(t, p.Backups[vaultName(1)][p.member].Latest, commitments[0])
-	commitments, err = s.Backup(ctx, vaultName(2), p.member)
+	require.Equal(t, p.Backups[vaultName(1)][p.member].Latest, commitments[0].Info())
+	commitments, err = s.Backup(ctx, vaults[1], me)
 	require.NoError(t, err)
 	require.Empty(t, commitments)
 	require.Equal(t, before+2, p.Requests[""], "the living vaults, then all the rest at once")
 
-	retired, err := s.Vault(ctx, vaultName(3))
+	retired, err := s.Vault(ctx, vaultKey(3))
 	require.NoError(t, err)
-	require.Equal(t, p.Vaults[2], retired)
-	_, err = s.Vault(ctx, vaultName(4))
+	require.Equal(t, p.vault(t, 2), retired)
+	_, err = s.Vault(ctx, vaultKey(4))
 	require.ErrorIs(t, err, ErrNotFound)
 	require.ErrorContains(t, err, "verified at height 99")
-	_, err = s.Vault(ctx, "nonsense")
-	require.ErrorIs(t, err, ErrNotFound)
 
-	stranger, err := bech32.ConvertAndEncode("cosmos", make([]byte, 20))
-	require.NoError(t, err)
-	vaults, err = s.Vaults(ctx, stranger)
+	vaults, err = s.Vaults(ctx, make([]byte, 20))
 	require.NoError(t, err)
 	require.Empty(t, vaults)
 }
@@ -143,7 +175,7 @@ func TestProvenCoverageOfManyMembers(t *testing.T) {
 	p := newScene(t, 20)
 	s, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
-	covered, err := s.Coverage(t.Context(), "")
+	covered, err := s.Coverage(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, covered, 2)
 	require.EqualValues(t, 20, covered[0].Asked)
@@ -155,7 +187,7 @@ func TestProvenCoverageOfManyMembers(t *testing.T) {
 	p.Publish(vaultName(1), p.members[1].Address, 7, testEnvelope("another's"))
 	s, err = p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
-	covered, err = s.Coverage(t.Context(), vaultName(1))
+	covered, err = s.Coverage(t.Context(), vaultKey(1))
 	require.NoError(t, err)
 	require.True(t, covered[0].Recoverable)
 }
@@ -165,14 +197,15 @@ func TestEnvelopeFromTheArchiveOrTheBlock(t *testing.T) {
 	ctx := t.Context()
 	s, err := p.head(t, p.trust(), p.url, p.url)
 	require.NoError(t, err)
-	commitments, err := s.Backup(ctx, vaultName(1), p.member)
+	v, me := p.vault(t, 0), raw(t, p.member)
+	commitments, err := s.Backup(ctx, v, me)
 	require.NoError(t, err)
 	for _, archive := range []bool{false, true} {
 		p.Archive = archive
-		envelope, err := s.Envelope(ctx, vaultName(1), p.member, commitments[0])
+		envelope, err := s.Envelope(ctx, v, me, commitments[0])
 		require.NoError(t, err)
 		require.Equal(t, testEnvelope("second"), envelope)
-		envelope, err = s.Envelope(ctx, vaultName(1), p.member, commitments[1])
+		envelope, err = s.Envelope(ctx, v, me, commitments[1])
 		require.NoError(t, err)
 		require.Equal(t, testEnvelope("first"), envelope)
 	}
@@ -213,7 +246,7 @@ func TestTrust(t *testing.T) {
 	require.NoError(t, err)
 	last, newHash, _ := s.Header()
 	require.EqualValues(t, first+120, last)
-	_, err = s.Vaults(ctx, p.member)
+	_, err = s.Vaults(ctx, raw(t, p.member))
 	require.NoError(t, err)
 
 	given := p.trust()
@@ -240,7 +273,7 @@ func TestTrust(t *testing.T) {
 	s, err = other.head(t, other.trust(), other.url, other.url)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(other.reports, "\n"), "behind header 220")
-	_, err = s.Vaults(ctx, other.member)
+	_, err = s.Vaults(ctx, raw(t, other.member))
 	require.Error(t, err)
 	other.Advance(200)
 	_, err = other.head(t, other.trust(), other.url, other.url)
@@ -379,7 +412,7 @@ func TestANodeThatStandsStill(t *testing.T) {
 	reports := strings.Join(p.reports, "\n")
 	require.Contains(t, reports, frozen.url+": node unreachable: it stands at height 100")
 	require.Contains(t, reports, "no second node confirms header 151")
-	_, err = s.Vaults(t.Context(), p.member)
+	_, err = s.Vaults(t.Context(), raw(t, p.member))
 	require.NoError(t, err)
 }
 

@@ -1,23 +1,18 @@
 package chain
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // ErrState means that verified records contradict each other or cannot be read: the
 // chain runs another version of the module than this program knows.
 var ErrState = errors.New("the chain's records cannot be read")
-
-// The functions below turn the store's records into what queries show of them:
-// keys and hashes in lower-case hex, addresses in bech32. None of them fails on
-// what an honest chain holds.
 
 // decodeLiveVaults returns the names and epochs of all vaults that are not retired.
 func decodeLiveVaults(value []byte) ([]types.LiveVault, error) {
@@ -26,53 +21,30 @@ func decodeLiveVaults(value []byte) ([]types.LiveVault, error) {
 		return nil, fmt.Errorf("%w: living vaults: %w", ErrState, err)
 	}
 	for _, v := range live.Vaults {
-		if len(v.PubKey) != pubKeySize {
+		if len(v.PubKey) != types.PubKeySize {
 			return nil, fmt.Errorf("%w: a vault's name of %d bytes", ErrState, len(v.PubKey))
 		}
 	}
 	return live.Vaults, nil
 }
 
-// pubKeySize is the length of a compressed secp256k1 key.
-const pubKeySize = 33
-
-func decodeVault(name, value []byte) (types.Vault, error) {
-	var vault types.Vault
-	if err := proto.Unmarshal(value, &vault); err != nil {
-		return vault, fmt.Errorf("%w: vault %x: %w", ErrState, name, err)
+// decodeVault reads a vault's record, whose keys have the right lengths then.
+func decodeVault(name, value []byte) (vault.Vault, error) {
+	v := vault.Vault{PubKey: name}
+	if err := proto.Unmarshal(value, &v.Vault); err != nil {
+		return vault.Vault{}, fmt.Errorf("%w: vault %x: %w", ErrState, name, err)
 	}
-	for _, m := range vault.Members {
-		if len(m.PubKey) != pubKeySize {
-			return vault, fmt.Errorf("%w: vault %x has a member with a key of %d bytes", ErrState, name, len(m.PubKey))
+	if len(v.PubKeyEd25519) != types.PubKeyEd25519Size {
+		return vault.Vault{}, fmt.Errorf("%w: vault %x has an ed25519 key of %d bytes",
+			ErrState, name, len(v.PubKeyEd25519))
+	}
+	for _, m := range v.Members {
+		if len(m.PubKey) != types.PubKeySize {
+			return vault.Vault{}, fmt.Errorf("%w: vault %x has a member with a key of %d bytes",
+				ErrState, name, len(m.PubKey))
 		}
 	}
-	return vault, nil
-}
-
-func vaultInfo(name []byte, vault types.Vault, prefix string) (types.VaultInfo, error) {
-	info := types.VaultInfo{
-		Vault:          hex.EncodeToString(name),
-		PubKeyEd25519:  hex.EncodeToString(vault.PubKeyEd25519),
-		Status:         vault.Status,
-		Epoch:          vault.Epoch,
-		ChurnId:        vault.ChurnId,
-		Threshold:      vault.Threshold,
-		Needed:         vault.Needed,
-		ActiveHeight:   vault.ActiveHeight,
-		RetiringHeight: vault.RetiringHeight,
-		RetiredHeight:  vault.RetiredHeight,
-		SharesHash:     hex.EncodeToString(vault.SharesHash),
-	}
-	for _, m := range vault.Members {
-		address, err := bech32.ConvertAndEncode(prefix, m.Address())
-		if err != nil {
-			return types.VaultInfo{}, fmt.Errorf("prefix %q: %w", prefix, err)
-		}
-		info.Members = append(info.Members, types.MemberInfo{
-			Address: address, PubKey: hex.EncodeToString(m.PubKey), Asked: m.Asked,
-		})
-	}
-	return info, nil
+	return v, nil
 }
 
 // decodeBackup returns what state knows of a member's envelopes: nil, when there is
@@ -84,6 +56,11 @@ func decodeBackup(value []byte) (*types.Backup, error) {
 	var backup types.Backup
 	if err := proto.Unmarshal(value, &backup); err != nil {
 		return nil, fmt.Errorf("%w: backup: %w", ErrState, err)
+	}
+	for _, c := range backup.Commitments() {
+		if len(c.Sha256) != types.HashSize {
+			return nil, fmt.Errorf("%w: a commitment to a hash of %d bytes", ErrState, len(c.Sha256))
+		}
 	}
 	return &backup, nil
 }

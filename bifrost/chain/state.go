@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -53,16 +54,9 @@ func (s *State) Header() (height int64, hash []byte, at time.Time) {
 	return s.header.Height, s.header.Hash(), s.header.Time
 }
 
-// Vaults returns the active and retiring vaults of a member, and with an empty
-// address all of them. None is left out: that is verified too.
-func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
-	var raw []byte
-	if member != "" {
-		var err error
-		if raw, err = rawAddress(member); err != nil {
-			return nil, err
-		}
-	}
+// Vaults returns the active and retiring vaults of a member, given by its raw address,
+// and without one all of them. None is left out: that is verified too.
+func (s *State) Vaults(ctx context.Context, member []byte) ([]vault.Vault, error) {
 	value, err := s.read(ctx, types.LiveVaultsKey())
 	if err != nil {
 		return nil, err
@@ -75,81 +69,51 @@ func (s *State) Vaults(ctx context.Context, member string) ([]types.VaultInfo, e
 	var keys [][]byte
 	for _, v := range live {
 		keys = append(keys, types.VaultKey(v.PubKey))
-		if raw != nil {
-			keys = append(keys, types.BackupKey(v.Epoch, raw))
+		if member != nil {
+			keys = append(keys, types.BackupKey(v.Epoch, member))
 		}
 	}
 	if _, err := s.read(ctx, keys...); err != nil {
 		return nil, err
 	}
-	var vaults []types.VaultInfo
-	for _, v := range live {
-		vault, err := s.vault(ctx, v.PubKey)
+	var vaults []vault.Vault
+	for _, l := range live {
+		v, err := s.Vault(ctx, l.PubKey)
 		if errors.Is(err, ErrNotFound) {
-			return nil, fmt.Errorf("%w: vault %x lives and has no record", ErrState, v.PubKey)
+			return nil, fmt.Errorf("%w: vault %x lives and has no record", ErrState, l.PubKey)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if vault.Epoch != v.Epoch {
-			return nil, fmt.Errorf("%w: vault %x lives in epochs %d and %d", ErrState, v.PubKey, v.Epoch, vault.Epoch)
+		if v.Epoch != l.Epoch {
+			return nil, fmt.Errorf("%w: vault %x lives in epochs %d and %d",
+				ErrState, l.PubKey, l.Epoch, v.Epoch)
 		}
-		if member == "" || slices.ContainsFunc(vault.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
-			vaults = append(vaults, vault)
+		if _, ok := v.Member(member); ok || member == nil {
+			vaults = append(vaults, v)
 		}
 	}
 	return vaults, nil
 }
 
-// Vault returns one vault by its name, retired ones included, or [ErrNotFound]
-// with the Merkle proof that there is none.
-func (s *State) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
-	name, err := rawName(vault)
+// Vault returns one vault by its compressed secp256k1 key, retired ones included, or
+// [ErrNotFound] with the Merkle proof that there is none.
+func (s *State) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
+	value, err := s.read(ctx, types.VaultKey(pubKey))
 	if err != nil {
-		return types.VaultInfo{}, err
-	}
-	return s.vault(ctx, name)
-}
-
-func (s *State) vault(ctx context.Context, name []byte) (types.VaultInfo, error) {
-	vault, err := s.record(ctx, name)
-	if err != nil {
-		return types.VaultInfo{}, err
-	}
-	return vaultInfo(name, vault, s.prefix)
-}
-
-func (s *State) record(ctx context.Context, name []byte) (types.Vault, error) {
-	value, err := s.read(ctx, types.VaultKey(name))
-	if err != nil {
-		return types.Vault{}, err
+		return vault.Vault{}, err
 	}
 	if len(value[0]) == 0 {
-		return types.Vault{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
+		return vault.Vault{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
 	}
-	return decodeVault(name, value[0])
+	return decodeVault(pubKey, value[0])
 }
 
-// Backup returns the commitments of a member of a vault, the latest first. There
-// are none, and no error, when it is verified that state holds none. After
-// [State.Vaults] of that member it asks no node.
-func (s *State) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
-	name, err := rawName(vault)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := rawAddress(member)
-	if err != nil {
-		return nil, err
-	}
-	of, err := s.record(ctx, name)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	value, err := s.read(ctx, types.BackupKey(of.Epoch, raw))
+// Backup returns the commitments of a member, given by its raw address, in a vault's
+// present epoch, the latest first. There are none, and no error, when it is verified
+// that state holds none. After [State.Vaults] of that member it asks no node.
+func (s *State) Backup(ctx context.Context, v vault.Vault, member []byte) ([]types.Commitment, error) {
+	value, err := s.read(ctx, types.BackupKey(v.Epoch, member))
 	if err != nil {
 		return nil, err
 	}
@@ -157,69 +121,50 @@ func (s *State) Backup(ctx context.Context, vault, member string) ([]types.Commi
 	if err != nil || backup == nil {
 		return nil, err
 	}
-	var commitments []types.CommitmentInfo
-	for _, c := range backup.Commitments() {
-		commitments = append(commitments, c.Info())
-	}
-	return commitments, nil
+	return backup.Commitments(), nil
 }
 
-// Coverage tells who has published and who has proven, of one vault or, with an
-// empty name, of all that are not retired. It is counted here, from verified records
-// of one height.
-func (s *State) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
-	var names [][]byte
-	if vault == "" {
-		vaults, err := s.Vaults(ctx, "")
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range vaults {
-			name, err := rawName(v.Vault)
-			if err != nil {
-				return nil, err
-			}
-			names = append(names, name)
-		}
+// Coverage counts who has published and who has proven, of one vault, given by its
+// compressed secp256k1 key, or without one of all that are not retired. It is counted
+// here, from verified records of one height.
+func (s *State) Coverage(ctx context.Context, pubKey []byte) ([]types.VaultCoverage, error) {
+	var vaults []vault.Vault
+	var err error
+	if pubKey == nil {
+		vaults, err = s.Vaults(ctx, nil)
 	} else {
-		name, err := rawName(vault)
-		if err != nil {
-			return nil, err
-		}
-		names = [][]byte{name}
+		vaults = make([]vault.Vault, 1)
+		vaults[0], err = s.Vault(ctx, pubKey)
 	}
-	covered := make([]types.VaultCoverage, 0, len(names))
-	for _, name := range names {
-		c, err := s.coverage(ctx, name)
-		if err != nil {
+	if err != nil {
+		return nil, err
+	}
+	covered := make([]types.VaultCoverage, len(vaults))
+	for i, v := range vaults {
+		if covered[i], err = s.coverage(ctx, v); err != nil {
 			return nil, err
 		}
-		covered = append(covered, c)
 	}
 	return covered, nil
 }
 
-func (s *State) coverage(ctx context.Context, name []byte) (types.VaultCoverage, error) {
-	vault, err := s.record(ctx, name)
-	if err != nil {
-		return types.VaultCoverage{}, err
-	}
+func (s *State) coverage(ctx context.Context, v vault.Vault) (types.VaultCoverage, error) {
 	var keys [][]byte
-	for _, m := range vault.Members {
+	for _, m := range v.Members {
 		raw := m.Address()
-		keys = append(keys, types.BackupKey(vault.Epoch, raw), types.SignerOwnerKey(raw), types.ProofKey(vault.Epoch, raw))
+		keys = append(keys, types.BackupKey(v.Epoch, raw), types.SignerOwnerKey(raw), types.ProofKey(v.Epoch, raw))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
 		return types.VaultCoverage{}, err
 	}
-	members := make([]types.MemberRecords, len(vault.Members))
-	for i, m := range vault.Members {
+	members := make([]types.MemberRecords, len(v.Members))
+	for i, m := range v.Members {
 		if members[i], err = s.memberRecords(m, values[3*i], values[3*i+1], values[3*i+2]); err != nil {
 			return types.VaultCoverage{}, err
 		}
 	}
-	return types.Coverage(name, vault, members), nil
+	return types.Coverage(v.PubKey, v.Vault, members), nil
 }
 
 func (s *State) memberRecords(m types.Member, backup, owner, proof []byte) (r types.MemberRecords, err error) {
@@ -246,38 +191,31 @@ func (s *State) memberRecords(m types.Member, backup, owner, proof []byte) (r ty
 // Proofs returns what state knows of the proofs of a vault's members, in their
 // order, and the public shares that they are about. It has nothing of either where
 // that is verified: of a vault that was made without proofs, or is retired for long.
-func (s *State) Proofs(ctx context.Context, vault types.VaultInfo) (types.PublicShares, []types.Proof, error) {
+func (s *State) Proofs(ctx context.Context, v vault.Vault) (types.PublicShares, []types.Proof, error) {
 	var keys [][]byte
-	for _, m := range vault.Members {
-		raw, err := rawAddress(m.Address)
-		if err != nil {
-			return types.PublicShares{}, nil, err
-		}
-		keys = append(keys, types.ProofKey(vault.Epoch, raw))
+	for _, m := range v.Members {
+		keys = append(keys, types.ProofKey(v.Epoch, m.Address()))
 	}
-	hash, err := hex.DecodeString(vault.SharesHash)
-	if err != nil {
-		return types.PublicShares{}, nil, fmt.Errorf("%w: %.80q does not name public shares", ErrState, vault.SharesHash)
-	}
-	if len(hash) > 0 {
-		keys = append(keys, types.PublicSharesKey(vault.Epoch, hash))
+	if len(v.SharesHash) > 0 {
+		keys = append(keys, types.PublicSharesKey(v.Epoch, v.SharesHash))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
 		return types.PublicShares{}, nil, err
 	}
-	proofs := make([]types.Proof, len(vault.Members))
+	proofs := make([]types.Proof, len(v.Members))
 	for i := range proofs {
 		if proofs[i], err = decodeProof(values[i]); err != nil {
 			return types.PublicShares{}, nil, err
 		}
 	}
-	if len(hash) == 0 {
+	if len(v.SharesHash) == 0 {
 		return types.PublicShares{}, proofs, nil
 	}
 	value := values[len(proofs)]
 	if len(value) == 0 {
-		return types.PublicShares{}, nil, fmt.Errorf("%w: vault %s names public shares that are not there", ErrState, vault.Vault)
+		return types.PublicShares{}, nil, fmt.Errorf(
+			"%w: vault %s names public shares that are not there", ErrState, v.Name())
 	}
 	shares, err := decodeShares(value)
 	return shares, proofs, err
@@ -319,15 +257,21 @@ func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byt
 // its archive first, then for the block that carries them. A node that answers
 // with other bytes is reported. The error is [ErrNoEnvelope] when a node showed the
 // block and it was not in it, else why the last node had none.
-func (s *State) Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
+func (s *State) Envelope(
+	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
+) ([]byte, error) {
+	address, err := bech32.ConvertAndEncode(s.prefix, member)
+	if err != nil {
+		return nil, fmt.Errorf("prefix %q: %w", s.prefix, err)
+	}
 	var failed []error
 	for _, n := range s.nodes {
-		envelope, err := n.ArchivedEnvelope(ctx, vault, member, commitment)
+		envelope, err := n.ArchivedEnvelope(ctx, v.Name(), address, c)
 		if err != nil && ctx.Err() == nil {
 			if errors.Is(err, ErrNoEnvelope) {
 				s.report(n.Name(), err)
 			}
-			envelope, err = n.Envelope(ctx, commitment)
+			envelope, err = n.Envelope(ctx, c)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -341,17 +285,21 @@ func (s *State) Envelope(ctx context.Context, vault, member string, commitment t
 	return nil, errors.Join(failed...)
 }
 
-// ArchivedEnvelope asks the node's archive for the bytes that a commitment stands
-// for. The error is [ErrNoEnvelope] when it answers with other bytes.
-func (c *Client) ArchivedEnvelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error) {
+// ArchivedEnvelope asks the node's archive for the bytes that a commitment of a member,
+// given in bech32, of a vault stands for. The error is [ErrNoEnvelope] when it answers
+// with other bytes.
+func (c *Client) ArchivedEnvelope(
+	ctx context.Context, vault, member string, commitment types.Commitment,
+) ([]byte, error) {
 	var res types.QueryEnvelopeResponse
-	req := &types.QueryEnvelopeRequest{Vault: vault, Member: member, Sha256: commitment.Sha256}
+	wanted := hex.EncodeToString(commitment.Sha256)
+	req := &types.QueryEnvelopeRequest{Vault: vault, Member: member, Sha256: wanted}
 	if err := c.query(ctx, service+"Envelope", req, &res); err != nil {
 		return nil, err
 	}
 	if !commitment.Matches(res.Envelope) {
 		return nil, fmt.Errorf("%w: the archive gives %d other bytes instead of %d with hash %s",
-			ErrNoEnvelope, len(res.Envelope), commitment.Size_, commitment.Sha256)
+			ErrNoEnvelope, len(res.Envelope), commitment.Size_, wanted)
 	}
 	return res.Envelope, nil
 }
@@ -445,20 +393,4 @@ func (c *Client) ask(ctx context.Context, keys [][]byte, opts rpcclient.ABCIQuer
 		}
 	}
 	return batch.Send(ctx)
-}
-
-func rawName(vault string) ([]byte, error) {
-	raw, err := hex.DecodeString(vault)
-	if err != nil || len(raw) != pubKeySize {
-		return nil, fmt.Errorf("%w: %.80q does not name a vault", ErrNotFound, vault)
-	}
-	return raw, nil
-}
-
-func rawAddress(address string) ([]byte, error) {
-	_, raw, err := bech32.DecodeAndConvert(address)
-	if err != nil {
-		return nil, fmt.Errorf("address %.80q: %w", address, err)
-	}
-	return raw, nil
 }

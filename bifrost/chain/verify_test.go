@@ -35,12 +35,9 @@ func TestVerifyRecord(t *testing.T) {
 	c := clients(t, p.url)[0]
 	_, err := c.Status(t.Context())
 	require.NoError(t, err)
-	present, err := rawName(vaultName(1))
-	require.NoError(t, err)
-	missing, err := rawName(vaultName(7))
-	require.NoError(t, err)
-	last, err := rawName(vaultName(3))
-	require.NoError(t, err)
+	present := vaultKey(1)
+	missing := vaultKey(7)
+	last := vaultKey(3)
 	before := ask(t, c, storePath, types.VaultKey(present), 99)
 	p.Lock()
 	p.Vaults[0].Threshold = 3
@@ -180,15 +177,7 @@ func FuzzVerifyRecord(f *testing.F) {
 			require.Equal(t, there.value, value)
 		case len(value) == 0:
 		default:
-			require.Contains(t, []string{string(types.VaultKey(mustName(1))), string(types.VaultKey(mustName(2)))}, string(key))
+			require.Contains(t, []string{string(types.VaultKey(vaultKey(1))), string(types.VaultKey(vaultKey(2)))}, string(key))
 		}
 	})
-}
-
-func mustName(i byte) []byte {
-	raw, err := rawName(vaultName(i))
-	if err != nil {
-		panic(err)
-	}
-	return raw
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
-	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // chain are the checks that compare with the chain. Member is nil without a mnemonic.
@@ -39,7 +38,7 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 		d.add("keyshares", Fail, "which should be here is not verified")
 		return
 	}
-	vaults, err := records.Vaults(ctx, member.Address)
+	vaults, err := records.Vaults(ctx, member.Raw())
 	if err != nil {
 		d.add("keyshares", Fail, "%v", err)
 		return
@@ -52,16 +51,16 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 	for _, v := range vaults {
 		d.proof(ctx, node, *member, v)
 		if err := member.CheckFiles(store, v); err != nil {
-			d.add("keyshares", Fail, "vault %s: %v", v.Vault, err)
+			d.add("keyshares", Fail, "vault %s: %v", v.Name(), err)
 			continue
 		}
-		d.add("keyshares", OK, "vault %s: both are here and are this signer's shares of it", v.Vault)
+		d.add("keyshares", OK, "vault %s: both are here and are this signer's shares of it", v.Name())
 	}
 	d.drill(ctx, vaults, care.NewDrill(care.Config{
 		Member: *member, Nodes: nodes, Verifier: verifier, Store: store,
 		Scrypt: new(sync.Mutex), // it opens one at a time anyway
 		Log:    zerolog.Nop(),
-	}), member.Address)
+	}), *member)
 }
 
 // trust verifies the records as bifrost does, and keeps nothing. The records are nil when
@@ -85,7 +84,7 @@ func (d *examination) trust(
 		Log: zerolog.Nop(),
 	}
 	if member != nil {
-		c.Member = member.Address
+		c.Member = member.Raw()
 	}
 	verifier, err := care.NewVerifier(c)
 	if err != nil {
@@ -150,21 +149,20 @@ func (d *examination) signer(ctx context.Context, node *chain.Client, member car
 }
 
 // asked reports whether a member was asked for a backup of a vault.
-func asked(v types.VaultInfo, address string) bool {
-	return slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool {
-		return m.Address == address && m.Asked
-	})
+func asked(v vault.Vault, member care.Member) bool {
+	m, _ := v.Member(member.Raw())
+	return m.Asked
 }
 
 // proof looks whether the chain holds this signer's proof of a vault, and whether the
 // mnemonic derives the recipient key that it was made to.
 func (d *examination) proof(
-	ctx context.Context, node *chain.Client, member care.Member, v types.VaultInfo,
+	ctx context.Context, node *chain.Client, member care.Member, v vault.Vault,
 ) {
-	if !asked(v, member.Address) || v.SharesHash == "" {
+	if !asked(v, member) || len(v.SharesHash) == 0 {
 		return // there is nothing to prove, or nothing to prove it by
 	}
-	info, err := node.Proof(ctx, v.Vault, member.Address)
+	info, err := node.Proof(ctx, v.Name(), member.Address)
 	if err == nil && info.RecipientKey == "" {
 		return // deleted, or never to be made
 	}
@@ -173,19 +171,19 @@ func (d *examination) proof(
 	}
 	switch {
 	case err != nil:
-		d.add("recipient", Fail, "vault %s: %v", v.Vault, err)
+		d.add("recipient", Fail, "vault %s: %v", v.Name(), err)
 	case len(info.Stored) == 0:
 		d.add("recipient", Warn, "vault %s: nobody can verify this signer's backup: "+
-			"the chain holds no proof of it", v.Vault)
+			"the chain holds no proof of it", v.Name())
 	default:
 		d.add("recipient", OK, "vault %s: the proof of block %d is to a recipient key of the mnemonic",
-			v.Vault, info.Height)
+			v.Name(), info.Height)
 	}
 }
 
 // drill recovers the latest backups up to the writing.
 func (d *examination) drill(
-	ctx context.Context, vaults []types.VaultInfo, drill *care.Drill, address string,
+	ctx context.Context, vaults []vault.Vault, drill *care.Drill, member care.Member,
 ) {
 	result := drill.Once(ctx)
 	if result.Error != "" {
@@ -194,7 +192,7 @@ func (d *examination) drill(
 	}
 	wanted := map[string]bool{}
 	for _, v := range vaults {
-		wanted[v.Vault] = wanted[v.Vault] || asked(v, address)
+		wanted[v.Name()] = asked(v, member)
 	}
 	for _, v := range result.Vaults {
 		switch {

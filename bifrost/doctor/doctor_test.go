@@ -205,7 +205,7 @@ func look(t *testing.T, w *member, witnesses ...string) {
 	require.NoError(t, err)
 	c := fakemember.Config()
 	v, err := care.NewVerifier(care.VerifierConfig{
-		ChainID: c.ChainID, Prefix: c.Prefix, Trust: c.Trust, Member: w.Address, Nodes: nodes,
+		ChainID: c.ChainID, Prefix: c.Prefix, Trust: c.Trust, Member: types.SignerAddress(w.PubKey), Nodes: nodes,
 		Store: w.TrustDir(), Folder: home.TrustDir(w.Home), Log: zerolog.Nop(),
 	})
 	require.NoError(t, err)

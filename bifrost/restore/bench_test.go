@@ -3,7 +3,6 @@ package restore_test
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -101,21 +101,30 @@ func TestRoundTrips(t *testing.T) {
 // for the vault.
 type scan struct {
 	*chain.Client
-	from int64
-	vote *types.MsgTssPool
+	member string
+	vault  vault.Vault
+	from   int64
+	vote   *types.MsgTssPool
 }
 
-func (s *scan) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+func (s *scan) Vaults(ctx context.Context, _ []byte) ([]vault.Vault, error) {
+	_, err := s.Client.Vaults(ctx, s.member)
+	return []vault.Vault{s.vault}, err
+}
+
+func (s *scan) Vault(context.Context, []byte) (vault.Vault, error) { return s.vault, nil }
+
+func (s *scan) Backup(ctx context.Context, v vault.Vault, _ []byte) ([]types.Commitment, error) {
 	for height := s.from; height > s.from-window; height-- {
 		txs, err := s.BlockTxs(ctx, height)
 		if err != nil {
 			return nil, err
 		}
 		for _, raw := range txs {
-			if s.vote = voteIn(raw, vault, member); s.vote != nil {
+			if s.vote = voteIn(raw, v.Name(), s.member); s.vote != nil {
 				sum := sha256.Sum256(s.vote.KeysharesBackup)
-				return []types.CommitmentInfo{{
-					Sha256: hex.EncodeToString(sum[:]), Size_: uint64(len(s.vote.KeysharesBackup)), Height: height,
+				return []types.Commitment{{
+					Sha256: sum[:], Size_: uint64(len(s.vote.KeysharesBackup)), Height: height,
 				}}, nil
 			}
 		}
@@ -123,7 +132,7 @@ func (s *scan) Backup(ctx context.Context, vault, member string) ([]types.Commit
 	return nil, nil
 }
 
-func (s *scan) Envelope(context.Context, string, string, types.CommitmentInfo) ([]byte, error) {
+func (s *scan) Envelope(context.Context, vault.Vault, []byte, types.Commitment) ([]byte, error) {
 	return s.vote.KeysharesBackup, nil
 }
 
@@ -167,7 +176,11 @@ func BenchmarkRecovery(b *testing.B) {
 	s.network.Stop(3)
 	var m meter
 	nodes := clients(b, 0, m.front(b, s.network.Validators[0].RPC()), m.front(b, s.network.Validators[1].RPC()))
-	blocks := &scan{Client: nodes[0], from: from}
+	state, err := s.verify(b.Context(), nodes, s.trusted)
+	require.NoError(b, err)
+	known, err := state.Vault(b.Context(), s.backups.Vault.Keys.Secp256k1)
+	require.NoError(b, err)
+	blocks := &scan{Client: nodes[0], member: s.address, vault: known, from: from}
 
 	var light, after traffic
 	checked := s.measure(b, "verified", &m, func(ctx context.Context, dir string) (err error) {

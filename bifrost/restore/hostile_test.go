@@ -22,6 +22,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
@@ -81,7 +82,7 @@ func (s *scene) verify(ctx context.Context, nodes []*chain.Client, trust chain.T
 // chainState is both: the records, and where the envelopes come from.
 type chainState interface {
 	restore.Records
-	Envelope(ctx context.Context, vault, member string, commitment types.CommitmentInfo) ([]byte, error)
+	Envelope(ctx context.Context, v vault.Vault, member []byte, c types.Commitment) ([]byte, error)
 }
 
 // restore writes the first member's keyshares to a folder.

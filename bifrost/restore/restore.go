@@ -18,7 +18,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -32,29 +35,27 @@ var (
 	ErrNoBackup = errors.New("no backup is published")
 	// ErrCommitment means that the bytes are not those that the chain committed to.
 	ErrCommitment = errors.New("envelope does not match its commitment")
-	// ErrKeyshare means that what the envelope holds is not this member's share of
+	// ErrKeyshares means that what the envelope holds is not this member's share of
 	// this vault, whole.
-	ErrKeyshare = errors.New("keyshares do not fit")
-	// ErrRecord means that the chain's record of a vault contradicts itself.
-	ErrRecord = errors.New("vault record does not hold together")
+	ErrKeyshares = vault.ErrKeyshares
 )
 
 // Records are a chain's records of vaults and backups, verified; chain.State is one.
 type Records interface {
-	// Vaults returns the active and retiring vaults of a member.
-	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
-	// Vault returns one vault, whatever its status.
-	Vault(ctx context.Context, vault string) (types.VaultInfo, error)
-	// Backup returns the commitments of a member of a vault, the latest first;
-	// none when there are none.
-	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
+	// Vaults returns the active and retiring vaults of a member, by its raw address.
+	Vaults(ctx context.Context, member []byte) ([]vault.Vault, error)
+	// Vault returns one vault by its compressed secp256k1 key, whatever its status.
+	Vault(ctx context.Context, pubKey []byte) (vault.Vault, error)
+	// Backup returns the commitments of a member of a vault, the latest first; none
+	// when there are none.
+	Backup(ctx context.Context, v vault.Vault, member []byte) ([]types.Commitment, error)
 }
 
 // Source gets the envelope that a commitment of a member of a vault stands for, from
 // somewhere; the method Envelope of chain.State is one. Whatever it returns is compared
 // with the commitment, so it need not be trusted.
 type Source func(
-	ctx context.Context, vault, member string, commitment types.CommitmentInfo,
+	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 ) ([]byte, error)
 
 // Store keeps keyshare files; keystore.Store is one.
@@ -83,7 +84,7 @@ type Event struct {
 	Vault string
 	Step  Step
 	// Commitment is the backup that the step works on; unset in StepRecord.
-	Commitment types.CommitmentInfo
+	Commitment types.Commitment
 }
 
 // Config says what to restore, from where and to where.
@@ -94,18 +95,18 @@ type Config struct {
 	Mnemonic *sanity.Mnemonic
 	// Member is the bech32 address under which the member stands in its vaults.
 	Member string
-	// Vault restricts the restore to one vault, which may be a retired one; empty
-	// means every active and retiring vault of the member.
-	Vault string
+	// Vault restricts the restore to one vault, named by its compressed secp256k1 key,
+	// which may be a retired one; nil means every active and retiring vault of the member.
+	Vault []byte
 	// Progress is called as steps begin; nil is allowed.
 	Progress func(Event)
 }
 
 // Result is what became of one vault.
 type Result struct {
-	Vault types.VaultInfo
+	Vault vault.Vault
 	// Commitment is the backup that was restored; unset when Err is not nil.
-	Commitment types.CommitmentInfo
+	Commitment types.Commitment
 	// Files are the names of the keyshare files, the secp256k1 one first.
 	Files []string
 	// Present tells that all files were there already, and equal.
@@ -118,17 +119,21 @@ type Result struct {
 }
 
 // Run restores vault after vault; a failure of one does not keep it from the
-// next. The error says why there are no results or fewer than vaults: the chain
-// could not be asked, there is no vault ([ErrNoVault]), or ctx ended.
+// next. The error says why there are no results or fewer than vaults: the records
+// could not be had, there is no vault ([ErrNoVault]), or ctx ended.
 func Run(ctx context.Context, cfg Config) ([]Result, error) {
-	vaults, err := find(ctx, cfg)
+	_, member, err := bech32.DecodeAndConvert(cfg.Member)
+	if err != nil {
+		return nil, fmt.Errorf("address %.80q: %w", cfg.Member, err)
+	}
+	vaults, err := find(ctx, cfg, member)
 	if err != nil {
 		return nil, err
 	}
 	results := make([]Result, 0, len(vaults))
-	for _, vault := range vaults {
-		result := Result{Vault: vault}
-		result.Err = cfg.restore(ctx, &result)
+	for _, v := range vaults {
+		result := Result{Vault: v}
+		result.Err = cfg.restore(ctx, member, &result)
 		if ctx.Err() != nil && result.Err != nil {
 			return results, ctx.Err()
 		}
@@ -137,18 +142,15 @@ func Run(ctx context.Context, cfg Config) ([]Result, error) {
 	return results, nil
 }
 
-func find(ctx context.Context, cfg Config) ([]types.VaultInfo, error) {
-	if cfg.Vault != "" {
-		vault, err := cfg.Records.Vault(ctx, cfg.Vault)
+func find(ctx context.Context, cfg Config, member []byte) ([]vault.Vault, error) {
+	if cfg.Vault != nil {
+		v, err := cfg.Records.Vault(ctx, cfg.Vault)
 		if err != nil {
-			return nil, fmt.Errorf("vault %s: %w", cfg.Vault, err)
+			return nil, fmt.Errorf("vault %x: %w", cfg.Vault, err)
 		}
-		if vault.Vault != cfg.Vault {
-			return nil, fmt.Errorf("%w: asked for vault %s, got %q", ErrRecord, cfg.Vault, vault.Vault)
-		}
-		return []types.VaultInfo{vault}, nil
+		return []vault.Vault{v}, nil
 	}
-	vaults, err := cfg.Records.Vaults(ctx, cfg.Member)
+	vaults, err := cfg.Records.Vaults(ctx, member)
 	if err != nil {
 		return nil, fmt.Errorf("vaults of %s: %w", cfg.Member, err)
 	}
@@ -159,13 +161,14 @@ func find(ctx context.Context, cfg Config) ([]types.VaultInfo, error) {
 }
 
 // restore works on one vault.
-func (cfg Config) restore(ctx context.Context, result *Result) error {
-	record, err := readRecord(result.Vault, cfg.Member)
-	if err != nil {
-		return err
+func (cfg Config) restore(ctx context.Context, address []byte, result *Result) error {
+	v := result.Vault
+	member, ok := v.Member(address)
+	if !ok {
+		return fmt.Errorf("%w: %s is not among its %d members", ErrNoVault, cfg.Member, len(v.Members))
 	}
-	cfg.progress(Event{Vault: result.Vault.Vault, Step: StepRecord})
-	commitments, err := cfg.Records.Backup(ctx, result.Vault.Vault, cfg.Member)
+	cfg.progress(Event{Vault: v.Name(), Step: StepRecord})
+	commitments, err := cfg.Records.Backup(ctx, v, address)
 	if err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 		return ErrNoBackup
 	}
 	for _, commitment := range commitments {
-		files, err := cfg.open(ctx, record, commitment)
+		files, err := cfg.open(ctx, v, member, commitment)
 		if ctx.Err() != nil {
 			wipe(files)
 			return ctx.Err()
@@ -183,7 +186,7 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 			continue
 		}
 		defer wipe(files)
-		cfg.progress(Event{record.name, StepWrite, commitment})
+		cfg.progress(Event{v.Name(), StepWrite, commitment})
 		if err := cfg.save(files, result); err != nil {
 			return err
 		}
@@ -197,27 +200,30 @@ func (cfg Config) restore(ctx context.Context, result *Result) error {
 
 // open returns the files of one backup, the secp256k1 keyshare first, once every
 // check has passed.
-func (cfg Config) open(ctx context.Context, record *record, commitment types.CommitmentInfo) ([]envelope.File, error) {
-	cfg.progress(Event{record.name, StepFetch, commitment})
-	sealed, err := cfg.Source(ctx, record.name, cfg.Member, commitment)
+func (cfg Config) open(
+	ctx context.Context, v vault.Vault, member types.Member, commitment types.Commitment,
+) ([]envelope.File, error) {
+	cfg.progress(Event{v.Name(), StepFetch, commitment})
+	sealed, err := cfg.Source(ctx, v, member.Address(), commitment)
 	if err != nil {
 		return nil, err
 	}
 	if !commitment.Matches(sealed) {
 		return nil, fmt.Errorf("%w: got %d other bytes", ErrCommitment, len(sealed))
 	}
-	cfg.progress(Event{record.name, StepOpen, commitment})
+	cfg.progress(Event{v.Name(), StepOpen, commitment})
 	files, err := envelope.Open(sealed, cfg.Mnemonic)
 	if err != nil {
 		return nil, err
 	}
-	cfg.progress(Event{record.name, StepCheck, commitment})
-	sorted, err := record.check(files)
+	cfg.progress(Event{v.Name(), StepCheck, commitment})
+	keyshares, err := v.Check(files, member.PubKey)
 	if err != nil {
 		wipe(files)
 		return nil, err
 	}
-	return sorted, nil
+	keyshares.Wipe()
+	return keyshares.Files, nil
 }
 
 func (cfg Config) save(files []envelope.File, result *Result) error {

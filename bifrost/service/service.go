@@ -19,6 +19,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // Options are what a running bifrost works with.
@@ -189,7 +190,7 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	folder := home.TrustDir(s.home)
 	s.verifier, err = care.NewVerifier(care.VerifierConfig{
 		ChainID: s.cfg.ChainID, Prefix: s.cfg.Prefix, Trust: s.cfg.Trust,
-		Member: s.request.Address, Nodes: nodes,
+		Member: types.SignerAddress(s.key.PubKey()), Nodes: nodes,
 		Store: chain.TrustDir(folder), Folder: folder, Log: s.log, Metrics: s.metrics,
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	if err != nil {
 		return err
 	}
-	vaults, err := state.Coverage(ctx, a.vault)
+	vaults, err := state.Coverage(ctx, a.vaultKey)
 	if err != nil {
 		return err
 	}

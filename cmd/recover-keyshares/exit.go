@@ -67,7 +67,7 @@ func codeOf(err error) int {
 		of   []error
 	}{
 		{codeCheck, []error{
-			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshare, restore.ErrRecord,
+			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge, audit.ErrCheck, rebuild.ErrState,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},

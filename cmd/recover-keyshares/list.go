@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
@@ -61,7 +63,11 @@ func (a *app) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	vaults, err := state.Vaults(ctx, a.address)
+	_, member, err := bech32.DecodeAndConvert(a.address)
+	if err != nil {
+		return command.Usage(fmt.Errorf("--address: %w", err))
+	}
+	vaults, err := state.Vaults(ctx, member)
 	if err != nil {
 		return err
 	}
@@ -69,18 +75,19 @@ func (a *app) list(ctx context.Context) error {
 		Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Height: state.Height(), Address: a.address, Vaults: []listedVault{},
 	}
 	published := 0
-	for _, vault := range vaults {
-		commitments, err := state.Backup(ctx, vault.Vault, a.address)
+	for _, v := range vaults {
+		commitments, err := state.Backup(ctx, v, member)
 		if err != nil {
 			return err
 		}
 		published += len(commitments)
+		of, _ := v.Member(member)
 		listed := listedVault{
-			Vault: command.OneLine(vault.Vault), PubKeyEd25519: command.OneLine(vault.PubKeyEd25519), Status: statusName(vault.Status),
-			Members: len(vault.Members), Threshold: vault.Threshold, Backups: describeBackups(commitments),
+			Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519), Status: statusName(v.Status),
+			Members: len(v.Members), Threshold: v.Threshold, Asked: of.Asked, Backups: []backup{},
 		}
-		for _, m := range vault.Members {
-			listed.Asked = listed.Asked || (m.Address == a.address && m.Asked)
+		for _, c := range commitments {
+			listed.Backups = append(listed.Backups, describeBackup(c.Info()))
 		}
 		l.Vaults = append(l.Vaults, listed)
 	}

@@ -90,7 +90,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	byName := make(map[string][]byte, len(files))
 	for _, f := range files {
 		if err := inspect(f); err != nil {
-			return fmt.Errorf("%w: %s: %w", restore.ErrKeyshare, f.Name, err)
+			return fmt.Errorf("%w: %s: %w", restore.ErrKeyshares, f.Name, err)
 		}
 		byName[f.Name] = f.Data
 		result.Files = append(result.Files, filepath.Join(dir, f.Name))
@@ -171,7 +171,7 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 				sanity.Wipe(f.Data)
 			default:
 				sanity.Wipe(f.Data)
-				return files, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshare, f.Name)
+				return files, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshares, f.Name)
 			}
 		}
 	}

@@ -167,12 +167,12 @@ func TestRebuildAtATerminal(t *testing.T) {
 	m := makeMembers(t)
 	v := m.vaults["active"]
 	shares := m.dealt("active").Public
-	info := m.vaultInfo("active", types.VaultStatus_VAULT_STATUS_ACTIVE)
+	record := m.record("active")
 	var proofs []types.Proof
 	for i, key := range m.keys {
 		recipient, err := m.recipient(i)
 		require.NoError(t, err)
-		st, ok := shares.Statement("fake-1", info.Epoch, v.Keys.Secp256k1, v.Keys.Ed25519, types.SignerAddress(key), recipient.Public())
+		st, ok := shares.Statement("fake-1", record.Epoch, v.Keys.Secp256k1, v.Keys.Ed25519, types.SignerAddress(key), recipient.Public())
 		require.True(t, ok)
 		proof, err := verenc.Prove(recipient, st, m.dealt("active").Shares(key))
 		require.NoError(t, err)
@@ -180,9 +180,9 @@ func TestRebuildAtATerminal(t *testing.T) {
 		require.NoError(t, err)
 		proofs = append(proofs, types.Proof{Recipient: types.Recipient{Key: recipient.Public()}, Stored: stored.Bytes(), Height: 1})
 	}
-	record, err := recordOf(info, shares, proofs)
+	saved, err := recordOf(record, "cosmos", shares, proofs)
 	require.NoError(t, err)
-	data, err := json.Marshal(record)
+	data, err := json.Marshal(saved)
 	require.NoError(t, err)
 	state := filepath.Join(t.TempDir(), "state.json")
 	require.NoError(t, os.WriteFile(state, data, 0o600))

@@ -105,7 +105,7 @@ func cmdState(ts *testscript.TestScript, _ bool, args []string) {
 	for _, m := range s.infos {
 		proofs = append(proofs, s.node.Proofs[v.Name()][m.Address])
 	}
-	record, err := recordOf(s.vaultInfo(args[1], types.VaultStatus_VAULT_STATUS_ACTIVE), s.node.Shares[v.Name()], proofs)
+	record, err := recordOf(s.members.record(args[1]), "cosmos", s.node.Shares[v.Name()], proofs)
 	ts.Check(err)
 	data, err := json.Marshal(record)
 	ts.Check(err)

@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -62,40 +65,44 @@ func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
 		return rebuild.Record{}, err
 	}
 	r.chainID, r.height = light.ChainID(), state.Height()
-	vault, err := state.Vault(ctx, r.vault)
+	v, err := state.Vault(ctx, r.vaultKey)
 	if err != nil {
 		return rebuild.Record{}, err
 	}
-	shares, proofs, err := state.Proofs(ctx, vault)
+	shares, proofs, err := state.Proofs(ctx, v)
 	if err != nil {
 		return rebuild.Record{}, err
 	}
-	return recordOf(vault, shares, proofs)
+	return recordOf(v, r.prefix, shares, proofs)
 }
 
-// recordOf shows a vault's records as the query proofs shows them.
-func recordOf(vault types.VaultInfo, shares types.PublicShares, proofs []types.Proof) (rebuild.Record, error) {
+// recordOf shows a vault's records as the query proofs shows them. The prefix is that of
+// account addresses.
+func recordOf(v vault.Vault, prefix string, shares types.PublicShares, proofs []types.Proof) (rebuild.Record, error) {
 	record := rebuild.Record{
-		Vault: vault.Vault, PubKeyEd25519: vault.PubKeyEd25519, KeygenID: rebuild.Number(vault.Epoch), Threshold: vault.Threshold,
+		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519),
+		KeygenID: rebuild.Number(v.Epoch), Threshold: v.Threshold,
 	}
 	if shares.IsEmpty() {
-		return record, fmt.Errorf("%w: vault %s was made without proofs, or they are deleted", rebuild.ErrUnproven, vault.Vault)
+		return record, fmt.Errorf("%w: vault %s was made without proofs, or they are deleted", rebuild.ErrUnproven, v.Name())
 	}
 	addresses := map[string]string{}
-	for i, m := range vault.Members {
-		key, err := hex.DecodeString(m.PubKey)
+	for i, m := range v.Members {
+		address, err := bech32.ConvertAndEncode(prefix, m.Address())
 		if err != nil {
-			return record, fmt.Errorf("%w: member %s: %w", rebuild.ErrState, m.Address, err)
+			return record, fmt.Errorf("--prefix %q: %w", prefix, err)
 		}
-		addresses[string(types.SignerAddress(key))] = m.Address
+		addresses[string(m.Address())] = address
 		record.Proofs = append(record.Proofs, rebuild.Proof{
-			Member: m.Address, RecipientKey: hex.EncodeToString(proofs[i].Recipient.Key),
+			Member: address, RecipientKey: hex.EncodeToString(proofs[i].Recipient.Key),
 			RecipientIndex: proofs[i].Recipient.Index, Stored: proofs[i].Stored,
 		})
 	}
 	points := func(list []types.PublicShare) (all []rebuild.Point) {
 		for _, e := range list {
-			all = append(all, rebuild.Point{Member: addresses[string(e.Member)], ID: hex.EncodeToString(e.Id), Point: hex.EncodeToString(e.Point)})
+			all = append(all, rebuild.Point{
+				Member: addresses[string(e.Member)], ID: hex.EncodeToString(e.Id), Point: hex.EncodeToString(e.Point),
+			})
 		}
 		return all
 	}

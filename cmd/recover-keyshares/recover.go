@@ -69,7 +69,7 @@ func (a *app) recover(ctx context.Context) error {
 
 	results, runErr := restore.Run(ctx, restore.Config{
 		Records: state, Source: state.Envelope, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
-		Member: r.Address, Vault: a.vault, Progress: a.step,
+		Member: r.Address, Vault: a.vaultKey, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {
 		runErr = fmt.Errorf("%w (if it should be: --hd-path, --prefix and --address say which address to look for)", runErr)
@@ -131,7 +131,7 @@ func (a *app) step(e restore.Event) {
 
 func describe(result restore.Result, dir string) recoveredVault {
 	v := recoveredVault{
-		Vault: command.OneLine(result.Vault.Vault), Status: statusName(result.Vault.Status),
+		Vault: result.Vault.Name(), Status: statusName(result.Vault.Status),
 		Result: "restored", Files: []string{}, Rejected: []string{},
 		Code: codeOf(result.Err),
 	}
@@ -145,7 +145,7 @@ func describe(result restore.Result, dir string) recoveredVault {
 	case result.Present:
 		v.Result = "present"
 	}
-	b := describeBackup(result.Commitment)
+	b := describeBackup(result.Commitment.Info())
 	v.Backup = &b
 	for _, name := range result.Files {
 		v.Files = append(v.Files, filepath.Join(dir, name))

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // app is one invocation.
@@ -28,6 +28,8 @@ type app struct {
 	address, vault, out string
 	mnemonicFile        string
 	hdPath, prefix      string
+	// vaultKey is the key that vault names, nil when it names none.
+	vaultKey []byte
 
 	// warnings are what was warned of so far.
 	warnings []string
@@ -84,11 +86,11 @@ func (a *app) checkNames() error {
 		a.prefix = prefix
 	}
 	if a.vault != "" {
-		raw, err := hex.DecodeString(a.vault)
-		if err != nil || len(raw) != 33 {
+		var err error
+		a.vault = strings.ToLower(a.vault)
+		if a.vaultKey, err = types.ParseVault(a.vault); err != nil {
 			return command.Usage(errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits"))
 		}
-		a.vault = hex.EncodeToString(raw)
 	}
 	return nil
 }

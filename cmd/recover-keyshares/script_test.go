@@ -17,6 +17,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
@@ -73,6 +74,18 @@ func (m *members) vaultInfo(name string, status types.VaultStatus) types.VaultIn
 		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.Keys.Ed25519), Status: status, Threshold: 2, Members: m.infos,
 		Epoch: keygens[name], SharesHash: hex.EncodeToString(shares.Hash(v.Keys.Secp256k1, v.Keys.Ed25519)),
 	}
+}
+
+// record is what a client verifies of the vault.
+func (m *members) record(name string) vault.Vault {
+	v := m.vaults[name]
+	record := vault.Vault{PubKey: v.Keys.Secp256k1, Vault: types.Vault{
+		PubKeyEd25519: v.Keys.Ed25519, Threshold: 2, Epoch: keygens[name],
+	}}
+	for _, key := range m.keys {
+		record.Members = append(record.Members, types.Member{PubKey: key, Asked: true})
+	}
+	return record
 }
 
 // dealt are the members' shares of a vault.

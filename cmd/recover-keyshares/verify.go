@@ -8,6 +8,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // verification is what coverage does beyond counting.
@@ -29,15 +30,18 @@ type checkedProof struct {
 // fails. What did not hold is not counted any more.
 func (v *verification) vault(ctx context.Context, state *chain.State, chainID string, c *coveredVault) (holds bool, err error) {
 	v.Progress("vault %s: repeating the checks of the proofs", short(c.Vault))
-	info, err := state.Vault(ctx, c.Vault)
+	pubKey, err := types.ParseVault(c.Vault)
 	if err != nil {
 		return false, err
 	}
-	shares, proofs, err := state.Proofs(ctx, info)
-	if err != nil {
+	record := audit.Record{}
+	if record.Vault, err = state.Vault(ctx, pubKey); err != nil {
 		return false, err
 	}
-	a, err := audit.New(chainID, v.former, audit.Record{Vault: info, Shares: shares, Proofs: proofs})
+	if record.Shares, record.Proofs, err = state.Proofs(ctx, record.Vault); err != nil {
+		return false, err
+	}
+	a, err := audit.New(chainID, v.former, record)
 	if err != nil {
 		c.Error = command.OneLine(err.Error())
 		c.Proven, c.Covered, c.ProvenCovered = 0, false, false
