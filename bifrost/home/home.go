@@ -43,6 +43,9 @@ func SocketPath(home string) string { return filepath.Join(home, "bifrost.sock")
 // KeysharesDir is the folder of the keyshare files.
 func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") }
 
+// OutboxDir is the folder of what is on its way to the chain.
+func OutboxDir(home string) string { return filepath.Join(home, "outbox") }
+
 // PreParamsDir is the folder of the pre-parameters.
 func PreParamsDir(home string) string { return filepath.Join(home, "preparams") }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -38,7 +40,7 @@ func newReal(t *testing.T, size, member int) *real {
 	}
 	k, err := keyshare.Parse(r.files[0].Data)
 	require.NoError(t, err)
-	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Home: t.TempDir()})
+	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: keystore.NewStore(t.TempDir()), Outbox: outbox.NewOutbox(t.TempDir())})
 	require.NoError(t, err)
 	require.NoError(t, r.p.store.Save(saved))
 	return r

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -143,8 +144,10 @@ func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
 
 func (m *member) open() *Publisher {
 	p, err := New(Config{
-		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix, Home: m.home,
-		Chain: mortalChain{m.chain, m},
+		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix,
+		Store:  keystore.NewStore(filepath.Join(m.home, "keyshares")),
+		Outbox: outbox.NewOutbox(filepath.Join(m.home, "outbox")),
+		Chain:  mortalChain{m.chain, m},
 		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {
 			return chain.SignTx(msg, chain.TxParams{
 				ChainID: testChain, AccountNumber: params.AccountNumber, Sequence: params.Sequence,
@@ -733,7 +736,7 @@ func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
 	t.Run("of another name", func(t *testing.T) {
 		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"))
 		require.NoError(t, box.Save(&outbox.Record{ChainID: "other-1", Signer: m.address, Step: outbox.StepSaved, Kind: outbox.Vote, Epoch: 5}))
-		_, err := New(Config{ChainID: testChain, Address: m.address, Home: m.home})
+		_, err := New(Config{ChainID: testChain, Address: m.address, Outbox: box})
 		require.ErrorContains(t, err, "other-1")
 		require.NoError(t, os.Remove(filepath.Join(m.home, "outbox", outbox.VoteName(5))))
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -33,8 +31,11 @@ type Config struct {
 	PubKey  []byte
 	// Prefix is the bech32 prefix of accounts; keyshare files are named with it.
 	Prefix string
-	// Home is the folder in which "outbox" and "keyshares" are.
-	Home string
+
+	// Outbox holds what is on its way. Only one publisher may work in it at a time.
+	Outbox *outbox.Outbox
+	// Store keeps the keyshare files.
+	Store Store
 
 	Chain  Chain
 	SignTx SignTx
@@ -53,13 +54,23 @@ type Config struct {
 	Poll time.Duration
 }
 
-// Publisher takes every open keygen of one signer to a vote in state. Only one
-// may work in a home at a time.
+// Store keeps keyshare files; keystore.Store is one.
+type Store interface {
+	// Save keeps all files or none and never replaces one that differs.
+	Save(files map[string][]byte) error
+	// Load returns a file that is there. The error of one that is not wraps
+	// [fs.ErrNotExist].
+	Load(name string) ([]byte, error)
+	// List returns the names of the files that are there.
+	List() ([]string, error)
+}
+
+// Publisher takes every open keygen of one signer to a vote in state.
 type Publisher struct {
 	cfg    Config
 	chain  Chain
 	log    zerolog.Logger
-	store  *keystore.Store
+	store  Store
 	outbox *outbox.Outbox
 	// parse reads a keyshare file.
 	parse func(data []byte) (keyshareFile, error)
@@ -87,8 +98,8 @@ func New(cfg Config) (*Publisher, error) {
 		cfg:       cfg,
 		chain:     cfg.Chain,
 		log:       cfg.Log,
-		store:     keystore.NewStore(filepath.Join(cfg.Home, "keyshares")),
-		outbox:    outbox.NewOutbox(filepath.Join(cfg.Home, "outbox")),
+		store:     cfg.Store,
+		outbox:    cfg.Outbox,
 		parse:     func(data []byte) (keyshareFile, error) { return keyshare.Parse(data) },
 		entries:   map[string]*entry{},
 		published: map[uint64]bool{},

@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -47,6 +48,8 @@ type service struct {
 	key     *signer.Key
 	metrics *metrics
 	params  *tss.PreParams
+	// keyshares are opened once, for all who read or write them.
+	keyshares *keystore.Store
 
 	request      *registration.Request
 	registration *registration.Watch
@@ -88,6 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	s.log = o.Log.With().Str("signer", s.request.Address).Logger()
 	s.registration = registration.NewWatch(o.Config, s.request, o.Former, s.chain, o.Mnemonic, s.log)
+	s.keyshares = keystore.NewStore(home.KeysharesDir(o.Home))
 	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	if err := s.newCare(o.Mnemonic); err != nil {
@@ -145,7 +149,8 @@ func (s *service) work(ctx context.Context, state registration.State, mnemonic *
 		Address: s.request.Address,
 		PubKey:  s.key.PubKey(),
 		Prefix:  s.cfg.Prefix,
-		Home:    s.home,
+		Outbox:  outbox.NewOutbox(home.OutboxDir(s.home)),
+		Store:   s.keyshares,
 		Chain:   node{s.chain},
 		SignTx:  signTx(s.cfg.ChainID, s.key),
 		Tss:     tssNode,
@@ -200,7 +205,7 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 		Member: care.Member{
 			Address: s.request.Address, PubKey: s.key.PubKey(), Prefix: s.cfg.Prefix, Mnemonic: mnemonic,
 		},
-		Nodes: nodes, Verifier: s.verifier, Store: keystore.NewStore(home.KeysharesDir(s.home)),
+		Nodes: nodes, Verifier: s.verifier, Store: s.keyshares,
 		Scrypt: &s.scrypt, Log: s.log, Metrics: s.metrics,
 	}
 	s.repairer, s.drill = care.NewRepairer(c), care.NewDrill(c)

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
-	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
-	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -146,7 +144,7 @@ func (s *service) signWith(
 	if err != nil {
 		return Signature{}, err
 	}
-	file, err := keystore.NewStore(home.KeysharesDir(s.home)).Load(keyshare.FileName(name))
+	file, err := s.keyshares.Load(keyshare.FileName(name))
 	if err != nil {
 		return Signature{}, err
 	}
