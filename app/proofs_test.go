@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"testing"
 
 	errorsmod "cosmossdk.io/errors"
@@ -41,13 +40,13 @@ func (c *churn) vote(member network.Account) *types.MsgTssPool {
 
 // dealt are the shares of the vault's keys.
 func (c *churn) dealt() *dealer.Dealt {
-	return dealer.Deal(c.vault.Secp256k1, c.vault.Ed25519, c.Members)
+	return c.vault.Deal(c.Members)
 }
 
 // statement is what the proof of a member is to prove.
 func (c *churn) statement(member network.Account) verenc.Statement {
-	st, ok := c.dealt().Public.Statement(chainID, keygenID, c.vault.Secp256k1.PubKey().SerializeCompressed(),
-		c.vault.Ed25519.Public().(ed25519.PublicKey), member.Address(), member.Recipient(0).Public())
+	st, ok := c.dealt().Public.Statement(chainID, keygenID, c.vault.PubKey(), c.vault.PubKeyEd25519(),
+		member.Address(), member.Recipient(0).Public())
 	require.True(c.t, ok)
 	return st
 }
@@ -230,7 +229,7 @@ func TestHostileSigners(t *testing.T) {
 			vote: func(c *churn, m, _ network.Account) *types.MsgTssPool {
 				vote := c.vote(m)
 				another := network.NewVault("another")
-				vote.PublicShares = &dealer.Deal(another.Secp256k1, another.Ed25519, c.Members).Public
+				vote.PublicShares = &another.Deal(c.Members).Public
 				return vote
 			},
 			want: types.ErrInvalidShares,

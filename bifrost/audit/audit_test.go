@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -15,7 +13,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/cosmos-sdk/x/authz"
 	"github.com/cosmos/gogoproto/proto"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/vault"
@@ -73,14 +70,13 @@ var scenes = map[string]*scene{}
 
 func newScene(t testing.TB, name, id string) *scene {
 	t.Helper()
-	seed := sha256.Sum256([]byte(name))
-	key, keyEd25519 := secp256k1.PrivKeyFromBytes(seed[:]), ed25519.NewKeyFromSeed(seed[:])
+	private := dealer.NewPrivateKeys(name)
 	var members [][]byte
 	for i := range 4 {
 		members = append(members, cosmossecp256k1.GenPrivKeyFromSecret(fmt.Append(nil, "member ", i)).PubKey().Bytes())
 	}
-	dealt := dealer.Deal(key, keyEd25519, members)
-	pubKey, pubKeyEd25519 := key.PubKey().SerializeCompressed(), []byte(keyEd25519.Public().(ed25519.PublicKey))
+	dealt := private.Deal(members)
+	pubKey, pubKeyEd25519 := private.PubKey(), private.PubKeyEd25519()
 	s := &scene{txs: map[int64][][]byte{}, record: Record{
 		Vault: vault.Vault{PubKey: pubKey, Vault: types.Vault{
 			PubKeyEd25519: pubKeyEd25519, Epoch: keygen, Threshold: 3,

@@ -10,37 +10,20 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/stretchr/testify/require"
 	"github.com/tyler-smith/go-bip39"
 
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer/shamir"
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
-// vault is a vault whose members have proven, with everything that nobody has in one place: dealt here with verenc
-// alone, so that these tests need no chain.
+// vault is a vault whose members have proven, with everything that nobody has in one place. These tests need no chain
+// either.
 type vault struct {
 	record    Record
 	mnemonics []string
 	keys      [2][]byte
-}
-
-var orders = [2]*big.Int{
-	secp256k1.Params().N,
-	// 2²⁵² + 27742317777372353535851937790883648493
-	new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 252), fromDecimal("27742317777372353535851937790883648493")),
-}
-
-func fromDecimal(s string) *big.Int {
-	n, _ := new(big.Int).SetString(s, 10)
-	return n
-}
-
-func number(name string, order *big.Int) *big.Int {
-	h := sha256.Sum256([]byte("rebuild/" + name))
-	n := new(big.Int).SetBytes(h[:])
-	return n.Mod(n, order)
 }
 
 // deal gives the vault that follows from a name, with n members that have all proven under a chain id. Proofs take time,
@@ -58,40 +41,29 @@ var vaults = map[string]*vault{}
 
 func newVault(t testing.TB, name, chainID string, n int) *vault {
 	t.Helper()
-	v := &vault{record: Record{KeygenID: 7, Threshold: uint32(verenc.Threshold(n))}}
-	points := [2][]Point{}
-	shares := make([][]verenc.Share, n)
-	for g, group := range groups {
-		var coefficients []*big.Int
-		for c := range verenc.Threshold(n) {
-			coefficients = append(coefficients, number(fmt.Sprint(name, g, c), orders[g]))
-		}
-		key, err := verenc.ShareFromInt(group, coefficients[0])
+	private := shamir.NewKeys("rebuild/" + name)
+	var members [][]byte
+	for i := range n {
+		members = append(members, shamir.NewKeys(fmt.Sprint("rebuild/", name, "/member ", i)).PubKey())
+	}
+	dealt := private.Deal(members)
+	v := &vault{record: Record{
+		Vault: private.Name(), PubKeyEd25519: hex.EncodeToString(private.PubKeyEd25519()), KeygenID: 7, Threshold: uint32(verenc.Threshold(n)),
+	}}
+	for g, secret := range []*big.Int{new(big.Int).SetBytes(private.Secp256k1.Serialize()), shamir.Scalar(private.Ed25519)} {
+		key, err := verenc.ShareFromInt(groups[g], secret)
 		require.NoError(t, err)
 		v.keys[g] = key.Bytes()
-		for i := range n {
-			at := number(fmt.Sprint(name, "party", i), orders[0])
-			x := new(big.Int)
-			for _, c := range slices.Backward(coefficients) {
-				x.Mod(x.Add(x.Mul(x, at), c), orders[g])
-			}
-			share, err := verenc.ShareFromInt(group, x)
-			require.NoError(t, err)
-			id, err := verenc.ShareID(group, 7, at.Bytes())
-			require.NoError(t, err)
-			shares[i] = append(shares[i], share)
-			points[g] = append(points[g], Point{Member: address(i), ID: hex.EncodeToString(id), Point: hex.EncodeToString(share.Public().Point)})
-		}
-		slices.SortFunc(points[g], func(a, b Point) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
-		name := hex.EncodeToString(key.Public().Point)
-		if g == 0 {
-			v.record.Vault = name
-		} else {
-			v.record.PubKeyEd25519 = name
-		}
 	}
-	v.record.Secp256k1, v.record.Ed25519 = points[0], points[1]
-	for i := range n {
+	points := func(list []shamir.Entry) (all []Point) {
+		for _, e := range list {
+			i := slices.IndexFunc(members, func(m []byte) bool { return bytes.Equal(m, e.Member) })
+			all = append(all, Point{Member: address(i), ID: hex.EncodeToString(e.ID), Point: hex.EncodeToString(e.Point)})
+		}
+		return all
+	}
+	v.record.Secp256k1, v.record.Ed25519 = points(dealt.Secp256k1), points(dealt.Ed25519)
+	for i, m := range members {
 		entropy := sha256.Sum256(fmt.Append(nil, "rebuild/", name, "/member ", i))
 		words, err := bip39.NewMnemonic(entropy[:])
 		require.NoError(t, err)
@@ -99,12 +71,13 @@ func newVault(t testing.TB, name, chainID string, n int) *vault {
 		index := uint32(i % 3)
 		key, err := verenc.NewRecipientKey(bip39.NewSeed(words, ""), index)
 		require.NoError(t, err)
+		shares := dealt.Shares(m)
 		st := verenc.Statement{
-			Label:     verenc.Label(chainID, unhexed(v.record.Vault), unhexed(v.record.PubKeyEd25519), 7, []byte(address(i))),
+			Label:     verenc.Label(chainID, private.PubKey(), private.PubKeyEd25519(), 7, []byte(address(i))),
 			Recipient: key.Public(),
-			Shares:    []verenc.PublicShare{shares[i][0].Public(), shares[i][1].Public()},
+			Shares:    []verenc.PublicShare{shares[0].Public(), shares[1].Public()},
 		}
-		proof, err := verenc.Prove(key, st, shares[i])
+		proof, err := verenc.Prove(key, st, shares)
 		require.NoError(t, err)
 		stored, err := verenc.Verify(st, proof)
 		require.NoError(t, err)

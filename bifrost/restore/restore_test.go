@@ -23,7 +23,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -86,14 +86,14 @@ func (c *fakeChain) publish(vault string, sealed []byte) string {
 type world struct {
 	mnemonics []*sanity.Mnemonic
 	addresses []string
-	active    *fakevault.Vault
-	retiring  *fakevault.Vault
+	active    *dealer.Vault
+	retiring  *dealer.Vault
 	chain     *fakeChain
 	dir       string
 }
 
 // dealt are the two vaults, which all worlds share and none changes.
-var dealt []*fakevault.Vault
+var dealt []*dealer.Vault
 
 func newWorld(t *testing.T) *world {
 	w := &world{dir: filepath.Join(t.TempDir(), "keyshares"), chain: &fakeChain{
@@ -113,7 +113,7 @@ func newWorld(t *testing.T) *world {
 		members = append(members, types.Member{PubKey: key.PubKey(), Asked: true})
 	}
 	if len(dealt) == 0 {
-		dealt = []*fakevault.Vault{fakevault.New(t, "cosmos", pubKeys), fakevault.New(t, "cosmos", pubKeys)}
+		dealt = []*dealer.Vault{dealer.NewVault("active", "cosmos", pubKeys), dealer.NewVault("retiring", "cosmos", pubKeys)}
 	}
 	w.active, w.retiring = dealt[0], dealt[1]
 	w.chain.vaults = []vault.Vault{
@@ -132,7 +132,7 @@ func testMnemonic(t *testing.T, i byte) *sanity.Mnemonic {
 	return m
 }
 
-func recordOf(v *fakevault.Vault, status types.VaultStatus, members []types.Member) vault.Vault {
+func recordOf(v *dealer.Vault, status types.VaultStatus, members []types.Member) vault.Vault {
 	return vault.Vault{PubKey: v.Keys.Secp256k1, Vault: types.Vault{
 		PubKeyEd25519: v.Keys.Ed25519, Status: status, Threshold: 3, Members: slices.Clone(members),
 	}}
@@ -155,7 +155,7 @@ func (w *world) config() Config {
 
 // holds requires that exactly the files of these vaults, as member 0 has them, are
 // in the folder.
-func (w *world) holds(t *testing.T, vaults ...*fakevault.Vault) {
+func (w *world) holds(t *testing.T, vaults ...*dealer.Vault) {
 	t.Helper()
 	want := map[string]string{}
 	for _, v := range vaults {
@@ -194,7 +194,7 @@ func TestRunRestoresEveryLiveVault(t *testing.T) {
 	results, err := Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, results, 2)
-	for i, v := range []*fakevault.Vault{w.active, w.retiring} {
+	for i, v := range []*dealer.Vault{w.active, w.retiring} {
 		require.NoError(t, results[i].Err)
 		require.Equal(t, v.Name(), results[i].Vault.Name())
 		require.Equal(t, []string{v.Files[0][0].Name, v.Files[0][1].Name}, results[i].Files)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -20,7 +20,7 @@ func deal(t *testing.T) (vaults [2]Vault, files [2][][]envelope.File, members []
 		members = append(members, key.PubKey().Bytes())
 	}
 	for i := range vaults {
-		dealt := fakevault.New(t, "cosmos", members)
+		dealt := dealer.NewVault(fmt.Sprint("vault ", i), "cosmos", members)
 		vaults[i] = Vault{PubKey: dealt.Keys.Secp256k1, Vault: types.Vault{
 			PubKeyEd25519: dealt.Keys.Ed25519, Epoch: uint64(i + 1),
 		}}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/dealer/shamir"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -25,7 +26,7 @@ func containsFold(text, key string) bool { return strings.Contains(strings.ToLow
 
 // scalarOf is the scalar of an ed25519 key, modulo the order, little-endian.
 func scalarOf(key ed25519.PrivateKey) []byte {
-	b := dealer.Scalar(key).FillBytes(make([]byte, 32))
+	b := shamir.Scalar(key).FillBytes(make([]byte, 32))
 	slices.Reverse(b)
 	return b
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -47,7 +47,7 @@ func TestRecoveryFromAChain(t *testing.T) {
 		require.Equal(t, v.Signer.Bech32(), key.Bech32("cosmos"))
 		mnemonics, keys, pubKeys = append(mnemonics, m), append(keys, key), append(pubKeys, key.PubKey())
 	}
-	vault := fakevault.New(t, "cosmos", pubKeys)
+	vault := dealer.NewVault("recovered", "cosmos", pubKeys)
 	churn := n.StartChurn()
 	keygen := churn.KeygenIds[0]
 	strangers(ctx, t, n, keygen)
@@ -57,7 +57,7 @@ func TestRecoveryFromAChain(t *testing.T) {
 		require.NoError(t, err)
 		sealed, err := seal(mnemonics[i], vault.Files[i])
 		require.NoError(t, err)
-		vote := network.Vault{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}.Vote(n.ChainID, keygen, pubKeys, v.Signer, sealed)
+		vote := network.Vault{PrivateKeys: vault.PrivateKeys}.Vote(n.ChainID, keygen, pubKeys, v.Signer, sealed)
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
@@ -76,7 +76,7 @@ func TestRecoveryFromAChain(t *testing.T) {
 // recoverAll has each member recover with the command, with nothing but its
 // mnemonic and these arguments, and requires that it gets its keyshares back byte
 // for byte.
-func recoverAll(t *testing.T, n *network.Network, vault *fakevault.Vault, args ...string) {
+func recoverAll(t *testing.T, n *network.Network, vault *dealer.Vault, args ...string) {
 	work := t.TempDir()
 	for i, v := range n.Validators {
 		words, out := filepath.Join(work, v.Moniker), filepath.Join(work, v.Moniker+"-keyshares")

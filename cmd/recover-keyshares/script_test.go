@@ -21,7 +21,6 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -45,14 +44,14 @@ type members struct {
 	mnemonics []*sanity.Mnemonic
 	infos     []types.MemberInfo
 	keys      [][]byte
-	vaults    map[string]*fakevault.Vault // active, retiring
+	vaults    map[string]*dealer.Vault // active, retiring
 }
 
 // keygens made the vaults.
 var keygens = map[string]uint64{"active": 2, "retiring": 1}
 
 func makeMembers(t testing.TB) *members {
-	m := &members{vaults: map[string]*fakevault.Vault{}}
+	m := &members{vaults: map[string]*dealer.Vault{}}
 	for _, words := range mnemonics {
 		mnemonic, err := sanity.ParseMnemonic([]byte(words))
 		require.NoError(t, err)
@@ -62,8 +61,8 @@ func makeMembers(t testing.TB) *members {
 		m.keys = append(m.keys, key.PubKey())
 		m.infos = append(m.infos, types.MemberInfo{Address: key.Bech32("cosmos"), PubKey: hex.EncodeToString(key.PubKey()), Asked: true})
 	}
-	m.vaults["active"] = fakevault.New(t, "cosmos", m.keys)
-	m.vaults["retiring"] = fakevault.New(t, "cosmos", m.keys)
+	m.vaults["active"] = dealer.NewVault("active", "cosmos", m.keys)
+	m.vaults["retiring"] = dealer.NewVault("retiring", "cosmos", m.keys)
 	return m
 }
 
@@ -90,7 +89,7 @@ func (m *members) record(name string) vault.Vault {
 
 // dealt are the members' shares of a vault.
 func (m *members) dealt(name string) *dealer.Dealt {
-	return dealer.Deal(m.vaults[name].Secp256k1, m.vaults[name].Ed25519, m.keys)
+	return m.vaults[name].Deal(m.keys)
 }
 
 // recipient is the key that a member proves to.

@@ -1,6 +1,6 @@
 // Package dealer deals out the shares of a vault's keys that a test knows, as a
 // keygen would leave them: for tests that need public shares and proofs of given
-// members without a ceremony.
+// members, or their keyshare files, without a ceremony.
 package dealer
 
 import (
@@ -9,98 +9,53 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
-	"math/big"
 	"slices"
 
 	"filippo.io/edwards25519"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
+	"github.com/tssbackup/tssbackup/testutil/dealer/shamir"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
+
+// PrivateKeys are those of a vault, which no real vault has anywhere. They sign what the
+// members would sign together.
+type PrivateKeys struct{ shamir.Keys }
+
+// NewPrivateKeys returns the keys that follow from a name.
+func NewPrivateKeys(name string) PrivateKeys { return PrivateKeys{shamir.NewKeys(name)} }
 
 // Dealt are the shares of both keys of a vault.
 type Dealt struct {
 	// Public are the public shares of all members.
 	Public types.PublicShares
 
-	secret map[string][]verenc.Share
+	dealt *shamir.Dealt
 }
 
-// Deal deals both keys among members, given by their compressed public keys; two
-// thirds of them sign. The same keys and members give the same shares.
-func Deal(key *secp256k1.PrivateKey, keyEd25519 ed25519.PrivateKey, members [][]byte) *Dealt {
-	d := &Dealt{secret: map[string][]verenc.Share{}}
-	d.Public.Secp256k1 = d.deal(verenc.Secp256k1, new(big.Int).SetBytes(key.Serialize()), members)
-	d.Public.Ed25519 = d.deal(verenc.Ed25519, Scalar(keyEd25519), members)
+// Deal deals the keys among members, given by their compressed public keys; two thirds of
+// them sign. The same keys and members give the same shares.
+func (k PrivateKeys) Deal(members [][]byte) *Dealt {
+	d := &Dealt{dealt: k.Keys.Deal(members)}
+	d.Public.Secp256k1, d.Public.Ed25519 = public(d.dealt.Secp256k1), public(d.dealt.Ed25519)
 	return d
+}
+
+// Deal deals both keys, as the method of [PrivateKeys] does.
+func Deal(key *secp256k1.PrivateKey, keyEd25519 ed25519.PrivateKey, members [][]byte) *Dealt {
+	return PrivateKeys{shamir.Keys{Secp256k1: key, Ed25519: keyEd25519}}.Deal(members)
 }
 
 // Shares are the secret shares of a member, given by its compressed public key, in
 // the order in which a proof speaks of them.
-func (d *Dealt) Shares(member []byte) []verenc.Share { return d.secret[string(member)] }
+func (d *Dealt) Shares(member []byte) []verenc.Share { return d.dealt.Shares(member) }
 
-// epoch is any: all of them place shares alike.
-const epoch = 1
-
-func (d *Dealt) deal(group verenc.Group, secret *big.Int, members [][]byte) []types.PublicShare {
-	order := Order(group)
-	coefficients := []*big.Int{secret}
-	for c := range verenc.Degree(len(members)) {
-		h := sha512.Sum512(binary.BigEndian.AppendUint32(secret.Bytes(), uint32(c)))
-		coefficients = append(coefficients, new(big.Int).Mod(new(big.Int).SetBytes(h[:]), order))
+func public(list []shamir.Entry) (all []types.PublicShare) {
+	for _, e := range list {
+		all = append(all, types.PublicShare{Member: types.SignerAddress(e.Member), Id: e.ID, Point: e.Point})
 	}
-	var list []types.PublicShare
-	for _, m := range members {
-		id, err := verenc.ShareID(group, epoch, m)
-		if err != nil {
-			panic(err)
-		}
-		at := new(big.Int).SetBytes(id)
-		x := new(big.Int)
-		for _, c := range slices.Backward(coefficients) {
-			x.Mod(x.Add(x.Mul(x, at), c), order)
-		}
-		share, err := verenc.ShareFromInt(group, x)
-		if err != nil {
-			panic(err) // zero by a chance of 2⁻²⁵²
-		}
-		d.secret[string(m)] = append(d.secret[string(m)], share)
-		list = append(list, types.PublicShare{Member: types.SignerAddress(m), Id: id, Point: share.Public().Point})
-	}
-	slices.SortFunc(list, func(a, b types.PublicShare) int { return bytes.Compare(a.Id, b.Id) })
-	return list
-}
-
-// Order is the order of the group.
-func Order(group verenc.Group) *big.Int {
-	if group == verenc.Secp256k1 {
-		return secp256k1.Params().N
-	}
-	// The order of edwards25519 is one more than the scalar −1.
-	minusOne := edwards25519.NewScalar().Negate(one()).Bytes()
-	slices.Reverse(minusOne)
-	n := new(big.Int).SetBytes(minusOne)
-	return n.Add(n, big.NewInt(1))
-}
-
-func one() *edwards25519.Scalar {
-	s, err := edwards25519.NewScalar().SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...))
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
-
-// Scalar is the number that an ed25519 key multiplies the base point with, modulo
-// the order.
-func Scalar(key ed25519.PrivateKey) *big.Int {
-	hash := sha512.Sum512(key.Seed())
-	s := hash[:32]
-	s[0] &= 248
-	s[31] = s[31]&127 | 64
-	slices.Reverse(s)
-	return new(big.Int).Mod(new(big.Int).SetBytes(s), Order(verenc.Ed25519))
+	return all
 }
 
 // SignEd25519 signs a message with the scalar of an ed25519 key, 32 bytes little-endian,

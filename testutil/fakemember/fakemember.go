@@ -22,8 +22,8 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -44,13 +44,13 @@ type Member struct {
 	OwnURL, OtherURL string
 	// Vaults are an active one and a retiring one, of three members each, of whom the
 	// first is the signer.
-	Vaults []*fakevault.Vault
+	Vaults []*dealer.Vault
 }
 
 // The vaults are dealt once: it takes a while, and their members are always the same.
 var (
 	dealing sync.Once
-	dealt   []*fakevault.Vault
+	dealt   []*dealer.Vault
 )
 
 // Config is the configuration that lacks nothing but what a test is about.
@@ -93,7 +93,7 @@ func New(t testing.TB) *Member {
 	}
 	m.Address, m.PubKey = members[0].Address, keys[0]
 	dealing.Do(func() {
-		dealt = []*fakevault.Vault{fakevault.New(t, "cosmos", keys), fakevault.New(t, "cosmos", keys)}
+		dealt = []*dealer.Vault{dealer.NewVault("active", "cosmos", keys), dealer.NewVault("retiring", "cosmos", keys)}
 	})
 	m.Vaults = dealt
 	m.Own, m.OwnURL = fakenode.New(t)
@@ -130,7 +130,7 @@ func (m *Member) Publish(t testing.TB) {
 }
 
 // PublishOne makes both nodes hold a backup of one vault.
-func (m *Member) PublishOne(height int64, v *fakevault.Vault, sealed []byte) {
+func (m *Member) PublishOne(height int64, v *dealer.Vault, sealed []byte) {
 	m.Own.Publish(v.Name(), m.Address, height, sealed)
 	m.Other.Publish(v.Name(), m.Address, height, sealed)
 }
@@ -176,7 +176,7 @@ func (m *Member) Kept(t testing.TB) []byte {
 }
 
 // Save puts the signer's files of vaults into the home.
-func (m *Member) Save(t testing.TB, vaults ...*fakevault.Vault) {
+func (m *Member) Save(t testing.TB, vaults ...*dealer.Vault) {
 	for _, v := range vaults {
 		files := map[string][]byte{}
 		for _, f := range v.Files[0] {
@@ -187,7 +187,7 @@ func (m *Member) Save(t testing.TB, vaults ...*fakevault.Vault) {
 }
 
 // Holds requires that exactly the signer's files of these vaults are in the home.
-func (m *Member) Holds(t testing.TB, vaults ...*fakevault.Vault) {
+func (m *Member) Holds(t testing.TB, vaults ...*dealer.Vault) {
 	t.Helper()
 	names, err := m.Store().List()
 	require.NoError(t, err)

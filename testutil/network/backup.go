@@ -1,14 +1,16 @@
 package network
 
 import (
-	"github.com/tssbackup/tssbackup/testutil/fakevault"
+	"fmt"
+
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // Backups are a vault of all validators, with keyshares that stand every check,
 // and what its members have published.
 type Backups struct {
-	Vault *fakevault.Vault
+	Vault *dealer.Vault
 	// Opened is the height at which the vault's churn was opened: the chain knew
 	// nothing of the vault then.
 	Opened int64
@@ -26,10 +28,10 @@ func (n *Network) BackUp() *Backups {
 	for _, v := range n.Validators {
 		pubKeys = append(pubKeys, v.Signer.Key.PubKey().Bytes())
 	}
-	b := &Backups{Vault: fakevault.New(n.t, "cosmos", pubKeys)}
-	vault := Vault{Secp256k1: b.Vault.Secp256k1, Ed25519: b.Vault.Ed25519}
 	churn := n.StartChurn()
-	b.Opened = churn.OpenedHeight
+	name := fmt.Sprintf("%s, keygen %d", n.ChainID, churn.KeygenIds[0])
+	b := &Backups{Vault: dealer.NewVault(name, "cosmos", pubKeys), Opened: churn.OpenedHeight}
+	vault := Vault{b.Vault.PrivateKeys}
 	for i, v := range n.Validators {
 		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
 		res := n.SendVote(v.Signer, vault.Vote(n.ChainID, churn.KeygenIds[0], pubKeys, v.Signer, sealed))

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
@@ -24,43 +23,27 @@ import (
 
 // Vault is a vault whose whole keys the test holds, so that it can cast votes
 // without a keygen.
-type Vault struct {
-	Secp256k1 *secp256k1.PrivateKey
-	Ed25519   ed25519.PrivateKey
-}
+type Vault struct{ dealer.PrivateKeys }
 
 // NewVault makes the vault that follows from the name.
-func NewVault(name string) Vault {
-	seed := sha256.Sum256([]byte("tssbackup/testutil/network/vault/" + name))
-	return Vault{
-		Secp256k1: secp256k1.PrivKeyFromBytes(seed[:]),
-		Ed25519:   ed25519.NewKeyFromSeed(seed[:]),
-	}
-}
-
-// Name is the vault's name on chain.
-func (v Vault) Name() string {
-	return hex.EncodeToString(v.Secp256k1.PubKey().SerializeCompressed())
-}
+func NewVault(name string) Vault { return Vault{dealer.NewPrivateKeys(name)} }
 
 // Vote is the vote of a member for this vault, with the vault's signatures, the public
 // shares of all members, given by their compressed public keys, and beside an envelope
 // the proof that its member can open what it shares.
 func (v Vault) Vote(chainID string, keygenID uint64, members [][]byte, member Account, envelope []byte) *types.MsgTssPool {
-	pubKey := v.Secp256k1.PubKey().SerializeCompressed()
-	pubKeyEd25519 := v.Ed25519.Public().(ed25519.PublicKey)
-	check := types.CheckMessage(chainID, keygenID, pubKey, pubKeyEd25519)
+	check := types.CheckMessage(chainID, keygenID, v.PubKey(), v.PubKeyEd25519())
 	// A compact signature is a byte for recovery and R||S with low S.
 	signature := ecdsa.SignCompact(v.Secp256k1, check, true)[1:]
 	vote := &types.MsgTssPool{
 		Signer:           member.Bech32(),
 		KeygenId:         keygenID,
-		PubKey:           hex.EncodeToString(pubKey),
-		PubKeyEd25519:    hex.EncodeToString(pubKeyEd25519),
+		PubKey:           v.Name(),
+		PubKeyEd25519:    hex.EncodeToString(v.PubKeyEd25519()),
 		KeysharesBackup:  envelope,
 		Signature:        signature,
 		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
-		PublicShares:     &v.deal(members).Public,
+		PublicShares:     &v.Deal(members).Public,
 	}
 	if len(envelope) > 0 && slices.ContainsFunc(members, func(m []byte) bool { return bytes.Equal(m, member.Key.PubKey().Bytes()) }) {
 		vote.Proof = v.Prove(chainID, keygenID, members, member)
@@ -70,10 +53,10 @@ func (v Vault) Vote(chainID string, keygenID uint64, members [][]byte, member Ac
 
 // Prove is the proof of a member for this vault.
 func (v Vault) Prove(chainID string, keygenID uint64, members [][]byte, member Account) []byte {
-	dealt := v.deal(members)
+	dealt := v.Deal(members)
 	key := member.Recipient(0)
-	st, ok := dealt.Public.Statement(chainID, keygenID, v.Secp256k1.PubKey().SerializeCompressed(),
-		v.Ed25519.Public().(ed25519.PublicKey), member.Address(), key.Public())
+	st, ok := dealt.Public.Statement(chainID, keygenID, v.PubKey(), v.PubKeyEd25519(),
+		member.Address(), key.Public())
 	if !ok {
 		panic("the account is no member")
 	}
@@ -82,10 +65,6 @@ func (v Vault) Prove(chainID string, keygenID uint64, members [][]byte, member A
 		panic(err)
 	}
 	return proof
-}
-
-func (v Vault) deal(members [][]byte) *dealer.Dealt {
-	return dealer.Deal(v.Secp256k1, v.Ed25519, members)
 }
 
 // Members are the compressed public keys of a keygen's members.

@@ -1,7 +1,6 @@
-package fakevault
+package dealer
 
 import (
-	"crypto/ed25519"
 	"testing"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -17,9 +16,9 @@ func TestTheKeysharesAreThoseOfTheKeys(t *testing.T) {
 		require.NoError(t, err)
 		members = append(members, key.PubKey().SerializeCompressed())
 	}
-	v := New(t, "cosmos", members)
-	require.Equal(t, v.Secp256k1.PubKey().SerializeCompressed(), v.Keys.Secp256k1)
-	require.Equal(t, v.Ed25519.Public(), ed25519.PublicKey(v.Keys.Ed25519))
+	v := NewVault("vault", "cosmos", members)
+	require.Equal(t, v.PubKey(), v.Keys.Secp256k1)
+	require.Equal(t, v.PubKeyEd25519(), v.Keys.Ed25519)
 	for i, files := range v.Files {
 		require.Len(t, files, 2)
 		for _, f := range files {
