@@ -8,6 +8,7 @@
 package care
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // Config is what a [Repairer] and a [Drill] work with.
@@ -22,7 +24,9 @@ type Config struct {
 	Member   Member
 	Nodes    Nodes
 	Verifier *Verifier
-	Store    Store
+	// Store is what the Repairer restores to, and Held what the Drill compares with.
+	Store Store
+	Held  func(ctx context.Context, v vault.Vault) (Held, error)
 	// Scrypt is held while an envelope is opened: a run takes 256 MiB.
 	Scrypt  *sync.Mutex
 	Log     zerolog.Logger

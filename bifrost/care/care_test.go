@@ -2,6 +2,7 @@ package care
 
 import (
 	"bytes"
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -68,11 +70,15 @@ func (w *world) verifier(t *testing.T, witnesses ...string) *Verifier {
 }
 
 func (w *world) config(t *testing.T, witnesses ...string) Config {
+	member := Member{
+		Address: w.Address, PubKey: w.PubKey, Prefix: w.cfg.Prefix, Mnemonic: w.Mnemonic,
+	}
 	return Config{
-		Member: Member{
-			Address: w.Address, PubKey: w.PubKey, Prefix: w.cfg.Prefix, Mnemonic: w.Mnemonic,
+		Member: member,
+		Nodes:  w.nodes(t, witnesses...), Verifier: w.verifier(t, witnesses...), Store: w.Store(t),
+		Held: func(_ context.Context, v vault.Vault) (Held, error) {
+			return member.Held(w.Store(t), v)
 		},
-		Nodes: w.nodes(t, witnesses...), Verifier: w.verifier(t, witnesses...), Store: w.Store(),
 		Scrypt: new(sync.Mutex), Log: zerolog.New(&w.log), Metrics: w,
 	}
 }

@@ -241,10 +241,14 @@ func (d *Drill) claimed(ctx context.Context) (map[string]int64, error) {
 }
 
 func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]DrillVault, error) {
+	disk, err := d.onDisk(ctx, verified)
+	if err != nil {
+		return []DrillVault{}, err
+	}
 	gate := gate{mutex: d.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: latestOnly{verified}, Source: d.source(n), Store: onDisk{d.cfg.Store},
+		Records: latestOnly{verified}, Source: d.source(n), Store: disk,
 		Mnemonic: d.cfg.Member.Mnemonic, Member: d.cfg.Member.Address, Progress: gate.step,
 	})
 	vaults := []DrillVault{}

@@ -125,12 +125,12 @@ func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 	w.Publish(t)
 	w.OneVault()
 	name := w.Vaults[0].Files[0][1].Name
-	require.NoError(t, w.Store().Save(map[string][]byte{name: []byte("{}")}))
+	require.NoError(t, w.Store(t).Save(map[string][]byte{name: []byte("{}")}))
 	r := w.repairer(t)
 	r.Once(t.Context())
 	require.Len(t, r.Problems(), 1)
 	require.Contains(t, r.Problems()[0], name+" is damaged")
-	data, err := w.Store().Load(name)
+	data, err := w.Store(t).Load(name)
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(data))
 

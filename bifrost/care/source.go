@@ -2,16 +2,15 @@ package care
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -87,24 +86,39 @@ func (d *Drill) reach(ctx context.Context, n envelopeNode, height int64) error {
 	}
 }
 
-// onDisk is a store that saves nothing: it compares.
-type onDisk struct{ disk Store }
+// onDisk is a store that saves nothing: it compares with the hashes, by name, of the
+// files that are here.
+type onDisk map[string]string
 
-// Load implements restore.Store.
-func (s onDisk) Load(name string) ([]byte, error) { return s.disk.Load(name) }
+// onDisk asks what is here of the vaults that are to be recovered.
+func (d *Drill) onDisk(ctx context.Context, verified Records) (onDisk, error) {
+	vaults, err := verified.Vaults(ctx, d.cfg.Member.Raw())
+	if err != nil {
+		return nil, err
+	}
+	disk := onDisk{}
+	for _, v := range vaults {
+		held, err := d.cfg.Held(ctx, v)
+		if err != nil {
+			return nil, fmt.Errorf("what is on the disk cannot be told: %w", err)
+		}
+		maps.Copy(disk, held.SHA256)
+	}
+	return disk, nil
+}
+
+// Load implements restore.Store. It has no contents to show.
+func (s onDisk) Load(name string) ([]byte, error) {
+	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
 
 // Save implements restore.Store.
 func (s onDisk) Save(files map[string][]byte) error {
 	for name, want := range files {
-		got, err := s.disk.Load(name)
-		same := string(got) == string(want)
-		sanity.Wipe(got)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		switch got, there := s[name]; {
+		case !there:
 			return fmt.Errorf("the backup is good, and %s is not on the disk", name)
-		case err != nil:
-			return err
-		case !same:
+		case got != hashOf(want):
 			return fmt.Errorf("%s on the disk is not what the backup holds: %w",
 				name, durable.ErrDifferent)
 		}

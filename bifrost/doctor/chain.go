@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
@@ -47,20 +48,48 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 		d.add("keyshares", OK, "the signer is in no live vault yet")
 		return
 	}
-	store := keystore.NewStore(home.KeysharesDir(d.Home))
+	held := func(ctx context.Context, v vault.Vault) (care.Held, error) {
+		return d.held(ctx, *member, v)
+	}
 	for _, v := range vaults {
 		d.proof(ctx, node, *member, v)
-		if err := member.CheckFiles(store, v); err != nil {
+		files, err := held(ctx, v)
+		if err == nil && files.Error != "" {
+			err = errors.New(files.Error)
+		}
+		if err != nil {
 			d.add("keyshares", Fail, "vault %s: %v", v.Name(), err)
 			continue
 		}
 		d.add("keyshares", OK, "vault %s: both are here and are this signer's shares of it", v.Name())
 	}
 	d.drill(ctx, vaults, care.NewDrill(care.Config{
-		Member: *member, Nodes: nodes, Verifier: verifier, Store: store,
+		Member: *member, Nodes: nodes, Verifier: verifier, Held: held,
 		Scrypt: new(sync.Mutex), // it opens one at a time anyway
 		Log:    zerolog.Nop(),
 	}), *member)
+}
+
+// held is what is on the disk of a vault. A bifrost that runs in the home is asked, and
+// looks by itself; without one the doctor looks, and has the home while it does.
+func (d *examination) held(ctx context.Context, member care.Member, v vault.Vault) (care.Held, error) {
+	held, err := service.NewControl(d.Home).Keyshares(ctx, v)
+	if !errors.Is(err, service.ErrNotRunning) {
+		return held, err
+	}
+	release, err := home.Lock(d.Home)
+	if errors.Is(err, home.ErrInUse) {
+		return held, fmt.Errorf("%w, and it does not answer", err)
+	}
+	if err != nil {
+		return held, err
+	}
+	defer release()
+	store, err := keystore.Open(home.KeysharesDir(d.Home))
+	if err != nil {
+		return held, err
+	}
+	return member.Held(store, v)
 }
 
 // trust verifies the records as bifrost does, and keeps nothing. The records are nil when

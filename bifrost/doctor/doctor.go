@@ -1,6 +1,6 @@
 // Package doctor examines the signer of a home for people: whether everything is there
 // that a recovery and a ceremony will need. It changes nothing, whether a bifrost runs in
-// the home or not.
+// the home or not. One that runs is asked what is on its disk.
 package doctor
 
 import (

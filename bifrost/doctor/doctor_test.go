@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,6 +185,75 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever has the home looks at its disk, and nobody beside it.
+func TestWhoLooksAtTheDisk(t *testing.T) {
+	const theirs = "as the process says"
+	for _, row := range []struct {
+		name string
+		// home is whether another process has the home, answers what it says of a disk.
+		home    bool
+		answers http.HandlerFunc
+		level   Level
+		detail  string
+	}{
+		{"the doctor, where no bifrost runs", false, nil, OK, "both are here"},
+		{"the bifrost that runs", true, func(w http.ResponseWriter, r *http.Request) {
+			require.NoError(t, json.NewEncoder(w).Encode(care.Held{Error: theirs}))
+		}, Fail, theirs},
+		{"the bifrost that runs, and cannot", true, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			require.NoError(t, json.NewEncoder(w).Encode(map[string]string{"error": theirs}))
+		}, Fail, theirs},
+		{"nobody, when a bifrost has the home and is silent", true, nil, Fail, "does not answer"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := fakemember.New(t)
+			w.Publish(t)
+			w.Save(t, w.Vaults...)
+			w.Registered(t, fakemember.Recipient(t, 0, 0))
+			w.Home = short(t, w.Home)
+			if row.home {
+				release, err := home.Lock(w.Home)
+				require.NoError(t, err)
+				defer release()
+			}
+			if row.answers != nil {
+				mux := http.NewServeMux()
+				mux.HandleFunc("POST /v1/keyshares", row.answers)
+				l, err := net.Listen("unix", home.SocketPath(w.Home))
+				require.NoError(t, err)
+				server := &http.Server{Handler: mux}
+				go server.Serve(l)
+				defer server.Close()
+			}
+			o := Options{Home: w.Home, Config: fakemember.Config(), Mnemonic: w.Mnemonic, Nodes: []string{w.OtherURL}}
+			o.Config.Node = w.OwnURL
+			findings := Examine(t.Context(), o)
+			worst, details := level(findings, "keyshares")
+			require.Equal(t, row.level, worst, "%v", findings)
+			require.Contains(t, details, row.detail)
+			if row.level == Fail {
+				drill, _ := level(findings, "drill")
+				require.Equal(t, Fail, drill, "what is on the disk is not known: %v", findings)
+			}
+			release, err := home.Lock(w.Home)
+			if !row.home {
+				require.NoError(t, err, "the doctor lets go of the home")
+				release()
+			}
+		})
+	}
+}
+
+// short is a short way to a folder: the path of a socket has 108 bytes at most.
+func short(t *testing.T, dir string) string {
+	way, err := os.MkdirTemp("", "")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(way) })
+	require.NoError(t, os.Symlink(dir, filepath.Join(way, "h")))
+	return filepath.Join(way, "h")
 }
 
 // prove gives all vaults public shares, and the signer this proof of each.

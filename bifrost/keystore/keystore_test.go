@@ -38,6 +38,12 @@ func tree(t *testing.T, dir string) map[string]string {
 	return got
 }
 
+func open(t *testing.T, dir string) *Store {
+	s, err := Open(dir)
+	require.NoError(t, err)
+	return s
+}
+
 func vault() map[string][]byte {
 	return map[string][]byte{
 		"localstate-cosmospub1addwnpepq.json": []byte("ecdsa"),
@@ -55,7 +61,7 @@ func vaultTree() map[string]string {
 
 func TestStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keyshares")
-	s := NewStore(dir)
+	s := open(t, dir)
 	names, err := s.List()
 	require.NoError(t, err)
 	require.Empty(t, names)
@@ -81,7 +87,7 @@ func TestStore(t *testing.T) {
 
 func TestStoreSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
 	dir := t.TempDir()
-	s := NewStore(dir)
+	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("other")))
 	require.ErrorIs(t, s.Save(vault()), durable.ErrDifferent)
 	require.Equal(t, map[string]string{"localstate-cosmospub1zcjduepq.json": "other"}, tree(t, dir))
@@ -89,14 +95,14 @@ func TestStoreSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
 
 func TestStoreSaveCompletesAVault(t *testing.T) {
 	dir := t.TempDir()
-	s := NewStore(dir)
+	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("eddsa")))
 	require.NoError(t, s.Save(vault()))
 	require.Equal(t, vaultTree(), tree(t, dir))
 }
 
 func TestStoreNames(t *testing.T) {
-	s := NewStore(t.TempDir())
+	s := open(t, t.TempDir())
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a\x00", "a b", "é", strings.Repeat("a", 201)} {
 		require.Error(t, s.Save(map[string][]byte{name: []byte("x")}), "%q", name)
 		_, err := s.Load(name)
@@ -110,10 +116,10 @@ func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".tmp-x-0011223344556677"), nil, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "link")))
-	names, err := NewStore(dir).List()
+	names, err := open(t, dir).List()
 	require.NoError(t, err)
 	require.Empty(t, names)
-	_, err = NewStore(dir).Load("link")
+	_, err = open(t, dir).Load("link")
 	require.Error(t, err)
 }
 
@@ -121,7 +127,7 @@ func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
 func TestStoreSaveIsAllOrNone(t *testing.T) {
 	root := t.TempDir()
 	faults := disk.Count(t, root)
-	require.NoError(t, NewStore(filepath.Join(root, "d")).Save(vault()))
+	require.NoError(t, open(t, filepath.Join(root, "d")).Save(vault()))
 	steps := faults.Steps()
 	require.Greater(t, steps, 15)
 
@@ -130,7 +136,7 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 			root := t.TempDir()
 			dir := filepath.Join(root, "d")
 			faults := disk.FailAt(t, root, n)
-			err := NewStore(dir).Save(vault())
+			err := open(t, dir).Save(vault())
 			faults.Mend()
 			require.True(t, faults.Reached())
 			if err == nil {
@@ -145,9 +151,9 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 			root := t.TempDir()
 			dir := filepath.Join(root, "d")
 			faults := disk.DieAt(t, root, n)
-			_ = NewStore(dir).Save(vault())
+			_ = open(t, dir).Save(vault())
 			faults.Mend()
-			names, err := NewStore(dir).List()
+			names, err := open(t, dir).List()
 			require.NoError(t, err)
 			require.Contains(t, []int{0, 2}, len(names))
 			if len(names) == 2 {
@@ -155,7 +161,7 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 			} else {
 				require.Empty(t, tree(t, dir))
 			}
-			require.NoError(t, NewStore(dir).Save(vault()))
+			require.NoError(t, open(t, dir).Save(vault()))
 			require.Equal(t, vaultTree(), tree(t, dir))
 		})
 	}
@@ -168,12 +174,12 @@ func TestStoreRecoveryMayBeKilled(t *testing.T) {
 			root := t.TempDir()
 			dir := filepath.Join(root, "d")
 			faults := disk.DieAt(t, root, n)
-			saved := NewStore(dir).Save(vault()) == nil
+			saved := open(t, dir).Save(vault()) == nil
 			faults.Mend()
 			faults = disk.DieAt(t, root, m)
-			_, _ = NewStore(dir).List()
+			_, _ = Open(dir)
 			faults.Mend()
-			names, err := NewStore(dir).List()
+			names, err := open(t, dir).List()
 			require.NoError(t, err)
 			if saved || len(names) > 0 {
 				require.Equal(t, vaultTree(), tree(t, dir))
@@ -201,7 +207,7 @@ func TestTwoWritersOfOneFolder(t *testing.T) {
 	for i := range 8 {
 		go func() {
 			if i%2 == 0 {
-				errs <- NewStore(dir).Save(vault())
+				errs <- open(t, dir).Save(vault())
 				return
 			}
 			errs <- durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("eddsa"))

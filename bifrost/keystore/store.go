@@ -23,14 +23,22 @@ const (
 	maxFileSize = 64 << 20
 )
 
-// A Store is a folder of keyshare files. It keeps no state of its own: several processes may use one folder.
+// A Store is a folder of keyshare files. A process opens a folder once and hands the store to
+// whoever needs it; its methods may be called at the same time. Another process is kept away by the
+// lock of the home that the folder is in; should there be one all the same, it finds the folder in
+// order.
 type Store struct {
 	dir string
 }
 
-// NewStore returns the store in this folder, which need not exist yet.
-func NewStore(dir string) *Store {
-	return &Store{dir: dir}
+// Open returns the store in this folder, which need not exist yet. It finishes, or removes, a save
+// in which a process died.
+func Open(dir string) (*Store, error) {
+	s := &Store{dir: dir}
+	if err := s.recover(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Save keeps all of these files, given by name, or none. A file that is there already with equal contents is kept as it is; if

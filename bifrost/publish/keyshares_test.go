@@ -40,7 +40,9 @@ func newReal(t *testing.T, size, member int) *real {
 	}
 	k, err := keyshare.Parse(r.files[0].Data)
 	require.NoError(t, err)
-	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: keystore.NewStore(t.TempDir()), Outbox: outbox.NewOutbox(t.TempDir())})
+	store, err := keystore.Open(t.TempDir())
+	require.NoError(t, err)
+	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: store, Outbox: outbox.NewOutbox(t.TempDir())})
 	require.NoError(t, err)
 	require.NoError(t, r.p.store.Save(saved))
 	return r

@@ -104,11 +104,14 @@ func (m *member) mortal(t *testing.T) {
 
 // born begins a life of the member's process; its context ends with it.
 func (m *member) born(ctx context.Context) (*Publisher, context.Context) {
-	p := m.open()
 	life, kill := context.WithCancel(ctx)
 	m.mu.Lock()
+	m.dead, m.kill = false, kill
+	m.mu.Unlock()
+	p := m.open()
+	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pub, m.dead, m.kill = p, false, kill
+	m.pub = p
 	return p, life
 }
 

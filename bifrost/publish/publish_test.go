@@ -142,10 +142,16 @@ type keySigner struct{ key *secp256k1.PrivKey }
 func (k keySigner) PubKey() []byte                  { return k.key.PubKey().Bytes() }
 func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
 
+func (m *member) store() *keystore.Store {
+	store, err := keystore.Open(filepath.Join(m.home, "keyshares"))
+	require.NoError(m.w.t, err)
+	return store
+}
+
 func (m *member) open() *Publisher {
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix,
-		Store:  keystore.NewStore(filepath.Join(m.home, "keyshares")),
+		Store:  m.store(),
 		Outbox: outbox.NewOutbox(filepath.Join(m.home, "outbox")),
 		Chain:  mortalChain{m.chain, m},
 		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {

@@ -149,8 +149,10 @@ func (w *world) seal(t *testing.T, member int, files ...fixture.File) []byte {
 	return sealed
 }
 
-func (w *world) config() Config {
-	return Config{Records: w.chain, Source: w.chain.Envelope, Store: keystore.NewStore(w.dir), Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
+func (w *world) config(t *testing.T) Config {
+	store, err := keystore.Open(w.dir)
+	require.NoError(t, err)
+	return Config{Records: w.chain, Source: w.chain.Envelope, Store: store, Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
 }
 
 // holds requires that exactly the files of these vaults, as member 0 has them, are
@@ -187,7 +189,7 @@ func TestRunRestoresEveryLiveVault(t *testing.T) {
 	w := newWorld(t)
 	w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 	w.chain.publish(w.retiring.Name(), w.seal(t, 0, w.retiring.Files[0]...))
-	cfg := w.config()
+	cfg := w.config(t)
 	var steps []Step
 	cfg.Progress = func(e Event) { steps = append(steps, e.Step) }
 
@@ -217,7 +219,7 @@ func TestRunOfOneVault(t *testing.T) {
 	w.chain.vaults[1].Status = types.VaultStatus_VAULT_STATUS_RETIRED
 	w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 	w.chain.publish(w.retiring.Name(), w.seal(t, 0, w.retiring.Files[0]...))
-	cfg := w.config()
+	cfg := w.config(t)
 
 	cfg.Vault = w.retiring.Keys.Secp256k1
 	results, err := Run(t.Context(), cfg)
@@ -315,7 +317,7 @@ func TestFaultsOfOneVault(t *testing.T) {
 			tc.corrupt(t, w)
 			w.chain.publish(w.retiring.Name(), w.seal(t, 0, w.retiring.Files[0]...))
 
-			results, err := Run(t.Context(), w.config())
+			results, err := Run(t.Context(), w.config(t))
 			require.NoError(t, err)
 			require.Len(t, results, 2)
 			require.ErrorIs(t, results[0].Err, tc.err)
@@ -359,7 +361,7 @@ func TestTheFirstBackup(t *testing.T) {
 			w.chain.vaults = w.chain.vaults[:1]
 			w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 			latest(t, w)
-			results, err := Run(t.Context(), w.config())
+			results, err := Run(t.Context(), w.config(t))
 			require.NoError(t, err)
 			require.Len(t, results, 1)
 			require.NoError(t, results[0].Err)
@@ -377,7 +379,7 @@ func TestOneFileIsThereAlready(t *testing.T) {
 	w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 	file := w.active.Files[0][0]
 	require.NoError(t, durable.Write(filepath.Join(w.dir, file.Name), file.Data))
-	results, err := Run(t.Context(), w.config())
+	results, err := Run(t.Context(), w.config(t))
 	require.NoError(t, err)
 	require.NoError(t, results[0].Err)
 	require.False(t, results[0].Present)
@@ -386,7 +388,7 @@ func TestOneFileIsThereAlready(t *testing.T) {
 
 func TestNothingToRestore(t *testing.T) {
 	w := newWorld(t)
-	cfg := w.config()
+	cfg := w.config(t)
 	stranger, err := signer.Derive(testMnemonic(t, 9), signer.DefaultHDPath)
 	require.NoError(t, err)
 
@@ -400,7 +402,7 @@ func TestNothingToRestore(t *testing.T) {
 	require.ErrorIs(t, results[0].Err, ErrNoVault)
 
 	w.chain.err = chain.ErrUnreachable
-	_, err = Run(t.Context(), w.config())
+	_, err = Run(t.Context(), w.config(t))
 	require.ErrorIs(t, err, chain.ErrUnreachable)
 	w.holds(t)
 }
@@ -412,7 +414,7 @@ func TestInterruptedWritesNothingMore(t *testing.T) {
 			w.chain.publish(w.active.Name(), w.seal(t, 0, w.active.Files[0]...))
 			w.chain.publish(w.retiring.Name(), w.seal(t, 0, w.retiring.Files[0]...))
 			ctx, cancel := context.WithCancel(t.Context())
-			cfg := w.config()
+			cfg := w.config(t)
 			cfg.Progress = func(e Event) {
 				if e.Step == step && e.Vault == w.retiring.Name() {
 					cancel()

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // ErrNotRunning means that no bifrost answers in a home.
@@ -49,6 +51,15 @@ func (c *Control) Status(ctx context.Context) (*Status, error) {
 func (c *Control) Sign(ctx context.Context, req SignRequest) (*SignResult, error) {
 	var res SignResult
 	return &res, c.do(ctx, http.MethodPost, "/v1/sign", req, &res)
+}
+
+// Keyshares asks what is on the disk of the vault with this record.
+func (c *Control) Keyshares(ctx context.Context, v vault.Vault) (care.Held, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	var held care.Held
+	err := c.do(ctx, http.MethodPost, "/v1/keyshares", v, &held)
+	return held, err
 }
 
 func (c *Control) do(ctx context.Context, method, path string, in, out any) error {

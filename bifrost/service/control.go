@@ -16,8 +16,12 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
+
+// maxVault bounds the record of a vault. One of 512 members has less than 256 KiB.
+const maxVault = 4 << 20
 
 // serve starts the control socket and, when it is configured, the metrics. Both
 // end with the context.
@@ -31,6 +35,7 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
 		writeJSON(w, http.StatusOK, s.status())
 	})
 	mux.HandleFunc("POST /v1/sign", s.handleSign)
+	mux.HandleFunc("POST /v1/keyshares", s.handleKeyshares)
 	s.serveOn(ctx, group, control, mux)
 
 	if s.cfg.Metrics.Listen == "" {
@@ -124,6 +129,21 @@ func (s *service) handleSign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, res)
+}
+
+// handleKeyshares tells what is on the disk of the vault whose record is the request.
+func (s *service) handleKeyshares(w http.ResponseWriter, r *http.Request) {
+	var v vault.Vault
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxVault)).Decode(&v); err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	held, err := s.held(r.Context(), v)
+	if err != nil {
+		writeError(w, http.StatusInternalServerError, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, held)
 }
 
 func writeError(w http.ResponseWriter, code int, err error) {

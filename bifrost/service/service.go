@@ -19,6 +19,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -56,6 +57,7 @@ type service struct {
 
 	// scrypt is held by whoever seals or opens an envelope.
 	scrypt   sync.Mutex
+	member   care.Member
 	verifier *care.Verifier
 	repairer *care.Repairer
 	drill    *care.Drill
@@ -79,6 +81,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer unlock()
 
 	s := &service{home: o.Home, cfg: o.Config, version: o.Version, log: o.Log}
+	if s.keyshares, err = keystore.Open(home.KeysharesDir(o.Home)); err != nil {
+		return fmt.Errorf("keyshares: %w", err)
+	}
 	if s.chain, err = chain.New(o.Config.Node, 0); err != nil {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
@@ -91,7 +96,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	s.log = o.Log.With().Str("signer", s.request.Address).Logger()
 	s.registration = registration.NewWatch(o.Config, s.request, o.Former, s.chain, o.Mnemonic, s.log)
-	s.keyshares = keystore.NewStore(home.KeysharesDir(o.Home))
 	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	if err := s.newCare(o.Mnemonic); err != nil {
@@ -201,15 +205,20 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
+	s.member = care.Member{
+		Address: s.request.Address, PubKey: s.key.PubKey(), Prefix: s.cfg.Prefix, Mnemonic: mnemonic,
+	}
 	c := care.Config{
-		Member: care.Member{
-			Address: s.request.Address, PubKey: s.key.PubKey(), Prefix: s.cfg.Prefix, Mnemonic: mnemonic,
-		},
-		Nodes: nodes, Verifier: s.verifier, Store: s.keyshares,
+		Member: s.member, Nodes: nodes, Verifier: s.verifier, Store: s.keyshares, Held: s.held,
 		Scrypt: &s.scrypt, Log: s.log, Metrics: s.metrics,
 	}
 	s.repairer, s.drill = care.NewRepairer(c), care.NewDrill(c)
 	return nil
+}
+
+// held is what is on this disk of a vault.
+func (s *service) held(_ context.Context, v vault.Vault) (care.Held, error) {
+	return s.member.Held(s.keyshares, v)
 }
 
 // published are the vaults that can be drilled.

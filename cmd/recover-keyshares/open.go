@@ -98,7 +98,11 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := keystore.NewStore(dir).Save(byName); err != nil {
+	store, err := keystore.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := store.Save(byName); err != nil {
 		return err
 	}
 	return o.Print(result, func(w io.Writer) {

@@ -47,6 +47,10 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer release()
+	store, err := keystore.Open(dir)
+	if err != nil {
+		return err
+	}
 	// Whoever types 24 words should not learn only then that no node can be trusted.
 	light, err := a.light(ctx)
 	if err != nil {
@@ -68,7 +72,7 @@ func (a *app) recover(ctx context.Context) error {
 	r.Height = state.Height()
 
 	results, runErr := restore.Run(ctx, restore.Config{
-		Records: state, Source: state.Envelope, Store: keystore.NewStore(dir), Mnemonic: mnemonic,
+		Records: state, Source: state.Envelope, Store: store, Mnemonic: mnemonic,
 		Member: r.Address, Vault: a.vaultKey, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {

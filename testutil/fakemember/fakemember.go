@@ -163,7 +163,11 @@ func (m *Member) Registered(t testing.TB, recipient string) {
 }
 
 // Store keeps the keyshares in the home.
-func (m *Member) Store() *keystore.Store { return keystore.NewStore(home.KeysharesDir(m.Home)) }
+func (m *Member) Store(t testing.TB) *keystore.Store {
+	store, err := keystore.Open(home.KeysharesDir(m.Home))
+	require.NoError(t, err)
+	return store
+}
 
 // TrustDir keeps the trusted header in the home.
 func (m *Member) TrustDir() chain.TrustDir { return chain.TrustDir(home.TrustDir(m.Home)) }
@@ -182,19 +186,19 @@ func (m *Member) Save(t testing.TB, vaults ...*dealer.Vault) {
 		for _, f := range v.Files[0] {
 			files[f.Name] = f.Data
 		}
-		require.NoError(t, m.Store().Save(files))
+		require.NoError(t, m.Store(t).Save(files))
 	}
 }
 
 // Holds requires that exactly the signer's files of these vaults are in the home.
 func (m *Member) Holds(t testing.TB, vaults ...*dealer.Vault) {
 	t.Helper()
-	names, err := m.Store().List()
+	names, err := m.Store(t).List()
 	require.NoError(t, err)
 	require.Len(t, names, 2*len(vaults))
 	for _, v := range vaults {
 		for _, f := range v.Files[0] {
-			data, err := m.Store().Load(f.Name)
+			data, err := m.Store(t).Load(f.Name)
 			require.NoError(t, err)
 			require.Equal(t, f.Data, data)
 		}

@@ -1,0 +1,71 @@
+package service
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+func TestKeysharesTellsWhatIsOnTheDisk(t *testing.T) {
+	m := fakemember.New(t)
+	m.Save(t, m.Vaults[0])
+	s := &service{keyshares: m.Store(t), member: care.Member{
+		Address: m.Address, PubKey: m.PubKey, Prefix: fakemember.Config().Prefix, Mnemonic: m.Mnemonic,
+	}}
+	ask := func(body any) (int, care.Held, string) {
+		raw, err := json.Marshal(body)
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		s.handleKeyshares(w, httptest.NewRequest(http.MethodPost, "/v1/keyshares", bytes.NewReader(raw)))
+		answer := w.Body.String()
+		require.NotContains(t, answer, "local_data", "no keyshare is told")
+		var held care.Held
+		require.NoError(t, json.Unmarshal([]byte(answer), &held))
+		return w.Code, held, answer
+	}
+
+	record := func(i int) vault.Vault {
+		v := vault.Vault{
+			PubKey: m.Vaults[i].Keys.Secp256k1,
+			Vault:  types.Vault{PubKeyEd25519: m.Vaults[i].Keys.Ed25519, Epoch: uint64(i + 1)},
+		}
+		for _, of := range m.Own.Vaults[i].Members {
+			key, err := hex.DecodeString(of.PubKey)
+			require.NoError(t, err)
+			v.Members = append(v.Members, types.Member{PubKey: key})
+		}
+		return v
+	}
+	code, held, _ := ask(record(0))
+	require.Equal(t, http.StatusOK, code)
+	require.Len(t, held.SHA256, 2)
+	require.Empty(t, held.Error)
+
+	code, held, _ = ask(record(1))
+	require.Equal(t, http.StatusOK, code)
+	require.Empty(t, held.SHA256)
+	require.Contains(t, held.Error, "not exist")
+
+	damaged := filepath.Join(home.KeysharesDir(m.Home), m.Vaults[0].Files[0][1].Name)
+	require.NoError(t, os.WriteFile(damaged, []byte("{}"), 0o600))
+	_, held, _ = ask(record(0))
+	require.Len(t, held.SHA256, 2)
+	require.Contains(t, held.Error, "damaged")
+
+	code, _, answer := ask("no record")
+	require.Equal(t, http.StatusBadRequest, code)
+	require.Contains(t, answer, "error")
+}
