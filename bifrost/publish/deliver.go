@@ -110,17 +110,17 @@ func (p *Publisher) send(ctx context.Context, e *entry, height int64, a *account
 	e.sentTx, e.lastSent = r.Tx, time.Now()
 	switch {
 	case err == nil, errors.Is(err, sdkerrors.ErrTxInMempoolCache):
-		p.cfg.Metrics.sent("accepted").Inc()
+		p.cfg.Metrics.Sent("accepted")
 		p.setErr(e, nil, nil)
 		p.log.Info().Str("record", r.Name()).Uint64("sequence", r.Sequence).Int("bytes", len(r.Tx)).Msg("sent")
 		return true, nil
 	case errors.Is(err, sdkerrors.ErrWrongSequence):
 		// Signed again at the next poll: the same message, the same envelope.
-		p.cfg.Metrics.sent("sequence").Inc()
+		p.cfg.Metrics.Sent("sequence")
 		e.resign, e.sentTx = true, nil
 		return false, nil
 	default:
-		p.cfg.Metrics.sent("refused").Inc()
+		p.cfg.Metrics.Sent("refused")
 		e.retryAt = time.Now().Add(resendPolls * p.cfg.Poll)
 		e.resign, e.sentTx = true, nil
 		return false, fmt.Errorf("the node did not take the transaction: %w", err)

@@ -67,8 +67,7 @@ func (p *Publisher) prove(c *claim, next *outbox.Record) error {
 	if err != nil {
 		return err
 	}
-	p.cfg.Metrics.proveSeconds.Observe(time.Since(begin).Seconds())
-	p.cfg.Metrics.proofs.Inc()
+	p.cfg.Metrics.Proved(time.Since(begin))
 	next.Step = outbox.StepProven
 	next.Proof, next.ProofContext = proof, c.context[:]
 	return nil
@@ -77,7 +76,7 @@ func (p *Publisher) prove(c *claim, next *outbox.Record) error {
 // cannotProve makes an error of a proof loud, because without the proof there is no
 // vote, and shows it in the status until a proof works.
 func (p *Publisher) cannotProve(vault string, err error) error {
-	p.cfg.Metrics.proveErrors.Inc()
+	p.cfg.Metrics.ProveFailed()
 	p.log.Error().Err(err).Str("vault", vault).Msg("PROVING FAILED: nobody can verify that the backup of this vault opens")
 	err = fmt.Errorf("proving: %w", err)
 	p.setProofError(err.Error())

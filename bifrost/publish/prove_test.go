@@ -40,7 +40,7 @@ func TestProofThatCannotBeMadeIsLoudAndCastsNoVote(t *testing.T) {
 			w.eventually("the others have voted", func() bool { return len(w.keygen(1).Votes) == 3 })
 			w.eventually("the status says so", func() bool { return broken.status().ProofError != "" && broken.says(row.says) })
 			require.Equal(t, outbox.StepSigned, broken.status().Outbox[0].Step)
-			require.Positive(t, broken.counted("bifrost_prove_errors_total", ""))
+			require.Positive(t, broken.counted("prove failed"))
 			w.chain.mu.Lock()
 			require.Empty(t, w.chain.envelopes[broken.address], "nothing leaves without its proof")
 			require.Zero(t, w.chain.votes[broken.address])
@@ -63,7 +63,7 @@ func TestProofThatFailedIsMadeLater(t *testing.T) {
 		s := broken.status()
 		return s.ProofError == "" && len(s.Vaults) == 1 && s.Vaults[0].Proven
 	})
-	require.EqualValues(t, 1, broken.counted("bifrost_proofs_total", ""))
+	require.EqualValues(t, 1, broken.counted("proved"))
 
 	// The proof that was sent stays on the disk.
 	w.awaitClosed(1)
@@ -224,7 +224,7 @@ func TestLaterPublicationWithoutAProof(t *testing.T) {
 				require.Empty(t, late.status().ProofError)
 			} else {
 				require.Contains(t, late.status().ProofError, row.says)
-				require.Positive(t, late.counted("bifrost_prove_errors_total", ""))
+				require.Positive(t, late.counted("prove failed"))
 			}
 		})
 	}

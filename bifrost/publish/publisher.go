@@ -49,7 +49,7 @@ type Config struct {
 	Prove func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error)
 
 	Log     zerolog.Logger
-	Metrics *Metrics
+	Metrics Metrics
 	// Poll is the time between two looks at the chain.
 	Poll time.Duration
 }

@@ -201,7 +201,7 @@ func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 	next.Step = outbox.StepDone
 	next.Message, next.Tx = nil, nil
 	next.Outcome = "published"
-	p.cfg.Metrics.delivered(kindOf(&next)).Inc()
+	p.cfg.Metrics.Delivered(kindOf(&next))
 	p.log.Info().Str("vault", next.Vault).Msg("the backup stands in state")
 	return true, p.close(e, &next)
 }

@@ -37,12 +37,12 @@ func (p *Publisher) sealFor(files []envelope.File, params types.Params) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	p.cfg.Metrics.sealSeconds.Observe(time.Since(begin).Seconds())
+	p.cfg.Metrics.Sealed(time.Since(begin))
 	return sealed, p.checkForm(sealed, params)
 }
 
 func (p *Publisher) cannotSeal(vault string, err error) error {
-	p.cfg.Metrics.sealErrors.Inc()
+	p.cfg.Metrics.SealFailed()
 	p.log.Error().Err(err).Str("vault", vault).Msg("SEALING FAILED: the backup of this vault cannot be published")
 	err = fmt.Errorf("sealing: %w", err)
 	p.setSealError(err.Error())

@@ -112,7 +112,7 @@ func (p *Publisher) done(e *entry) error {
 	if err := p.save(e, &next); err != nil {
 		return err
 	}
-	p.cfg.Metrics.delivered(kindOf(&next)).Inc()
+	p.cfg.Metrics.Delivered(kindOf(&next))
 	p.log.Info().Str("record", next.Name()).Str("kind", kindOf(&next)).Str("vault", next.Vault).Msg("it stands in state")
 	return nil
 }
@@ -136,7 +136,7 @@ func (p *Publisher) closeVote(e *entry, k types.KeygenInfo) error {
 	next.Tx = nil
 	if next.Step != outbox.StepDone {
 		p.log.Error().Uint64("keygen", k.Id).Str("step", string(next.Step)).Str("outcome", next.Outcome).Msg("the keygen closed without this member's vote")
-		p.cfg.Metrics.missed.Inc()
+		p.cfg.Metrics.Missed()
 	}
 	return p.close(e, &next)
 }

@@ -54,6 +54,11 @@ type VaultStatus struct {
 func (p *Publisher) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.copyStatus()
+}
+
+// copyStatus is called with the lock held.
+func (p *Publisher) copyStatus() Status {
 	s := p.status
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
@@ -80,10 +85,7 @@ func (p *Publisher) polled(ctx context.Context, err error) {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := p.cfg.Metrics
 	if err != nil {
-		m.pollErrors.Inc()
 		if text := err.Error(); text != p.status.Error {
 			p.log.Warn().Err(err).Msg("looking at the chain")
 			p.status.Error = text
@@ -94,24 +96,10 @@ func (p *Publisher) polled(ctx context.Context, err error) {
 		}
 		p.status.Error = ""
 		p.status.LastPoll = time.Now().UTC()
-		m.lastPoll.SetToCurrentTime()
 	}
-	m.height.Set(float64(p.status.Height))
-	m.outbox.Set(float64(len(p.entries)))
-	states := map[string]int{"published": 0, "unpublished": 0, "no_keyshares": 0}
-	for _, v := range p.status.Vaults {
-		switch {
-		case !v.Keyshares:
-			states["no_keyshares"]++
-		case v.Published || !v.Asked:
-			states["published"]++
-		default:
-			states["unpublished"]++
-		}
-	}
-	for state, n := range states {
-		m.vaults.WithLabelValues(state).Set(float64(n))
-	}
+	s := p.copyStatus()
+	p.mu.Unlock()
+	p.cfg.Metrics.Polled(s, err)
 }
 
 func vaultStatus(s types.VaultStatus) string {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -41,13 +42,13 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 		return p.giveUp(e, next)
 	}
 	p.log.Info().Uint64("keygen", k.Id).Int("members", len(k.Members)).Int64("deadline", k.Deadline).Msg("joining a keygen")
-	done := p.cfg.Metrics.ceremony("keygen")
+	begin := time.Now()
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
 		Members:   keysOf(k.Members),
 		Threshold: int(k.Threshold),
 	})
-	done(err)
+	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err
@@ -145,9 +146,9 @@ func (p *Publisher) signTogether(ctx context.Context, e *entry, k types.KeygenIn
 		if err != nil {
 			return signatures{}, err
 		}
-		done := p.cfg.Metrics.ceremony("keysign")
+		begin := time.Now()
 		sigs[i], err = p.cfg.Tss.Keysign(ctx, ceremony.KeysignRequest{ID: id + "/" + curve, Keyshare: file, Signers: signers, Message: digest})
-		done(err)
+		p.cfg.Metrics.Ceremony("keysign", time.Since(begin), err)
 		if err != nil {
 			return signatures{}, fmt.Errorf("signing the check message with the vault's %s key: %w", curve, err)
 		}

@@ -1,12 +1,15 @@
 package service
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 )
@@ -21,6 +24,24 @@ type metrics struct {
 	drillFailures   prometheus.Counter
 	trustFailures   prometheus.Counter
 	trustedHeader   prometheus.Gauge
+
+	height      prometheus.Gauge
+	lastPoll    prometheus.Gauge
+	pollErrors  prometheus.Counter
+	ceremonies  *prometheus.CounterVec
+	seconds     *prometheus.HistogramVec
+	sealErrors  prometheus.Counter
+	sealSeconds prometheus.Histogram
+
+	proofs       prometheus.Counter
+	proveErrors  prometheus.Counter
+	proveSeconds prometheus.Histogram
+
+	deliveries *prometheus.CounterVec
+	broadcasts *prometheus.CounterVec
+	missed     prometheus.Counter
+	outbox     prometheus.Gauge
+	vaults     *prometheus.GaugeVec
 }
 
 func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
@@ -51,11 +72,72 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Name: "bifrost_trusted_header_timestamp_seconds",
 			Help: "Time of the latest verified header; 0 before.",
 		}),
+
+		height: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_chain_height", Help: "Height of the latest block that bifrost saw.",
+		}),
+		lastPoll: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_last_poll_timestamp_seconds",
+			Help: "When bifrost last looked at the chain without an error.",
+		}),
+		pollErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_poll_errors_total", Help: "Looks at the chain that failed.",
+		}),
+		ceremonies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bifrost_ceremonies_total",
+			Help: "Ceremonies by kind and outcome (done, blame, error).",
+		}, []string{"kind", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "bifrost_ceremony_seconds", Help: "Time of ceremonies, by kind.",
+			Buckets: []float64{0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640},
+		}, []string{"kind"}),
+		sealErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_seal_errors_total",
+			Help: "Envelopes that could not be sealed. Any is an emergency.",
+		}),
+		sealSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "bifrost_seal_seconds", Help: "Time of sealing an envelope.",
+			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32},
+		}),
+		proofs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_proofs_total", Help: "Proofs that were made, one for each keygen.",
+		}),
+		proveErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_prove_errors_total",
+			Help: "Proofs that could not be made. Any is an emergency.",
+		}),
+		proveSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "bifrost_prove_seconds", Help: "Time of making a proof.",
+			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28},
+		}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bifrost_delivered_total",
+			Help: "What stands in state, by kind (result, blame, backup).",
+		}, []string{"kind"}),
+		broadcasts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bifrost_broadcasts_total",
+			Help: "Transactions handed to the node, by outcome (accepted, sequence, refused).",
+		}, []string{"outcome"}),
+		missed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_missed_keygens_total",
+			Help: "Keygens that closed without this member's vote.",
+		}),
+		outbox: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_outbox_records", Help: "Records that are not closed.",
+		}),
+		vaults: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bifrost_vaults",
+			Help: "Live vaults of this signer, by state (published, unpublished, no_keyshares).",
+		}, []string{"state"}),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.restored, m.restoreFailures, m.drillSuccess, m.drillFailures, m.trustFailures, m.trustedHeader,
+		m.restored, m.restoreFailures, m.drillSuccess, m.drillFailures,
+		m.trustFailures, m.trustedHeader,
+		m.height, m.lastPoll, m.pollErrors, m.ceremonies, m.seconds, m.sealErrors, m.sealSeconds,
+		m.proofs, m.proveErrors, m.proveSeconds,
+		m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_preparams", Help: "Sets of pre-parameters that are ready.",
 		}, func() float64 {
@@ -100,3 +182,66 @@ func (m *metrics) Drilled(r care.DrillResult) {
 		m.drillSuccess.SetToCurrentTime()
 	}
 }
+
+// Polled implements publish.Metrics.
+func (m *metrics) Polled(st publish.Status, err error) {
+	if err != nil {
+		m.pollErrors.Inc()
+	} else {
+		m.lastPoll.SetToCurrentTime()
+	}
+	m.height.Set(float64(st.Height))
+	m.outbox.Set(float64(len(st.Outbox)))
+	states := map[string]int{"published": 0, "unpublished": 0, "no_keyshares": 0}
+	for _, v := range st.Vaults {
+		switch {
+		case !v.Keyshares:
+			states["no_keyshares"]++
+		case v.Published || !v.Asked:
+			states["published"]++
+		default:
+			states["unpublished"]++
+		}
+	}
+	for state, n := range states {
+		m.vaults.WithLabelValues(state).Set(float64(n))
+	}
+}
+
+// Ceremony implements publish.Metrics.
+func (m *metrics) Ceremony(kind string, took time.Duration, err error) {
+	outcome := "done"
+	var blame *ceremony.BlameError
+	switch {
+	case errors.As(err, &blame):
+		outcome = "blame"
+	case err != nil:
+		outcome = "error"
+	}
+	m.ceremonies.WithLabelValues(kind, outcome).Inc()
+	m.seconds.WithLabelValues(kind).Observe(took.Seconds())
+}
+
+// Sealed implements publish.Metrics.
+func (m *metrics) Sealed(took time.Duration) { m.sealSeconds.Observe(took.Seconds()) }
+
+// SealFailed implements publish.Metrics.
+func (m *metrics) SealFailed() { m.sealErrors.Inc() }
+
+// Proved implements publish.Metrics.
+func (m *metrics) Proved(took time.Duration) {
+	m.proveSeconds.Observe(took.Seconds())
+	m.proofs.Inc()
+}
+
+// ProveFailed implements publish.Metrics.
+func (m *metrics) ProveFailed() { m.proveErrors.Inc() }
+
+// Sent implements publish.Metrics.
+func (m *metrics) Sent(outcome string) { m.broadcasts.WithLabelValues(outcome).Inc() }
+
+// Delivered implements publish.Metrics.
+func (m *metrics) Delivered(kind string) { m.deliveries.WithLabelValues(kind).Inc() }
+
+// Missed implements publish.Metrics.
+func (m *metrics) Missed() { m.missed.Inc() }

@@ -165,7 +165,7 @@ func (s *service) work(ctx context.Context, state registration.State, mnemonic *
 		},
 		Prove:   prove(mnemonic),
 		Log:     s.log,
-		Metrics: publish.NewMetrics(s.metrics.registry),
+		Metrics: s.metrics,
 	})
 	if err != nil {
 		return err

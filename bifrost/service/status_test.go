@@ -1,6 +1,8 @@
 package service
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -93,4 +96,55 @@ func TestOnlyADrillWithAnotherNodeCounts(t *testing.T) {
 	m.Drilled(care.DrillResult{Node: "other"})
 	require.InDelta(t, float64(time.Now().Unix()), value(success), 5)
 	require.EqualValues(t, 1, value(failures))
+}
+
+func TestPublisherIsCounted(t *testing.T) {
+	params := tss.NewPreParams(t.TempDir(), zerolog.Nop())
+	watch := registration.NewWatch(fakemember.Config(), nil, false, nil, nil, zerolog.Nop())
+	m := newMetrics(params, watch)
+	m.Polled(publish.Status{Height: 6}, errors.New("away"))
+	m.Polled(publish.Status{
+		Height: 7, Outbox: make([]publish.RecordStatus, 2),
+		Vaults: []publish.VaultStatus{
+			{Keyshares: true, Published: true, Asked: true},
+			{Keyshares: true},
+			{Keyshares: true, Asked: true},
+			{Published: true},
+		},
+	}, nil)
+	m.Ceremony("keygen", time.Second, fmt.Errorf("x: %w", &ceremony.BlameError{}))
+	m.Ceremony("keygen", time.Second, errors.New("x"))
+	m.Ceremony("keysign", time.Second, nil)
+	m.Sent("accepted")
+	m.Delivered("result")
+	m.Missed()
+	got := map[string]float64{}
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			name := f.GetName()
+			for _, label := range metric.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			got[name] = metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"bifrost_chain_height":                  7,
+		"bifrost_poll_errors_total":             1,
+		"bifrost_outbox_records":                2,
+		"bifrost_ceremonies_total keygen blame": 1,
+		"bifrost_ceremonies_total keygen error": 1,
+		"bifrost_ceremonies_total keysign done": 1,
+		"bifrost_broadcasts_total accepted":     1,
+		"bifrost_delivered_total result":        1,
+		"bifrost_missed_keygens_total":          1,
+		"bifrost_vaults published":              2,
+		"bifrost_vaults unpublished":            1,
+		"bifrost_vaults no_keyshares":           1,
+	} {
+		require.Contains(t, got, name)
+		require.Equal(t, want, got[name], name)
+	}
 }
