@@ -73,7 +73,8 @@ func (v ballots) run(b *testing.B) (time.Duration, int) {
 // BenchmarkFinalizeBlock executes, in the whole app over a database in memory, a block in which all members of a keygen
 // vote, with an envelope of 64 KiB, public shares and a proof each. By turns with it runs the same block without public
 // shares and proofs, and the verification of the proofs alone. Each time the block runs on another copy of the state. The
-// best of all rounds counts, because whatever else the machine does only adds to a time. With -short it is 4 votes alone.
+// best of all rounds counts, because whatever else the machine does only adds to a time. With -short it is 4 votes
+// alone.
 func BenchmarkFinalizeBlock(b *testing.B) {
 	sizes := []int{4, 20, 40, 100}
 	if testing.Short() {

@@ -34,10 +34,14 @@ func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, 
 	return res.Signer, err
 }
 
-// Keygen returns one keygen with its votes, or [ErrNotFound].
+// Keygen returns one keygen with its votes. It has no status, and there is no error,
+// when state holds none: it never opened, or failed long ago.
 func (c *Client) Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error) {
 	var res types.QueryKeygenResponse
 	err := c.query(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
+	if errors.Is(err, ErrNotFound) {
+		return types.KeygenInfo{}, nil
+	}
 	return res.Keygen, err
 }
 

@@ -34,7 +34,7 @@ func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]t
 	account := &account{}
 	waiting := false
 	for _, e := range p.idle() {
-		settled, err := p.settle(ctx, e, open)
+		settled, err := p.settle(ctx, e, height, open)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", e.rec.Name(), err))
 			continue

@@ -302,7 +302,7 @@ func (c *fakeChain) Keygen(_ context.Context, id uint64) (types.KeygenInfo, erro
 	if k := c.keygens[id]; k != nil {
 		return copyKeygen(k), nil
 	}
-	return types.KeygenInfo{}, errNotFound
+	return types.KeygenInfo{}, nil
 }
 
 func (c *fakeChain) Vaults(_ context.Context, member string) ([]types.VaultInfo, error) {

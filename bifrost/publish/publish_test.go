@@ -692,6 +692,37 @@ func TestMemberThatLostItsResultNeitherBlamesNorRunsAnotherKeygen(t *testing.T) 
 	w.checkInvariants()
 }
 
+// TestKeygenThatStateForgot has a bifrost come back after its keygen failed and was
+// deleted.
+func TestKeygenThatStateForgot(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	late := w.members[3]
+	w.chain.drop[late.address] = true
+	w.start()
+	w.eventually("its vote was sent", func() bool {
+		s := late.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Step == outbox.StepTx
+	})
+	for _, m := range w.members {
+		m.halt()
+	}
+	forget := func(height int64) {
+		w.chain.mu.Lock()
+		defer w.chain.mu.Unlock()
+		delete(w.chain.keygens, 1)
+		w.chain.height = height
+	}
+	forget(999)
+	late.run()
+	w.eventually("a node that is behind decides nothing", func() bool {
+		return strings.Contains(late.status().Error, "does not know keygen 1")
+	})
+	require.Len(t, late.status().Outbox, 1)
+	forget(2000)
+	w.eventually("it is closed", func() bool { return len(late.status().Outbox) == 0 })
+}
+
 func TestVoteThatMissedItsVaultIsPublishedLaterWithTheSameEnvelope(t *testing.T) {
 	w := newWorld(t, 6)
 	w.chain.open(1, 1000, w.infos())

@@ -11,7 +11,7 @@ import (
 
 // settle looks whether a record has reached its end in state. It reports whether
 // nothing is left to send.
-func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.KeygenInfo) (bool, error) {
+func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map[string]types.KeygenInfo) (bool, error) {
 	if e.rec.Kind != outbox.Vote {
 		return p.settleBackup(ctx, e)
 	}
@@ -20,6 +20,9 @@ func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.
 		var err error
 		if k, err = p.chain.Keygen(ctx, e.rec.Epoch); err != nil {
 			return false, err
+		}
+		if k.Status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED {
+			return p.settleForgotten(e, height)
 		}
 		// It may have opened between the two questions.
 		isOpen = k.Status == types.KeygenStatus_KEYGEN_STATUS_OPEN
@@ -54,6 +57,16 @@ func (p *Publisher) settle(ctx context.Context, e *entry, open map[string]types.
 		}
 	}
 	return true, p.closeVote(e, k)
+}
+
+// settleForgotten closes the record of a keygen that state holds no more: it failed so
+// long ago that it was deleted. A node that is still behind may not know it yet.
+func (p *Publisher) settleForgotten(e *entry, height int64) (bool, error) {
+	if height <= e.rec.Deadline {
+		return false, fmt.Errorf("the node at height %d does not know keygen %d", height, e.rec.Epoch)
+	}
+	failed := types.KeygenInfo{Id: e.rec.Epoch, Status: types.KeygenStatus_KEYGEN_STATUS_FAILED}
+	return true, p.closeVote(e, failed)
 }
 
 // compare looks whether the vote in state is the one that was sent. Another one

@@ -43,6 +43,13 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Example:   fmt.Sprintf("%s query tssbackup vaults --member cosmos1...", version.AppName),
 				},
 				{
+					RpcMethod:      "History",
+					Use:            "history [member]",
+					Short:          "List every vault that a member was ever in, with what it published",
+					Example:        fmt.Sprintf("%s query tssbackup history cosmos1... --page-reverse", version.AppName),
+					PositionalArgs: args("member"),
+				},
+				{
 					RpcMethod:      "Backup",
 					Use:            "backup [vault] [member]",
 					Short:          "Show the commitments of a member of a vault",

@@ -14,9 +14,9 @@ import (
 )
 
 // EndBlocker closes what is decided, retires what has waited long enough, deletes
-// the proofs of what has been retired for long enough, and opens a churn when one is
-// due. Its work is bounded by the members of one churn, the vaults that are not
-// retired, and those that were retired in one block.
+// the proofs of what has been retired for long enough and a churn that failed long
+// ago, and opens a churn when one is due. Its work is bounded by the members of two
+// churns, the vaults that are not retired, and those that were retired in one block.
 func (k Keeper) EndBlocker(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -29,6 +29,9 @@ func (k Keeper) EndBlocker(ctx context.Context) error {
 		return err
 	}
 	if err := k.deleteExpired(ctx); err != nil {
+		return err
+	}
+	if err := k.deleteFailed(ctx); err != nil {
 		return err
 	}
 	return k.openDue(ctx, params)
@@ -88,7 +91,7 @@ func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 		c.Vault = result.PubKey
 		c.ClosedHeight = height
 		c.Blamed, c.Silent = c.atFault(due)
-		if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+		if err := k.setKeygen(ctx, c.Keygen, types.KeygenStatus_KEYGEN_STATUS_OPEN); err != nil {
 			return err
 		}
 		err := sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventKeygenReady{
@@ -158,11 +161,12 @@ func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	for i := range keygens {
 		c := &keygens[i]
+		before := c.Status
 		c.Blamed, c.Silent = c.atFault(due)
 		c.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
 		c.Vault = nil
 		c.ClosedHeight = sdkCtx.BlockHeight()
-		if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+		if err := k.setKeygen(ctx, c.Keygen, before); err != nil {
 			return err
 		}
 		if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
@@ -188,6 +192,12 @@ func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.
 	}
 	if params.RetryInterval != 0 {
 		if err := k.scheduleChurn(ctx, params.RetryInterval); err != nil {
+			return err
+		}
+	}
+	if params.KeygenRetention != 0 {
+		height := uint64(sdkCtx.BlockHeight()) + params.KeygenRetention
+		if err := k.ChurnExpiries.Set(ctx, collections.Join(height, churn.Id), true); err != nil {
 			return err
 		}
 	}
@@ -270,6 +280,9 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
 		return types.Vault{}, err
 	}
+	if err := k.indexMembers(ctx, vault); err != nil {
+		return types.Vault{}, err
+	}
 	proven, err := k.keepProofsOf(ctx, c.Id, result, c.votes)
 	if err != nil {
 		return types.Vault{}, err
@@ -291,7 +304,7 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		return types.Vault{}, err
 	}
 	c.Members = nil
-	if err := k.Keygens.Set(ctx, c.Id, c.Keygen); err != nil {
+	if err := k.setKeygen(ctx, c.Keygen, c.Status); err != nil {
 		return types.Vault{}, err
 	}
 	return vault, sdkCtx.EventManager().EmitTypedEvent(&types.EventVaultActive{
@@ -302,6 +315,46 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		Threshold:     c.Threshold,
 		Proven:        proven,
 	})
+}
+
+// deleteFailed deletes a churn that failed long enough ago, with its keygens and their
+// votes: one a block, so that more of them wait for the next blocks.
+func (k Keeper) deleteFailed(ctx context.Context) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	due := collections.NewPrefixUntilPairRange[uint64, uint64](uint64(sdkCtx.BlockHeight()))
+	iter, err := k.ChurnExpiries.Iterate(ctx, due)
+	if err != nil {
+		return err
+	}
+	if !iter.Valid() {
+		return iter.Close()
+	}
+	expiry, err := iter.Key()
+	if err = errors.Join(err, iter.Close()); err != nil {
+		return err
+	}
+	churn, err := k.Churns.Get(ctx, expiry.K2())
+	if err != nil {
+		return err
+	}
+	for _, id := range churn.KeygenIds {
+		if err := k.Votes.Clear(ctx, collections.NewPrefixedPairRange[uint64, []byte](id)); err != nil {
+			return err
+		}
+		if err := k.KeygensOf.Remove(ctx, collections.Join(uint32(types.KeygenStatus_KEYGEN_STATUS_FAILED), id)); err != nil {
+			return err
+		}
+		if err := k.Keygens.Remove(ctx, id); err != nil {
+			return err
+		}
+	}
+	if err := k.Churns.Remove(ctx, churn.Id); err != nil {
+		return err
+	}
+	if err := k.ChurnExpiries.Remove(ctx, expiry); err != nil {
+		return err
+	}
+	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnDeleted{ChurnId: churn.Id, KeygenIds: churn.KeygenIds})
 }
 
 // endChurn closes a churn, after its keygens.

@@ -197,7 +197,7 @@ func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uin
 	if err := k.openProofs(ctx, id, candidates); err != nil {
 		return 0, err
 	}
-	return id, k.Keygens.Set(ctx, id, types.Keygen{
+	return id, k.setKeygen(ctx, types.Keygen{
 		Id:            id,
 		ChurnId:       churnID,
 		Status:        types.KeygenStatus_KEYGEN_STATUS_OPEN,
@@ -205,7 +205,7 @@ func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uin
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,
-	})
+	}, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
 }
 
 // byHash returns signers in the order of SHA-256(u64(id) || address).

@@ -74,16 +74,16 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	return kept, nil
 }
 
-// KeptRetired are the envelopes of the vaults that were retired after this
-// height. It reads all vaults that ever were.
+// KeptRetired are the envelopes of the vaults that were retired after this height, in
+// the order of their retirement. It reads no other vault.
 func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
+	after := collections.Join(uint64(max(height+1, 0)), uint64(0))
 	var retired []types.LiveVault
-	err := k.Vaults.Walk(ctx, nil, func(pubKey []byte, vault types.Vault) (bool, error) {
-		if !vault.IsLive() && vault.RetiredHeight > height {
-			retired = append(retired, types.LiveVault{PubKey: pubKey, Epoch: vault.Epoch})
-		}
-		return false, nil
-	})
+	err := k.Retirements.Walk(ctx, new(collections.Range[collections.Pair[uint64, uint64]]).StartInclusive(after),
+		func(key collections.Pair[uint64, uint64], pubKey []byte) (bool, error) {
+			retired = append(retired, types.LiveVault{PubKey: pubKey, Epoch: key.K2()})
+			return false, nil
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, g := range gs.Keygens {
-		if err := k.Keygens.Set(ctx, g.Id, g); err != nil {
+		if err := k.setKeygen(ctx, g, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED); err != nil {
 			return err
 		}
 	}
@@ -64,9 +64,23 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		if err := k.Vaults.Set(ctx, v.PubKey, v.Vault); err != nil {
 			return err
 		}
+		if err := k.indexMembers(ctx, v.Vault); err != nil {
+			return err
+		}
+		if v.Vault.IsLive() {
+			continue
+		}
+		if err := k.indexRetirement(ctx, v.PubKey, v.Vault); err != nil {
+			return err
+		}
 	}
 	for _, b := range gs.Backups {
 		if err := k.Backups.Set(ctx, collections.Join(b.Epoch, b.Member), b.Backup); err != nil {
+			return err
+		}
+	}
+	for _, e := range gs.ChurnExpiries {
+		if err := k.ChurnExpiries.Set(ctx, collections.Join(uint64(e.Height), e.ChurnId), true); err != nil {
 			return err
 		}
 	}
@@ -225,6 +239,9 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		}),
 		each(ctx, k.ProofExpiries, func(key collections.Pair[uint64, uint64], _ []byte) {
 			gs.ProofExpiries = append(gs.ProofExpiries, types.GenesisProofExpiry{Height: int64(key.K1()), KeygenId: key.K2()})
+		}),
+		each(ctx, k.ChurnExpiries, func(key collections.Pair[uint64, uint64], _ bool) {
+			gs.ChurnExpiries = append(gs.ChurnExpiries, types.GenesisChurnExpiry{Height: int64(key.K1()), ChurnId: key.K2()})
 		}),
 	)
 }

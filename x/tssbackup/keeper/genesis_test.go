@@ -55,7 +55,7 @@ func TestGenesisRoundTrip(t *testing.T) {
 		"signers": len(gs.Signers), "owners": len(gs.SignerOwners), "sit-outs": len(gs.SitOuts), "churns": len(gs.Churns),
 		"keygens": len(gs.Keygens), "votes": len(gs.Votes), "attempts": len(gs.Attempts), "vaults": len(gs.Vaults),
 		"backups": len(gs.Backups), "recipient owners": len(gs.RecipientOwners), "public shares": len(gs.PublicShares),
-		"proofs": len(gs.Proofs), "proof expiries": len(gs.ProofExpiries),
+		"proofs": len(gs.Proofs), "proof expiries": len(gs.ProofExpiries), "churn expiries": len(gs.ChurnExpiries),
 	} {
 		require.NotZero(t, n, name)
 	}
@@ -191,6 +191,14 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a vault that was active before its churn closed", func(gs *types.GenesisState) { gs.Vaults[0].Vault.ActiveHeight-- }},
 		{"a live churn that is not complete", func(gs *types.GenesisState) { gs.LiveChurnId = 5 }},
 		{"no live churn", func(gs *types.GenesisState) { gs.LiveChurnId = 0 }},
+		{"a churn expiry of a churn that is complete", func(gs *types.GenesisState) { gs.ChurnExpiries[0].ChurnId = 1 }},
+		{"a churn expiry of no churn", func(gs *types.GenesisState) { gs.ChurnExpiries[0].ChurnId = 99 }},
+		{"a churn expiry at the failure", func(gs *types.GenesisState) { gs.ChurnExpiries[0].Height = gs.Churns[1].ClosedHeight }},
+		{"two expiries of a churn", func(gs *types.GenesisState) {
+			later := gs.ChurnExpiries[0]
+			later.Height++
+			gs.ChurnExpiries = append(gs.ChurnExpiries, later)
+		}},
 		{"a backup of no epoch", func(gs *types.GenesisState) { gs.Backups[0].Epoch = 99 }},
 		{"a stranger's backup", func(gs *types.GenesisState) { gs.Backups[0].Member = []byte{1} }},
 		{"a backup twice", func(gs *types.GenesisState) { gs.Backups[1] = gs.Backups[0] }},

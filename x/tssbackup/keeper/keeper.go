@@ -75,6 +75,17 @@ type Keeper struct {
 	// ProofExpiries are the retired vaults whose proofs are deleted at a height, by
 	// height and keygen.
 	ProofExpiries collections.Map[collections.Pair[uint64, uint64], []byte]
+	// KeygensOf are the keygens of a status, by status and number. Its values say
+	// nothing, and are there because none in the store is empty.
+	KeygensOf collections.Map[collections.Pair[uint32, uint64], bool]
+	// Memberships are the epochs that a member ever was in, by member and epoch, whose
+	// keygens name the vaults. Its values say nothing.
+	Memberships collections.Map[collections.Pair[[]byte, uint64], bool]
+	// Retirements are the vaults that were retired at a height, by height and epoch.
+	Retirements collections.Map[collections.Pair[uint64, uint64], []byte]
+	// ChurnExpiries are the failed churns that are deleted from a height on, by height
+	// and number. Its values say nothing.
+	ChurnExpiries collections.Map[collections.Pair[uint64, uint64], bool]
 
 	// verify checks a proof and returns its stored form.
 	verify func(verenc.Statement, []byte) ([]byte, error)
@@ -128,7 +139,11 @@ func NewKeeper(
 		RecipientOwners: collections.NewMap(sb, types.RecipientOwnersPrefix, "recipient_owners", collections.BytesKey, collections.BytesValue),
 		PublicShares:    collections.NewMap(sb, types.PublicSharesPrefix, "public_shares", types.EpochMemberKeyCodec, codec.CollValue[types.PublicShares](cdc)),
 		Proofs:          collections.NewMap(sb, types.ProofsPrefix, "proofs", types.EpochMemberKeyCodec, codec.CollValue[types.Proof](cdc)),
-		ProofExpiries:   collections.NewMap(sb, types.ProofExpiriesPrefix, "proof_expiries", types.ExpiryKeyCodec, collections.BytesValue),
+		ProofExpiries:   collections.NewMap(sb, types.ProofExpiriesPrefix, "proof_expiries", types.HeightKeyCodec, collections.BytesValue),
+		KeygensOf:       collections.NewMap(sb, types.KeygensOfPrefix, "keygens_of", types.StatusKeyCodec, collections.BoolValue),
+		Memberships:     collections.NewMap(sb, types.MembershipsPrefix, "memberships", types.MemberEpochKeyCodec, collections.BoolValue),
+		Retirements:     collections.NewMap(sb, types.RetirementsPrefix, "retirements", types.HeightKeyCodec, collections.BytesValue),
+		ChurnExpiries:   collections.NewMap(sb, types.ChurnExpiriesPrefix, "churn_expiries", types.HeightKeyCodec, collections.BoolValue),
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -23,9 +23,19 @@ func (l *life) compare(rt *rapid.T) {
 	t := l.t
 	l.compareSigners()
 	l.compareChurns()
+	votes := 0
 	for _, k := range l.m.keygens {
 		l.compareKeygen(k)
+		if !k.churn.deleted {
+			votes += len(k.votes)
+		}
 	}
+	require.NoError(t, l.c.k.Votes.Walk(l.c.ctx, nil, func(collections.Pair[uint64, []byte], types.Vote) (bool, error) {
+		votes--
+		return false, nil
+	}))
+	require.Zero(t, votes, "the votes of keygens in state, and no others")
+	l.compareIndexes()
 	attempts := map[string]uint64{}
 	require.NoError(t, l.c.k.Attempts.Walk(l.c.ctx, nil, func(key collections.Pair[uint64, []byte], n uint64) (bool, error) {
 		require.LessOrEqual(t, n, uint64(types.MaxExemptAttempts))
@@ -40,6 +50,68 @@ func (l *life) compare(rt *rapid.T) {
 	}
 	require.Equal(t, wantAttempts, attempts)
 	l.compareVaults()
+}
+
+// compareIndexes checks that what is found by an index is what there is.
+func (l *life) compareIndexes() {
+	t := l.t
+	all := &query.PageRequest{Limit: 1000}
+	for s := range types.KeygenStatus_name {
+		status := types.KeygenStatus(s)
+		if status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED {
+			continue
+		}
+		var want, got []uint64
+		for _, k := range l.m.keygens {
+			if k.status == status && !k.churn.deleted {
+				want = append(want, k.id)
+			}
+		}
+		res, err := l.c.query.Keygens(l.c.ctx, &types.QueryKeygensRequest{Status: status, Pagination: all})
+		require.NoError(t, err)
+		for _, k := range res.Keygens {
+			got = append(got, k.Id)
+		}
+		require.Equal(t, want, got)
+	}
+	histories := map[string][]uint64{}
+	for _, v := range l.m.vaults {
+		for _, m := range v.keygen.members {
+			histories[m.address] = append(histories[m.address], v.keygen.id)
+		}
+	}
+	for address := range l.m.owner {
+		var got []uint64
+		res, err := l.c.query.History(l.c.ctx, &types.QueryHistoryRequest{Member: address, Pagination: all})
+		require.NoError(t, err)
+		for _, m := range res.History {
+			got = append(got, m.Epoch)
+			v := l.m.vaultNamed(m.Vault)
+			require.Equal(t, v.keygen.id, m.Epoch)
+			require.Equal(t, v.status, m.Status)
+			require.Equal(t, []int64{v.active, v.retiring, v.retired}, []int64{m.ActiveHeight, m.RetiringHeight, m.RetiredHeight})
+			member, ok := v.keygen.member(address)
+			require.True(t, ok)
+			require.Equal(t, member.asked, m.Asked)
+			require.Len(t, m.Commitments, len(v.backups[address]))
+			require.Equal(t, v.proven[address], m.Proven)
+		}
+		require.Equal(t, histories[address], got)
+	}
+	retired := map[string]bool{}
+	for _, v := range l.m.vaults {
+		if !v.live() {
+			retired[v.keys.name()] = true
+		}
+	}
+	require.NoError(t, l.c.k.Retirements.Walk(l.c.ctx, nil, func(key collections.Pair[uint64, uint64], pubKey []byte) (bool, error) {
+		v := l.m.vaultNamed(types.VaultName(pubKey))
+		require.Equal(t, []uint64{uint64(v.retired), v.keygen.id}, []uint64{key.K1(), key.K2()})
+		require.True(t, retired[v.keys.name()])
+		delete(retired, v.keys.name())
+		return false, nil
+	}))
+	require.Empty(t, retired)
 }
 
 func (l *life) compareSigners() {
@@ -61,8 +133,9 @@ func (l *life) compareChurns() {
 	res, err := l.c.query.Churns(l.c.ctx, &types.QueryChurnsRequest{Pagination: &query.PageRequest{Limit: 1000}})
 	require.NoError(t, err)
 	require.Equal(t, l.m.next, res.NextChurnHeight)
-	require.Len(t, res.Churns, len(l.m.churns))
-	for i, want := range l.m.churns {
+	kept := slices.DeleteFunc(slices.Clone(l.m.churns), func(c *modelChurn) bool { return c.deleted })
+	require.Len(t, res.Churns, len(kept))
+	for i, want := range kept {
 		got := res.Churns[i]
 		require.Equal(t, want.status, got.Status)
 		require.Equal(t, []int64{want.opened, want.deadline, want.closed}, []int64{got.OpenedHeight, got.Deadline, got.ClosedHeight})
@@ -83,6 +156,10 @@ func (l *life) compareChurns() {
 func (l *life) compareKeygen(k *modelKeygen) {
 	t := l.t
 	res, err := l.c.query.Keygen(l.c.ctx, &types.QueryKeygenRequest{Id: k.id})
+	if k.churn.deleted {
+		require.Equal(t, codes.NotFound, status.Code(err))
+		return
+	}
 	require.NoError(t, err)
 	got := res.Keygen
 	require.Equal(t, k.status, got.Status)

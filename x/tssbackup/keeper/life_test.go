@@ -101,6 +101,7 @@ func genParams() *rapid.Generator[types.Params] {
 		p.Sample = fraction.Draw(t, "sample")
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
 		p.ProofsOptional = rapid.IntRange(0, 2).Draw(t, "proofs optional") == 0
+		p.KeygenRetention = rapid.SampledFrom([]uint64{0, 1, 5, 20}).Draw(t, "keygen retention")
 		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
 		return p
 	})
@@ -638,6 +639,10 @@ func answers(t testing.TB, c *chain) []string {
 		add(c.query.Vaults(c.ctx, &types.QueryVaultsRequest{Status: types.VaultStatus(status), Pagination: all}))
 	}
 	add(c.query.Coverage(c.ctx, &types.QueryCoverageRequest{}))
+	require.NoError(t, c.k.SignerOwners.Walk(c.ctx, nil, func(address []byte, _ types.SignerOwner) (bool, error) {
+		add(c.query.History(c.ctx, &types.QueryHistoryRequest{Member: bech(address), Pagination: all}))
+		return false, nil
+	}))
 	require.NoError(t, c.k.Vaults.Walk(c.ctx, nil, func(pubKey []byte, vault types.Vault) (bool, error) {
 		if len(vault.SharesHash) > 0 {
 			add(c.query.Proofs(c.ctx, &types.QueryProofsRequest{Vault: types.VaultName(pubKey)}))

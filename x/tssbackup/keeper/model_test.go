@@ -25,6 +25,8 @@ type modelChurn struct {
 	opened, deadline int64
 	closed           int64
 	keygens          []*modelKeygen
+	expires          int64 // when it is deleted; 0 while that is not known
+	deleted          bool
 }
 
 type modelKeygen struct {
@@ -106,7 +108,7 @@ func (k *modelKeygen) member(address string) (modelMember, bool) {
 
 // mayVote tells whether a member may vote now.
 func (k *modelKeygen) mayVote(address string) error {
-	if k == nil {
+	if k == nil || k.churn.deleted {
 		return types.ErrKeygenNotFound
 	}
 	if k.status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
@@ -176,6 +178,7 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 			m.retire(v)
 		}
 	}
+	m.deleteFailed()
 	if m.next != 0 && m.height >= m.next && m.open() == nil {
 		if len(m.candidates(vals)) >= 3 {
 			return true
@@ -190,6 +193,19 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 		}
 	}
 	return false
+}
+
+// deleteFailed deletes the failed churn that is due for the longest.
+func (m *model) deleteFailed() {
+	var due *modelChurn
+	for _, c := range m.churns {
+		if c.expires != 0 && m.height >= c.expires && (due == nil || c.expires < due.expires) {
+			due = c
+		}
+	}
+	if due != nil {
+		due.expires, due.deleted = 0, true
+	}
 }
 
 func (m *model) retire(v *modelVault) {
@@ -236,6 +252,9 @@ func (m *model) close(c *modelChurn) {
 			m.findFault(k, due)
 			m.punish(k)
 			clear(k.attempts)
+		}
+		if m.params.KeygenRetention > 0 {
+			c.expires = m.height + int64(m.params.KeygenRetention)
 		}
 		if m.params.RetryInterval > 0 {
 			m.next = m.height + int64(m.params.RetryInterval)

@@ -156,18 +156,30 @@ func (s queryServer) Keygen(ctx context.Context, req *types.QueryKeygenRequest) 
 	return &types.QueryKeygenResponse{Keygen: info}, nil
 }
 
-// Keygens lists the keygens, those of one status when it is set.
+// Keygens lists the keygens, those of one status when it is set; then it reads no
+// others.
 func (s queryServer) Keygens(ctx context.Context, req *types.QueryKeygensRequest) (*types.QueryKeygensResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
-	keygens, page, err := query.CollectionFilteredPaginate(ctx, s.k.Keygens, req.Pagination,
-		func(_ uint64, keygen types.Keygen) (bool, error) {
-			return req.Status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED || keygen.Status == req.Status, nil
-		},
-		func(_ uint64, keygen types.Keygen) (types.KeygenInfo, error) {
-			return s.k.keygenInfo(ctx, keygen)
-		})
+	var keygens []types.KeygenInfo
+	var page *query.PageResponse
+	var err error
+	if req.Status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED {
+		keygens, page, err = query.CollectionPaginate(ctx, s.k.Keygens, req.Pagination,
+			func(_ uint64, keygen types.Keygen) (types.KeygenInfo, error) {
+				return s.k.keygenInfo(ctx, keygen)
+			})
+	} else {
+		keygens, page, err = query.CollectionPaginate(ctx, s.k.KeygensOf, req.Pagination,
+			func(key collections.Pair[uint32, uint64], _ bool) (types.KeygenInfo, error) {
+				keygen, err := s.k.Keygens.Get(ctx, key.K2())
+				if err != nil {
+					return types.KeygenInfo{}, err
+				}
+				return s.k.keygenInfo(ctx, keygen)
+			}, query.WithCollectionPaginationPairPrefix[uint32, uint64](uint32(req.Status)))
+	}
 	if err != nil {
 		return nil, statusOf(err)
 	}
@@ -195,7 +207,8 @@ func (s queryServer) Vault(ctx context.Context, req *types.QueryVaultRequest) (*
 }
 
 // Vaults lists the vaults that are not retired, or those of one status; of these
-// the ones of one member when it is set.
+// the ones of one member when it is set. It reads retired ones when they are asked
+// for alone.
 func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) (*types.QueryVaultsResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
@@ -207,27 +220,92 @@ func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) 
 			return nil, invalid(err)
 		}
 	}
-	vaults, page, err := query.CollectionFilteredPaginate(ctx, s.k.Vaults, req.Pagination,
-		func(_ []byte, vault types.Vault) (bool, error) {
-			if req.Status == types.VaultStatus_VAULT_STATUS_UNSPECIFIED && !vault.IsLive() {
-				return false, nil
-			}
-			if req.Status != types.VaultStatus_VAULT_STATUS_UNSPECIFIED && vault.Status != req.Status {
-				return false, nil
-			}
-			if member == nil {
-				return true, nil
-			}
-			_, ok := types.FindMember(vault.Members, member)
-			return ok, nil
-		},
-		func(pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
-			return s.k.vaultInfo(ctx, pubKey, vault)
-		})
+	if req.Status == types.VaultStatus_VAULT_STATUS_RETIRED {
+		return s.retiredVaults(ctx, member, req.Pagination)
+	}
+	live, err := s.k.live(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	var vaults []types.VaultInfo
+	for _, v := range live.Vaults {
+		vault, err := s.k.vault(ctx, v.PubKey)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		if req.Status != types.VaultStatus_VAULT_STATUS_UNSPECIFIED && vault.Status != req.Status || !hasMember(vault, member) {
+			continue
+		}
+		info, err := s.k.vaultInfo(ctx, v.PubKey, vault)
+		if err != nil {
+			return nil, statusOf(err)
+		}
+		vaults = append(vaults, info)
+	}
+	vaults, page, err := paginate(vaults, func(v types.VaultInfo) []byte { return []byte(v.Vault) }, req.Pagination)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return &types.QueryVaultsResponse{Vaults: vaults, Pagination: page}, nil
+}
+
+// retiredVaults lists the retired vaults, those of one member when it is set; then it
+// reads no others.
+func (s queryServer) retiredVaults(ctx context.Context, member []byte, req *query.PageRequest) (*types.QueryVaultsResponse, error) {
+	info := func(epoch uint64) (types.VaultInfo, error) {
+		pubKey, vault, err := s.k.vaultOf(ctx, epoch)
+		if err != nil {
+			return types.VaultInfo{}, err
+		}
+		return s.k.vaultInfo(ctx, pubKey, vault)
+	}
+	var vaults []types.VaultInfo
+	var page *query.PageResponse
+	var err error
+	if member == nil {
+		vaults, page, err = query.CollectionPaginate(ctx, s.k.Retirements, req,
+			func(key collections.Pair[uint64, uint64], _ []byte) (types.VaultInfo, error) { return info(key.K2()) })
+	} else {
+		vaults, page, err = query.CollectionFilteredPaginate(ctx, s.k.Memberships, req,
+			func(key collections.Pair[[]byte, uint64], _ bool) (bool, error) {
+				_, vault, err := s.k.vaultOf(ctx, key.K2())
+				return !vault.IsLive(), err
+			},
+			func(key collections.Pair[[]byte, uint64], _ bool) (types.VaultInfo, error) { return info(key.K2()) },
+			query.WithCollectionPaginationPairPrefix[[]byte, uint64](member))
+	}
 	if err != nil {
 		return nil, statusOf(err)
 	}
 	return &types.QueryVaultsResponse{Vaults: vaults, Pagination: page}, nil
+}
+
+// hasMember reports whether a vault has this member; nil stands for anyone.
+func hasMember(vault types.Vault, member []byte) bool {
+	if member == nil {
+		return true
+	}
+	_, ok := types.FindMember(vault.Members, member)
+	return ok
+}
+
+// History lists every vault and epoch that a member was ever in.
+func (s queryServer) History(ctx context.Context, req *types.QueryHistoryRequest) (*types.QueryHistoryResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	member, err := s.k.accounts.AddressCodec().StringToBytes(req.Member)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	history, page, err := query.CollectionPaginate(ctx, s.k.Memberships, req.Pagination,
+		func(key collections.Pair[[]byte, uint64], _ bool) (types.Membership, error) {
+			return s.k.membership(ctx, key.K2(), member)
+		}, query.WithCollectionPaginationPairPrefix[[]byte, uint64](member))
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryHistoryResponse{History: history, Pagination: page}, nil
 }
 
 // Backup returns the commitments of a member of a vault.

@@ -118,6 +118,9 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err := k.Vaults.Set(ctx, pubKey, vault); err != nil {
 		return err
 	}
+	if err := k.indexRetirement(ctx, pubKey, vault); err != nil {
+		return err
+	}
 	live, err := k.live(ctx)
 	if err != nil {
 		return err

@@ -181,24 +181,53 @@ func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault)
 func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultCoverage, error) {
 	members := make([]types.MemberRecords, len(vault.Members))
 	for i, m := range vault.Members {
-		r := types.MemberRecords{Member: m}
 		var err error
-		if r.Address, r.Operator, err = k.memberNames(ctx, m); err != nil {
+		if members[i], err = k.memberRecords(ctx, vault.Epoch, m); err != nil {
 			return types.VaultCoverage{}, err
 		}
-		backup, err := k.Backups.Get(ctx, collections.Join(vault.Epoch, []byte(m.Address())))
-		switch {
-		case err == nil:
-			r.Backup = &backup
-		case !errors.Is(err, collections.ErrNotFound):
-			return types.VaultCoverage{}, err
-		}
-		if r.Proof, err = k.proofOf(ctx, vault.Epoch, m.Address()); err != nil {
-			return types.VaultCoverage{}, err
-		}
-		members[i] = r
 	}
 	return types.Coverage(pubKey, vault, members), nil
+}
+
+func (k Keeper) memberRecords(ctx context.Context, epoch uint64, m types.Member) (r types.MemberRecords, err error) {
+	r.Member = m
+	if r.Address, r.Operator, err = k.memberNames(ctx, m); err != nil {
+		return r, err
+	}
+	backup, err := k.Backups.Get(ctx, collections.Join(epoch, []byte(m.Address())))
+	switch {
+	case err == nil:
+		r.Backup = &backup
+	case !errors.Is(err, collections.ErrNotFound):
+		return r, err
+	}
+	r.Proof, err = k.proofOf(ctx, epoch, m.Address())
+	return r, err
+}
+
+// membership shows what a member was, and has done, in an epoch of a vault.
+func (k Keeper) membership(ctx context.Context, epoch uint64, address []byte) (types.Membership, error) {
+	pubKey, vault, err := k.vaultOf(ctx, epoch)
+	if err != nil {
+		return types.Membership{}, err
+	}
+	m, _ := types.FindMember(vault.Members, address)
+	r, err := k.memberRecords(ctx, epoch, m)
+	if err != nil {
+		return types.Membership{}, err
+	}
+	c := r.Coverage()
+	return types.Membership{
+		Vault:          types.VaultName(pubKey),
+		Epoch:          epoch,
+		Status:         vault.Status,
+		ActiveHeight:   vault.ActiveHeight,
+		RetiringHeight: vault.RetiringHeight,
+		RetiredHeight:  vault.RetiredHeight,
+		Asked:          c.Asked,
+		Commitments:    c.Commitments,
+		Proven:         c.Proven,
+	}, nil
 }
 
 func (k Keeper) proofInfo(member []byte, proof types.Proof) (types.ProofInfo, error) {

@@ -25,28 +25,38 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 		Needed:    vault.Needed,
 	}
 	for _, m := range members {
-		member := MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked}
+		member := m.Coverage()
 		if member.Asked {
 			c.Asked++
 		}
 		switch {
-		case m.Backup != nil:
+		case len(member.Commitments) > 0:
 			c.Published++
-			for _, commitment := range m.Backup.Commitments() {
-				member.Commitments = append(member.Commitments, commitment.Info())
-			}
-			// A proof without an envelope shows that the keys could be rebuilt; a member
-			// is proven when its keyshares come back too.
-			if member.Proven = m.Proof.IsProven(); member.Proven {
-				c.Proven++
-			}
 		case member.Asked:
 			c.Missing = append(c.Missing, member.Address)
+		}
+		if member.Proven {
+			c.Proven++
 		}
 		c.List = append(c.List, member)
 	}
 	c.Recoverable = Suffices(c.Published, c.Threshold)
 	c.ProvenRecoverable = Suffices(c.Proven, c.Threshold)
+	return c
+}
+
+// Coverage is what the member has published, and whether it has proven beside. A proof
+// without an envelope shows that the vault's keys could be rebuilt; a member is proven
+// when its keyshares come back too.
+func (m MemberRecords) Coverage() MemberCoverage {
+	c := MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked}
+	if m.Backup == nil {
+		return c
+	}
+	for _, commitment := range m.Backup.Commitments() {
+		c.Commitments = append(c.Commitments, commitment.Info())
+	}
+	c.Proven = m.Proof.IsProven()
 	return c
 }
 

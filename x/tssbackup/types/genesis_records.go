@@ -236,3 +236,24 @@ func checkAddress(addr []byte) error {
 	}
 	return nil
 }
+
+// checkChurnExpiries checks when failed churns are deleted.
+func (g genesisIndex) checkChurnExpiries(gs GenesisState) error {
+	var last GenesisChurnExpiry
+	seen := map[uint64]bool{}
+	for i, e := range gs.ChurnExpiries {
+		c, ok := g.churns[e.ChurnId]
+		if !ok || c.Status != ChurnStatus_CHURN_STATUS_FAILED || seen[e.ChurnId] {
+			return fmt.Errorf("churn expiry %d is of no failed churn, or of one that has one", i)
+		}
+		seen[e.ChurnId] = true
+		if e.Height <= c.ClosedHeight {
+			return fmt.Errorf("churn expiry %d is not after the churn closed", i)
+		}
+		if e.Height < last.Height || e.Height == last.Height && e.ChurnId <= last.ChurnId {
+			return fmt.Errorf("churn expiry %d is not in ascending order", i)
+		}
+		last = e
+	}
+	return nil
+}

@@ -44,6 +44,10 @@ var (
 	PublicSharesPrefix    = collections.NewPrefix(16)
 	ProofsPrefix          = collections.NewPrefix(17)
 	ProofExpiriesPrefix   = collections.NewPrefix(18)
+	KeygensOfPrefix       = collections.NewPrefix(19)
+	MembershipsPrefix     = collections.NewPrefix(20)
+	RetirementsPrefix     = collections.NewPrefix(21)
+	ChurnExpiriesPrefix   = collections.NewPrefix(22)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or
@@ -52,9 +56,17 @@ var (
 // of the keygen that gave the members their keyshares.
 var EpochMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
 
-// ExpiryKeyCodec encodes the (height, epoch) at which proofs are deleted: both in 8
-// bytes, big-endian.
-var ExpiryKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
+// StatusKeyCodec encodes the (status, number) of a keygen: in 4 and in 8 bytes,
+// big-endian.
+var StatusKeyCodec = collections.PairKeyCodec(collections.Uint32Key, collections.Uint64Key)
+
+// MemberEpochKeyCodec encodes the (member, epoch) of a membership: the length of the
+// member's address in one byte, the address, and the epoch in 8 bytes, big-endian.
+var MemberEpochKeyCodec = collections.PairKeyCodec(collections.BytesKey, collections.Uint64Key)
+
+// HeightKeyCodec encodes the (height, number) of what happens at a height to an epoch
+// or a churn: both in 8 bytes, big-endian.
+var HeightKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
 
 // LiveVaultsKey is the raw store key of the LiveVaults item, which names every
 // vault that is not retired. It is absent until the first vault is active.

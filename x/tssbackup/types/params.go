@@ -28,6 +28,8 @@ const (
 	// defaultProofRetention is about a month of blocks of six seconds: someone may
 	// still send money to a vault that was retired.
 	defaultProofRetention = 432_000
+	// defaultKeygenRetention is about a month too: long enough to see who was at fault.
+	defaultKeygenRetention = 432_000
 )
 
 // DefaultParams returns the parameters of a new chain. Churns open by
@@ -45,6 +47,7 @@ func DefaultParams() Params {
 		MinWorkFactor:    18,
 		RetirementDelay:  0,
 		ProofRetention:   defaultProofRetention,
+		KeygenRetention:  defaultKeygenRetention,
 	}
 }
 
@@ -63,6 +66,7 @@ func (p Params) Validate() error {
 		{"penalty_blocks", p.PenaltyBlocks},
 		{"retirement_delay", p.RetirementDelay},
 		{"proof_retention", p.ProofRetention},
+		{"keygen_retention", p.KeygenRetention},
 	} {
 		if b.value > maxBlocks {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))

@@ -47,6 +47,8 @@ func TestParams(t *testing.T) {
 		{"a work factor of 21", func(p *types.Params) { p.MinWorkFactor = 21 }, false},
 		{"an endless delay", func(p *types.Params) { p.RetirementDelay = 1 << 63 }, false},
 		{"an endless retention", func(p *types.Params) { p.ProofRetention = 1 << 63 }, false},
+		{"an endless retention of keygens", func(p *types.Params) { p.KeygenRetention = 1 << 63 }, false},
+		{"failed keygens kept for ever", func(p *types.Params) { p.KeygenRetention = 0 }, true},
 		{"proofs kept for ever, and not required", func(p *types.Params) { p.ProofRetention, p.ProofsOptional = 0, true }, true},
 	}
 	for _, tt := range tests {
