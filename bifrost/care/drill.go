@@ -221,7 +221,7 @@ func (d *Drill) await(ctx context.Context, height int64) (Records, error) {
 }
 
 // claimed are the heights of the signer's latest backups by vault, as the own node
-// tells without proofs.
+// tells, unverified.
 func (d *Drill) claimed(ctx context.Context) (map[string]int64, error) {
 	vaults, err := d.cfg.Nodes.Own.Vaults(ctx, d.cfg.Member.Address)
 	if err != nil {
