@@ -15,6 +15,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -88,7 +89,7 @@ func (d *examination) files() {
 			return err
 		}
 		n++
-		if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
+		if info.Mode()&fs.ModeSymlink == 0 && !durable.Private(info) {
 			bad++
 			mode := map[bool]string{true: "0700", false: "0600"}[info.IsDir()]
 			d.add("files", Fail, "others may use %s (mode %04o): give it mode %s",

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // Default is the folder in which bifrost keeps its files unless it is told
@@ -58,7 +60,7 @@ func Check(home string) error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+	if !info.IsDir() || !durable.Private(info) {
 		return fmt.Errorf("%s must be a folder with mode 0700, not %04o", home, info.Mode().Perm())
 	}
 	return nil

@@ -45,6 +45,32 @@ func TestSecretFromAFile(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestCredentialsMayBelongToAGroup(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "words")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	for _, row := range []struct {
+		name        string
+		credentials string
+		mode        os.FileMode
+		exposed     bool
+	}{
+		{"a credential of the service", dir + "/", 0o440, false},
+		{"a credential of everybody", dir, 0o444, true},
+		{"a file beside no credentials", "", 0o440, true},
+		{"a file elsewhere", t.TempDir(), 0o440, true},
+		{"a private file", "", 0o600, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Setenv("CREDENTIALS_DIRECTORY", row.credentials)
+			require.NoError(t, os.Chmod(path, row.mode))
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, row.exposed, Exposed(path, info))
+		})
+	}
+}
+
 func TestSecretFromStandardInput(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/term"
+
+	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // maxSecret bounds what is read; 24 words have less than 300 bytes.
@@ -50,13 +54,25 @@ func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err er
 	if err != nil {
 		return nil, "", err
 	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+	if Exposed(s.Path, info) {
 		warning = fmt.Sprintf("%s may be read by others (mode %04o); it should have mode 0600", s.Path, info.Mode().Perm())
 	}
 	if secret, err = readBounded(f); err != nil {
 		return nil, warning, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	return secret, warning, nil
+}
+
+// Exposed reports whether others than its owner may read the file of a secret. The rule is
+// [durable.Private]; but the credentials of systemd may belong to a group, which is that of
+// an access list for the service alone.
+func Exposed(path string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || durable.Private(info) {
+		return false
+	}
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	credential := dir != "" && filepath.Dir(path) == filepath.Clean(dir)
+	return !credential || info.Mode().Perm()&0o007 != 0
 }
 
 // ask reads a line with the echo off. The read itself cannot be interrupted, so it

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -50,18 +49,13 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 	return m, nil
 }
 
-// checkSecretFile refuses a file that others may read. The credentials of systemd
-// may belong to a group, which is that of an access list for the service alone.
+// checkSecretFile refuses a file that others may read.
 func checkSecretFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	forbidden := fs.FileMode(0o077)
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
-		forbidden = 0o007
-	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&forbidden != 0 {
+	if process.Exposed(path, info) {
 		return fmt.Errorf("%w: others may read %s (mode %04o): give it mode 0600, and think about who has read it", errMnemonic, path, info.Mode().Perm())
 	}
 	return nil

@@ -182,8 +182,8 @@ func compare(path string, data []byte) (bool, error) {
 	// It may have been written by something less careful: a copy, an older tool.
 	if info, err := f.Stat(); err != nil {
 		return false, err
-	} else if info.Mode().Perm()&0o077 != 0 {
-		if err := chmod(f, path, info.Mode().Perm()&^0o077); err != nil {
+	} else if !Private(info) {
+		if err := chmod(f, path, info.Mode().Perm()&^others); err != nil {
 			return false, err
 		}
 	}
