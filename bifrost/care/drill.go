@@ -229,12 +229,12 @@ func (d *Drill) claimed(ctx context.Context) (map[string]int64, error) {
 	}
 	heights := map[string]int64{}
 	for _, v := range vaults {
-		commitments, err := d.cfg.Nodes.Own.Backup(ctx, v.Vault, d.cfg.Member.Address)
+		commitments, err := d.cfg.Nodes.Own.Backup(ctx, v.Name(), d.cfg.Member.Address)
 		if err != nil {
 			return nil, err
 		}
 		if len(commitments) > 0 {
-			heights[v.Vault] = commitments[0].Height
+			heights[v.Name()] = commitments[0].Height
 		}
 	}
 	return heights, nil

@@ -12,6 +12,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/cosmos/gogoproto/proto"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -71,40 +73,44 @@ func TestStatus(t *testing.T) {
 }
 
 func TestQueries(t *testing.T) {
-	node, c := newNode(t)
+	p := newScene(t, 3)
+	node, c := p.Node, clients(t, p.url)[0]
 	ctx := t.Context()
-	live := types.VaultInfo{Vault: "02aa", Status: types.VaultStatus_VAULT_STATUS_ACTIVE, Members: []types.MemberInfo{{Address: "cosmos1a"}}}
-	gone := types.VaultInfo{Vault: "02bb", Status: types.VaultStatus_VAULT_STATUS_RETIRED, Members: live.Members}
-	node.Vaults = []types.VaultInfo{live, gone}
-	node.Publish("02aa", "cosmos1a", 5, []byte("first"))
-	node.Publish("02aa", "cosmos1a", 6, []byte("second"))
+	other := p.members[1].Address
 
-	vaults, err := c.Vaults(ctx, "cosmos1a")
+	vaults, err := c.Vaults(ctx, p.member)
 	require.NoError(t, err)
-	require.Equal(t, []types.VaultInfo{live}, vaults)
-	vaults, err = c.Vaults(ctx, "cosmos1b")
+	require.Equal(t, []vault.Vault{p.vault(t, 0), p.vault(t, 1)}, vaults, "the same as is verified")
+	stranger, err := bech32.ConvertAndEncode("cosmos", make([]byte, 20))
+	require.NoError(t, err)
+	vaults, err = c.Vaults(ctx, stranger)
 	require.NoError(t, err)
 	require.Empty(t, vaults)
 
-	vault, err := c.Vault(ctx, "02bb")
+	v, err := c.Vault(ctx, vaultName(3))
 	require.NoError(t, err)
-	require.Equal(t, gone, vault)
-	_, err = c.Vault(ctx, "02cc")
+	require.Equal(t, p.vault(t, 2), v)
+	_, err = c.Vault(ctx, vaultName(4))
 	require.ErrorIs(t, err, ErrNotFound)
 
-	commitments, err := c.Backup(ctx, "02aa", "cosmos1a")
+	commitments, err := c.Backup(ctx, vaultName(1), p.member)
 	require.NoError(t, err)
 	require.Len(t, commitments, 2)
 	require.EqualValues(t, 6, commitments[0].Height)
 	require.EqualValues(t, 5, commitments[1].Height)
-	commitments, err = c.Backup(ctx, "02aa", "cosmos1b")
+	commitments, err = c.Backup(ctx, vaultName(1), other)
 	require.NoError(t, err)
 	require.Empty(t, commitments)
 
 	coverage, err := c.Coverage(ctx, "")
 	require.NoError(t, err)
-	require.Len(t, coverage, 1)
+	require.Len(t, coverage, 2)
 	require.EqualValues(t, 1, coverage[0].Published)
+
+	node.Vaults[0].PubKeyEd25519 = "ab"
+	_, err = c.Vault(ctx, vaultName(1))
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, `malformed answer: the ed25519 key "ab" is not 32 bytes in hex`)
 }
 
 func TestQueriesOfTheSigner(t *testing.T) {
@@ -162,7 +168,10 @@ func TestAListIsReadToItsEnd(t *testing.T) {
 	}
 	keygens, err := c.OpenKeygens(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []types.KeygenInfo{{Id: 0}, {Id: 1}, {Id: 2}}, keygens)
+	require.Len(t, keygens, 3)
+	for i, k := range keygens {
+		require.EqualValues(t, i, k.Id)
+	}
 
 	endless = true
 	_, err = c.OpenKeygens(t.Context())

@@ -8,6 +8,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -36,23 +37,31 @@ func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, 
 
 // Keygen returns one keygen with its votes. It has no status, and there is no error,
 // when state holds none: it never opened, or failed long ago.
-func (c *Client) Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error) {
+func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
 	var res types.QueryKeygenResponse
 	err := c.query(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
 	if errors.Is(err, ErrNotFound) {
-		return types.KeygenInfo{}, nil
+		return vault.Keygen{}, nil
 	}
-	return res.Keygen, err
+	if err != nil {
+		return vault.Keygen{}, err
+	}
+	k, err := vault.KeygenFromInfo(res.Keygen)
+	return k, malformed(err)
 }
 
 // OpenKeygens returns the keygens on which members may vote now.
-func (c *Client) OpenKeygens(ctx context.Context) ([]types.KeygenInfo, error) {
-	return pages(func(page *query.PageRequest) ([]types.KeygenInfo, *query.PageResponse, error) {
+func (c *Client) OpenKeygens(ctx context.Context) ([]vault.Keygen, error) {
+	infos, err := pages(func(page *query.PageRequest) ([]types.KeygenInfo, *query.PageResponse, error) {
 		var res types.QueryKeygensResponse
 		req := &types.QueryKeygensRequest{Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, Pagination: page}
 		err := c.query(ctx, service+"Keygens", req, &res)
 		return res.Keygens, res.Pagination, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return decodeAll(infos, vault.KeygenFromInfo)
 }
 
 // Churns returns the latest churns, the newest first, at most limit of them.
@@ -64,27 +73,34 @@ func (c *Client) Churns(ctx context.Context, limit uint64) ([]types.Churn, error
 }
 
 // Vault returns one vault by its name, retired ones included, or [ErrNotFound].
-func (c *Client) Vault(ctx context.Context, vault string) (types.VaultInfo, error) {
+func (c *Client) Vault(ctx context.Context, name string) (vault.Vault, error) {
 	var res types.QueryVaultResponse
-	err := c.query(ctx, service+"Vault", &types.QueryVaultRequest{Vault: vault}, &res)
-	return res.Vault, err
+	if err := c.query(ctx, service+"Vault", &types.QueryVaultRequest{Vault: name}, &res); err != nil {
+		return vault.Vault{}, err
+	}
+	v, err := vault.FromInfo(res.Vault)
+	return v, malformed(err)
 }
 
 // Vaults returns the active and retiring vaults, those of one member when an
 // address is given.
-func (c *Client) Vaults(ctx context.Context, member string) ([]types.VaultInfo, error) {
-	return pages(func(page *query.PageRequest) ([]types.VaultInfo, *query.PageResponse, error) {
+func (c *Client) Vaults(ctx context.Context, member string) ([]vault.Vault, error) {
+	infos, err := pages(func(page *query.PageRequest) ([]types.VaultInfo, *query.PageResponse, error) {
 		var res types.QueryVaultsResponse
 		req := &types.QueryVaultsRequest{Member: member, Pagination: page}
 		err := c.query(ctx, service+"Vaults", req, &res)
 		return res.Vaults, res.Pagination, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return decodeAll(infos, vault.FromInfo)
 }
 
 // Backup returns the commitments of a member of a vault, the latest and then the
 // first if that is another. There are none, and no error, when state holds none: the member never
 // published, or is no member of that vault.
-func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Commitment, error) {
 	var res types.QueryBackupResponse
 	err := c.query(ctx, service+"Backup", &types.QueryBackupRequest{Vault: vault, Member: member}, &res)
 	if errors.Is(err, ErrNotFound) {
@@ -93,23 +109,27 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 	if err != nil {
 		return nil, err
 	}
-	commitments := []types.CommitmentInfo{res.Latest}
+	infos := []types.CommitmentInfo{res.Latest}
 	if res.First != nil {
-		commitments = append(commitments, *res.First)
+		infos = append(infos, *res.First)
 	}
-	return commitments, nil
+	return decodeAll(infos, types.CommitmentInfo.Commitment)
 }
 
 // Proof returns what state keeps of the proof of a member of a vault. It is without a
 // stored form while none was accepted, and without a recipient key, and no error, when
 // state keeps nothing and takes none.
-func (c *Client) Proof(ctx context.Context, vault, member string) (types.ProofInfo, error) {
+func (c *Client) Proof(ctx context.Context, name, member string) (types.Proof, error) {
 	var res types.QueryProofResponse
-	err := c.query(ctx, service+"Proof", &types.QueryProofRequest{Vault: vault, Member: member}, &res)
+	err := c.query(ctx, service+"Proof", &types.QueryProofRequest{Vault: name, Member: member}, &res)
 	if errors.Is(err, ErrNotFound) {
-		return types.ProofInfo{}, nil
+		return types.Proof{}, nil
 	}
-	return res.Proof, err
+	if err != nil {
+		return types.Proof{}, err
+	}
+	proof, err := vault.ProofFromInfo(res.Proof)
+	return proof, malformed(err)
 }
 
 // Coverage tells who has published, of one vault or, with an empty name, of all
@@ -182,6 +202,26 @@ func fields(msg []byte, each func(protowire.Number, protowire.Type, []byte) bool
 		msg = msg[tag+size:]
 	}
 	return true
+}
+
+// decodeAll decodes what a list shows.
+func decodeAll[Info, T any](infos []Info, decode func(Info) (T, error)) ([]T, error) {
+	all := make([]T, len(infos))
+	for i, info := range infos {
+		var err error
+		if all[i], err = decode(info); err != nil {
+			return nil, malformed(err)
+		}
+	}
+	return all, nil
+}
+
+// malformed is the error of an answer that is not what the module shows.
+func malformed(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w: malformed answer: %w", ErrUnreachable, err)
+	}
+	return err
 }
 
 // pages reads a list to its end.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -191,22 +192,23 @@ func (d *examination) proof(
 	if !asked(v, member) || len(v.SharesHash) == 0 {
 		return // there is nothing to prove, or nothing to prove it by
 	}
-	info, err := node.Proof(ctx, v.Name(), member.Address)
-	if err == nil && info.RecipientKey == "" {
+	proof, err := node.Proof(ctx, v.Name(), member.Address)
+	if err == nil && len(proof.Recipient.Key) == 0 {
 		return // deleted, or never to be made
 	}
 	if err == nil {
-		err = registration.CheckRecipient(member.Mnemonic, info.RecipientKey, info.RecipientIndex)
+		err = registration.CheckRecipient(
+			member.Mnemonic, hex.EncodeToString(proof.Recipient.Key), proof.Recipient.Index)
 	}
 	switch {
 	case err != nil:
 		d.add("recipient", Fail, "vault %s: %v", v.Name(), err)
-	case len(info.Stored) == 0:
+	case !proof.IsProven():
 		d.add("recipient", Warn, "vault %s: nobody can verify this signer's backup: "+
 			"the chain holds no proof of it", v.Name())
 	default:
 		d.add("recipient", OK, "vault %s: the proof of block %d is to a recipient key of the mnemonic",
-			v.Name(), info.Height)
+			v.Name(), proof.Height)
 	}
 }
 

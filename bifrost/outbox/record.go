@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"encoding/hex"
 	"fmt"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -90,6 +91,17 @@ type Record struct {
 
 	// Outcome tells how a closed record ended.
 	Outcome string `json:"outcome,omitempty"`
+}
+
+// Keys are the vault's two keys, raw. It errs when they are not in hex.
+func (r *Record) Keys() (pubKey, pubKeyEd25519 []byte, err error) {
+	if pubKey, err = hex.DecodeString(r.Vault); err == nil {
+		pubKeyEd25519, err = hex.DecodeString(r.PubKeyEd25519)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: the vault's keys: %w", r.Name(), err)
+	}
+	return pubKey, pubKeyEd25519, nil
 }
 
 // Name is the name of the record's file.

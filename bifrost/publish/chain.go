@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -18,20 +20,20 @@ type Chain interface {
 	// Params are the module's parameters.
 	Params(ctx context.Context) (types.Params, error)
 	// OpenKeygens are the keygens on which members may vote now, of all members.
-	OpenKeygens(ctx context.Context) ([]types.KeygenInfo, error)
+	OpenKeygens(ctx context.Context) ([]vault.Keygen, error)
 	// Keygen is one keygen with its votes. It has no status when state holds none: it
 	// never opened, or failed long ago.
-	Keygen(ctx context.Context, id uint64) (types.KeygenInfo, error)
+	Keygen(ctx context.Context, id uint64) (vault.Keygen, error)
 	// Vaults are the active and retiring vaults of a member.
-	Vaults(ctx context.Context, member string) ([]types.VaultInfo, error)
+	Vaults(ctx context.Context, member string) ([]vault.Vault, error)
 	// Vault is one vault, whatever its status.
-	Vault(ctx context.Context, vault string) (types.VaultInfo, error)
+	Vault(ctx context.Context, name string) (vault.Vault, error)
 	// Backup holds the commitments of a member of a vault, the latest first; none, and
 	// no error, when it never published.
-	Backup(ctx context.Context, vault, member string) ([]types.CommitmentInfo, error)
+	Backup(ctx context.Context, vault, member string) ([]types.Commitment, error)
 	// Proof is what state keeps of the proof of a member of a vault. It is without a
 	// stored form while none was accepted, and when it takes none.
-	Proof(ctx context.Context, vault, member string) (types.ProofInfo, error)
+	Proof(ctx context.Context, vault, member string) (types.Proof, error)
 	// BlockTxs are the transactions of a block.
 	BlockTxs(ctx context.Context, height int64) ([][]byte, error)
 	// Account is the number and the next sequence of the signer's account.
@@ -65,7 +67,8 @@ type Tss interface {
 
 // blame is a [ceremony.BlameError] in the words of the chain.
 type blame struct {
-	members []string
+	// members are raw addresses.
+	members [][]byte
 	reason  string
 }
 
@@ -74,7 +77,7 @@ const maxReason = 256
 
 // blameOf finds the members that an error blames. There are none when the failure
 // is not theirs.
-func blameOf(err error, me string, members []types.MemberInfo) *blame {
+func blameOf(err error, me []byte, members []types.Member) *blame {
 	var e *ceremony.BlameError
 	if !errors.As(err, &e) {
 		return nil
@@ -84,8 +87,8 @@ func blameOf(err error, me string, members []types.MemberInfo) *blame {
 		b.reason = strings.ToValidUTF8(b.reason[:maxReason], "")
 	}
 	for _, m := range members {
-		if m.Address != me && contains(e.Members, unhex(m.PubKey)) {
-			b.members = append(b.members, m.Address)
+		if !bytes.Equal(m.Address(), me) && contains(e.Members, m.PubKey) {
+			b.members = append(b.members, m.Address())
 		}
 	}
 	if len(b.members) == 0 {

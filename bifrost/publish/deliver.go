@@ -11,6 +11,7 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // deliver takes every record with a message to state, one transaction at a time:
 // the next one is signed when the one before has found its block.
-func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]types.KeygenInfo) error {
+func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]vault.Keygen) error {
 	var errs []error
 	account := &account{}
 	waiting := false

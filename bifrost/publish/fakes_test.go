@@ -23,6 +23,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -36,7 +37,8 @@ const (
 var errNotFound = errors.New("not found")
 
 // fakeChain is a chain with one keygen at a time. Every question for its height
-// makes a block of what is in the mempool.
+// makes a block of what is in the mempool. It keeps what queries show, and hands it out
+// as package chain does.
 type fakeChain struct {
 	mu       sync.Mutex
 	height   int64
@@ -66,6 +68,41 @@ type fakeChain struct {
 	refuse func(member string) error
 	// drop keeps transactions of a member out of blocks.
 	drop map[string]bool
+}
+
+// memberOf finds a member by its bech32 address.
+func memberOf(members []types.MemberInfo, address string) (types.MemberInfo, bool) {
+	for _, m := range members {
+		if m.Address == address {
+			return m, true
+		}
+	}
+	return types.MemberInfo{}, false
+}
+
+func asked(members []types.MemberInfo, address string) bool {
+	m, _ := memberOf(members, address)
+	return m.Asked
+}
+
+func voteOf(k types.KeygenInfo, member string) *types.VoteInfo {
+	for i := range k.Votes {
+		if k.Votes[i].Member == member {
+			return &k.Votes[i]
+		}
+	}
+	return nil
+}
+
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(s)
+	must(err)
+	return b
+}
+
+// keysOf are a vault's keys, given in hex, as what is checked under them takes them.
+func keysOf(pubKey, pubKeyEd25519 string) vault.Vault {
+	return vault.Vault{PubKey: unhex(pubKey), Vault: types.Vault{PubKeyEd25519: unhex(pubKeyEd25519)}}
 }
 
 func newFakeChain() *fakeChain {
@@ -179,7 +216,7 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 	} else {
 		s := signatures{secp256k1: m.Signature, ed25519: m.SignatureEd25519}
 		digest := types.CheckMessage(testChain, k.Id, unhex(m.PubKey), unhex(m.PubKeyEd25519))
-		if !s.verify(vaultKeys(m.PubKey, m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
+		if !s.verify(keysOf(m.PubKey, m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
 			return
 		}
 		if m.PublicShares == nil || m.PublicShares.Check(unhex(m.PubKey), unhex(m.PubKeyEd25519)) != nil {
@@ -189,7 +226,7 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 			len(m.Proof) > 0 && !c.prove(*m.PublicShares, k.Id, m.PubKey, m.PubKeyEd25519, k.Members, m.Signer, m.Proof) {
 			return
 		}
-		v.SharesHash = sharesHash(*m.PublicShares, vaultKeys(m.PubKey, m.PubKeyEd25519))
+		v.SharesHash = hex.EncodeToString(m.PublicShares.Hash(unhex(m.PubKey), unhex(m.PubKeyEd25519)))
 		c.shares[v.SharesHash] = *m.PublicShares
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
@@ -208,7 +245,7 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 func (c *fakeChain) close(k *types.KeygenInfo) {
 	k.ClosedHeight = c.height
 	k.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
-	if finished(*k) < int(k.Needed) {
+	if finished(decoded(k)) < int(k.Needed) {
 		return
 	}
 	k.Status = types.KeygenStatus_KEYGEN_STATUS_READY
@@ -278,64 +315,77 @@ func (c *fakeChain) Params(context.Context) (types.Params, error) {
 	return c.params, nil
 }
 
-func (c *fakeChain) OpenKeygens(context.Context) ([]types.KeygenInfo, error) {
+func (c *fakeChain) OpenKeygens(context.Context) ([]vault.Keygen, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []types.KeygenInfo
+	var list []vault.Keygen
 	for _, k := range c.keygens {
 		if k.Status == types.KeygenStatus_KEYGEN_STATUS_OPEN {
-			list = append(list, copyKeygen(k))
+			list = append(list, decoded(k))
 		}
 	}
 	return list, nil
 }
 
-func copyKeygen(k *types.KeygenInfo) types.KeygenInfo {
-	c := *k
-	c.Votes = slices.Clone(k.Votes)
-	return c
+func decoded(info *types.KeygenInfo) vault.Keygen {
+	k, err := vault.KeygenFromInfo(*info)
+	must(err)
+	return k
 }
 
-func (c *fakeChain) Keygen(_ context.Context, id uint64) (types.KeygenInfo, error) {
+func (c *fakeChain) Keygen(_ context.Context, id uint64) (vault.Keygen, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k := c.keygens[id]; k != nil {
-		return copyKeygen(k), nil
+		return decoded(k), nil
 	}
-	return types.KeygenInfo{}, nil
+	return vault.Keygen{}, nil
 }
 
-func (c *fakeChain) Vaults(_ context.Context, member string) ([]types.VaultInfo, error) {
+func (c *fakeChain) Vaults(_ context.Context, member string) ([]vault.Vault, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []types.VaultInfo
-	for _, v := range c.vaults {
-		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED && slices.ContainsFunc(v.Members, func(m types.MemberInfo) bool { return m.Address == member }) {
-			list = append(list, *v)
+	var list []vault.Vault
+	for _, info := range c.vaults {
+		if _, ok := memberOf(info.Members, member); ok && info.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
+			v, err := vault.FromInfo(*info)
+			must(err)
+			list = append(list, v)
 		}
 	}
 	return list, nil
 }
 
-func (c *fakeChain) Vault(_ context.Context, vault string) (types.VaultInfo, error) {
+func (c *fakeChain) Vault(_ context.Context, name string) (vault.Vault, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v := c.vaults[vault]; v != nil {
-		return *v, nil
+	if v := c.vaults[name]; v != nil {
+		return vault.FromInfo(*v)
 	}
-	return types.VaultInfo{}, errNotFound
+	return vault.Vault{}, errNotFound
 }
 
-func (c *fakeChain) Backup(_ context.Context, vault, member string) ([]types.CommitmentInfo, error) {
+func (c *fakeChain) Backup(_ context.Context, name, member string) ([]types.Commitment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.backups[vault+"/"+member], nil
+	var list []types.Commitment
+	for _, info := range c.backups[name+"/"+member] {
+		commitment, err := info.Commitment()
+		must(err)
+		list = append(list, commitment)
+	}
+	return list, nil
 }
 
-func (c *fakeChain) Proof(_ context.Context, vault, member string) (types.ProofInfo, error) {
+func (c *fakeChain) Proof(_ context.Context, name, member string) (types.Proof, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.proofs[vault+"/"+member], nil
+	info := c.proofs[name+"/"+member]
+	if v := c.vaults[name]; v != nil {
+		m, _ := memberOf(v.Members, member)
+		info.RecipientKey, info.RecipientIndex = m.RecipientKey, m.RecipientIndex
+	}
+	return vault.ProofFromInfo(info)
 }
 
 func (c *fakeChain) BlockTxs(_ context.Context, height int64) ([][]byte, error) {
@@ -539,56 +589,29 @@ func (s seat) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte,
 	return compact[1:], nil
 }
 
-// fakeFile stands for a parsed keyshare file.
-type fakeFile struct {
-	vaultSecret
-	group verenc.Group
+// fakeKeyshares stand for two keyshare files that were checked.
+type fakeKeyshares struct{ vaultSecret }
+
+func checkFake(v vault.Vault, files []envelope.File, member []byte) (checkedKeyshares, error) {
+	k := &fakeKeyshares{}
+	for _, f := range files {
+		if err := json.Unmarshal(f.Data, &k.vaultSecret); err != nil {
+			return nil, err
+		}
+		ecdsaKey, _ := k.pubKeys()
+		if !bytes.Equal(k.Member, member) || !bytes.Equal(ecdsaKey, v.PubKey) {
+			return nil, errors.New("not this member's keyshare")
+		}
+	}
+	return k, nil
 }
 
-func parseFake(file []byte) (keyshareFile, error) {
-	f := &fakeFile{group: verenc.Secp256k1}
-	if err := json.Unmarshal(file, &f.vaultSecret); err != nil {
-		return nil, err
-	}
-	if bytes.HasSuffix(file, []byte(" ")) {
-		f.group = verenc.Ed25519
-	}
-	return f, nil
+func (k *fakeKeyshares) Wipe() {}
+
+func (k *fakeKeyshares) dealt() *dealer.Dealt {
+	return dealer.Deal(secp256k1.PrivKeyFromBytes(k.Secp256k1), ed25519.NewKeyFromSeed(k.Ed25519), k.Members)
 }
 
-func (f *fakeFile) Group() verenc.Group { return f.group }
-func (f *fakeFile) Wipe()               {}
+func (k *fakeKeyshares) PublicShares() (types.PublicShares, error) { return k.dealt().Public, nil }
 
-func (f *fakeFile) Check(vault keyshare.VaultKeys, member []byte, _ [][]byte) error {
-	ecdsaKey, _ := f.pubKeys()
-	if !bytes.Equal(f.Member, member) || !bytes.Equal(ecdsaKey, vault.Secp256k1) {
-		return errors.New("not this member's keyshare")
-	}
-	return nil
-}
-
-func (f *fakeFile) dealt() *dealer.Dealt {
-	return dealer.Deal(secp256k1.PrivKeyFromBytes(f.Secp256k1), ed25519.NewKeyFromSeed(f.Ed25519), f.Members)
-}
-
-func (f *fakeFile) PublicShares(uint64) ([]keyshare.PublicShare, error) {
-	public := f.dealt().Public
-	list := public.Secp256k1
-	if f.group == verenc.Ed25519 {
-		list = public.Ed25519
-	}
-	var out []keyshare.PublicShare
-	for _, s := range list {
-		i := slices.IndexFunc(f.Members, func(m []byte) bool { return bytes.Equal(types.SignerAddress(m), s.Member) })
-		out = append(out, keyshare.PublicShare{Member: f.Members[i], ID: s.Id, Point: s.Point})
-	}
-	return out, nil
-}
-
-func (f *fakeFile) Share() (verenc.Share, error) {
-	shares := f.dealt().Shares(f.Member)
-	if f.group == verenc.Ed25519 {
-		return shares[1], nil
-	}
-	return shares[0], nil
-}
+func (k *fakeKeyshares) Shares() ([]verenc.Share, error) { return k.dealt().Shares(k.Member), nil }

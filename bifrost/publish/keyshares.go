@@ -6,7 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -15,12 +15,11 @@ import (
 // errNoKeyshares says that a vault's keyshares are not on this disk.
 var errNoKeyshares = errors.New("the vault's keyshares are not here: recover them")
 
-// keyshareFile is what is asked of a parsed keyshare file.
-type keyshareFile interface {
-	Check(vault keyshare.VaultKeys, member []byte, members [][]byte) error
-	Group() verenc.Group
-	PublicShares(epoch uint64) ([]keyshare.PublicShare, error)
-	Share() (verenc.Share, error)
+// checkedKeyshares are two keyshare files that were found to be this member's;
+// vault.Keyshares are.
+type checkedKeyshares interface {
+	PublicShares() (types.PublicShares, error)
+	Shares() ([]verenc.Share, error)
 	Wipe()
 }
 
@@ -53,14 +52,12 @@ func (e *entry) forgetKeyshares() {
 	}
 }
 
-// keysharesOf returns the keyshares that an entry holds, or reads those of an epoch of a
-// vault into it. Whoever advances the entry makes it forget them.
-func (p *Publisher) keysharesOf(
-	e *entry, epoch uint64, vault keyshare.VaultKeys, members []types.MemberInfo,
-) (*keyshares, error) {
+// keysharesOf returns the keyshares that an entry holds, or reads those of a vault into
+// it. Whoever advances the entry makes it forget them.
+func (p *Publisher) keysharesOf(e *entry, v vault.Vault) (*keyshares, error) {
 	if e.keyshares == nil {
 		var err error
-		if e.keyshares, err = p.readKeyshares(epoch, vault, keysOf(members)); err != nil {
+		if e.keyshares, err = p.readKeyshares(v); err != nil {
 			return nil, err
 		}
 	}
@@ -69,10 +66,8 @@ func (p *Publisher) keysharesOf(
 
 // readKeyshares reads a vault's keyshare files and makes sure that they are this
 // vault's and this member's: a backup of anything else is worse than none.
-func (p *Publisher) readKeyshares(
-	epoch uint64, vault keyshare.VaultKeys, members [][]byte,
-) (_ *keyshares, err error) {
-	names, err := p.fileNames(vault)
+func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
+	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -82,92 +77,24 @@ func (p *Publisher) readKeyshares(
 			s.wipe()
 		}
 	}()
-	for i, group := range []verenc.Group{verenc.Secp256k1, verenc.Ed25519} {
-		data, err := p.store.Load(names[i])
+	for _, name := range names {
+		data, err := p.store.Load(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: no %s", errNoKeyshares, names[i])
+			return nil, fmt.Errorf("%w: no %s", errNoKeyshares, name)
 		}
 		if err != nil {
 			return nil, err
 		}
-		s.files = append(s.files, envelope.File{Name: names[i], Data: data})
-		k, err := p.check(group, data, vault, members)
-		if err == nil {
-			err = s.take(k, epoch)
-			k.Wipe()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", names[i], err)
-		}
+		s.files = append(s.files, envelope.File{Name: name, Data: data})
 	}
-	return s, nil
-}
-
-// check parses a keyshare file and makes sure that it is this member's, of this vault's
-// key in the group. The caller wipes what it returns.
-func (p *Publisher) check(
-	group verenc.Group, data []byte, vault keyshare.VaultKeys, members [][]byte,
-) (keyshareFile, error) {
-	k, err := p.parse(data)
+	checked, err := p.check(v, s.files)
 	if err != nil {
 		return nil, err
 	}
-	if k.Group() != group {
-		err = fmt.Errorf("it is not of the vault's %s key", group)
-	} else {
-		err = k.Check(vault, p.cfg.PubKey, members)
-	}
-	if err != nil {
-		k.Wipe()
+	defer checked.Wipe()
+	if s.public, err = checked.PublicShares(); err != nil {
 		return nil, err
 	}
-	return k, nil
-}
-
-// take adds the shares of a keyshare: of both, secp256k1 first.
-func (s *keyshares) take(k keyshareFile, epoch uint64) error {
-	public, err := k.PublicShares(epoch)
-	if err != nil {
-		return err
-	}
-	list := make([]types.PublicShare, len(public))
-	for i, p := range public {
-		list[i] = types.PublicShare{Member: types.SignerAddress(p.Member), Id: p.ID, Point: p.Point}
-	}
-	if k.Group() == verenc.Secp256k1 {
-		s.public.Secp256k1 = list
-	} else {
-		s.public.Ed25519 = list
-	}
-	share, err := k.Share()
-	if err != nil {
-		return err
-	}
-	s.own = append(s.own, share)
-	return nil
-}
-
-// fileNames are the names of a vault's keyshare files: secp256k1, then ed25519.
-func (p *Publisher) fileNames(vault keyshare.VaultKeys) ([2]string, error) {
-	ecdsa, err := keyshare.EncodeSecp256k1(p.cfg.Prefix, vault.Secp256k1)
-	if err != nil {
-		return [2]string{}, err
-	}
-	eddsa, err := keyshare.EncodeEd25519(p.cfg.Prefix, vault.Ed25519)
-	if err != nil {
-		return [2]string{}, err
-	}
-	return [2]string{keyshare.FileName(ecdsa), keyshare.FileName(eddsa)}, nil
-}
-
-func vaultKeys(vault, vaultEd25519 string) keyshare.VaultKeys {
-	return keyshare.VaultKeys{Secp256k1: unhex(vault), Ed25519: unhex(vaultEd25519)}
-}
-
-func keysOf(members []types.MemberInfo) [][]byte {
-	keys := make([][]byte, len(members))
-	for i, m := range members {
-		keys[i] = unhex(m.PubKey)
-	}
-	return keys
+	s.own, err = checked.Shares()
+	return s, err
 }

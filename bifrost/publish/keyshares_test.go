@@ -9,6 +9,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -17,10 +18,9 @@ import (
 
 // real is a member of a fixture's vault, with its keyshares in its home.
 type real struct {
-	p       *Publisher
-	vault   keyshare.VaultKeys
-	members [][]byte
-	files   []envelope.File
+	p     *Publisher
+	vault vault.Vault
+	files []envelope.File
 }
 
 func newReal(t *testing.T, size, member int) *real {
@@ -29,12 +29,15 @@ func newReal(t *testing.T, size, member int) *real {
 	for _, f := range fixture.Keyshares(t, size, member) {
 		k, err := keyshare.Parse(f.Data)
 		require.NoError(t, err)
-		if k.Group() == verenc.Secp256k1 {
-			r.vault.Secp256k1 = k.VaultKey()
-		} else {
-			r.vault.Ed25519 = k.VaultKey()
+		r.vault.Epoch, r.vault.Members = 1, nil
+		for _, m := range k.Participants() {
+			r.vault.Members = append(r.vault.Members, types.Member{PubKey: m})
 		}
-		r.members = k.Participants()
+		if k.Group() == verenc.Secp256k1 {
+			r.vault.PubKey = k.VaultKey()
+		} else {
+			r.vault.PubKeyEd25519 = k.VaultKey()
+		}
 		r.files = append(r.files, envelope.File{Name: f.Name, Data: f.Data})
 		saved[f.Name] = f.Data
 	}
@@ -53,18 +56,14 @@ func TestSharesOfRealKeygens(t *testing.T) {
 		var first types.PublicShares
 		for member := range fixture.Members(t, size) {
 			r := newReal(t, size, member)
-			shares, err := r.p.readKeyshares(1, r.vault, r.members)
+			shares, err := r.p.readKeyshares(r.vault)
 			require.NoError(t, err)
 			require.Equal(t, r.files, shares.files)
 			if member == 0 {
 				first = shares.public
-				var members []types.Member
-				for _, m := range r.members {
-					members = append(members, types.Member{PubKey: m})
-				}
-				require.NoError(t, first.CheckForm(1, members))
+				require.NoError(t, first.CheckForm(1, r.vault.Members))
 				require.NoError(t, first.CheckPoints())
-				require.NoError(t, first.Check(r.vault.Secp256k1, r.vault.Ed25519))
+				require.NoError(t, first.Check(r.vault.PubKey, r.vault.PubKeyEd25519))
 			}
 			require.Equal(t, first, shares.public, "all members have the same")
 
@@ -72,7 +71,7 @@ func TestSharesOfRealKeygens(t *testing.T) {
 			if member == 1 {
 				local := r.p.cfg.PubKey
 				key := dealer.RecipientKey(local, 0)
-				st, ok := first.Statement("chain-1", 7, r.vault.Secp256k1, r.vault.Ed25519, types.SignerAddress(local), key.Public())
+				st, ok := first.Statement("chain-1", 7, r.vault.PubKey, r.vault.PubKeyEd25519, types.SignerAddress(local), key.Public())
 				require.True(t, ok)
 				proof, err := verenc.Prove(key, st, shares.own)
 				require.NoError(t, err)
@@ -91,21 +90,25 @@ func TestKeysharesThatAreNotThoseOfTheVault(t *testing.T) {
 		spoil func(t *testing.T, r *real)
 		says  string
 	}{
-		"a file is missing": {func(t *testing.T, r *real) {
-			r.vault.Secp256k1 = r.members[0] // a key like any other
+		"a file is missing": {func(_ *testing.T, r *real) {
+			r.vault.PubKey = r.vault.Members[0].PubKey // a key like any other
 		}, errNoKeyshares.Error()},
-		"they are another member's": {func(t *testing.T, r *real) { r.p.cfg.PubKey = r.members[1] }, "another member's"},
-		"another was to be a member": {func(t *testing.T, r *real) {
-			r.members = append(r.members[1:], r.vault.Secp256k1)
+		"another was to be a member": {func(_ *testing.T, r *real) {
+			r.vault.Members[0].PubKey = r.vault.PubKey
 		}, "is not among the keyshare's participants"},
 		"the ed25519 file is under the name of the secp256k1 one": {func(t *testing.T, r *real) {
-			r.p.parse = func([]byte) (keyshareFile, error) { return keyshare.Parse(r.files[1].Data) }
-		}, "it is not of the vault's secp256k1 key"},
+			store, err := keystore.Open(t.TempDir())
+			require.NoError(t, err)
+			r.p.store = store
+			require.NoError(t, r.p.store.Save(map[string][]byte{
+				r.files[0].Name: r.files[1].Data, r.files[1].Name: r.files[1].Data,
+			}))
+		}, "it holds the keyshare of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReal(t, fixture.Sizes[0], 0)
 			row.spoil(t, r)
-			_, err := r.p.readKeyshares(1, r.vault, r.members)
+			_, err := r.p.readKeyshares(r.vault)
 			require.ErrorContains(t, err, row.says)
 		})
 	}
@@ -120,6 +123,6 @@ func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
 	w.awaitReady(1)
 	for _, m := range w.members {
 		m.halt()
-		require.Equal(t, 2, m.parsed, "two files")
+		require.Equal(t, 2, m.checked, "two files")
 	}
 }

@@ -2,17 +2,22 @@ package publish
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // result makes the vote for a result: with the public shares of all members, and, when
 // the member is asked for its envelope, with that and the proof that the record holds.
-func (p *Publisher) result(ctx context.Context, s *keyshares, isAsked bool, next *outbox.Record) (*outbox.Record, error) {
+func (p *Publisher) result(
+	ctx context.Context, s *keyshares, v vault.Vault, isAsked bool, next *outbox.Record,
+) (*outbox.Record, error) {
 	msg := &types.MsgTssPool{
 		Signer:           p.cfg.Address,
 		KeygenId:         next.Epoch,
@@ -31,7 +36,7 @@ func (p *Publisher) result(ctx context.Context, s *keyshares, isAsked bool, next
 		next.EnvelopeSHA256 = commitmentOf(msg.KeysharesBackup)
 	}
 	next.Step = outbox.StepMessage
-	next.SharesHash = sharesHash(s.public, vaultKeys(next.Vault, next.PubKeyEd25519))
+	next.SharesHash = hex.EncodeToString(s.public.Hash(v.PubKey, v.PubKeyEd25519))
 	return next, setMessage(next, msg)
 }
 
@@ -41,13 +46,25 @@ func (p *Publisher) giveUp(e *entry, next *outbox.Record) (*outbox.Record, error
 	if e.lastBlame == nil {
 		return nil, errLate
 	}
+	blame := &types.Blame{Reason: e.lastBlame.reason}
+	for _, m := range e.lastBlame.members {
+		blame.Members = append(blame.Members, p.text(m))
+	}
 	next.Step = outbox.StepMessage
 	next.Blame = true
 	return next, setMessage(next, &types.MsgTssPool{
-		Signer:   p.cfg.Address,
-		KeygenId: next.Epoch,
-		Blame:    &types.Blame{Members: e.lastBlame.members, Reason: e.lastBlame.reason},
+		Signer: p.cfg.Address, KeygenId: next.Epoch, Blame: blame,
 	})
+}
+
+// text is an address in bech32. The prefix is the signer's own, which the chain knows, and an
+// address of 20 bytes always has a text.
+func (p *Publisher) text(address []byte) string {
+	text, err := bech32.ConvertAndEncode(p.cfg.Prefix, address)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 func setMessage(r *outbox.Record, msg proto.Message) (err error) {

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -95,7 +96,7 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 		commitments, err := client.Backup(ctx, closed.Vault, m.address)
 		require.NoError(t, err)
 		require.Len(t, commitments, 1)
-		require.Equal(t, closed.EnvelopeSHA256, commitments[0].Sha256)
+		require.Equal(t, closed.EnvelopeSHA256, hex.EncodeToString(commitments[0].Sha256))
 		_, sequence, err := client.Account(ctx, m.address)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, sequence, "transactions that were executed")

@@ -3,13 +3,12 @@ package publish
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -36,17 +35,15 @@ type claim struct {
 
 // claim says what this member proves of a vault: that its shares are encrypted to the
 // recipient key that was frozen when the keygen opened.
-func (p *Publisher) claim(s *keyshares, epoch uint64, vault keyshare.VaultKeys, members []types.MemberInfo) (*claim, error) {
-	me, ok := memberOf(members, p.cfg.Address)
-	if !ok || me.RecipientKey == "" {
-		return nil, fmt.Errorf("the chain holds no recipient key of this member for keygen %d", epoch)
+func (p *Publisher) claim(s *keyshares, v vault.Vault, recipient types.Recipient) (*claim, error) {
+	if len(recipient.Key) == 0 {
+		return nil, fmt.Errorf("the chain holds no recipient key of this member for keygen %d", v.Epoch)
 	}
-	st, ok := s.public.Statement(p.cfg.ChainID, epoch, vault.Secp256k1, vault.Ed25519,
-		types.SignerAddress(p.cfg.PubKey), unhex(me.RecipientKey))
+	st, ok := s.public.Statement(p.cfg.ChainID, v.Epoch, v.PubKey, v.PubKeyEd25519, p.address, recipient.Key)
 	if !ok {
 		return nil, errors.New("the keyshares hold no public shares of this member")
 	}
-	c := &claim{statement: st, index: me.RecipientIndex, shares: s.own}
+	c := &claim{statement: st, index: recipient.Index, shares: s.own}
 	var err error
 	c.context, err = st.Context()
 	return c, err
@@ -92,15 +89,18 @@ func (p *Publisher) setProofError(text string) {
 // complete takes a signed result to its message. When the member is asked for its
 // envelope, the proof is a step of its own before, so that it is on the disk before
 // the vote is made.
-func (p *Publisher) complete(ctx context.Context, e *entry, k types.KeygenInfo, next *outbox.Record) (*outbox.Record, error) {
-	vault := vaultKeys(next.Vault, next.PubKeyEd25519)
-	s, err := p.keysharesOf(e, next.Epoch, vault, k.Members)
+func (p *Publisher) complete(ctx context.Context, e *entry, k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
+	v, err := made(next, k)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.keysharesOf(e, v)
 	if err != nil {
 		return nil, p.cannotProve(next.Vault, err)
 	}
-	isAsked := asked(k.Members, p.cfg.Address)
-	if isAsked {
-		c, err := p.claim(s, next.Epoch, vault, k.Members)
+	me, recipient, _ := k.Member(p.address)
+	if me.Asked {
+		c, err := p.claim(s, v, recipient)
 		if err != nil {
 			return nil, p.cannotProve(next.Vault, err)
 		}
@@ -112,14 +112,14 @@ func (p *Publisher) complete(ctx context.Context, e *entry, k types.KeygenInfo, 
 		}
 	}
 	p.setProofError("")
-	return p.result(ctx, s, isAsked, next)
+	return p.result(ctx, s, v, me.Asked, next)
 }
 
 // laterProof puts the proof into the record of a later publication, unless the chain
 // wants none: the one that was made for the vote, or the one that the record holds.
 // Otherwise it makes one, which is a step of its own, and reports that.
-func (p *Publisher) laterProof(ctx context.Context, e *entry, v types.VaultInfo, next *outbox.Record) (made bool, err error) {
-	wanted, err := p.wantsProof(ctx, v)
+func (p *Publisher) laterProof(ctx context.Context, e *entry, v vault.Vault, next *outbox.Record) (made bool, err error) {
+	recipient, wanted, err := p.wantsProof(ctx, v)
 	if err != nil {
 		return false, err
 	}
@@ -127,25 +127,26 @@ func (p *Publisher) laterProof(ctx context.Context, e *entry, v types.VaultInfo,
 		next.Proof, next.ProofContext = nil, nil
 		return false, nil
 	}
-	made, err = p.findProof(e, v, next)
+	made, err = p.findProof(e, v, recipient, next)
 	if err != nil {
 		next.Proof, next.ProofContext = nil, nil
-		return false, p.cannotProve(v.Vault, err)
+		return false, p.cannotProve(v.Name(), err)
 	}
 	p.setProofError("")
 	return made, nil
 }
 
-func (p *Publisher) findProof(e *entry, v types.VaultInfo, next *outbox.Record) (made bool, err error) {
-	vault := vaultKeys(v.Vault, v.PubKeyEd25519)
-	s, err := p.keysharesOf(e, v.Epoch, vault, v.Members)
+func (p *Publisher) findProof(
+	e *entry, v vault.Vault, recipient types.Recipient, next *outbox.Record,
+) (made bool, err error) {
+	s, err := p.keysharesOf(e, v)
 	if err != nil {
 		return false, err
 	}
-	if sharesHash(s.public, vault) != v.SharesHash {
+	if !bytes.Equal(s.public.Hash(v.PubKey, v.PubKeyEd25519), v.SharesHash) {
 		return false, errOtherShares
 	}
-	c, err := p.claim(s, v.Epoch, vault, v.Members)
+	c, err := p.claim(s, v, recipient)
 	if err != nil {
 		return false, err
 	}
@@ -163,49 +164,31 @@ func (p *Publisher) findProof(e *entry, v types.VaultInfo, next *outbox.Record) 
 	return true, p.prove(c, next)
 }
 
-// wantsProof reports whether the chain takes this member's proof with a publication:
-// the vault has public shares to prove by, and none was accepted yet.
-func (p *Publisher) wantsProof(ctx context.Context, v types.VaultInfo) (bool, error) {
-	if me, ok := memberOf(v.Members, p.cfg.Address); !ok || v.SharesHash == "" || me.RecipientKey == "" {
-		return false, nil
+// wantsProof reports whether the chain takes this member's proof with a publication, and
+// to which key: the vault has public shares to prove by, and none was accepted yet.
+func (p *Publisher) wantsProof(ctx context.Context, v vault.Vault) (types.Recipient, bool, error) {
+	if len(v.SharesHash) == 0 {
+		return types.Recipient{}, false, nil
 	}
-	info, err := p.chain.Proof(ctx, v.Vault, p.cfg.Address)
-	return len(info.Stored) == 0, err
+	proof, err := p.chain.Proof(ctx, v.Name(), p.cfg.Address)
+	return proof.Recipient, len(proof.Recipient.Key) > 0 && !proof.IsProven(), err
 }
 
 // isProven reports whether state holds this member's proof. Once it does, it does as
 // long as the vault lives.
-func (p *Publisher) isProven(ctx context.Context, v types.VaultInfo) (bool, error) {
+func (p *Publisher) isProven(ctx context.Context, v vault.Vault) (bool, error) {
 	p.mu.Lock()
 	known := p.proven[v.Epoch]
 	p.mu.Unlock()
-	if known || v.SharesHash == "" {
+	if known || len(v.SharesHash) == 0 {
 		return known, nil
 	}
-	info, err := p.chain.Proof(ctx, v.Vault, p.cfg.Address)
-	if err != nil || len(info.Stored) == 0 {
+	proof, err := p.chain.Proof(ctx, v.Name(), p.cfg.Address)
+	if err != nil || !proof.IsProven() {
 		return false, err
 	}
 	p.mu.Lock()
 	p.proven[v.Epoch] = true
 	p.mu.Unlock()
 	return true, nil
-}
-
-func sharesHash(s types.PublicShares, vault keyshare.VaultKeys) string {
-	return hex.EncodeToString(s.Hash(vault.Secp256k1, vault.Ed25519))
-}
-
-func memberOf(members []types.MemberInfo, address string) (types.MemberInfo, bool) {
-	for _, m := range members {
-		if m.Address == address {
-			return m, true
-		}
-	}
-	return types.MemberInfo{}, false
-}
-
-func asked(members []types.MemberInfo, address string) bool {
-	m, _ := memberOf(members, address)
-	return m.Asked
 }

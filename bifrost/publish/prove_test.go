@@ -7,12 +7,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -94,7 +96,7 @@ func TestMemberThatIsNotAskedSendsPublicSharesAlone(t *testing.T) {
 
 // missed makes a world in which the last of six members misses its vault, by a vote
 // that finds no block or, when proving or sealing fails, by none.
-func missed(t *testing.T, spoil func(late *member)) (w *world, late *member, vault string) {
+func missed(t *testing.T, spoil func(late *member)) (w *world, late *member, name string) {
 	w = newWorld(t, 6)
 	w.chain.open(1, 1000, w.infos())
 	w.chain.keygens[1].Needed = 5
@@ -107,7 +109,7 @@ func missed(t *testing.T, spoil func(late *member)) (w *world, late *member, vau
 		s := late.status()
 		return len(s.Outbox) == 1 && (s.Outbox[0].Step == outbox.StepTx || s.Outbox[0].Error != "")
 	})
-	return w, late, w.keygen(1).Votes[0].Vault
+	return w, late, types.VaultName(w.keygen(1).Votes[0].Result.PubKey)
 }
 
 // goesOn lets the vault become active and the late member's transactions find blocks.
@@ -126,15 +128,15 @@ func (m *member) publicationFails() bool {
 }
 
 // published reports whether state holds a commitment of the member's.
-func (w *world) published(vault string, m *member) bool {
-	list, err := w.chain.Backup(context.Background(), vault, m.address)
+func (w *world) published(name string, m *member) bool {
+	list, err := w.chain.Backup(context.Background(), name, m.address)
 	return err == nil && len(list) > 0
 }
 
-func (w *world) awaitPublication(m *member, vault string) *types.MsgPublishBackup {
+func (w *world) awaitPublication(m *member, name string) *types.MsgPublishBackup {
 	w.t.Helper()
 	w.eventually("the backup is there", func() bool {
-		return w.published(vault, m)
+		return w.published(name, m)
 	})
 	w.chain.mu.Lock()
 	defer w.chain.mu.Unlock()
@@ -143,13 +145,13 @@ func (w *world) awaitPublication(m *member, vault string) *types.MsgPublishBacku
 }
 
 func TestLaterPublicationSendsTheProofOfTheVote(t *testing.T) {
-	w, late, vault := missed(t, func(*member) {})
+	w, late, name := missed(t, func(*member) {})
 	w.goesOn()
-	msg := w.awaitPublication(late, vault)
+	msg := w.awaitPublication(late, name)
 	require.Equal(t, 1, late.proofs())
 	w.chain.mu.Lock()
 	require.True(t, w.chain.sent[late.address][hex.EncodeToString(msg.Proof)])
-	require.Equal(t, msg.Proof, w.chain.proofs[vault+"/"+late.address].Stored)
+	require.Equal(t, msg.Proof, w.chain.proofs[name+"/"+late.address].Stored)
 	w.chain.mu.Unlock()
 	w.checkInvariants()
 	w.eventually("the status says so", func() bool {
@@ -159,13 +161,13 @@ func TestLaterPublicationSendsTheProofOfTheVote(t *testing.T) {
 }
 
 func TestLaterPublicationSendsTheProofOfAVoteThatWasNeverMade(t *testing.T) {
-	w, late, vault := missed(t, func(m *member) { m.sealErr = errors.New("no memory") })
+	w, late, name := missed(t, func(m *member) { m.sealErr = errors.New("no memory") })
 	w.chain.advance(1001)
 	w.awaitReady(1)
 	w.eventually("the publication waits for its envelope", func() bool { return late.publicationFails() })
 	late.setSealErr(nil)
 	w.goesOn()
-	require.NotEmpty(t, w.awaitPublication(late, vault).Proof)
+	require.NotEmpty(t, w.awaitPublication(late, name).Proof)
 	require.Equal(t, 1, late.proofs())
 	w.checkInvariants()
 }
@@ -173,7 +175,7 @@ func TestLaterPublicationSendsTheProofOfAVoteThatWasNeverMade(t *testing.T) {
 func TestLaterPublicationMakesItsProofOnce(t *testing.T) {
 	for _, point := range []string{"", "proven", "message", "tx", "sent"} {
 		t.Run("killed after "+point, func(t *testing.T) {
-			w, late, vault := missed(t, func(m *member) { m.proofErr = errors.New("no randomness") })
+			w, late, name := missed(t, func(m *member) { m.proofErr = errors.New("no randomness") })
 			w.chain.advance(1001)
 			w.awaitReady(1)
 			w.eventually("the publication waits for its proof", func() bool { return late.publicationFails() })
@@ -181,7 +183,7 @@ func TestLaterPublicationMakesItsProofOnce(t *testing.T) {
 			late.dieAt, late.proves, late.proofErr = point, 0, nil
 			late.mu.Unlock()
 			w.goesOn()
-			require.NotEmpty(t, w.awaitPublication(late, vault).Proof)
+			require.NotEmpty(t, w.awaitPublication(late, name).Proof)
 			require.Equal(t, 1, late.proofs())
 			w.checkInvariants()
 			late.mu.Lock()
@@ -202,24 +204,24 @@ func TestLaterPublicationWithoutAProof(t *testing.T) {
 		}, ""},
 		{"the vault has no public shares", func(_ *world, _ *member, v *types.VaultInfo) { v.SharesHash = "" }, ""},
 		{"the chain keeps no recipient key any more", func(_ *world, _ *member, v *types.VaultInfo) { v.Members[5].RecipientKey = "" }, ""},
-		{"the members agreed on other public shares", func(_ *world, _ *member, v *types.VaultInfo) { v.SharesHash = "abcd" }, errOtherShares.Error()},
+		{"the members agreed on other public shares", func(_ *world, _ *member, v *types.VaultInfo) { v.SharesHash = strings.Repeat("ab", 32) }, errOtherShares.Error()},
 		{"the recipient key is another mnemonic's", func(_ *world, _ *member, v *types.VaultInfo) {
 			v.Members[5].RecipientKey = hex.EncodeToString(dealer.RecipientKey([]byte("another"), testIndex).Public())
 		}, ErrRecipient.Error()},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w, late, vault := missed(t, func(*member) {})
+			w, late, name := missed(t, func(*member) {})
 			late.halt()
 			w.chain.advance(1001)
 			w.awaitReady(1)
 			w.chain.mu.Lock()
-			v := w.chain.vaults[vault]
+			v := w.chain.vaults[name]
 			v.Members = append([]types.MemberInfo{}, v.Members...)
 			row.change(w, late, v)
 			w.chain.drop = map[string]bool{}
 			w.chain.mu.Unlock()
 			late.run()
-			require.Empty(t, w.awaitPublication(late, vault).Proof)
+			require.Empty(t, w.awaitPublication(late, name).Proof)
 			if row.says == "" {
 				require.Empty(t, late.status().ProofError)
 			} else {
@@ -231,7 +233,7 @@ func TestLaterPublicationWithoutAProof(t *testing.T) {
 }
 
 func TestProofOfAnotherChainIsNotSent(t *testing.T) {
-	w, late, vault := missed(t, func(*member) {})
+	w, late, name := missed(t, func(*member) {})
 	w.chain.advance(1001)
 	w.awaitReady(1)
 	w.eventually("the vote's record is closed", func() bool {
@@ -246,37 +248,42 @@ func TestProofOfAnotherChainIsNotSent(t *testing.T) {
 	r.ProofContext[0]++
 	require.NoError(t, p.outbox.Close(r))
 	e, next := &entry{}, &outbox.Record{}
-	made, err := p.laterProof(context.Background(), e, *w.chain.vaults[vault], next)
+	known, err := w.chain.Vault(context.Background(), name)
+	require.NoError(t, err)
+	made, err := p.laterProof(context.Background(), e, known, next)
 	require.NoError(t, err)
 	require.True(t, made)
 	require.NotEqual(t, r.Proof, next.Proof)
 }
 
 func TestResultsWithOtherPublicSharesDoNotCountTogether(t *testing.T) {
-	k := types.KeygenInfo{Votes: []types.VoteInfo{
-		{Member: "a", Vault: "02", PubKeyEd25519: "03", SharesHash: "aa"},
-		{Member: "b", Vault: "02", PubKeyEd25519: "03", SharesHash: "bb"},
-		{Member: "c", Vault: "02", PubKeyEd25519: "03", SharesHash: "aa"},
-		{Member: "d", Vault: "05", PubKeyEd25519: "03", SharesHash: "aa"},
+	vote := func(member, key, shares byte) vault.Vote {
+		return vault.Vote{Member: []byte{member}, Vote: types.Vote{Result: &types.Result{
+			PubKey: []byte{key}, PubKeyEd25519: []byte{3}, SharesHash: []byte{shares},
+		}}}
+	}
+	k := vault.Keygen{Votes: []vault.Vote{
+		vote(1, 2, 0xaa), vote(2, 2, 0xbb), vote(3, 2, 0xaa), vote(4, 5, 0xaa),
 	}}
 	require.Equal(t, 2, finished(k))
 
 	t.Run("and are said loudly, once", func(t *testing.T) {
 		var log bytes.Buffer
-		p := &Publisher{log: zerolog.New(&log)}
+		p := &Publisher{log: zerolog.New(&log), cfg: Config{Prefix: testPrefix}}
 		e := &entry{rec: &outbox.Record{Vault: "02", PubKeyEd25519: "03", SharesHash: "aa"}}
 		p.compareShares(e, k)
 		p.compareShares(e, k)
 		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("ANOTHER MEMBER HAS OTHER PUBLIC SHARES")))
-		require.Contains(t, log.String(), `"member":"b"`)
+		require.Contains(t, log.String(), p.text([]byte{2}))
 	})
 	t.Run("and are not this signer's vote", func(t *testing.T) {
 		var log bytes.Buffer
 		p := &Publisher{log: zerolog.New(&log)}
 		e := &entry{rec: &outbox.Record{Step: outbox.StepMessage, Vault: "02", SharesHash: "aa"}}
-		p.compare(e, &types.VoteInfo{Vault: "02", SharesHash: "aa"})
+		same, other := vote(1, 2, 0xaa), vote(1, 2, 0xbb)
+		p.compare(e, &same)
 		require.Empty(t, log.String())
-		p.compare(e, &types.VoteInfo{Vault: "02", SharesHash: "bb"})
+		p.compare(e, &other)
 		require.Contains(t, log.String(), "ANOTHER PROCESS")
 	})
 }

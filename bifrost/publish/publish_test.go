@@ -25,6 +25,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -55,8 +56,8 @@ type member struct {
 	mortality
 	sealErr error
 	seals   int
-	// parsed counts the keyshare files that were parsed, and checked.
-	parsed int
+	// checked counts the keyshare files that were checked.
+	checked int
 	// factors are the work factors that were asked for.
 	factors []int
 	// proves counts the proofs that were asked for, and proofErr refuses them.
@@ -121,7 +122,7 @@ func (w *world) eventually(what string, cond func() bool) {
 }
 
 // keygen returns the keygen as it is in state.
-func (w *world) keygen(id uint64) types.KeygenInfo {
+func (w *world) keygen(id uint64) vault.Keygen {
 	k, err := w.chain.Keygen(context.Background(), id)
 	require.NoError(w.t, err)
 	return k
@@ -145,6 +146,9 @@ func (m *member) store() *keystore.Store {
 	return store
 }
 
+// raw is the raw address.
+func (m *member) raw() []byte { return types.SignerAddress(m.key.PubKey().Bytes()) }
+
 func (m *member) open() *Publisher {
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix,
@@ -163,11 +167,11 @@ func (m *member) open() *Publisher {
 		Log:   m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
-	p.parse = func(data []byte) (keyshareFile, error) {
+	p.check = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.parsed++
-		return parseFake(data)
+		m.checked += len(files)
+		return checkFake(v, files, m.key.PubKey().Bytes())
 	}
 	return p
 }
@@ -508,8 +512,8 @@ func TestAbsentMemberIsBlamed(t *testing.T) {
 	w.chain.advance(985)
 	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
 	for _, v := range w.keygen(1).Votes {
-		require.Empty(t, v.Vault)
-		require.Equal(t, []string{w.members[3].address}, v.Blamed)
+		require.Nil(t, v.Result)
+		require.Equal(t, [][]byte{w.members[3].raw()}, v.Blamed)
 	}
 	// It comes late, and blames nobody.
 	w.members[3].run()
@@ -607,7 +611,7 @@ func TestDeadlineEndsACeremonyAndItsFailureIsBlamed(t *testing.T) {
 	w.chain.advance(985)
 	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
 	for _, v := range w.keygen(1).Votes {
-		require.Equal(t, []string{w.members[3].address}, v.Blamed)
+		require.Equal(t, [][]byte{w.members[3].raw()}, v.Blamed)
 	}
 }
 
@@ -650,7 +654,7 @@ func TestSigningThatNeverWorksIsBlamed(t *testing.T) {
 	w.chain.advance(985)
 	w.eventually("two blames", func() bool { return len(w.keygen(1).Votes) == 2 })
 	for _, v := range w.keygen(1).Votes {
-		require.ElementsMatch(t, []string{broken[0].address, broken[1].address}, v.Blamed)
+		require.ElementsMatch(t, [][]byte{broken[0].raw(), broken[1].raw()}, v.Blamed)
 	}
 	w.chain.advance(100)
 	w.awaitClosed(1)
@@ -740,9 +744,9 @@ func TestVoteThatMissedItsVaultIsPublishedLaterWithTheSameEnvelope(t *testing.T)
 	w.chain.mu.Lock()
 	w.chain.drop = map[string]bool{}
 	w.chain.mu.Unlock()
-	vault := w.keygen(1).Vault
+	name := types.VaultName(w.keygen(1).Vault)
 	w.eventually("the backup is there", func() bool {
-		return w.published(vault, late)
+		return w.published(name, late)
 	})
 	w.eventually("and closed", func() bool { return len(late.status().Outbox) == 0 })
 	require.Zero(t, w.chainVotes(late))
@@ -785,7 +789,7 @@ func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
 	t.Run("of another name", func(t *testing.T) {
 		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"))
 		require.NoError(t, box.Save(&outbox.Record{ChainID: "other-1", Signer: m.address, Step: outbox.StepSaved, Kind: outbox.Vote, Epoch: 5}))
-		_, err := New(Config{ChainID: testChain, Address: m.address, Outbox: box})
+		_, err := New(Config{ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Outbox: box})
 		require.ErrorContains(t, err, "other-1")
 		require.NoError(t, os.Remove(filepath.Join(m.home, "outbox", outbox.VoteName(5))))
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -72,8 +72,10 @@ type Publisher struct {
 	log    zerolog.Logger
 	store  Store
 	outbox *outbox.Outbox
-	// parse reads a keyshare file.
-	parse func(data []byte) (keyshareFile, error)
+	// address is this signer's, raw.
+	address []byte
+	// check finds out whether files are this member's keyshares of a vault.
+	check func(v vault.Vault, files []envelope.File) (checkedKeyshares, error)
 
 	// sealing is held while scrypt works.
 	sealing sync.Mutex
@@ -100,10 +102,13 @@ func New(cfg Config) (*Publisher, error) {
 		log:       cfg.Log,
 		store:     cfg.Store,
 		outbox:    cfg.Outbox,
-		parse:     func(data []byte) (keyshareFile, error) { return keyshare.Parse(data) },
+		address:   types.SignerAddress(cfg.PubKey),
 		entries:   map[string]*entry{},
 		published: map[uint64]bool{},
 		proven:    map[uint64]bool{},
+	}
+	p.check = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
+		return v.Check(files, cfg.PubKey)
 	}
 	records, err := p.outbox.Load()
 	if err != nil {
@@ -146,9 +151,9 @@ func (p *Publisher) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open := map[string]types.KeygenInfo{}
+	open := map[string]vault.Keygen{}
 	for _, k := range all {
-		if _, ok := memberOf(k.Members, p.cfg.Address); ok {
+		if _, _, ok := k.Member(p.address); ok {
 			open[outbox.VoteName(k.Id)] = k
 		}
 	}
@@ -179,14 +184,14 @@ func (p *Publisher) poll(ctx context.Context) error {
 
 // lastCall is the height from which no ceremony is begun or awaited: what is left
 // is needed to vote.
-func lastCall(k types.KeygenInfo) int64 {
+func lastCall(k vault.Keygen) int64 {
 	margin := min(max((k.Deadline-k.OpenedHeight)/10, 2), 20)
 	return k.Deadline - margin
 }
 
 // pursue starts a worker for an open keygen that needs one.
-func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo, height int64) error {
-	if height >= k.Deadline || voteOf(k, p.cfg.Address) != nil {
+func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, height int64) error {
+	if height >= k.Deadline || k.VoteOf(p.address) != nil {
 		return nil
 	}
 	p.mu.Lock()
@@ -228,7 +233,7 @@ func (p *Publisher) pursue(ctx context.Context, name string, k types.KeygenInfo,
 	return nil
 }
 
-func (p *Publisher) newVote(k types.KeygenInfo) *outbox.Record {
+func (p *Publisher) newVote(k vault.Keygen) *outbox.Record {
 	return &outbox.Record{
 		ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: outbox.Vote, Epoch: k.Id,
 		OpenedHeight: k.OpenedHeight, Deadline: k.Deadline,
@@ -237,19 +242,10 @@ func (p *Publisher) newVote(k types.KeygenInfo) *outbox.Record {
 
 // sameKeygen errs when the record is of another keygen with the same number: of a
 // chain that was started again under its old name.
-func sameKeygen(r *outbox.Record, k types.KeygenInfo) error {
+func sameKeygen(r *outbox.Record, k vault.Keygen) error {
 	if r.OpenedHeight == k.OpenedHeight && r.Deadline == k.Deadline {
 		return nil
 	}
 	return fmt.Errorf("the outbox holds keygen %d as opened in block %d, the chain in block %d: it is another chain of the same name",
 		k.Id, r.OpenedHeight, k.OpenedHeight)
-}
-
-func voteOf(k types.KeygenInfo, member string) *types.VoteInfo {
-	for i := range k.Votes {
-		if k.Votes[i].Member == member {
-			return &k.Votes[i]
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -23,10 +25,11 @@ func (p *Publisher) republish(ctx context.Context) error {
 	}
 	list := make([]VaultStatus, 0, len(vaults))
 	for _, v := range vaults {
-		s := VaultStatus{Vault: v.Vault, Status: vaultStatus(v.Status), KeygenID: v.Epoch, Asked: asked(v.Members, p.cfg.Address)}
+		me, _ := v.Member(p.address)
+		s := VaultStatus{Vault: v.Name(), Status: vaultStatus(v.Status), KeygenID: v.Epoch, Asked: me.Asked}
 		loadErr := p.vaultFilesPresent(v)
 		s.Keyshares = loadErr == nil
-		if s.Published, err = p.isPublished(ctx, v.Epoch, v.Vault); err != nil {
+		if s.Published, err = p.isPublished(ctx, v.Epoch, v.Name()); err != nil {
 			return err
 		}
 		if s.Published {
@@ -52,12 +55,12 @@ func (p *Publisher) republish(ctx context.Context) error {
 
 // vaultFilesPresent looks for the files alone: checking a keyshare takes longer
 // than a poll may.
-func (p *Publisher) vaultFilesPresent(v types.VaultInfo) error {
+func (p *Publisher) vaultFilesPresent(v vault.Vault) error {
 	names, err := p.store.List()
 	if err != nil {
 		return err
 	}
-	want, err := p.fileNames(vaultKeys(v.Vault, v.PubKeyEd25519))
+	want, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
 		return err
 	}
@@ -71,14 +74,14 @@ func (p *Publisher) vaultFilesPresent(v types.VaultInfo) error {
 
 // isPublished reports whether state holds any commitment of this member's. Once it
 // does, it always will.
-func (p *Publisher) isPublished(ctx context.Context, epoch uint64, vault string) (bool, error) {
+func (p *Publisher) isPublished(ctx context.Context, epoch uint64, name string) (bool, error) {
 	p.mu.Lock()
 	known := p.published[epoch]
 	p.mu.Unlock()
 	if known {
 		return true, nil
 	}
-	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
+	commitments, err := p.chain.Backup(ctx, name, p.cfg.Address)
 	if err != nil || len(commitments) == 0 {
 		return false, err
 	}
@@ -89,7 +92,7 @@ func (p *Publisher) isPublished(ctx context.Context, epoch uint64, vault string)
 }
 
 // publishMissing puts a publication into the outbox, from where it is delivered.
-func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error {
+func (p *Publisher) publishMissing(ctx context.Context, v vault.Vault) error {
 	name := outbox.BackupName(v.Epoch)
 	p.mu.Lock()
 	_, vote := p.entries[outbox.VoteName(v.Epoch)]
@@ -97,7 +100,7 @@ func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error
 	if e == nil {
 		e = &entry{rec: &outbox.Record{
 			ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: outbox.Backup, Epoch: v.Epoch,
-			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519,
+			Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519),
 		}}
 		if !vote {
 			p.entries[name] = e
@@ -122,14 +125,14 @@ func (p *Publisher) publishMissing(ctx context.Context, v types.VaultInfo) error
 			return err
 		}
 	}
-	p.log.Warn().Str("vault", v.Vault).Bool("proof", len(e.rec.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
+	p.log.Warn().Str("vault", v.Name()).Bool("proof", len(e.rec.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
 	return nil
 }
 
 // backup takes a later publication to its message, or first to the step in which its
 // proof is on the disk. What can never be proven does not hold the envelope back: the
 // vault lives, and an envelope alone is better than none.
-func (p *Publisher) backup(ctx context.Context, e *entry, v types.VaultInfo) (*outbox.Record, error) {
+func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbox.Record, error) {
 	next := *e.rec
 	made, err := p.laterProof(ctx, e, v, &next)
 	if made {
@@ -143,11 +146,11 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v types.VaultInfo) (*o
 		return nil, err
 	}
 	if sealed == nil {
-		s, err := p.keysharesOf(e, v.Epoch, vaultKeys(v.Vault, v.PubKeyEd25519), v.Members)
+		s, err := p.keysharesOf(e, v)
 		if err != nil {
-			return nil, p.cannotSeal(v.Vault, err)
+			return nil, p.cannotSeal(v.Name(), err)
 		}
-		if sealed, err = p.seal(ctx, v.Vault, s.files); err != nil {
+		if sealed, err = p.seal(ctx, v.Name(), s.files); err != nil {
 			return nil, err
 		}
 	}
@@ -155,15 +158,15 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v types.VaultInfo) (*o
 	next.EnvelopeSHA256 = commitmentOf(sealed)
 	next.Members = len(v.Members)
 	return &next, setMessage(&next, &types.MsgPublishBackup{
-		Signer: p.cfg.Address, Vault: v.Vault, KeysharesBackup: sealed, Proof: next.Proof,
+		Signer: p.cfg.Address, Vault: v.Name(), KeysharesBackup: sealed, Proof: next.Proof,
 	})
 }
 
 // unsent returns the envelope of the vote that did not reach its block, when the
 // chain still takes it: others may have seen it, and one vault has one envelope.
-func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, error) {
+func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 	r, err := p.outbox.Closed(outbox.VoteName(v.Epoch))
-	if err != nil || r == nil || r.Vault != v.Vault || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
+	if err != nil || r == nil || r.Vault != v.Name() || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
 		return nil, err
 	}
 	var msg types.MsgTssPool
@@ -175,7 +178,7 @@ func (p *Publisher) unsent(ctx context.Context, v types.VaultInfo) ([]byte, erro
 		return nil, err
 	}
 	if err := p.checkForm(msg.KeysharesBackup, params); err != nil {
-		p.log.Warn().Err(err).Str("vault", v.Vault).Msg("the chain does not take the vote's envelope any more; sealing another")
+		p.log.Warn().Err(err).Str("vault", v.Name()).Msg("the chain does not take the vote's envelope any more; sealing another")
 		return nil, nil
 	}
 	return msg.KeysharesBackup, nil
@@ -190,8 +193,8 @@ func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 	}
 	next := *e.rec
 	if !published {
-		vault, err := p.chain.Vault(ctx, next.Vault)
-		if err != nil || vault.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
+		v, err := p.chain.Vault(ctx, next.Vault)
+		if err != nil || v.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
 			return false, err
 		}
 		next.Outcome = "retired"

@@ -2,16 +2,18 @@ package publish
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // settle looks whether a record has reached its end in state. It reports whether
 // nothing is left to send.
-func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map[string]types.KeygenInfo) (bool, error) {
+func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map[string]vault.Keygen) (bool, error) {
 	if e.rec.Kind != outbox.Vote {
 		return p.settleBackup(ctx, e)
 	}
@@ -31,7 +33,7 @@ func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map
 		return false, err
 	}
 	p.compareShares(e, k)
-	if vote := voteOf(k, p.cfg.Address); vote != nil && e.rec.Step != outbox.StepDone {
+	if vote := k.VoteOf(p.address); vote != nil && e.rec.Step != outbox.StepDone {
 		p.compare(e, vote)
 		if err := p.done(e); err != nil {
 			return true, err
@@ -43,8 +45,8 @@ func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map
 	if e.rec.Final() && e.rec.Step != outbox.StepDone && k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
 		// The votes are gone once the vault is active: what remains are the backups, and
 		// who was silent.
-		stands := !slices.Contains(k.Silent, p.cfg.Address)
-		if e.rec.EnvelopeSHA256 != "" && k.Vault == e.rec.Vault {
+		stands := !contains(k.Silent, p.address)
+		if e.rec.EnvelopeSHA256 != "" && types.VaultName(k.Vault) == e.rec.Vault {
 			var err error
 			if stands, err = p.stands(ctx, e.rec.Vault, e.rec.EnvelopeSHA256); err != nil {
 				return false, err
@@ -65,18 +67,23 @@ func (p *Publisher) settleForgotten(e *entry, height int64) (bool, error) {
 	if height <= e.rec.Deadline {
 		return false, fmt.Errorf("the node at height %d does not know keygen %d", height, e.rec.Epoch)
 	}
-	failed := types.KeygenInfo{Id: e.rec.Epoch, Status: types.KeygenStatus_KEYGEN_STATUS_FAILED}
+	failed := vault.Keygen{Keygen: types.Keygen{
+		Id: e.rec.Epoch, Status: types.KeygenStatus_KEYGEN_STATUS_FAILED,
+	}}
 	return true, p.closeVote(e, failed)
 }
 
 // compare looks whether the vote in state is the one that was sent. Another one
 // means that a second process votes with this signer's key.
-func (p *Publisher) compare(e *entry, vote *types.VoteInfo) {
-	got := ""
+func (p *Publisher) compare(e *entry, vote *vault.Vote) {
+	envelope, shares := "", ""
 	if vote.Commitment != nil {
-		got = vote.Commitment.Sha256
+		envelope = hex.EncodeToString(vote.Commitment.Sha256)
 	}
-	if e.rec.Final() && (got != e.rec.EnvelopeSHA256 || vote.SharesHash != e.rec.SharesHash || e.rec.Blame != (vote.Vault == "")) {
+	if vote.Result != nil {
+		shares = hex.EncodeToString(vote.Result.SharesHash)
+	}
+	if e.rec.Final() && (envelope != e.rec.EnvelopeSHA256 || shares != e.rec.SharesHash || e.rec.Blame != (vote.Result == nil)) {
 		p.log.Error().Uint64("keygen", e.rec.Epoch).Msg("ANOTHER PROCESS VOTES WITH THIS SIGNER'S KEY: the vote in state is not the one that this bifrost made")
 	}
 }
@@ -84,20 +91,25 @@ func (p *Publisher) compare(e *entry, vote *types.VoteInfo) {
 // compareShares looks whether another member voted for the same vault's keys with
 // other public shares. Such votes do not count together: one of the two members was
 // shown another polynomial, or lies.
-func (p *Publisher) compareShares(e *entry, k types.KeygenInfo) {
+func (p *Publisher) compareShares(e *entry, k vault.Keygen) {
 	if e.rec.SharesHash == "" {
 		return
 	}
 	for _, v := range k.Votes {
-		if v.Vault != e.rec.Vault || v.PubKeyEd25519 != e.rec.PubKeyEd25519 || v.SharesHash == e.rec.SharesHash || e.differs[v.Member] {
+		if v.Result == nil || e.differs[string(v.Member)] {
+			continue
+		}
+		name, shares := types.VaultName(v.Result.PubKey), hex.EncodeToString(v.Result.SharesHash)
+		if name != e.rec.Vault || hex.EncodeToString(v.Result.PubKeyEd25519) != e.rec.PubKeyEd25519 ||
+			shares == e.rec.SharesHash {
 			continue
 		}
 		if e.differs == nil {
 			e.differs = map[string]bool{}
 		}
-		e.differs[v.Member] = true
-		p.log.Error().Uint64("keygen", k.Id).Str("vault", v.Vault).Str("member", v.Member).
-			Str("shares_hash", v.SharesHash).Str("own_shares_hash", e.rec.SharesHash).
+		e.differs[string(v.Member)] = true
+		p.log.Error().Uint64("keygen", k.Id).Str("vault", name).Str("member", p.text(v.Member)).
+			Str("shares_hash", shares).Str("own_shares_hash", e.rec.SharesHash).
 			Msg("ANOTHER MEMBER HAS OTHER PUBLIC SHARES OF THE SAME VAULT: the two votes are for different results")
 	}
 }
@@ -105,7 +117,9 @@ func (p *Publisher) compareShares(e *entry, k types.KeygenInfo) {
 // stands reports whether a commitment of this member's is in state.
 func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, error) {
 	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
-	stands := slices.ContainsFunc(commitments, func(c types.CommitmentInfo) bool { return c.Sha256 == sha256 })
+	stands := slices.ContainsFunc(commitments, func(c types.Commitment) bool {
+		return hex.EncodeToString(c.Sha256) == sha256
+	})
 	return stands, err
 }
 
@@ -133,7 +147,7 @@ func (p *Publisher) done(e *entry) error {
 // closeVote puts the record of a closed keygen aside. One whose vote did not
 // reach its block keeps its message: should the vault live all the same, the
 // envelope in it is the one to publish.
-func (p *Publisher) closeVote(e *entry, k types.KeygenInfo) error {
+func (p *Publisher) closeVote(e *entry, k vault.Keygen) error {
 	next := *e.rec
 	if next.Step == outbox.StepResult {
 		saved, err := p.saveKeyshares(&next)

@@ -11,19 +11,19 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // ask returns the keygen as it is now, or errOver when it wants nothing more of
 // this member.
-func (p *Publisher) ask(ctx context.Context, id uint64) (types.KeygenInfo, error) {
+func (p *Publisher) ask(ctx context.Context, id uint64) (vault.Keygen, error) {
 	k, err := p.chain.Keygen(ctx, id)
 	if err != nil {
 		return k, err
 	}
-	if k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(k, p.cfg.Address) != nil {
+	if k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || k.VoteOf(p.address) != nil {
 		return k, errOver
 	}
 	return k, nil
@@ -45,7 +45,7 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 	begin := time.Now()
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
-		Members:   keysOf(k.Members),
+		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
 	})
 	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
@@ -53,11 +53,11 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 		if ctx.Err() != nil {
 			return nil, err
 		}
-		e.blame(blameOf(err, p.cfg.Address, k.Members), ceremonies.Err() != nil)
+		e.blame(blameOf(err, p.address, k.Members), ceremonies.Err() != nil)
 		return nil, err
 	}
-	vault := keyshare.VaultKeys{Secp256k1: res.Secp256k1, Ed25519: res.Ed25519}
-	names, err := p.fileNames(vault)
+	v := k.Makes(res.Secp256k1, res.Ed25519)
+	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -65,24 +65,29 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 		return nil, fmt.Errorf("the keygen did not make the two keyshare files %s and %s", names[0], names[1])
 	}
 	next.Step = outbox.StepResult
-	next.Vault = hex.EncodeToString(vault.Secp256k1)
-	next.PubKeyEd25519 = hex.EncodeToString(vault.Ed25519)
+	next.Vault = v.Name()
+	next.PubKeyEd25519 = hex.EncodeToString(v.PubKeyEd25519)
 	next.Keyshares = res.Files
 	return next, nil
 }
 
 // finished is the largest number of members that voted the same result.
-func finished(k types.KeygenInfo) int {
-	most, count := 0, map[[3]string]int{}
+func finished(k vault.Keygen) int {
+	most, count := 0, map[string]int{}
 	for _, v := range k.Votes {
-		if v.Vault == "" {
+		if v.Result == nil {
 			continue
 		}
-		result := [3]string{v.Vault, v.PubKeyEd25519, v.SharesHash}
-		count[result]++
-		most = max(most, count[result])
+		count[v.Result.Key()]++
+		most = max(most, count[v.Result.Key()])
 	}
 	return most
+}
+
+// made is the vault that the keygen made, as the record has it.
+func made(r *outbox.Record, k vault.Keygen) (vault.Vault, error) {
+	pubKey, pubKeyEd25519, err := r.Keys()
+	return k.Makes(pubKey, pubKeyEd25519), err
 }
 
 // saveKeyshares moves the keyshares from the record to their store.
@@ -105,20 +110,23 @@ func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *outbox
 	if err != nil {
 		return nil, err
 	}
-	vault := vaultKeys(next.Vault, next.PubKeyEd25519)
-	digest := types.CheckMessage(p.cfg.ChainID, k.Id, vault.Secp256k1, vault.Ed25519)
-	s, ok := p.onChain(ctx, k, next, digest)
+	v, err := made(next, k)
+	if err != nil {
+		return nil, err
+	}
+	digest := types.CheckMessage(p.cfg.ChainID, k.Id, v.PubKey, v.PubKeyEd25519)
+	s, ok := p.onChain(ctx, k, v, digest)
 	if !ok {
 		if ceremonies.Err() != nil {
 			return p.giveUp(e, next)
 		}
-		if s, err = p.signTogether(ceremonies, e, k, vault, digest); err != nil {
+		if s, err = p.signTogether(ceremonies, e, k, v, digest); err != nil {
 			if ctx.Err() == nil {
-				e.blame(blameOf(err, p.cfg.Address, k.Members), ceremonies.Err() != nil)
+				e.blame(blameOf(err, p.address, k.Members), ceremonies.Err() != nil)
 			}
 			return nil, err
 		}
-		if !s.verify(vault, digest) {
+		if !s.verify(v, digest) {
 			return nil, errors.New("the signatures over the check message do not verify")
 		}
 	}
@@ -128,8 +136,8 @@ func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *outbox
 }
 
 // signTogether makes both signatures with the other members.
-func (p *Publisher) signTogether(ctx context.Context, e *entry, k types.KeygenInfo, vault keyshare.VaultKeys, digest []byte) (signatures, error) {
-	names, err := p.fileNames(vault)
+func (p *Publisher) signTogether(ctx context.Context, e *entry, k vault.Keygen, v vault.Vault, digest []byte) (signatures, error) {
+	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
 		return signatures{}, err
 	}
@@ -158,19 +166,19 @@ func (p *Publisher) signTogether(ctx context.Context, e *entry, k types.KeygenIn
 
 // nextSigners are all members, and every other time those that did not fail the
 // last signing, when they are enough.
-func nextSigners(e *entry, k types.KeygenInfo) [][]byte {
+func nextSigners(e *entry, k vault.Keygen) [][]byte {
 	if e.signings%2 == 1 && e.lastBlame != nil {
-		var rest []types.MemberInfo
+		var rest []types.Member
 		for _, m := range k.Members {
-			if !slices.Contains(e.lastBlame.members, m.Address) {
+			if !contains(e.lastBlame.members, m.Address()) {
 				rest = append(rest, m)
 			}
 		}
 		if len(rest) >= int(k.Threshold) {
-			return keysOf(rest)
+			return vault.MemberKeys(rest)
 		}
 	}
-	return keysOf(k.Members)
+	return vault.MemberKeys(k.Members)
 }
 
 // blame keeps whom a ceremony failed by. One that was cut short blames members who

@@ -3,13 +3,11 @@ package publish
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
-	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -17,16 +15,16 @@ import (
 type signatures struct{ secp256k1, ed25519 []byte }
 
 // verify reports whether both signatures over the digest are the vault's.
-func (s signatures) verify(vault keyshare.VaultKeys, digest []byte) bool {
-	return types.VerifySecp256k1(vault.Secp256k1, digest, s.secp256k1) &&
-		types.VerifyEd25519(vault.Ed25519, digest, s.ed25519)
+func (s signatures) verify(v vault.Vault, digest []byte) bool {
+	return types.VerifySecp256k1(v.PubKey, digest, s.secp256k1) &&
+		types.VerifyEd25519(v.PubKeyEd25519, digest, s.ed25519)
 }
 
 // onChain looks for the vault's signatures in the votes of other members.
-func (p *Publisher) onChain(ctx context.Context, keygen types.KeygenInfo, r *outbox.Record, digest []byte) (signatures, bool) {
-	vault := vaultKeys(r.Vault, r.PubKeyEd25519)
+func (p *Publisher) onChain(ctx context.Context, keygen vault.Keygen, v vault.Vault, digest []byte) (signatures, bool) {
 	for _, vote := range keygen.Votes {
-		if vote.Vault != r.Vault || vote.PubKeyEd25519 != r.PubKeyEd25519 {
+		if vote.Result == nil || !bytes.Equal(vote.Result.PubKey, v.PubKey) ||
+			!bytes.Equal(vote.Result.PubKeyEd25519, v.PubKeyEd25519) {
 			continue
 		}
 		txs, err := p.chain.BlockTxs(ctx, vote.Height)
@@ -40,7 +38,7 @@ func (p *Publisher) onChain(ctx context.Context, keygen types.KeygenInfo, r *out
 				continue
 			}
 			s := signatures{secp256k1: msg.Signature, ed25519: msg.SignatureEd25519}
-			if s.verify(vault, digest) {
+			if s.verify(v, digest) {
 				return s, true
 			}
 		}
@@ -65,15 +63,6 @@ func voteIn(raw []byte) *types.MsgTssPool {
 		}
 	}
 	return nil
-}
-
-// unhex decodes what the chain shows; what is malformed equals nothing.
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 func contains(list [][]byte, key []byte) bool {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
-	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // entry is a record with what the process remembers of it.
@@ -45,7 +45,7 @@ var (
 )
 
 // work takes a record to its message, step by step.
-func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) {
+func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keygen) {
 	defer e.forgetKeyshares()
 	log := p.log.With().Uint64("keygen", k.Id).Logger()
 	failures := 0
@@ -95,7 +95,7 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k types.Keyg
 
 // advance does what comes after the record's step and returns the record of the
 // next one, which the caller saves. It changes nothing that the record depends on.
-func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k types.KeygenInfo) (*outbox.Record, error) {
+func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k vault.Keygen) (*outbox.Record, error) {
 	next := *e.rec
 	switch e.rec.Step {
 	case outbox.StepNone:

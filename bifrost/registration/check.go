@@ -144,13 +144,14 @@ type FormerVault struct {
 func findFormer(
 	ctx context.Context, node *chain.Client, operator, address string,
 ) ([]FormerVault, error) {
-	vaults, err := node.Vaults(ctx, "")
+	// The coverage names the operators beside the members.
+	vaults, err := node.Coverage(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	var former []FormerVault
 	for _, v := range vaults {
-		for _, m := range v.Members {
+		for _, m := range v.List {
 			if m.Operator == operator && m.Address != address {
 				former = append(former, FormerVault{Vault: v.Vault, Address: m.Address})
 			}

@@ -2,13 +2,17 @@ package service
 
 import (
 	"crypto/sha256"
+	"slices"
 	"testing"
 
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -20,32 +24,48 @@ func TestMessageDigest(t *testing.T) {
 }
 
 func TestChooseSigners(t *testing.T) {
-	vault := types.VaultInfo{Threshold: 3, Members: []types.MemberInfo{{Address: "d"}, {Address: "c"}, {Address: "b"}, {Address: "a"}}}
+	v := vault.Vault{Vault: types.Vault{Threshold: 3}}
+	address := map[string]string{"x": "cosmos1x"} // by name; x is a stranger
+	var ordered []string
+	for i := range 4 {
+		key := secp256k1.GenPrivKeyFromSecret([]byte{byte(i)}).PubKey()
+		v.Members = append(v.Members, types.Member{PubKey: key.Bytes()})
+		bech, err := bech32.ConvertAndEncode("cosmos", key.Address())
+		require.NoError(t, err)
+		ordered = append(ordered, bech)
+	}
+	slices.Sort(ordered)
+	for i, name := range []string{"a", "b", "c", "d"} {
+		address[name] = ordered[i]
+	}
 	for _, row := range []struct {
-		name      string
-		addresses []string
-		want      string
-		err       string
+		name  string
+		named []string
+		want  []string
+		err   string
 	}{
-		{"all members when none is named", nil, "abcd", ""},
-		{"those that are named", []string{"d", "a", "b"}, "abd", ""},
-		{"fewer than the threshold", []string{"a", "b"}, "", "needs 3"},
-		{"a stranger", []string{"a", "b", "x", "c"}, "", "not all of the signers"},
-		{"one named twice", []string{"a", "b", "b"}, "", "named twice"},
-		{"without this one", []string{"b", "c", "d"}, "", "not among the signers"},
+		{"all members when none is named", nil, []string{"a", "b", "c", "d"}, ""},
+		{"those that are named", []string{"d", "a", "b"}, []string{"a", "b", "d"}, ""},
+		{"fewer than the threshold", []string{"a", "b"}, nil, "needs 3"},
+		{"a stranger", []string{"a", "b", "x", "c"}, nil, "not all of the signers"},
+		{"one named twice", []string{"a", "b", "b"}, nil, "named twice"},
+		{"without this one", []string{"b", "c", "d"}, nil, "not among the signers"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			signers, err := chooseSigners(vault, "a", row.addresses)
+			var addresses []string
+			for _, name := range row.named {
+				addresses = append(addresses, address[name])
+			}
+			signers, err := chooseSigners(v, "cosmos", address["a"], addresses)
 			if row.err != "" {
 				require.ErrorContains(t, err, row.err)
 				return
 			}
 			require.NoError(t, err)
-			got := ""
-			for _, s := range signers {
-				got += s.Address
+			require.Len(t, signers, len(row.want))
+			for i, s := range signers {
+				require.Equal(t, address[row.want[i]], s.address)
 			}
-			require.Equal(t, row.want, got)
 		})
 	}
 }

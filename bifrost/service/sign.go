@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
+	"strings"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
-	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -86,97 +87,88 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	vault, err := s.chain.Vault(ctx, req.Vault)
+	v, err := s.chain.Vault(ctx, req.Vault)
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", req.Vault, err)
 	}
-	signers, err := chooseSigners(vault, s.request.Address, req.Signers)
+	signers, err := chooseSigners(v, s.cfg.Prefix, s.request.Address, req.Signers)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadRequest, err)
 	}
 	digest := MessageDigest(req.Message)
-	res := &SignResult{Vault: vault.Vault, Digest: hex.EncodeToString(digest)}
+	res := &SignResult{Vault: v.Name(), Digest: hex.EncodeToString(digest)}
 	var keys [][]byte
 	set := sha256.New()
 	for _, m := range signers {
-		res.Signers = append(res.Signers, m.Address)
-		key, err := hex.DecodeString(m.PubKey)
+		res.Signers = append(res.Signers, m.address)
+		keys = append(keys, m.pubKey)
+		set.Write(m.pubKey)
+	}
+	set.Write(digest)
+	set.Write([]byte(v.Name()))
+	id := fmt.Sprintf("%s/message/%x", s.cfg.ChainID, set.Sum(nil)[:16])
+	s.log.Info().Str("vault", v.Name()).Str("digest", res.Digest).Int("signers", len(signers)).
+		Msg("joining the signing of a message")
+	names, err := v.FileNames(s.cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	for i, with := range []struct {
+		curve  string
+		key    []byte
+		verify func(key, digest, signature []byte) bool
+		out    *Signature
+	}{
+		{"secp256k1", v.PubKey, types.VerifySecp256k1, &res.Secp256k1},
+		{"ed25519", v.PubKeyEd25519, types.VerifyEd25519, &res.Ed25519},
+	} {
+		file, err := s.keyshares.Load(names[i])
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, key)
-		set.Write(key)
-	}
-	set.Write(digest)
-	set.Write([]byte(vault.Vault))
-	id := fmt.Sprintf("%s/message/%x", s.cfg.ChainID, set.Sum(nil)[:16])
-	s.log.Info().Str("vault", vault.Vault).Str("digest", res.Digest).Int("signers", len(signers)).
-		Msg("joining the signing of a message")
-	for _, with := range []struct {
-		curve keyshare.Curve
-		key   string
-		out   *Signature
-	}{
-		{keyshare.Secp256k1, vault.Vault, &res.Secp256k1},
-		{keyshare.Ed25519, vault.PubKeyEd25519, &res.Ed25519},
-	} {
-		*with.out, err = s.signWith(ctx, ready, with.curve, with.key, id, keys, digest)
+		signature, err := ready.Keysign(ctx, ceremony.KeysignRequest{
+			ID: id + "/" + with.curve, Keyshare: file, Signers: keys, Message: digest,
+		})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("signing with the vault's %s key: %w", with.curve, err)
+		}
+		if !with.verify(with.key, digest, signature) {
+			return nil, fmt.Errorf("the signature does not verify under the vault's %s key", with.curve)
+		}
+		*with.out = Signature{
+			PubKey: hex.EncodeToString(with.key), Signature: hex.EncodeToString(signature),
 		}
 	}
 	return res, nil
 }
 
-func (s *service) signWith(
-	ctx context.Context, node *tss.Node, curve keyshare.Curve, key, id string, signers [][]byte,
-	digest []byte,
-) (Signature, error) {
-	raw, err := hex.DecodeString(key)
-	if err != nil {
-		return Signature{}, err
-	}
-	encode, verify := keyshare.EncodeSecp256k1, types.VerifySecp256k1
-	if curve == keyshare.Ed25519 {
-		encode, verify = keyshare.EncodeEd25519, types.VerifyEd25519
-	}
-	name, err := encode(s.cfg.Prefix, raw)
-	if err != nil {
-		return Signature{}, err
-	}
-	file, err := s.keyshares.Load(keyshare.FileName(name))
-	if err != nil {
-		return Signature{}, err
-	}
-	signature, err := node.Keysign(ctx, ceremony.KeysignRequest{
-		ID: id + "/" + curve.String(), Keyshare: file, Signers: signers, Message: digest,
-	})
-	if err != nil {
-		return Signature{}, fmt.Errorf("signing with the vault's %s key: %w", curve, err)
-	}
-	if !verify(raw, digest, signature) {
-		return Signature{}, fmt.Errorf("the signature does not verify under the vault's %s key", curve)
-	}
-	return Signature{PubKey: key, Signature: hex.EncodeToString(signature)}, nil
+// chosen is a member that signs.
+type chosen struct {
+	address string
+	pubKey  []byte
 }
 
 // chooseSigners are the vault's members with these addresses, in the order of
 // their addresses; all without any.
-func chooseSigners(vault types.VaultInfo, self string, addresses []string) ([]types.MemberInfo, error) {
-	var signers []types.MemberInfo
-	for _, m := range vault.Members {
-		if len(addresses) == 0 || slices.Contains(addresses, m.Address) {
-			signers = append(signers, m)
+func chooseSigners(v vault.Vault, prefix, self string, addresses []string) ([]chosen, error) {
+	var signers []chosen
+	for _, m := range v.Members {
+		address, err := bech32.ConvertAndEncode(prefix, m.Address())
+		if err != nil {
+			return nil, err
+		}
+		if len(addresses) == 0 || slices.Contains(addresses, address) {
+			signers = append(signers, chosen{address, m.PubKey})
 		}
 	}
 	switch {
 	case len(addresses) > 0 && len(signers) != len(addresses):
 		return nil, errors.New("not all of the signers are members of the vault, or one is named twice")
-	case len(signers) < int(vault.Threshold):
-		return nil, fmt.Errorf("%d signers, the vault needs %d", len(signers), vault.Threshold)
-	case !slices.ContainsFunc(signers, func(m types.MemberInfo) bool { return m.Address == self }):
+	case len(signers) < int(v.Threshold):
+		return nil, fmt.Errorf("%d signers, the vault needs %d", len(signers), v.Threshold)
+	case !slices.ContainsFunc(signers, func(m chosen) bool { return m.address == self }):
 		return nil, fmt.Errorf("%s, which this bifrost signs for, is not among the signers", self)
 	}
-	sort.Slice(signers, func(i, j int) bool { return signers[i].Address < signers[j].Address })
+	slices.SortFunc(signers, func(a, b chosen) int { return strings.Compare(a.address, b.address) })
 	return signers, nil
 }

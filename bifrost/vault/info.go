@@ -1,0 +1,151 @@
+package vault
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// FromInfo turns a vault as queries show it, in text, back into raw bytes. It errs when it is not
+// what the module shows.
+func FromInfo(info types.VaultInfo) (v Vault, err error) {
+	v = Vault{Vault: types.Vault{
+		Status: info.Status, Epoch: info.Epoch, ChurnId: info.ChurnId,
+		Threshold: info.Threshold, Needed: info.Needed, ActiveHeight: info.ActiveHeight,
+		RetiringHeight: info.RetiringHeight, RetiredHeight: info.RetiredHeight,
+	}}
+	if v.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
+		return v, err
+	}
+	if v.PubKeyEd25519, err = decodeHex("ed25519 key", info.PubKeyEd25519, types.PubKeyEd25519Size); err != nil {
+		return v, err
+	}
+	if v.SharesHash, err = optional("shares hash", info.SharesHash, types.HashSize); err != nil {
+		return v, err
+	}
+	v.Members, _, err = decodeMembers(info.Members)
+	return v, err
+}
+
+func decodeMembers(infos []types.MemberInfo) ([]types.Member, []types.Recipient, error) {
+	members := make([]types.Member, len(infos))
+	recipients := make([]types.Recipient, len(infos))
+	for i, m := range infos {
+		var err error
+		if members[i].PubKey, err = decodeHex("member's key", m.PubKey, types.PubKeySize); err != nil {
+			return nil, nil, err
+		}
+		members[i].Asked = m.Asked
+		recipients[i].Index = m.RecipientIndex
+		recipients[i].Key, err = optional("recipient key", m.RecipientKey, types.PubKeyEd25519Size)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return members, recipients, nil
+}
+
+// KeygenFromInfo turns a keygen as queries show it back into raw bytes. It errs as [FromInfo] does.
+func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
+	k = Keygen{
+		Keygen: types.Keygen{
+			Id: info.Id, ChurnId: info.ChurnId, Status: info.Status, Threshold: info.Threshold,
+			Needed: info.Needed, ClosedHeight: info.ClosedHeight, RequireProofs: info.RequireProofs,
+		},
+		OpenedHeight: info.OpenedHeight, Deadline: info.Deadline,
+	}
+	if k.Vault, err = optional("vault", info.Vault, types.PubKeySize); err != nil {
+		return k, err
+	}
+	if k.Members, k.Recipients, err = decodeMembers(info.Members); err != nil {
+		return k, err
+	}
+	for _, v := range info.Votes {
+		vote, err := decodeVoteInfo(v)
+		if err != nil {
+			return k, err
+		}
+		k.Votes = append(k.Votes, vote)
+	}
+	if k.Blamed, err = decodeAddresses(info.Blamed); err != nil {
+		return k, err
+	}
+	k.Silent, err = decodeAddresses(info.Silent)
+	return k, err
+}
+
+func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
+	v = Vote{Vote: types.Vote{Height: info.Height}, Proven: info.Proven}
+	if v.Member, err = decodeAddress(info.Member); err != nil {
+		return v, err
+	}
+	if v.Blamed, err = decodeAddresses(info.Blamed); err != nil || info.Vault == "" {
+		return v, err
+	}
+	v.Result = &types.Result{}
+	if v.Result.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
+		return v, err
+	}
+	v.Result.PubKeyEd25519, err = decodeHex("ed25519 key", info.PubKeyEd25519, types.PubKeyEd25519Size)
+	if err != nil {
+		return v, err
+	}
+	if v.Result.SharesHash, err = optional("shares hash", info.SharesHash, types.HashSize); err != nil {
+		return v, err
+	}
+	if info.Commitment != nil {
+		c, err := info.Commitment.Commitment()
+		if err != nil {
+			return v, err
+		}
+		v.Commitment = &c
+	}
+	return v, nil
+}
+
+// ProofFromInfo turns what queries show of a proof back into raw bytes. It errs as [FromInfo] does.
+func ProofFromInfo(info types.ProofInfo) (types.Proof, error) {
+	key, err := optional("recipient key", info.RecipientKey, types.PubKeyEd25519Size)
+	return types.Proof{
+		Recipient: types.Recipient{Key: key, Index: info.RecipientIndex},
+		Stored:    info.Stored, Height: info.Height,
+	}, err
+}
+
+func decodeAddresses(addresses []string) ([][]byte, error) {
+	var all [][]byte
+	for _, a := range addresses {
+		raw, err := decodeAddress(a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, raw)
+	}
+	return all, nil
+}
+
+func decodeAddress(address string) ([]byte, error) {
+	_, raw, err := bech32.DecodeAndConvert(address)
+	if err != nil {
+		return nil, fmt.Errorf("address %.80q is none", address)
+	}
+	return raw, nil
+}
+
+func optional(name, text string, size int) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return decodeHex(name, text, size)
+}
+
+func decodeHex(name, text string, size int) ([]byte, error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != size {
+		return nil, fmt.Errorf("the %s %.80q is not %d bytes in hex", name, text, size)
+	}
+	return raw, nil
+}
