@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
@@ -125,7 +126,7 @@ func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
 	w.Publish(t)
 	w.OneVault()
 	name := w.Vaults[0].Files[0][1].Name
-	require.NoError(t, w.Store(t).Save(map[string][]byte{name: []byte("{}")}))
+	require.NoError(t, w.Store(t).Save([]envelope.File{{Name: name, Data: []byte("{}")}}))
 	r := w.repairer(t)
 	r.Once(t.Context())
 	require.Len(t, r.Problems(), 1)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -113,14 +114,14 @@ func (s onDisk) Load(name string) ([]byte, error) {
 }
 
 // Save implements restore.Store.
-func (s onDisk) Save(files map[string][]byte) error {
-	for name, want := range files {
-		switch got, there := s[name]; {
+func (s onDisk) Save(files []envelope.File) error {
+	for _, f := range files {
+		switch got, there := s[f.Name]; {
 		case !there:
-			return fmt.Errorf("the backup is good, and %s is not on the disk", name)
-		case got != hashOf(want):
+			return fmt.Errorf("the backup is good, and %s is not on the disk", f.Name)
+		case got != hashOf(f.Data):
 			return fmt.Errorf("%s on the disk is not what the backup holds: %w",
-				name, durable.ErrDifferent)
+				f.Name, durable.ErrDifferent)
 		}
 	}
 	return nil

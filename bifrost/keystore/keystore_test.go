@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/disk"
 )
@@ -44,17 +45,17 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
-func vault() map[string][]byte {
-	return map[string][]byte{
-		"localstate-cosmospub1addwnpepq.json": []byte("ecdsa"),
-		"localstate-cosmospub1zcjduepq.json":  []byte("eddsa"),
+func vault() []envelope.File {
+	return []envelope.File{
+		{Name: "localstate-cosmospub1addwnpepq.json", Data: []byte("ecdsa")},
+		{Name: "localstate-cosmospub1zcjduepq.json", Data: []byte("eddsa")},
 	}
 }
 
 func vaultTree() map[string]string {
 	got := map[string]string{}
-	for name, data := range vault() {
-		got[name] = string(data)
+	for _, f := range vault() {
+		got[f.Name] = string(f.Data)
 	}
 	return got
 }
@@ -104,11 +105,13 @@ func TestStoreSaveCompletesAVault(t *testing.T) {
 func TestStoreNames(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a\x00", "a b", "é", strings.Repeat("a", 201)} {
-		require.Error(t, s.Save(map[string][]byte{name: []byte("x")}), "%q", name)
+		require.Error(t, s.Save([]envelope.File{{Name: name, Data: []byte("x")}}), "%q", name)
 		_, err := s.Load(name)
 		require.Error(t, err, "%q", name)
 	}
 	require.Error(t, s.Save(nil))
+	require.ErrorContains(t, s.Save(append(vault(), vault()[0])), "two files named localstate-")
+	require.Empty(t, tree(t, s.dir))
 }
 
 func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {

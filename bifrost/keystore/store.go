@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
@@ -41,26 +41,29 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Save keeps all of these files, given by name, or none. A file that is there already with equal contents is kept as it is; if
-// any is there with other contents the error wraps [durable.ErrDifferent] and nothing is written.
-func (s *Store) Save(files map[string][]byte) error {
+// Save keeps all of these files or none. A file that is there already with equal contents is kept
+// as it is; if any is there with other contents the error wraps [durable.ErrDifferent] and nothing
+// is written.
+func (s *Store) Save(files []envelope.File) error {
 	if len(files) == 0 {
 		return errors.New("no files to save")
 	}
-	names := make([]string, 0, len(files))
-	for name := range files {
-		if err := checkName(name); err != nil {
+	names := map[string]bool{}
+	for _, f := range files {
+		if err := checkName(f.Name); err != nil {
 			return err
 		}
-		names = append(names, name)
+		if names[f.Name] {
+			return fmt.Errorf("two files named %s", f.Name)
+		}
+		names[f.Name] = true
 	}
-	sort.Strings(names)
 
 	folder, err := durable.Make(s.dir)
 	if err != nil {
 		return err
 	}
-	if err := s.save(folder, names, files); err != nil {
+	if err := s.save(folder, files); err != nil {
 		folder.Abandon()
 		return err
 	}
@@ -68,18 +71,18 @@ func (s *Store) Save(files map[string][]byte) error {
 	return nil
 }
 
-func (s *Store) save(folder *durable.Folder, names []string, files map[string][]byte) error {
+func (s *Store) save(folder *durable.Folder, files []envelope.File) error {
 	if err := s.recoverFolder(folder); err != nil {
 		return err
 	}
-	missing := names[:0:0]
-	for _, name := range names {
-		same, err := folder.Has(name, files[name])
+	var missing []envelope.File
+	for _, f := range files {
+		same, err := folder.Has(f.Name, f.Data)
 		if err != nil {
 			return err
 		}
 		if !same {
-			missing = append(missing, name)
+			missing = append(missing, f)
 		}
 	}
 	if len(missing) == 0 {
@@ -88,7 +91,7 @@ func (s *Store) save(folder *durable.Folder, names []string, files map[string][]
 
 	suffix := rand.Text()
 	stage, commit := stagePrefix+suffix, commitPrefix+suffix
-	if err := fillStage(folder, stage, missing, files); err != nil {
+	if err := fillStage(folder, stage, missing); err != nil {
 		return errors.Join(err, folder.RemoveAll(stage))
 	}
 	// From here the save has happened, whatever becomes of this process.
@@ -125,12 +128,12 @@ func (s *Store) undo(folder *durable.Folder, stage, commit string) error {
 	return folder.RemoveAll(stage)
 }
 
-func fillStage(folder *durable.Folder, stage string, names []string, files map[string][]byte) error {
+func fillStage(folder *durable.Folder, stage string, files []envelope.File) error {
 	if err := folder.Mkdir(stage); err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := folder.Create(filepath.Join(stage, name), files[name]); err != nil {
+	for _, f := range files {
+		if err := folder.Create(filepath.Join(stage, f.Name), f.Data); err != nil {
 			return err
 		}
 	}

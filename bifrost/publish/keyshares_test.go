@@ -25,7 +25,6 @@ type real struct {
 
 func newReal(t *testing.T, size, member int) *real {
 	r := &real{}
-	saved := map[string][]byte{}
 	for _, f := range fixture.Keyshares(t, size, member) {
 		k, err := keyshare.Parse(f.Data)
 		require.NoError(t, err)
@@ -39,7 +38,6 @@ func newReal(t *testing.T, size, member int) *real {
 			r.vault.PubKeyEd25519 = k.VaultKey()
 		}
 		r.files = append(r.files, envelope.File{Name: f.Name, Data: f.Data})
-		saved[f.Name] = f.Data
 	}
 	k, err := keyshare.Parse(r.files[0].Data)
 	require.NoError(t, err)
@@ -47,7 +45,7 @@ func newReal(t *testing.T, size, member int) *real {
 	require.NoError(t, err)
 	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: store, Outbox: outbox.NewOutbox(t.TempDir())})
 	require.NoError(t, err)
-	require.NoError(t, r.p.store.Save(saved))
+	require.NoError(t, r.p.store.Save(r.files))
 	return r
 }
 
@@ -100,8 +98,8 @@ func TestKeysharesThatAreNotThoseOfTheVault(t *testing.T) {
 			store, err := keystore.Open(t.TempDir())
 			require.NoError(t, err)
 			r.p.store = store
-			require.NoError(t, r.p.store.Save(map[string][]byte{
-				r.files[0].Name: r.files[1].Data, r.files[1].Name: r.files[1].Data,
+			require.NoError(t, r.p.store.Save([]envelope.File{
+				{Name: r.files[0].Name, Data: r.files[1].Data}, r.files[1],
 			}))
 		}, "it holds the keyshare of"},
 	} {

@@ -57,7 +57,7 @@ type Config struct {
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
 	// Save keeps all files or none and never replaces one that differs.
-	Save(files map[string][]byte) error
+	Save(files []envelope.File) error
 	// Load returns a file that is there. The error of one that is not wraps
 	// [fs.ErrNotExist].
 	Load(name string) ([]byte, error)

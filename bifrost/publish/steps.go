@@ -92,11 +92,7 @@ func made(r *outbox.Record, k vault.Keygen) (vault.Vault, error) {
 
 // saveKeyshares moves the keyshares from the record to their store.
 func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
-	files := map[string][]byte{}
-	for _, f := range next.Keyshares {
-		files[f.Name] = f.Data
-	}
-	if err := p.store.Save(files); err != nil {
+	if err := p.store.Save(next.Keyshares); err != nil {
 		return nil, fmt.Errorf("keyshares: %w", err)
 	}
 	next.Step = outbox.StepSaved

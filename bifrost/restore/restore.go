@@ -61,7 +61,7 @@ type Source func(
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
 	// Save keeps all files or none and never replaces one that differs.
-	Save(files map[string][]byte) error
+	Save(files []envelope.File) error
 	// Load returns a file that is there.
 	Load(name string) ([]byte, error)
 }
@@ -227,14 +227,12 @@ func (cfg Config) open(
 }
 
 func (cfg Config) save(files []envelope.File, result *Result) error {
-	byName := make(map[string][]byte, len(files))
 	present := true
 	for _, f := range files {
-		byName[f.Name] = f.Data
 		result.Files = append(result.Files, f.Name)
 		present = present && cfg.holds(f)
 	}
-	if err := cfg.Store.Save(byName); err != nil {
+	if err := cfg.Store.Save(files); err != nil {
 		result.Files = nil
 		return err
 	}

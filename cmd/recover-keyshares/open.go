@@ -87,12 +87,10 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		return err
 	}
 	result := &opened{Out: dir, Warnings: o.warned(), Files: []string{}}
-	byName := make(map[string][]byte, len(files))
 	for _, f := range files {
 		if err := inspect(f); err != nil {
 			return fmt.Errorf("%w: %s: %w", restore.ErrKeyshares, f.Name, err)
 		}
-		byName[f.Name] = f.Data
 		result.Files = append(result.Files, filepath.Join(dir, f.Name))
 	}
 	if ctx.Err() != nil {
@@ -102,7 +100,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := store.Save(byName); err != nil {
+	if err := store.Save(files); err != nil {
 		return err
 	}
 	return o.Print(result, func(w io.Writer) {

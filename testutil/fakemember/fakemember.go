@@ -182,9 +182,9 @@ func (m *Member) Kept(t testing.TB) []byte {
 // Save puts the signer's files of vaults into the home.
 func (m *Member) Save(t testing.TB, vaults ...*dealer.Vault) {
 	for _, v := range vaults {
-		files := map[string][]byte{}
+		var files []envelope.File
 		for _, f := range v.Files[0] {
-			files[f.Name] = f.Data
+			files = append(files, envelope.File{Name: f.Name, Data: f.Data})
 		}
 		require.NoError(t, m.Store(t).Save(files))
 	}
