@@ -82,12 +82,15 @@ func ShareFromInt(g Group, xi *big.Int) (Share, error) {
 	return s, nil
 }
 
-// ShareID says where on the secret polynomial the share of a member lies in an epoch of a vault, an epoch being the number of
-// the keygen that gave the members their shares: at tss-lib's party key, which is the member's compressed public key as a
-// big-endian integer, reduced modulo the group order. The id has 32 bytes, big-endian in every group.
+// ShareID says where on the secret polynomial the share of a member lies in an epoch of
+// a vault, an epoch being the number of the keygen that gave the members their shares:
+// at tss-lib's party key, which is the member's compressed public key as a big-endian
+// integer, reduced modulo the group order. The id has 32 bytes, big-endian in every
+// group.
 //
-// Every epoch places shares in this way. Whoever asks says the epoch all the same, because a reshare may place them elsewhere:
-// then nobody has to be found who knew better.
+// Every epoch places shares in this way. Whoever asks says the epoch all the same,
+// because a reshare may place them elsewhere: then nobody has to be found who knew
+// better.
 func ShareID(g Group, _ uint64, member []byte) ([]byte, error) {
 	a, err := g.arithmetic()
 	if err != nil {
@@ -95,7 +98,7 @@ func ShareID(g Group, _ uint64, member []byte) ([]byte, error) {
 	}
 	id := new(big.Int).SetBytes(member)
 	if id.Mod(id, a.order()).Sign() == 0 {
-		return nil, errors.New("verenc: a member's key is a multiple of the group order: it has no place for a share")
+		return nil, errors.New("verenc: a member's key is a multiple of the group order")
 	}
 	return id.FillBytes(make([]byte, 32)), nil
 }

@@ -13,7 +13,9 @@ import (
 
 // settle looks whether a record has reached its end in state. It reports whether
 // nothing is left to send.
-func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map[string]vault.Keygen) (bool, error) {
+func (p *Publisher) settle(
+	ctx context.Context, e *entry, height int64, open map[string]vault.Keygen,
+) (bool, error) {
 	if e.rec.Kind != outbox.Vote {
 		return p.settleBackup(ctx, e)
 	}
@@ -65,7 +67,8 @@ func (p *Publisher) settle(ctx context.Context, e *entry, height int64, open map
 // long ago that it was deleted. A node that is still behind may not know it yet.
 func (p *Publisher) settleForgotten(e *entry, height int64) (bool, error) {
 	if height <= e.rec.Deadline {
-		return false, fmt.Errorf("the node at height %d does not know keygen %d", height, e.rec.Epoch)
+		return false, fmt.Errorf(
+			"the node at height %d does not know keygen %d", height, e.rec.Epoch)
 	}
 	failed := vault.Keygen{Keygen: types.Keygen{
 		Id: e.rec.Epoch, Status: types.KeygenStatus_KEYGEN_STATUS_FAILED,

@@ -338,10 +338,12 @@ func (k Keeper) deleteFailed(ctx context.Context) error {
 		return err
 	}
 	for _, id := range churn.KeygenIds {
-		if err := k.Votes.Clear(ctx, collections.NewPrefixedPairRange[uint64, []byte](id)); err != nil {
+		of := collections.NewPrefixedPairRange[uint64, []byte](id)
+		if err := k.Votes.Clear(ctx, of); err != nil {
 			return err
 		}
-		if err := k.KeygensOf.Remove(ctx, collections.Join(uint32(types.KeygenStatus_KEYGEN_STATUS_FAILED), id)); err != nil {
+		key := collections.Join(uint32(types.KeygenStatus_KEYGEN_STATUS_FAILED), id)
+		if err := k.KeygensOf.Remove(ctx, key); err != nil {
 			return err
 		}
 		if err := k.Keygens.Remove(ctx, id); err != nil {
@@ -354,7 +356,10 @@ func (k Keeper) deleteFailed(ctx context.Context) error {
 	if err := k.ChurnExpiries.Remove(ctx, expiry); err != nil {
 		return err
 	}
-	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnDeleted{ChurnId: churn.Id, KeygenIds: churn.KeygenIds})
+	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnDeleted{
+		ChurnId:   churn.Id,
+		KeygenIds: churn.KeygenIds,
+	})
 }
 
 // endChurn closes a churn, after its keygens.

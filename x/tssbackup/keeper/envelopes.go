@@ -77,13 +77,14 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 // KeptRetired are the envelopes of the vaults that were retired after this height, in
 // the order of their retirement. It reads no other vault.
 func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
-	after := collections.Join(uint64(max(height+1, 0)), uint64(0))
+	type retirement = collections.Pair[uint64, uint64]
+	first := collections.Join(uint64(max(height+1, 0)), uint64(0))
+	later := new(collections.Range[retirement]).StartInclusive(first)
 	var retired []types.LiveVault
-	err := k.Retirements.Walk(ctx, new(collections.Range[collections.Pair[uint64, uint64]]).StartInclusive(after),
-		func(key collections.Pair[uint64, uint64], pubKey []byte) (bool, error) {
-			retired = append(retired, types.LiveVault{PubKey: pubKey, Epoch: key.K2()})
-			return false, nil
-		})
+	err := k.Retirements.Walk(ctx, later, func(key retirement, pubKey []byte) (bool, error) {
+		retired = append(retired, types.LiveVault{PubKey: pubKey, Epoch: key.K2()})
+		return false, nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,8 @@ func checkReplacement(latest, recipient types.Recipient, present bool) error {
 		return nil
 	}
 	if recipient.Index <= latest.Index {
-		return types.ErrInvalidRecipient.Wrapf("the signer's latest key has index %d, and this one %d", latest.Index, recipient.Index)
+		return types.ErrInvalidRecipient.Wrapf(
+			"the signer's latest key has index %d, and this one %d", latest.Index, recipient.Index)
 	}
 	return nil
 }

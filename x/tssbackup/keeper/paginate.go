@@ -10,25 +10,27 @@ import (
 
 // paginate is the page of a list that is at hand, whose items have ascending keys, as
 // query.CollectionPaginate would give it of a collection.
-func paginate[T any](list []T, key func(T) []byte, req *query.PageRequest) ([]T, *query.PageResponse, error) {
+func paginate[T any](
+	list []T, key func(T) []byte, req *query.PageRequest,
+) ([]T, *query.PageResponse, error) {
 	if req == nil {
 		req = &query.PageRequest{}
 	}
 	if req.Offset > 0 && len(req.Key) > 0 {
 		return nil, nil, errors.New("either an offset or a key, not both")
 	}
-	next := func(order int) bool { return order >= 0 }
+	order := 1
 	if req.Reverse {
 		list = slices.Clone(list)
 		slices.Reverse(list)
-		next = func(order int) bool { return order <= 0 }
+		order = -1
 	}
 	total := uint64(len(list))
 	at := min(req.Offset, total)
 	if len(req.Key) > 0 {
-		at = total
-		if i := slices.IndexFunc(list, func(item T) bool { return next(bytes.Compare(key(item), req.Key)) }); i >= 0 {
-			at = uint64(i)
+		before := func(item T) bool { return order*bytes.Compare(key(item), req.Key) < 0 }
+		for at < total && before(list[at]) {
+			at++
 		}
 	}
 	limit, count := req.Limit, req.CountTotal

@@ -23,16 +23,31 @@ func TestPaginate(t *testing.T) {
 		{"no request is the first page and the total", nil, list, "", 5},
 		{"an empty request too", &query.PageRequest{}, list, "", 5},
 		{"a limit", &query.PageRequest{Limit: 2}, list[:2], "c", 0},
-		{"a limit with the total", &query.PageRequest{Limit: 2, CountTotal: true}, list[:2], "c", 5},
+		{
+			"a limit with the total",
+			&query.PageRequest{Limit: 2, CountTotal: true}, list[:2], "c", 5,
+		},
 		{"from a key on", &query.PageRequest{Limit: 2, Key: []byte("c")}, list[2:4], "e", 0},
-		{"from a key that is gone", &query.PageRequest{Limit: 2, Key: []byte("cc")}, list[3:], "", 0},
+		{
+			"from a key that is gone",
+			&query.PageRequest{Limit: 2, Key: []byte("cc")}, list[3:], "", 0,
+		},
 		{"from a key after all", &query.PageRequest{Key: []byte("f")}, nil, "", 0},
 		{"from an offset on", &query.PageRequest{Limit: 2, Offset: 3}, list[3:], "", 0},
 		{"from an offset after all", &query.PageRequest{Offset: 9}, nil, "", 5},
 		{"reversed", &query.PageRequest{Limit: 2, Reverse: true}, []string{"e", "d"}, "c", 0},
-		{"reversed from a key on", &query.PageRequest{Reverse: true, Key: []byte("c")}, []string{"c", "b", "a"}, "", 0},
-		{"reversed from a key that is gone", &query.PageRequest{Reverse: true, Key: []byte("cc")}, []string{"c", "b", "a"}, "", 0},
-		{"a limit beyond every number", &query.PageRequest{Limit: 1<<64 - 1, Offset: 1}, list[1:], "", 0},
+		{
+			"reversed from a key on",
+			&query.PageRequest{Reverse: true, Key: []byte("c")}, []string{"c", "b", "a"}, "", 0,
+		},
+		{
+			"reversed from a key that is gone",
+			&query.PageRequest{Reverse: true, Key: []byte("cc")}, []string{"c", "b", "a"}, "", 0,
+		},
+		{
+			"a limit beyond every number",
+			&query.PageRequest{Limit: 1<<64 - 1, Offset: 1}, list[1:], "", 0,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

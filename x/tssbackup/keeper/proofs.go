@@ -58,7 +58,10 @@ func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result typ
 
 // acceptProof verifies a member's proof, the dearest check of all, and writes down its
 // stored form.
-func (k Keeper) acceptProof(ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte, shares types.PublicShares, proof []byte) error {
+func (k Keeper) acceptProof(
+	ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte,
+	shares types.PublicShares, proof []byte,
+) error {
 	key := collections.Join(keygenID, member)
 	slot, err := k.Proofs.Get(ctx, key)
 	if errors.Is(err, collections.ErrNotFound) {

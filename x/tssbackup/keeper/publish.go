@@ -95,7 +95,9 @@ func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBacku
 }
 
 // acceptLaterProof verifies and accepts the proof of a member of a vault that exists.
-func (k Keeper) acceptLaterProof(ctx context.Context, pubKey []byte, vault types.Vault, signer sdk.AccAddress, proof []byte) error {
+func (k Keeper) acceptLaterProof(
+	ctx context.Context, pubKey []byte, vault types.Vault, signer sdk.AccAddress, proof []byte,
+) error {
 	if len(vault.SharesHash) == 0 {
 		return types.ErrInvalidProof.Wrap("the vault has no public shares")
 	}

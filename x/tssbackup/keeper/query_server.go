@@ -233,7 +233,8 @@ func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) 
 		if err != nil {
 			return nil, statusOf(err)
 		}
-		if req.Status != types.VaultStatus_VAULT_STATUS_UNSPECIFIED && vault.Status != req.Status || !hasMember(vault, member) {
+		all := req.Status == types.VaultStatus_VAULT_STATUS_UNSPECIFIED
+		if !all && vault.Status != req.Status || !hasMember(vault, member) {
 			continue
 		}
 		info, err := s.k.vaultInfo(ctx, v.PubKey, vault)
@@ -242,7 +243,8 @@ func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) 
 		}
 		vaults = append(vaults, info)
 	}
-	vaults, page, err := paginate(vaults, func(v types.VaultInfo) []byte { return []byte(v.Vault) }, req.Pagination)
+	name := func(v types.VaultInfo) []byte { return []byte(v.Vault) }
+	vaults, page, err := paginate(vaults, name, req.Pagination)
 	if err != nil {
 		return nil, invalid(err)
 	}
@@ -251,7 +253,9 @@ func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) 
 
 // retiredVaults lists the retired vaults, those of one member when it is set; then it
 // reads no others.
-func (s queryServer) retiredVaults(ctx context.Context, member []byte, req *query.PageRequest) (*types.QueryVaultsResponse, error) {
+func (s queryServer) retiredVaults(
+	ctx context.Context, member []byte, req *query.PageRequest,
+) (*types.QueryVaultsResponse, error) {
 	info := func(epoch uint64) (types.VaultInfo, error) {
 		pubKey, vault, err := s.k.vaultOf(ctx, epoch)
 		if err != nil {
@@ -264,14 +268,18 @@ func (s queryServer) retiredVaults(ctx context.Context, member []byte, req *quer
 	var err error
 	if member == nil {
 		vaults, page, err = query.CollectionPaginate(ctx, s.k.Retirements, req,
-			func(key collections.Pair[uint64, uint64], _ []byte) (types.VaultInfo, error) { return info(key.K2()) })
+			func(key collections.Pair[uint64, uint64], _ []byte) (types.VaultInfo, error) {
+				return info(key.K2())
+			})
 	} else {
 		vaults, page, err = query.CollectionFilteredPaginate(ctx, s.k.Memberships, req,
 			func(key collections.Pair[[]byte, uint64], _ bool) (bool, error) {
 				_, vault, err := s.k.vaultOf(ctx, key.K2())
 				return !vault.IsLive(), err
 			},
-			func(key collections.Pair[[]byte, uint64], _ bool) (types.VaultInfo, error) { return info(key.K2()) },
+			func(key collections.Pair[[]byte, uint64], _ bool) (types.VaultInfo, error) {
+				return info(key.K2())
+			},
 			query.WithCollectionPaginationPairPrefix[[]byte, uint64](member))
 	}
 	if err != nil {
@@ -290,7 +298,9 @@ func hasMember(vault types.Vault, member []byte) bool {
 }
 
 // History lists every vault and epoch that a member was ever in.
-func (s queryServer) History(ctx context.Context, req *types.QueryHistoryRequest) (*types.QueryHistoryResponse, error) {
+func (s queryServer) History(
+	ctx context.Context, req *types.QueryHistoryRequest,
+) (*types.QueryHistoryResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}

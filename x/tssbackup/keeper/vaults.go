@@ -53,7 +53,9 @@ func (k Keeper) addLive(ctx context.Context, churnID uint64, vaults []types.Live
 	}
 	live.ChurnId = churnID
 	live.Vaults = append(live.Vaults, vaults...)
-	slices.SortFunc(live.Vaults, func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	slices.SortFunc(live.Vaults, func(a, b types.LiveVault) int {
+		return bytes.Compare(a.PubKey, b.PubKey)
+	})
 	return k.LiveVaults.Set(ctx, live)
 }
 
@@ -125,7 +127,9 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err != nil {
 		return err
 	}
-	live.Vaults = slices.DeleteFunc(live.Vaults, func(v types.LiveVault) bool { return bytes.Equal(v.PubKey, pubKey) })
+	live.Vaults = slices.DeleteFunc(live.Vaults, func(v types.LiveVault) bool {
+		return bytes.Equal(v.PubKey, pubKey)
+	})
 	if err := k.LiveVaults.Set(ctx, live); err != nil {
 		return err
 	}

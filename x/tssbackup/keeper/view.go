@@ -189,7 +189,9 @@ func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) 
 	return types.Coverage(pubKey, vault, members), nil
 }
 
-func (k Keeper) memberRecords(ctx context.Context, epoch uint64, m types.Member) (r types.MemberRecords, err error) {
+func (k Keeper) memberRecords(
+	ctx context.Context, epoch uint64, m types.Member,
+) (r types.MemberRecords, err error) {
 	r.Member = m
 	if r.Address, r.Operator, err = k.memberNames(ctx, m); err != nil {
 		return r, err
@@ -206,7 +208,9 @@ func (k Keeper) memberRecords(ctx context.Context, epoch uint64, m types.Member)
 }
 
 // membership shows what a member was, and has done, in an epoch of a vault.
-func (k Keeper) membership(ctx context.Context, epoch uint64, address []byte) (types.Membership, error) {
+func (k Keeper) membership(
+	ctx context.Context, epoch uint64, address []byte,
+) (types.Membership, error) {
 	pubKey, vault, err := k.vaultOf(ctx, epoch)
 	if err != nil {
 		return types.Membership{}, err

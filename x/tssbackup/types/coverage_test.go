@@ -31,17 +31,47 @@ func TestCoverage(t *testing.T) {
 		missing                  []string
 		recoverable, proves      bool
 	}{
-		{"nobody has published", 3, all(nil, types.Proof{}), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false},
-		{"all have published and none has proven", 3, all(published, types.Proof{}), 4, 4, 0, nil, true, false},
+		{
+			"nobody has published",
+			3, all(nil, types.Proof{}), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false,
+		},
+		{
+			"all have published and none has proven",
+			3, all(published, types.Proof{}), 4, 4, 0, nil, true, false,
+		},
 		{"all have proven", 3, all(&twice, proof), 4, 4, 4, nil, true, true},
-		{"a proof without an envelope counts for nothing", 3, all(nil, proof), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false},
-		{"a recipient key without a proof proves nothing", 3, all(published, types.Proof{Recipient: types.Recipient{Key: []byte{1}}}), 4, 4, 0, nil, true, false},
-		{"one is missing, and the threshold is reached", 3, append(all(published, proof)[:3], member("d", true, nil, proof)), 4, 3, 3, []string{"d"}, true, true},
-		{"one of the threshold has not proven", 3, append(all(published, proof)[:2], member("c", true, published, types.Proof{})), 3, 3, 2, nil, true, false},
-		{"who is not asked is not missing", 3, append(all(published, proof)[:3], member("d", false, nil, types.Proof{})), 3, 3, 3, nil, true, true},
-		{"who is not asked and has published counts", 3, append(all(published, proof)[:2], member("c", false, published, proof)), 2, 3, 3, nil, true, true},
-		{"one below the threshold is not enough", 3, all(published, proof)[:2], 2, 2, 2, nil, false, false},
-		{"a threshold of 0 is reached by nobody", 0, all(published, proof), 4, 4, 4, nil, false, false},
+		{
+			"a proof without an envelope counts for nothing",
+			3, all(nil, proof), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false,
+		},
+		{
+			"a recipient key without a proof proves nothing",
+			3, all(published, types.Proof{Recipient: types.Recipient{Key: []byte{1}}}), 4, 4, 0, nil, true, false,
+		},
+		{
+			"one is missing, and the threshold is reached",
+			3, append(all(published, proof)[:3], member("d", true, nil, proof)), 4, 3, 3, []string{"d"}, true, true,
+		},
+		{
+			"one of the threshold has not proven",
+			3, append(all(published, proof)[:2], member("c", true, published, types.Proof{})), 3, 3, 2, nil, true, false,
+		},
+		{
+			"who is not asked is not missing",
+			3, append(all(published, proof)[:3], member("d", false, nil, types.Proof{})), 3, 3, 3, nil, true, true,
+		},
+		{
+			"who is not asked and has published counts",
+			3, append(all(published, proof)[:2], member("c", false, published, proof)), 2, 3, 3, nil, true, true,
+		},
+		{
+			"one below the threshold is not enough",
+			3, all(published, proof)[:2], 2, 2, 2, nil, false, false,
+		},
+		{
+			"a threshold of 0 is reached by nobody",
+			0, all(published, proof), 4, 4, 4, nil, false, false,
+		},
 		{"a vault without members is not recoverable", 0, nil, 0, 0, 0, nil, false, false},
 	}
 	for _, tt := range tests {

@@ -88,7 +88,8 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 		if !bytes.Equal(owner.Operator, s.Operator) {
 			return fmt.Errorf("signer %d is not owned by its operator", i)
 		}
-		if r := s.Signer.Recipient; !bytes.Equal(owner.Latest.Key, r.Key) || owner.Latest.Index != r.Index {
+		latest, r := owner.Latest, s.Signer.Recipient
+		if !bytes.Equal(latest.Key, r.Key) || latest.Index != r.Index {
 			return fmt.Errorf("signer %d does not have its latest recipient key", i)
 		}
 		if s.Signer.Height < 0 {

@@ -44,7 +44,7 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 			return fmt.Errorf("vault %d has another threshold than its keygen", i)
 		}
 		if v.Needed != k.Needed || v.Needed < v.Threshold || int(v.Needed) > len(v.Members) {
-			return fmt.Errorf("vault %d: needed is not its keygen's, or not between the threshold and the members", i)
+			return fmt.Errorf("vault %d: needed is not its keygen's, or out of bounds", i)
 		}
 		if v.ChurnId > gs.LiveChurnId {
 			return fmt.Errorf("vault %d is newer than the list of live vaults", i)

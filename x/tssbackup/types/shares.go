@@ -79,7 +79,7 @@ func checkList(group verenc.Group, epoch uint64, list []PublicShare, members []M
 		}
 		last = e.Id
 		if len(e.Point) != group.PointSize() {
-			return fmt.Errorf("the point of entry %d does not have %d bytes", i+1, group.PointSize())
+			return fmt.Errorf("the point of entry %d is not of %d bytes", i+1, group.PointSize())
 		}
 	}
 	return nil
