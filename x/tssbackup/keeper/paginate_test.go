@@ -38,11 +38,15 @@ func TestPaginate(t *testing.T) {
 		{"reversed", &query.PageRequest{Limit: 2, Reverse: true}, []string{"e", "d"}, "c", 0},
 		{
 			"reversed from a key on",
-			&query.PageRequest{Reverse: true, Key: []byte("c")}, []string{"c", "b", "a"}, "", 0,
+			&query.PageRequest{Reverse: true, Key: []byte("c")},
+			[]string{"c", "b", "a"},
+			"", 0,
 		},
 		{
 			"reversed from a key that is gone",
-			&query.PageRequest{Reverse: true, Key: []byte("cc")}, []string{"c", "b", "a"}, "", 0,
+			&query.PageRequest{Reverse: true, Key: []byte("cc")},
+			[]string{"c", "b", "a"},
+			"", 0,
 		},
 		{
 			"a limit beyond every number",

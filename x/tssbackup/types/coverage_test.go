@@ -33,7 +33,9 @@ func TestCoverage(t *testing.T) {
 	}{
 		{
 			"nobody has published",
-			3, all(nil, types.Proof{}), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false,
+			3, all(nil, types.Proof{}), 4, 0, 0,
+			[]string{"a", "b", "c", "d"},
+			false, false,
 		},
 		{
 			"all have published and none has proven",
@@ -42,7 +44,9 @@ func TestCoverage(t *testing.T) {
 		{"all have proven", 3, all(&twice, proof), 4, 4, 4, nil, true, true},
 		{
 			"a proof without an envelope counts for nothing",
-			3, all(nil, proof), 4, 0, 0, []string{"a", "b", "c", "d"}, false, false,
+			3, all(nil, proof), 4, 0, 0,
+			[]string{"a", "b", "c", "d"},
+			false, false,
 		},
 		{
 			"a recipient key without a proof proves nothing",
@@ -50,7 +54,9 @@ func TestCoverage(t *testing.T) {
 		},
 		{
 			"one is missing, and the threshold is reached",
-			3, append(all(published, proof)[:3], member("d", true, nil, proof)), 4, 3, 3, []string{"d"}, true, true,
+			3, append(all(published, proof)[:3], member("d", true, nil, proof)), 4, 3, 3,
+			[]string{"d"},
+			true, true,
 		},
 		{
 			"one of the threshold has not proven",
