@@ -1,11 +1,9 @@
-// Package app is the smallest chain that embeds the tssbackup module: accounts,
-// bank, staking, governance and what these need. Governance is the module's
-// authority.
+// Package app is the smallest chain that embeds the tssbackup module: accounts, bank, staking,
+// governance and what these need. Governance is the module's authority.
 //
-// An existing chain needs less than this package: the module in its app config,
-// its name among the end blockers and precommiters, the two decorators of package
-// ante in its ante chain, and blocks that are held to their gas. New shows each of
-// these in place.
+// An existing chain needs less than this package: the module in its app config, its name among the
+// end blockers and precommiters, the two decorators of package ante in its ante chain, and blocks
+// that are held to their gas. New shows each of these in place.
 package app
 
 import (
@@ -44,8 +42,7 @@ type App struct {
 	BankKeeper      bankkeeper.Keeper
 	StakingKeeper   *stakingkeeper.Keeper
 	TssbackupKeeper *keeper.Keeper
-	// Archive is the node's store of envelopes. It is nil when the app has no
-	// home.
+	// Archive is the node's store of envelopes. It is nil when the app has no home.
 	Archive *archive.Archive
 
 	closeOnce sync.Once
@@ -54,8 +51,8 @@ type App struct {
 
 var _ servertypes.Application = (*App)(nil)
 
-// New builds the app over db. With loadLatest it loads the latest state; without,
-// the caller loads the height it wants with LoadHeight before using the app.
+// New builds the app over db. With loadLatest it loads the latest state; without, the caller loads
+// the height it wants with LoadHeight before using the app.
 func New(
 	logger log.Logger,
 	db dbm.DB,
@@ -100,7 +97,12 @@ func New(
 	boundBlocks(app.BaseApp)
 
 	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
-		snapshotter := archive.NewSnapshotter(app.CommitMultiStore(), app.TssbackupKeeper, app.Archive, logger)
+		snapshotter := archive.NewSnapshotter(
+			app.CommitMultiStore(),
+			app.TssbackupKeeper,
+			app.Archive,
+			logger,
+		)
 		if err := manager.RegisterExtensions(snapshotter); err != nil {
 			return nil, fmt.Errorf("register the snapshotter of envelopes: %w", err)
 		}
@@ -121,8 +123,8 @@ func (app *App) TxConfig() client.TxConfig { return app.txConfig }
 // InterfaceRegistry knows every message and key type of the chain.
 func (app *App) InterfaceRegistry() codectypes.InterfaceRegistry { return app.interfaceRegistry }
 
-// Close releases the app's databases. Only the first call does, because a node
-// that stops calls it more than once.
+// Close releases the app's databases. Only the first call does, because a node that stops calls it
+// more than once.
 func (app *App) Close() error {
 	app.closeOnce.Do(func() { app.closeErr = app.App.Close() })
 	return app.closeErr

@@ -9,19 +9,20 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 )
 
-// errNoArchive is returned where the archive is asked for and the app was built
-// without a home.
+// errNoArchive is returned where the archive is asked for and the app was built without a home.
 var errNoArchive = errors.New("the app has no home, and so no archive")
 
-// KeptEnvelopes are the envelopes that the node's archive is to hold by the last
-// committed state.
+// KeptEnvelopes are the envelopes that the node's archive is to hold by the last committed state.
 func (app *App) KeptEnvelopes() ([]keeper.Kept, error) {
 	return archive.KeptAt(app.CommitMultiStore(), app.TssbackupKeeper, app.LastBlockHeight())
 }
 
-// RepairArchive looks for envelopes that the node's archive cannot serve, asks
-// the sources for them, and returns those that it still cannot serve.
-func (app *App) RepairArchive(ctx context.Context, sources ...archive.Source) ([]archive.Fault, error) {
+// RepairArchive looks for envelopes that the node's archive cannot serve, asks the sources for
+// them, and returns those that it still cannot serve.
+func (app *App) RepairArchive(
+	ctx context.Context,
+	sources ...archive.Source,
+) ([]archive.Fault, error) {
 	if app.Archive == nil {
 		return nil, errNoArchive
 	}
@@ -32,9 +33,8 @@ func (app *App) RepairArchive(ctx context.Context, sources ...archive.Source) ([
 	return app.Archive.Repair(ctx, app.Archive.Verify(kept), sources...)
 }
 
-// KeepArchiveWhole repairs the archive from the blocks of the node's own store
-// and logs what cannot be repaired. A node runs it beside its work when it has
-// started.
+// KeepArchiveWhole repairs the archive from the blocks of the node's own store and logs what cannot
+// be repaired. A node runs it beside its work when it has started.
 func (app *App) KeepArchiveWhole(ctx context.Context, blocks archive.BlockClient) {
 	if app.LastBlockHeight() == 0 {
 		return // a node without a state misses nothing

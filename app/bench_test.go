@@ -16,7 +16,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// envelopeBytes is the size of the keyshares in the envelopes of the benchmark, about that of a vault of 40 members.
+// envelopeBytes is the size of the keyshares in the envelopes of the benchmark, about that of a
+// vault of 40 members.
 const envelopeBytes = 64 << 10
 
 // ballots is a chain before the block in which all members of a keygen vote, and the votes.
@@ -54,8 +55,8 @@ func newBallots(b *testing.B, n int, envelopes [][]byte, proofs bool) ballots {
 	return votes
 }
 
-// run executes the block of all votes on a fork of the chain, and gives the time that FinalizeBlock took and what the
-// module's state grew by.
+// run executes the block of all votes on a fork of the chain, and gives the time that FinalizeBlock
+// took and what the module's state grew by.
 func (v ballots) run(b *testing.B) (time.Duration, int) {
 	c := v.Fork(b)
 	before := c.StateBytes()
@@ -70,11 +71,11 @@ func (v ballots) run(b *testing.B) (time.Duration, int) {
 	return took, c.StateBytes() - before
 }
 
-// BenchmarkFinalizeBlock executes, in the whole app over a database in memory, a block in which all members of a keygen
-// vote, with an envelope of 64 KiB, public shares and a proof each. By turns with it runs the same block without public
-// shares and proofs, and the verification of the proofs alone. Each time the block runs on another copy of the state. The
-// best of all rounds counts, because whatever else the machine does only adds to a time. With -short it is 4 votes
-// alone.
+// BenchmarkFinalizeBlock executes, in the whole app over a database in memory, a block in which all
+// members of a keygen vote, with an envelope of 64 KiB, public shares and a proof each. By turns
+// with it runs the same block without public shares and proofs, and the verification of the proofs
+// alone. Each time the block runs on another copy of the state. The best of all rounds counts,
+// because whatever else the machine does only adds to a time. With -short it is 4 votes alone.
 func BenchmarkFinalizeBlock(b *testing.B) {
 	sizes := []int{4, 20, 40, 100}
 	if testing.Short() {

@@ -24,8 +24,8 @@ func proofKey(member network.Account) collections.Pair[uint64, []byte] {
 }
 
 const (
-	// slowCheck is what a proof, or the lists of a vault of 40 members, takes on a slow core. It is no measurement: the
-	// bound on a block's time follows from it by arithmetic.
+	// slowCheck is what a proof, or the lists of a vault of 40 members, takes on a slow core. It is
+	// no measurement: the bound on a block's time follows from it by arithmetic.
 	slowCheck = 10 * time.Millisecond
 	blockTime = 5 * time.Second
 )
@@ -71,7 +71,8 @@ var attacks = []attack{
 		members: 4,
 		make: func(c *churn) (network.Account, sdk.Msg) {
 			asked, _ := c.Asked(keygenID)
-			// Another member's vote has the public shares checked, so that nobody pays for them again.
+			// Another member's vote has the public shares checked, so that nobody pays for them
+			// again.
 			result := c.Block(c.Tx(asked[1], network.TxOptions{}, c.vote(asked[1])))[0]
 			require.Zero(c.t, result.Code, result.Log)
 			vote := c.vault.Vote(chainID, keygenID, c.Members, asked[0], c.smallest(asked[0]))
@@ -98,7 +99,8 @@ var attacks = []attack{
 	},
 }
 
-// newAttack makes a chain, a maker of the attack's transactions with the least gas that reaches the dear check, and that gas.
+// newAttack makes a chain, a maker of the attack's transactions with the least gas that reaches the
+// dear check, and that gas.
 func newAttack(t *testing.T, a attack, consensus func(*cmttypes.ConsensusParams)) (c *churn, tx func() []byte, gas uint64) {
 	t.Helper()
 	c = newChurn(t, appchain.Config{
@@ -126,7 +128,8 @@ func newAttack(t *testing.T, a attack, consensus func(*cmttypes.ConsensusParams)
 	return c, func() []byte { return send(gas) }, gas
 }
 
-// TestABlockOfFailingChecksEndsInABlockTime fills a block of the default parameters with the dearest messages that can fail.
+// TestABlockOfFailingChecksEndsInABlockTime fills a block of the default parameters with the
+// dearest messages that can fail.
 func TestABlockOfFailingChecksEndsInABlockTime(t *testing.T) {
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {

@@ -42,15 +42,17 @@ const Name = "tssbackupd"
 // Bech32Prefix is the human-readable part of the chain's account addresses.
 const Bech32Prefix = "cosmos"
 
-// Config is what depinject builds the app from. The order of the modules in
-// each list is the order in which they run.
+// Config is what depinject builds the app from. The order of the modules in each list is the order
+// in which they run.
 func Config() depinject.Config {
 	return depinject.Configs(
 		appconfig.Compose(&appv1alpha1.Config{Modules: moduleConfigs()}),
-		// The genutil module as the genesis commands want it: with the check of
-		// the transactions that they collect.
+		// The genutil module as the genesis commands want it: with the check of the transactions
+		// that they collect.
 		depinject.Supply(map[string]module.AppModuleBasic{
-			genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
+			genutiltypes.ModuleName: genutil.NewAppModuleBasic(
+				genutiltypes.DefaultMessageValidator,
+			),
 		}),
 	)
 }
@@ -67,13 +69,13 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 					banktypes.ModuleName,
 					govtypes.ModuleName,
 					stakingtypes.ModuleName,
-					// After staking, so that a churn that opens in this block
-					// sees the validator set that the block leaves.
+					// After staking, so that a churn that opens in this block sees the validator
+					// set that the block leaves.
 					types.ModuleName,
 				},
 				Precommiters: []string{types.ModuleName},
-				// genutil delivers genesis transactions, so the modules whose
-				// messages they hold come before it.
+				// genutil delivers genesis transactions, so the modules whose messages they hold
+				// come before it.
 				InitGenesis: []string{
 					authtypes.ModuleName,
 					banktypes.ModuleName,
@@ -93,9 +95,18 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 				ModuleAccountPermissions: []*authmodulev1.ModuleAccountPermission{
 					{Account: authtypes.FeeCollectorName},
 					{Account: distrtypes.ModuleName},
-					{Account: stakingtypes.BondedPoolName, Permissions: []string{authtypes.Burner, stakingtypes.ModuleName}},
-					{Account: stakingtypes.NotBondedPoolName, Permissions: []string{authtypes.Burner, stakingtypes.ModuleName}},
-					{Account: stakingtypes.KeyRotationFeePoolName, Permissions: []string{authtypes.Burner}},
+					{
+						Account:     stakingtypes.BondedPoolName,
+						Permissions: []string{authtypes.Burner, stakingtypes.ModuleName},
+					},
+					{
+						Account:     stakingtypes.NotBondedPoolName,
+						Permissions: []string{authtypes.Burner, stakingtypes.ModuleName},
+					},
+					{
+						Account:     stakingtypes.KeyRotationFeePoolName,
+						Permissions: []string{authtypes.Burner},
+					},
 					{Account: govtypes.ModuleName, Permissions: []string{authtypes.Burner}},
 				},
 			}),

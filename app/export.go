@@ -10,16 +10,19 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/staking"
 )
 
-// ErrForZeroHeight is returned for an export that is to start again at height
-// zero. Vaults, votes and commitments are bound to heights, and an envelope is
-// found in the block of its recorded height, so an export that forgets them
-// would be of no use.
-var ErrForZeroHeight = errors.New("export for height zero is not supported: backups are found by the height they were published at")
+// ErrForZeroHeight is returned for an export that is to start again at height zero. Vaults, votes
+// and commitments are bound to heights, and an envelope is found in the block of its recorded
+// height, so an export that forgets them would be of no use.
+var ErrForZeroHeight = errors.New(
+	"export for height zero is not supported: backups are found by the height they were published at",
+)
 
-// ExportAppStateAndValidators writes the state that the app has loaded as the
-// genesis of a chain that goes on at the next height. With modules, only theirs
-// is written.
-func (app *App) ExportAppStateAndValidators(forZeroHeight bool, modules []string) (servertypes.ExportedApp, error) {
+// ExportAppStateAndValidators writes the state that the app has loaded as the genesis of a chain
+// that goes on at the next height. With modules, only theirs is written.
+func (app *App) ExportAppStateAndValidators(
+	forZeroHeight bool,
+	modules []string,
+) (servertypes.ExportedApp, error) {
 	if forZeroHeight {
 		return servertypes.ExportedApp{}, ErrForZeroHeight
 	}

@@ -58,7 +58,8 @@ func (c *churn) prove(key *verenc.RecipientKey, st verenc.Statement, shares []ve
 	return proof
 }
 
-// garbage looks like an envelope to everyone who does not have the mnemonic: the bytes behind a good one's header are others.
+// garbage looks like an envelope to everyone who does not have the mnemonic: the bytes behind a
+// good one's header are others.
 func (c *churn) garbage(member network.Account) []byte {
 	envelope := network.Seal(c.t, member, 1_000)
 	for i := len(envelope) - 900; i < len(envelope); i++ {
@@ -67,7 +68,8 @@ func (c *churn) garbage(member network.Account) []byte {
 	return envelope
 }
 
-// smallest is the shortest that has the form of an envelope: the header of a good one and a payload of one byte.
+// smallest is the shortest that has the form of an envelope: the header of a good one and a payload
+// of one byte.
 func (c *churn) smallest(member network.Account) []byte {
 	envelope := network.Seal(c.t, member, 1_000)
 	mac := bytes.Index(envelope, []byte("\n--- "))
@@ -75,7 +77,8 @@ func (c *churn) smallest(member network.Account) []byte {
 	return envelope[:header+16+1+16]
 }
 
-// attemptBytes is what the count of a member's attempts takes in state: a prefix, the keygen, the address, the count.
+// attemptBytes is what the count of a member's attempts takes in state: a prefix, the keygen, the
+// address, the count.
 const attemptBytes = 1 + 8 + 20 + 8
 
 // Of a proof over two shares: where the first seed lies, and from the end the last row, E‖w‖w.
@@ -91,7 +94,8 @@ func flipped(proof []byte) []byte {
 	return proof
 }
 
-// TestHostileSigners has what a member may vote with that has lost its keyshares or never wants them found.
+// TestHostileSigners has what a member may vote with that has lost its keyshares or never wants
+// them found.
 func TestHostileSigners(t *testing.T) {
 	rows := []struct {
 		name string
@@ -99,8 +103,8 @@ func TestHostileSigners(t *testing.T) {
 		want *errorsmod.Error // nil when the vote is accepted
 	}{
 		{
-			// Nobody can look into the envelope. Its member alone would miss it, which its fire drill tells; what the
-			// vault's key needs is in the proof.
+			// Nobody can look into the envelope. Its member alone would miss it, which its fire
+			// drill tells; what the vault's key needs is in the proof.
 			name: "an envelope of garbage with a true proof is accepted: the shares can be opened",
 			vote: func(c *churn, m, _ network.Account) *types.MsgTssPool {
 				return c.vault.Vote(chainID, keygenID, c.Members, m, c.garbage(m))
@@ -363,7 +367,8 @@ func TestNeededMembersMustBeProven(t *testing.T) {
 	}
 }
 
-// TestFloodOfFalseProofs has a member fill the mempool with proofs that do not hold: three attempts are free.
+// TestFloodOfFalseProofs has a member fill the mempool with proofs that do not hold: three attempts
+// are free.
 func TestFloodOfFalseProofs(t *testing.T) {
 	c := newChurn(t, appchain.Config{MinGasPrices: network.MinGasPrices})
 	m := c.Signers[0]

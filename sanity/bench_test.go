@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// BenchmarkCheckEnvelopeForm is what a vote costs every node besides its signatures: with a payload as it is, and with one
-// made of words to keep the search for a mnemonic busy.
+// BenchmarkCheckEnvelopeForm is what a vote costs every node besides its signatures: with a payload
+// as it is, and with one made of words to keep the search for a mnemonic busy.
 func BenchmarkCheckEnvelopeForm(b *testing.B) {
 	for _, size := range []int{64 << 10, 512 << 10} {
 		for name, filler := range map[string]string{"binary": "\x80\x01k\xffQ\x9a", "words": "zoo zebra xyz "} {

@@ -2,12 +2,14 @@ package sanity
 
 import "math"
 
-// minEntropy is the least Shannon entropy, in bits per byte of the normal form, of a mnemonic that is sealed with.
+// minEntropy is the least Shannon entropy, in bits per byte of the normal form, of a mnemonic that
+// is sealed with.
 //
-// THORChain's ADR 004 (Keyshare Backups) has such a check, and its constant was the minimum over 10⁸ random mnemonics. A
-// run of `make calibrate` over 10⁸ random mnemonics of 24 words gave a minimum of 3.6331, a mean of 4.1120 and a maximum
-// of 4.4233; three more runs had minima of 3.6378, 3.6572 and 3.6673. So of 10⁸ mnemonics drawn at random about one is
-// refused, and another can be drawn. What the check is for, words repeated by a human or a broken generator, falls far
+// THORChain's ADR 004 (Keyshare Backups) has such a check, and its constant was the minimum over
+// 10⁸ random mnemonics. A run of `make calibrate` over 10⁸ random mnemonics of 24 words gave a
+// minimum of 3.6331, a mean of 4.1120 and a maximum of 4.4233; three more runs had minima of
+// 3.6378, 3.6572 and 3.6673. So of 10⁸ mnemonics drawn at random about one is refused, and another
+// can be drawn. What the check is for, words repeated by a human or a broken generator, falls far
 // below.
 const minEntropy = 3.67
 

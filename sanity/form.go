@@ -7,10 +7,12 @@ import (
 )
 
 const (
-	// EnvelopePrefix is the beginning of every envelope: age's version line and the start of its one stanza.
+	// EnvelopePrefix is the beginning of every envelope: age's version line and the start of its
+	// one stanza.
 	EnvelopePrefix = "age-encryption.org/v1\n-> scrypt "
 
-	// MaxWorkFactor is the highest scrypt work factor that a chain may accept: 1 GiB of memory and some seconds.
+	// MaxWorkFactor is the highest scrypt work factor that a chain may accept: 1 GiB of memory and
+	// some seconds.
 	MaxWorkFactor = 20
 
 	saltSize  = 16           // bytes of the scrypt salt
@@ -20,11 +22,13 @@ const (
 	tagSize   = 16           // bytes that encryption adds to each chunk of the payload
 	chunkSize = 64<<10 + tagSize
 
-	// leakRun is how many words of the BIP39 list in a row are taken for a mnemonic: the length of the shortest.
+	// leakRun is how many words of the BIP39 list in a row are taken for a mnemonic: the length of
+	// the shortest.
 	leakRun = 12
 )
 
-// ErrTooMuchWork is wrapped by the error of CheckEnvelopeForm when the work factor is above the maximum.
+// ErrTooMuchWork is wrapped by the error of CheckEnvelopeForm when the work factor is above the
+// maximum.
 var ErrTooMuchWork = errors.New("scrypt work factor is too high")
 
 // EnvelopeRules are the bounds that a caller sets on an envelope.
@@ -34,15 +38,20 @@ type EnvelopeRules struct {
 	MaxWorkFactor uint32
 }
 
-// CheckEnvelopeForm returns an error that names what is wrong unless the bytes have the form of an envelope: an age v1
-// file with exactly one scrypt stanza, in the one way that age writes it, within the rules; a payload of a length that
-// age's encryption can have, and not that of an empty plaintext; and no run of words that looks like a mnemonic.
+// CheckEnvelopeForm returns an error that names what is wrong unless the bytes have the form of an
+// envelope: an age v1 file with exactly one scrypt stanza, in the one way that age writes it,
+// within the rules; a payload of a length that age's encryption can have, and not that of an empty
+// plaintext; and no run of words that looks like a mnemonic.
 //
-// It is deterministic, uses integers only and depends on no library, because all nodes of a chain must agree on it. It
-// needs no key, and therefore says nothing about what is inside.
+// It is deterministic, uses integers only and depends on no library, because all nodes of a chain
+// must agree on it. It needs no key, and therefore says nothing about what is inside.
 func CheckEnvelopeForm(envelope []byte, r EnvelopeRules) error {
 	if uint64(len(envelope)) > r.MaxBytes {
-		return fmt.Errorf("envelope has %d bytes: at most %d are accepted", len(envelope), r.MaxBytes)
+		return fmt.Errorf(
+			"envelope has %d bytes: at most %d are accepted",
+			len(envelope),
+			r.MaxBytes,
+		)
 	}
 	rest, ok := bytes.CutPrefix(envelope, []byte(EnvelopePrefix))
 	if !ok {
@@ -109,15 +118,20 @@ func checkWorkFactor(digits []byte, r EnvelopeRules) error {
 	}
 	switch {
 	case factor < uint64(r.MinWorkFactor):
-		return fmt.Errorf("scrypt work factor is %d: at least %d is accepted", factor, r.MinWorkFactor)
+		return fmt.Errorf(
+			"scrypt work factor is %d: at least %d is accepted",
+			factor,
+			r.MinWorkFactor,
+		)
 	case factor > uint64(r.MaxWorkFactor):
 		return fmt.Errorf("%w: at most %d is accepted", ErrTooMuchWork, r.MaxWorkFactor)
 	}
 	return nil
 }
 
-// isBase64 reports whether text is the one encoding of so many bytes, which is not a multiple of 3, in standard base64
-// without padding: the bits of the last character that stand for no byte are zero.
+// isBase64 reports whether text is the one encoding of so many bytes, which is not a multiple of 3,
+// in standard base64 without padding: the bits of the last character that stand for no byte are
+// zero.
 func isBase64(text []byte, size int) bool {
 	if len(text) != (8*size+5)/6 {
 		return false
@@ -143,20 +157,24 @@ func isBase64(text []byte, size int) bool {
 	return last&(1<<unused-1) == 0
 }
 
-// checkPayloadLength accepts the lengths of a nonce followed by chunks of 64 KiB with their tags, of which the last may be
-// shorter and holds at least one byte.
+// checkPayloadLength accepts the lengths of a nonce followed by chunks of 64 KiB with their tags,
+// of which the last may be shorter and holds at least one byte.
 func checkPayloadLength(length int) error {
 	if length <= nonceSize+tagSize {
 		return fmt.Errorf("envelope's payload has %d bytes, which hold nothing", length)
 	}
 	if last := (length - nonceSize) % chunkSize; last > 0 && last <= tagSize {
-		return fmt.Errorf("envelope's payload has %d bytes, which is no whole number of chunks", length)
+		return fmt.Errorf(
+			"envelope's payload has %d bytes, which is no whole number of chunks",
+			length,
+		)
 	}
 	return nil
 }
 
-// holdsWordRun reports whether leakRun words of the BIP39 list stand one after another, in capital letters or small ones.
-// A word is a run of ASCII letters as long as it goes; whatever else stands between two of them separates them.
+// holdsWordRun reports whether leakRun words of the BIP39 list stand one after another, in capital
+// letters or small ones. A word is a run of ASCII letters as long as it goes; whatever else stands
+// between two of them separates them.
 func holdsWordRun(b []byte) bool {
 	run := 0
 	for i := 0; i < len(b); {

@@ -136,7 +136,8 @@ func TestTooMuchWorkCanBeToldApart(t *testing.T) {
 	require.Error(t, sanity.CheckEnvelopeForm(envelope, sanity.EnvelopeRules{}), "no rules accept nothing")
 }
 
-// Every cut of an envelope shorter than one chunk is refused, or is the form of a shorter envelope: never a panic.
+// Every cut of an envelope shorter than one chunk is refused, or is the form of a shorter envelope:
+// never a panic.
 func TestEveryCutIsJudged(t *testing.T) {
 	envelope := []byte(header + payload(100))
 	for n := range envelope {

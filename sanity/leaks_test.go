@@ -111,8 +111,8 @@ func TestTheInputAndThePassphraseThemselves(t *testing.T) {
 	require.Error(t, sanity.CheckNoWord(sealed(), new(sanity.Mnemonic)), "a mnemonic without words")
 }
 
-// The prefix holds the words "age" and "cry" and no other. It alone is left out of the word check: its words are found
-// anywhere else, and so is a prefix that is not where it belongs.
+// The prefix holds the words "age" and "cry" and no other. It alone is left out of the word check:
+// its words are found anywhere else, and so is a prefix that is not where it belongs.
 func TestOnlyTheConstantPrefixMayHoldWords(t *testing.T) {
 	var inPrefix []string
 	for _, word := range bip39.GetWordList() {
@@ -136,7 +136,8 @@ func TestOnlyTheConstantPrefixMayHoldWords(t *testing.T) {
 	}
 }
 
-// FuzzLeakChecks puts something at a place in arbitrary bytes and demands that the check for it says so.
+// FuzzLeakChecks puts something at a place in arbitrary bytes and demands that the check for it
+// says so.
 func FuzzLeakChecks(f *testing.F) {
 	f.Add(sealed(), uint16(40), uint8(3), []byte("input"))
 	f.Add([]byte{}, uint16(0), uint8(0), []byte{0})

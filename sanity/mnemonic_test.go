@@ -103,7 +103,8 @@ func TestMnemonicsThatAreRefused(t *testing.T) {
 			require.Nil(t, m)
 			require.ErrorContains(t, err, row.want)
 			for _, word := range strings.Fields(row.raw) {
-				// "word" and "mnemonic" would be in the errors whatever the words; none of these is.
+				// "word" and "mnemonic" would be in the errors whatever the words; none of these
+				// is.
 				require.NotContains(t, err.Error(), word)
 			}
 		})
@@ -166,7 +167,8 @@ func TestWhatMayBeSealedWith(t *testing.T) {
 }
 
 func TestEntropyPerByte(t *testing.T) {
-	// log2(93) - (23·log2(23) + 22·log2(22) + 2·12·log2(12) + 2·11·log2(11)) / 93, worked out by hand.
+	// log2(93) - (23·log2(23) + 22·log2(22) + 2·12·log2(12) + 2·11·log2(11)) / 93, worked out by
+	// hand.
 	counts := map[rune]int{}
 	text := strings.Repeat("abandon ", 11) + "about"
 	for _, r := range text {
@@ -223,7 +225,8 @@ func TestMnemonicShowsItselfNowhere(t *testing.T) {
 	require.Equal(t, "[redacted mnemonic]", string(text))
 }
 
-// requireSilent looks for the first word of mnemonic24 in every form that fmt could write its bytes in.
+// requireSilent looks for the first word of mnemonic24 in every form that fmt could write its bytes
+// in.
 func requireSilent(t *testing.T, shown string) {
 	t.Helper()
 	word := []byte("rookie")

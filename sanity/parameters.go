@@ -21,8 +21,10 @@ type Parameters struct {
 // CheckParameters returns an error that names the first number without the form that honest ones
 // have:
 //
-//   - N and NTilde are odd, have exactly [ModulusBits] bits and no factor in common, so they are not equal either;
-//   - H1 and H2 differ, lie strictly between 1 and NTilde and have the Jacobi symbol 1, as squares of units do;
+//   - N and NTilde are odd, have exactly [ModulusBits] bits and no factor in common, so they are
+//     not equal either;
+//   - H1 and H2 differ, lie strictly between 1 and NTilde and have the Jacobi symbol 1, as squares
+//     of units do;
 //   - neither is 1 or −1 modulo a factor of NTilde, where it would hide nothing.
 //
 // It is all that the numbers show by themselves. That a modulus has exactly two prime factors, and

@@ -11,9 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The baseline is the textbook form of the same proof: binary cut-and-choose over 128 rows with the same rows (E, K, r, R),
-// the same curve libraries called for one multiplication at a time, every E and R sent, and for each row, as one bit of
-// the challenge says, either the seed of the row or its masked shares.
+// The baseline is the textbook form of the same proof: binary cut-and-choose over 128 rows with the
+// same rows (E, K, r, R), the same curve libraries called for one multiplication at a time, every E
+// and R sent, and for each row, as one bit of the challenge says, either the seed of the row or its
+// masked shares.
 
 const baselineRows = 128
 
@@ -48,7 +49,8 @@ func (p *baselineProof) challenge(ctx *[32]byte) []byte {
 	return h[:baselineRows/8]
 }
 
-// baselineMult multiplies the generator by s, and takes x from it unless x is nil, as one would call the libraries.
+// baselineMult multiplies the generator by s, and takes x from it unless x is nil, as one would
+// call the libraries.
 func baselineMult(g Group, s *scalar, x []byte) point {
 	if g == Ed25519 {
 		p := new(edwards25519.Point).ScalarBaseMult(edScalar(s))
@@ -178,9 +180,10 @@ func benchmarkCases(t testing.TB) map[string]proofVector {
 
 var benchmarkNames = []string{"ECDSA", "EdDSA", "both"}
 
-// BenchmarkProof times making, verifying and opening a proof on one core, by turns with the baseline's verification, so
-// that whatever else the machine does falls on both. The rows of a proof cost 2.8 times the multiplications of the
-// baseline's; that many of them are done at once pays for it.
+// BenchmarkProof times making, verifying and opening a proof on one core, by turns with the
+// baseline's verification, so that whatever else the machine does falls on both. The rows of a
+// proof cost 2.8 times the multiplications of the baseline's; that many of them are done at once
+// pays for it.
 func BenchmarkProof(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	cases := benchmarkCases(b)

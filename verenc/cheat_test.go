@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// toy has few enough rows that a cheating prover sometimes wins. Its index is a byte modulo the rows, and every nonce is
-// admissible.
+// toy has few enough rows that a cheating prover sometimes wins. Its index is a byte modulo the
+// rows, and every nonce is admissible.
 var toy = params{rows: 16, closed: 4, copath: 32}
 
 // toyCase is a statement about one share of each group, made up from a name.
@@ -47,9 +47,9 @@ func madeUpShare(t testing.TB, g Group, name string) Share {
 	return s
 }
 
-// TestCheatingProver spoils some rows before committing and answers one challenge after the other. It must get away with
-// exactly those that keep every bad row closed, which is C(N−j, τ−j) of C(N, τ); and as long as one closed row is good,
-// what was accepted opens to the share all the same.
+// TestCheatingProver spoils some rows before committing and answers one challenge after the other.
+// It must get away with exactly those that keep every bad row closed, which is C(N−j, τ−j) of C(N,
+// τ); and as long as one closed row is good, what was accepted opens to the share all the same.
 func TestCheatingProver(t *testing.T) {
 	key, st, shares := toyCase(t, "cheat")
 	binomial := func(n, k int) float64 {
@@ -118,7 +118,8 @@ func TestCheatingProver(t *testing.T) {
 	}
 }
 
-// TestProverOfAnotherShare encrypts a share that is not the one of the public point: every closed row would have to be bad.
+// TestProverOfAnotherShare encrypts a share that is not the one of the public point: every closed
+// row would have to be bad.
 func TestProverOfAnotherShare(t *testing.T) {
 	key, st, shares := toyCase(t, "truth")
 	_, _, lies := toyCase(t, "lie")
@@ -152,7 +153,8 @@ func TestChallengesAreUniform(t *testing.T) {
 	}
 }
 
-// TestAdmissibleChallenges holds the share of admissible nonces against the 2.3 % that the proof's size is based on.
+// TestAdmissibleChallenges holds the share of admissible nonces against the 2.3 % that the proof's
+// size is based on.
 func TestAdmissibleChallenges(t *testing.T) {
 	var ctx, d [32]byte
 	const trials = 10_000

@@ -7,10 +7,11 @@ import (
 	"math/big"
 )
 
-// Combine rebuilds the vault's private key from shares: shares[i] is the one of l.Entries[i], the zero [Share] where it is
-// missing. It takes the first [Threshold] that are there, and returns an error unless the list is well-formed, every share given
-// belongs to its entry's point, and the result to the vault's point. The caller wipes the key, which is a [Share] too: it
-// redacts itself and its Bytes are in the group's scalar encoding.
+// Combine rebuilds the vault's private key from shares: shares[i] is the one of l.Entries[i], the
+// zero [Share] where it is missing. It takes the first [Threshold] that are there, and returns an
+// error unless the list is well-formed, every share given belongs to its entry's point, and the
+// result to the vault's point. The caller wipes the key, which is a [Share] too: it redacts itself
+// and its Bytes are in the group's scalar encoding.
 func (l List) Combine(shares []Share) (Share, error) {
 	if err := l.Check(); err != nil {
 		return Share{}, err
@@ -24,7 +25,11 @@ func (l List) Combine(shares []Share) (Share, error) {
 		return Share{}, err
 	}
 	if len(shares) != len(ids) {
-		return Share{}, fmt.Errorf("verenc: %d places for shares and %d entries", len(shares), len(ids))
+		return Share{}, fmt.Errorf(
+			"verenc: %d places for shares and %d entries",
+			len(shares),
+			len(ids),
+		)
 	}
 	var at []*big.Int
 	var x []*scalar
@@ -33,7 +38,10 @@ func (l List) Combine(shares []Share) (Share, error) {
 			continue
 		}
 		if s.group != l.Group || !bytes.Equal(s.Public().Point, l.Entries[i].Point) {
-			return Share{}, fmt.Errorf("verenc: the share at entry %d does not belong to its public point", i)
+			return Share{}, fmt.Errorf(
+				"verenc: the share at entry %d does not belong to its public point",
+				i,
+			)
 		}
 		at, x = append(at, ids[i]), append(x, s.x.scalar())
 	}

@@ -7,15 +7,17 @@ import (
 	"filippo.io/edwards25519/field"
 )
 
-// This file multiplies points of edwards25519 by many scalars that everyone may know, in variable time, and encodes many
-// points at once. The scalars' multiples are sums over tables of one fixed point, with the additions of RFC 8032's
-// formulas in the form for a table (Hisil, Wong, Carter, Dawson 2008), which have no exceptions on this curve.
+// This file multiplies points of edwards25519 by many scalars that everyone may know, in variable
+// time, and encodes many points at once. The scalars' multiples are sums over tables of one fixed
+// point, with the additions of RFC 8032's formulas in the form for a table (Hisil, Wong, Carter,
+// Dawson 2008), which have no exceptions on this curve.
 
 const (
-	// edBaseWidth is the window of the table of the generator: 26 windows of 512 points, 1.6 MB, made on first use.
+	// edBaseWidth is the window of the table of the generator: 26 windows of 512 points, 1.6 MB,
+	// made on first use.
 	edBaseWidth = 10
-	// edKeyWidth is the window of the table of a recipient key, which serves one proof: 43 windows of 32 points, each
-	// used by 226 rows.
+	// edKeyWidth is the window of the table of a recipient key, which serves one proof: 43 windows
+	// of 32 points, each used by 226 rows.
 	edKeyWidth = 6
 )
 
@@ -101,8 +103,9 @@ var edBaseTable = sync.OnceValue(func() [][]edTerm {
 	return edTable(edwards25519.NewGeneratorPoint(), edBaseWidth)
 })
 
-// edPublicMults gives s·P for each s, where the table is of P and has windows of the width. It goes window by window and
-// not scalar by scalar, so that one window's part of the table is in the cache for all scalars.
+// edPublicMults gives s·P for each s, where the table is of P and has windows of the width. It goes
+// window by window and not scalar by scalar, so that one window's part of the table is in the cache
+// for all scalars.
 func edPublicMults(s []scalar, table [][]edTerm, width int) []edSum {
 	sums := make([]edSum, len(s))
 	d := make([]int16, len(s)*len(table))
@@ -146,8 +149,8 @@ func (p *edSum) set(q *edwards25519.Point) {
 	p.x, p.y, p.z, p.t = *x, *y, *z, *t
 }
 
-// edNormalize makes z = 1 in all points, leaving t undefined, with one inversion: the product of all z is inverted, and
-// from its end each z taken off again. It takes constant time.
+// edNormalize makes z = 1 in all points, leaving t undefined, with one inversion: the product of
+// all z is inverted, and from its end each z taken off again. It takes constant time.
 func edNormalize(p []edSum) {
 	before := make([]field.Element, len(p)) // the product of the z of all points before
 	product := new(field.Element).One()

@@ -8,7 +8,8 @@ import (
 	"filippo.io/edwards25519"
 )
 
-// edwards is the prime-order subgroup of edwards25519. Everything called secret takes constant time.
+// edwards is the prime-order subgroup of edwards25519. Everything called secret takes constant
+// time.
 type edwards struct{}
 
 var (
@@ -25,8 +26,8 @@ var (
 func (edwards) pointSize() int  { return 32 }
 func (edwards) order() *big.Int { return edOrder }
 
-// edDecode decodes strictly. The scalar L is zero in the library, so L·P says nothing about P; (8⁻¹ mod L)·(8·P) is the
-// part of P in the prime-order subgroup.
+// edDecode decodes strictly. The scalar L is zero in the library, so L·P says nothing about P; (8⁻¹
+// mod L)·(8·P) is the part of P in the prime-order subgroup.
 func edDecode(b []byte) (*edwards25519.Point, error) {
 	if len(b) != 32 {
 		return nil, errPoint

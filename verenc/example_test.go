@@ -8,8 +8,8 @@ import (
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
-// A member proves that its share is encrypted to its recipient key, everyone verifies it,
-// and the member opens what was kept of the proof with the key alone.
+// A member proves that its share is encrypted to its recipient key, everyone verifies it, and the
+// member opens what was kept of the proof with the key alone.
 func Example() {
 	// The member: the seed is the BIP39 seed of its mnemonic, 64 bytes.
 	key, err := verenc.NewRecipientKey(bytes.Repeat([]byte{7}, 64), 0)

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forger is a prover that does not keep to the rules: it changes rows before it commits to them, and picks its nonce.
+// forger is a prover that does not keep to the rules: it changes rows before it commits to them,
+// and picks its nonce.
 type forger struct {
 	p      params
 	key    *RecipientKey

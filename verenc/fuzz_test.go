@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// Fuzzed bytes are tried as they are, and laid over a good proof (or stored form), cut or lengthened, so that what lies behind
-// the cheap refusals is reached too. Most of it is done at toy size, which is fast; the code is the same.
+// Fuzzed bytes are tried as they are, and laid over a good proof (or stored form), cut or
+// lengthened, so that what lies behind the cheap refusals is reached too. Most of it is done at toy
+// size, which is fast; the code is the same.
 
 func FuzzVerify(f *testing.F) {
 	key, st, _, proof := honest(f, toy, "both")

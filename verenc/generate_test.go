@@ -1,6 +1,7 @@
 //go:build !race
 
-// That the vectors are up to date is nothing for the race detector, under which making them takes half a minute.
+// That the vectors are up to date is nothing for the race detector, under which making them takes
+// half a minute.
 
 package verenc
 
@@ -27,7 +28,8 @@ var update = flag.Bool("update", false, "write testdata/vectors.json anew")
 
 const ownVectors = "testdata/vectors.json"
 
-// TestVectorsAreUpToDate makes the project's own vectors again, which takes no randomness, and compares.
+// TestVectorsAreUpToDate makes the project's own vectors again, which takes no randomness, and
+// compares.
 func TestVectorsAreUpToDate(t *testing.T) {
 	v := vectorFile{Proofs: proofVectors(t), Lists: listVectors(t)}
 	made, err := json.MarshalIndent(v, "", " ")
@@ -126,7 +128,8 @@ func proofVectors(t testing.TB) []proofVector {
 		h := sha256.Sum256([]byte{byte(m)})
 		return h[:20]
 	}
-	// What members of real keygens prove: both keys at once, and one alone as in a vault that has only one.
+	// What members of real keygens prove: both keys at once, and one alone as in a vault that has
+	// only one.
 	for _, n := range fixture.Sizes {
 		vaults := realVaults(t, n)
 		for m := range fixture.Members(t, n) {
@@ -225,7 +228,8 @@ func (g *generator) damages() {
 	})
 }
 
-// outOfRange puts scalars that are not below the order where a lenient verifier would have reduced them to a good one.
+// outOfRange puts scalars that are not below the order where a lenient verifier would have reduced
+// them to a good one.
 func (g *generator) outOfRange() {
 	for j, s := range g.shares {
 		a, err := s.Group().arithmetic()
@@ -296,7 +300,8 @@ func (g *generator) rows() {
 	})
 }
 
-// points has recipient keys and public points that a lenient decoder takes, and E that does not decode.
+// points has recipient keys and public points that a lenient decoder takes, and E that does not
+// decode.
 func (g *generator) points() {
 	for i, pk := range withTorsion(g.t, g.base.Recipient) {
 		g.reject(fmt.Sprintf("the recipient key plus torsion point %d", i+1), func(v *proofVector) { v.Recipient = pk })

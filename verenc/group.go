@@ -7,14 +7,16 @@ import (
 	"math/big"
 )
 
-// Group identifies the group a share belongs to. Its number is part of every hash, so it never changes.
+// Group identifies the group a share belongs to. Its number is part of every hash, so it never
+// changes.
 type Group byte
 
 const (
-	// Secp256k1 is the group of ECDSA vault keys: points are SEC1 compressed, 33 bytes; scalars 32 bytes, big-endian.
+	// Secp256k1 is the group of ECDSA vault keys: points are SEC1 compressed, 33 bytes; scalars 32
+	// bytes, big-endian.
 	Secp256k1 Group = 1
-	// Ed25519 is the prime-order subgroup of edwards25519, of EdDSA vault keys: points as in RFC 8032, 32 bytes;
-	// scalars 32 bytes, little-endian.
+	// Ed25519 is the prime-order subgroup of edwards25519, of EdDSA vault keys: points as in RFC
+	// 8032, 32 bytes; scalars 32 bytes, little-endian.
 	Ed25519 Group = 2
 )
 
@@ -38,8 +40,9 @@ func (g Group) PointSize() int {
 	return a.pointSize()
 }
 
-// CheckPoint decodes a point strictly: it returns an error unless the bytes are the one encoding of a point of the
-// group other than the identity; in [Ed25519] the point must be in the prime-order subgroup.
+// CheckPoint decodes a point strictly: it returns an error unless the bytes are the one encoding of
+// a point of the group other than the identity; in [Ed25519] the point must be in the prime-order
+// subgroup.
 func (g Group) CheckPoint(point []byte) error {
 	a, err := g.arithmetic()
 	if err != nil {
@@ -51,8 +54,9 @@ func (g Group) CheckPoint(point []byte) error {
 // scalar is a scalar in its group's encoding.
 type scalar = [32]byte
 
-// arithmetic is what the scheme needs of a group. Scalars that go in are below the order; methods called secret take
-// constant time where the library has it, the others only handle what everyone may know.
+// arithmetic is what the scheme needs of a group. Scalars that go in are below the order; methods
+// called secret take constant time where the library has it, the others only handle what everyone
+// may know.
 type arithmetic interface {
 	pointSize() int
 	checkPoint(point []byte) error
@@ -68,7 +72,8 @@ type arithmetic interface {
 	mulAdd(a, b, c *scalar) scalar  // secret: a·b + c
 	secretMults(s []scalar) []point // secret: s·G for each
 
-	// publicMults gives s·G for each, and s·G − X where closed is true; an entry is nil where that is the identity.
+	// publicMults gives s·G for each, and s·G − X where closed is true; an entry is nil where that
+	// is the identity.
 	publicMults(s []scalar, closed []bool, x []byte) ([]point, error)
 
 	// sumIsIdentity reports whether Σ s·P is the identity.
@@ -101,8 +106,8 @@ func secretMult(a arithmetic, s *scalar) point {
 	return a.secretMults(one)[0]
 }
 
-// digits writes a little-endian number below 2^256 as Σ d_k·2^(width·k) with |d_k| ≤ 2^(width−1). len(out)·width must
-// leave room for a last carry.
+// digits writes a little-endian number below 2^256 as Σ d_k·2^(width·k) with |d_k| ≤ 2^(width−1).
+// len(out)·width must leave room for a last carry.
 func digits(out []int16, n *[32]byte, width uint) {
 	var words [6]uint64
 	for i := range 4 {

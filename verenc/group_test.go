@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// edgeScalars are scalars at which windows and carries of a table turn over, and the ends of the range.
+// edgeScalars are scalars at which windows and carries of a table turn over, and the ends of the
+// range.
 func edgeScalars(a arithmetic) []scalar {
 	var out []scalar
 	add := func(n *big.Int) {
@@ -76,7 +77,8 @@ func TestTableOfAKeyAgreesWithTheLibrary(t *testing.T) {
 	}
 }
 
-// TestClosedRowsAgreeWithTheLibraries subtracts points in all cases of addition: sums, doublings, and the identity.
+// TestClosedRowsAgreeWithTheLibraries subtracts points in all cases of addition: sums, doublings,
+// and the identity.
 func TestClosedRowsAgreeWithTheLibraries(t *testing.T) {
 	for _, g := range []Group{Secp256k1, Ed25519} {
 		a, err := g.arithmetic()
@@ -132,7 +134,8 @@ func TestZeroScalars(t *testing.T) {
 	}
 }
 
-// TestAdditionOnSecp256k1 adds points of small multiples, which meet every case of the addition law.
+// TestAdditionOnSecp256k1 adds points of small multiples, which meet every case of the addition
+// law.
 func TestAdditionOnSecp256k1(t *testing.T) {
 	multiple := func(n int) secpPoint {
 		if n%41 == 0 {
@@ -301,7 +304,8 @@ func TestNumbersOfTssLib(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestXOfAnEd25519PointIsChecked: the encoding keeps only the sign of x, so another x of the same sign must be refused.
+// TestXOfAnEd25519PointIsChecked: the encoding keeps only the sign of x, so another x of the same
+// sign must be refused.
 func TestXOfAnEd25519PointIsChecked(t *testing.T) {
 	x, ok := new(big.Int).SetString("216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A", 16)
 	require.True(t, ok)

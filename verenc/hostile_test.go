@@ -28,7 +28,8 @@ func honest(t testing.TB, p params, name string) (*RecipientKey, Statement, []Sh
 	return key, st, shares, proof
 }
 
-// TestEveryFlippedBitIsRefused flips every bit of toy proofs, and one bit in every byte of one of full size.
+// TestEveryFlippedBitIsRefused flips every bit of toy proofs, and one bit in every byte of one of
+// full size.
 func TestEveryFlippedBitIsRefused(t *testing.T) {
 	for _, name := range benchmarkNames {
 		_, st, _, proof := honest(t, toy, name)
@@ -187,7 +188,8 @@ func withTorsion(t testing.TB, enc []byte) [][]byte {
 	return all
 }
 
-// odd25519 are encodings that a lenient decoder takes: not canonical, the identity, or of small order.
+// odd25519 are encodings that a lenient decoder takes: not canonical, the identity, or of small
+// order.
 func odd25519(t testing.TB) [][]byte {
 	t.Helper()
 	identity := append([]byte{1}, make([]byte, 31)...)
@@ -222,8 +224,8 @@ func TestPointsOutsideTheSubgroupAreRefused(t *testing.T) {
 	}
 }
 
-// TestAProofForAKeyWithTorsionIsRefused lets the forger use such a key from the start, so that only strict decoding stands
-// against it.
+// TestAProofForAKeyWithTorsionIsRefused lets the forger use such a key from the start, so that only
+// strict decoding stands against it.
 func TestAProofForAKeyWithTorsionIsRefused(t *testing.T) {
 	key, st, shares := toyCase(t, "torsion")
 	for _, pk := range withTorsion(t, key.Public()) {
@@ -249,7 +251,8 @@ func TestAProofForAKeyWithTorsionIsRefused(t *testing.T) {
 	}
 }
 
-// TestMaskedSharesOutOfRangeAreRefused tries w = order, w + order and 2²⁵⁶ − 1, and w for which the mask is zero.
+// TestMaskedSharesOutOfRangeAreRefused tries w = order, w + order and 2²⁵⁶ − 1, and w for which the
+// mask is zero.
 func TestMaskedSharesOutOfRangeAreRefused(t *testing.T) {
 	key, st, shares := toyCase(t, "range")
 	for j, s := range shares {
@@ -292,7 +295,8 @@ func proofRow(proof []byte, f *forger, nonce uint32, row int) []byte {
 	return proof[header+16*len(copath)+slices.Index(set, row)*size:][:size]
 }
 
-// TestRowsThatDoNotDecodeAreSkipped accepts a proof whose first closed row has garbage for E, and opens it by another row.
+// TestRowsThatDoNotDecodeAreSkipped accepts a proof whose first closed row has garbage for E, and
+// opens it by another row.
 func TestRowsThatDoNotDecodeAreSkipped(t *testing.T) {
 	key, st, shares := toyCase(t, "skip")
 	for i, e := range append(odd25519(t), slices.Repeat([]byte{0xff}, 32)) {
@@ -327,8 +331,8 @@ func TestNonces(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestSameRandomnessSameBytes proves twice from one randomness, so that no two challenges are answered from one tree;
-// another statement or another share gives another tree.
+// TestSameRandomnessSameBytes proves twice from one randomness, so that no two challenges are
+// answered from one tree; another statement or another share gives another tree.
 func TestSameRandomnessSameBytes(t *testing.T) {
 	_, _, _, one := honest(t, suite1, "both")
 	_, _, _, two := honest(t, suite1, "both")

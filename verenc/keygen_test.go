@@ -70,7 +70,8 @@ func vaultOf(t testing.TB, g Group, saves []saveData) vault {
 	return v
 }
 
-// realVaults reads the keyshares that tss-lib made for a vault of n members: its secp256k1 and its ed25519 key.
+// realVaults reads the keyshares that tss-lib made for a vault of n members: its secp256k1 and its
+// ed25519 key.
 func realVaults(t testing.TB, n int) map[Group]vault {
 	t.Helper()
 	saves := map[Group][]saveData{}
@@ -114,8 +115,8 @@ type exported struct {
 	Stored    []byte
 }
 
-// TestVaultKeysFromMnemonicsAndStateAlone proves the shares of a real keygen, forgets them, and rebuilds both vault keys
-// from t+1 mnemonics and the exported state; with t it does not go.
+// TestVaultKeysFromMnemonicsAndStateAlone proves the shares of a real keygen, forgets them, and
+// rebuilds both vault keys from t+1 mnemonics and the exported state; with t it does not go.
 func TestVaultKeysFromMnemonicsAndStateAlone(t *testing.T) {
 	vaults := realVaults(t, 4)
 	groups := []Group{Secp256k1, Ed25519}

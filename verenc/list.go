@@ -8,8 +8,9 @@ import (
 	"math/big"
 )
 
-// List is the list of public shares of one vault key, which the members agree on with the result of a keygen. A list that
-// passes [List.Check] determines the vault key: the shares of [Threshold] of its points give it, even if every member lied.
+// List is the list of public shares of one vault key, which the members agree on with the result of
+// a keygen. A list that passes [List.Check] determines the vault key: the shares of [Threshold] of
+// its points give it, even if every member lied.
 type List struct {
 	Group Group
 	// Vault is the vault's point X_0.
@@ -18,10 +19,11 @@ type List struct {
 	Entries []Entry
 }
 
-// Entry is one member's place on the list. Whose it is, and that every member of the vault has exactly one, is the caller's
-// to keep and to check.
+// Entry is one member's place on the list. Whose it is, and that every member of the vault has
+// exactly one, is the caller's to keep and to check.
 type Entry struct {
-	// ID is where the member's share lies on the secret polynomial, see [ShareID]: 32 bytes, big-endian.
+	// ID is where the member's share lies on the secret polynomial, see [ShareID]: 32 bytes,
+	// big-endian.
 	ID []byte
 	// Point is the public point of the member's share.
 	Point []byte
@@ -32,10 +34,11 @@ type Entry struct {
 //   - there are at least two entries;
 //   - the ids have 32 bytes, are below the group order, not zero, and strictly ascending;
 //   - the vault's point and all entries' points decode strictly;
-//   - all of them lie on one polynomial of degree at most [Degree], the vault's at 0 and each entry's at its id.
+//   - all of them lie on one polynomial of degree at most [Degree], the vault's at 0 and each
+//     entry's at its id.
 //
-// The work grows with the number of entries, most of it one point multiplication each, and a little with its square; the
-// caller bounds the number first.
+// The work grows with the number of entries, most of it one point multiplication each, and a little
+// with its square; the caller bounds the number first.
 func (l List) Check() error {
 	a, err := l.Group.arithmetic()
 	if err != nil {
@@ -73,7 +76,10 @@ func (l List) Check() error {
 // ids checks everything about the ids and gives them as numbers.
 func (l List) ids(a arithmetic) ([]*big.Int, error) {
 	if len(l.Entries) < 2 {
-		return nil, fmt.Errorf("verenc: a list of public shares has at least 2 entries, not %d", len(l.Entries))
+		return nil, fmt.Errorf(
+			"verenc: a list of public shares has at least 2 entries, not %d",
+			len(l.Entries),
+		)
 	}
 	ids := make([]*big.Int, len(l.Entries))
 	for i, e := range l.Entries {
@@ -114,8 +120,9 @@ func (l List) randomizers(a arithmetic) []*big.Int {
 	return m
 }
 
-// degreeWeights gives v_j·m(a_j), where v_j = Π_{k≠j} (a_j − a_k)⁻¹: these times the values of a polynomial of degree at most
-// t sum up to zero, since the sum is the leading coefficient, at degree n, of that polynomial times m.
+// degreeWeights gives v_j·m(a_j), where v_j = Π_{k≠j} (a_j − a_k)⁻¹: these times the values of a
+// polynomial of degree at most t sum up to zero, since the sum is the leading coefficient, at
+// degree n, of that polynomial times m.
 func degreeWeights(a arithmetic, at, m []*big.Int) ([]scalar, error) {
 	q := a.order()
 	weights := make([]scalar, len(at))

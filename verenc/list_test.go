@@ -141,7 +141,8 @@ func TestListsThatLie(t *testing.T) {
 			require.Error(t, l.Check())
 		}
 	}
-	// The same point of small order on every entry and on the vault lies on a polynomial of degree 0.
+	// The same point of small order on every entry and on the vault lies on a polynomial of degree
+	// 0.
 	for _, p := range odd25519(t) {
 		l := v.list.clone()
 		l.Vault = p
@@ -162,8 +163,8 @@ func negated(g Group, enc []byte) []byte {
 	return n
 }
 
-// TestAnyEnoughSharesGiveTheKey combines random subsets: whatever shares of [Threshold] there are, the key is the same, and whatever
-// fewer there are, there is none.
+// TestAnyEnoughSharesGiveTheKey combines random subsets: whatever shares of [Threshold] there are,
+// the key is the same, and whatever fewer there are, there is none.
 func TestAnyEnoughSharesGiveTheKey(t *testing.T) {
 	for _, g := range []Group{Secp256k1, Ed25519} {
 		v := madeUpVault(t, g, 7, Degree(7), "subsets")

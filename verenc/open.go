@@ -5,18 +5,23 @@ import (
 	"fmt"
 )
 
-// Open decrypts the shares with the recipient key, in the order of the public points, and checks each against its point:
-// what it returns are the shares of those points whatever the stored bytes were. It tries one closed row after the other and
-// takes the first that holds; a proof that was verified has such a row but for a chance of 2⁻¹²⁹.
+// Open decrypts the shares with the recipient key, in the order of the public points, and checks
+// each against its point: what it returns are the shares of those points whatever the stored bytes
+// were. It tries one closed row after the other and takes the first that holds; a proof that was
+// verified has such a row but for a chance of 2⁻¹²⁹.
 //
-// Multiplying by the recipient key takes constant time, checking an opened secp256k1 share against its point does not. The
-// caller wipes the shares.
+// Multiplying by the recipient key takes constant time, checking an opened secp256k1 share against
+// its point does not. The caller wipes the shares.
 func (s *Stored) Open(key *RecipientKey, shares []PublicShare) ([]Share, error) {
 	if err := checkForm(shares); err != nil {
 		return nil, err
 	}
 	if len(shares) != s.Shares() {
-		return nil, fmt.Errorf("verenc: the stored proof holds %d shares, not %d", s.Shares(), len(shares))
+		return nil, fmt.Errorf(
+			"verenc: the stored proof holds %d shares, not %d",
+			s.Shares(),
+			len(shares),
+		)
 	}
 	if err := checkPoints(shares); err != nil {
 		return nil, err
@@ -30,7 +35,8 @@ func (s *Stored) Open(key *RecipientKey, shares []PublicShare) ([]Share, error) 
 	return nil, errors.New("verenc: this recipient key opens no row")
 }
 
-// openRow opens the n-th closed row, which is row i; it returns nil unless every share is the one of its point.
+// openRow opens the n-th closed row, which is row i; it returns nil unless every share is the one
+// of its point.
 func (s *Stored) openRow(n, i int, key *RecipientKey, shares []PublicShare) []Share {
 	k := len(shares)
 	encE := s.ephemeral(n, k)

@@ -11,13 +11,16 @@ import (
 	"math"
 )
 
-// Prove encrypts shares to the statement's recipient key and proves it. The statement is what the chain's state says: its
-// recipient key must be the public one of key, derived on this machine, and each share must belong to its public point.
+// Prove encrypts shares to the statement's recipient key and proves it. The statement is what the
+// chain's state says: its recipient key must be the public one of key, derived on this machine, and
+// each share must belong to its public point.
 //
-// Before the proof is returned it is verified and opened. Store its bytes before they are sent, send the same bytes
-// whenever they must be sent again, and do not prove the same statement twice without need.
+// Before the proof is returned it is verified and opened. Store its bytes before they are sent,
+// send the same bytes whenever they must be sent again, and do not prove the same statement twice
+// without need.
 //
-// Secrets on edwards25519 are handled in constant time; on secp256k1, multiplying points by a share or a mask is not.
+// Secrets on edwards25519 are handled in constant time; on secp256k1, multiplying points by a share
+// or a mask is not.
 func Prove(key *RecipientKey, st Statement, shares []Share) ([]byte, error) {
 	if err := checkSecrets(key, st, shares); err != nil {
 		return nil, err
@@ -43,8 +46,8 @@ func Prove(key *RecipientKey, st Statement, shares []Share) ([]byte, error) {
 	return suite1.prove(key, st, shares, &salt, &root)
 }
 
-// saltAndRoot derives the public salt and the secret root seed from the shares followed by fresh randomness. Another
-// share or another statement gives another tree even if the randomness repeats.
+// saltAndRoot derives the public salt and the secret root seed from the shares followed by fresh
+// randomness. Another share or another statement gives another tree even if the randomness repeats.
 func saltAndRoot(secret []byte, ctx *[32]byte) (salt [32]byte, root seed, err error) {
 	okm, err := hkdf.Key(sha512.New, secret, []byte(domain+"root"), string(ctx[:]), 48)
 	if err != nil {
@@ -76,14 +79,23 @@ func checkSecrets(key *RecipientKey, st Statement, shares []Share) error {
 	for j, s := range shares {
 		p := s.Public()
 		if p.Group != st.Shares[j].Group || !bytes.Equal(p.Point, st.Shares[j].Point) {
-			return fmt.Errorf("verenc: the share of %v does not belong to its public point", st.Shares[j].Group)
+			return fmt.Errorf(
+				"verenc: the share of %v does not belong to its public point",
+				st.Shares[j].Group,
+			)
 		}
 	}
 	return nil
 }
 
 // prove makes the one proof that belongs to salt and root.
-func (p params) prove(key *RecipientKey, st Statement, shares []Share, salt *[32]byte, root *seed) ([]byte, error) {
+func (p params) prove(
+	key *RecipientKey,
+	st Statement,
+	shares []Share,
+	salt *[32]byte,
+	root *seed,
+) ([]byte, error) {
 	ctx, err := st.Context()
 	if err != nil {
 		return nil, err
@@ -129,7 +141,13 @@ func (r *secretRows) wipe() {
 	}
 }
 
-func (p params) secretRows(key *RecipientKey, ctx *[32]byte, shares []Share, salt *[32]byte, root *seed) (*secretRows, error) {
+func (p params) secretRows(
+	key *RecipientKey,
+	ctx *[32]byte,
+	shares []Share,
+	salt *[32]byte,
+	root *seed,
+) (*secretRows, error) {
 	pk, err := edDecode(key.public[:])
 	if err != nil {
 		return nil, err
@@ -165,7 +183,8 @@ func (p params) secretRows(key *RecipientKey, ctx *[32]byte, shares []Share, sal
 	return rows, nil
 }
 
-// answer takes the smallest admissible nonce and opens the rows that its challenge does not keep closed.
+// answer takes the smallest admissible nonce and opens the rows that its challenge does not keep
+// closed.
 func (p params) answer(ctx, salt, d *[32]byte, rows *secretRows, shares []Share) ([]byte, error) {
 	for nonce := uint32(0); nonce < math.MaxUint32; nonce++ {
 		set, copath, ok := p.challenge(ctx, d, nonce)

@@ -12,15 +12,17 @@ import (
 	"filippo.io/edwards25519"
 )
 
-// RecipientKey is the secret key that opens a member's stored proofs. It redacts itself; wipe it after use.
+// RecipientKey is the secret key that opens a member's stored proofs. It redacts itself; wipe it
+// after use.
 type RecipientKey struct {
 	redacted
 	sk     secret
 	public [32]byte
 }
 
-// NewRecipientKey derives a recipient key from the 64-byte BIP39 seed (empty passphrase) of the mnemonic in its normal
-// form. The first key has index 0, each replacement one more. The seed stays the caller's, to be wiped.
+// NewRecipientKey derives a recipient key from the 64-byte BIP39 seed (empty passphrase) of the
+// mnemonic in its normal form. The first key has index 0, each replacement one more. The seed stays
+// the caller's, to be wiped.
 func NewRecipientKey(seed []byte, index uint32) (*RecipientKey, error) {
 	if len(seed) != 64 {
 		return nil, fmt.Errorf("verenc: a BIP39 seed has 64 bytes, not %d", len(seed))
@@ -46,7 +48,8 @@ func (k *RecipientKey) Public() []byte { return bytes.Clone(k.public[:]) }
 // Wipe overwrites the secret. The key opens nothing afterwards.
 func (k *RecipientKey) Wipe() { k.sk.wipe() }
 
-// CheckRecipient decodes a recipient key strictly: 32 bytes, the encoding of a point of prime order.
+// CheckRecipient decodes a recipient key strictly: 32 bytes, the encoding of a point of prime
+// order.
 func CheckRecipient(public []byte) error {
 	if _, err := edDecode(public); err != nil {
 		return fmt.Errorf("recipient key: %w", err)
@@ -54,8 +57,8 @@ func CheckRecipient(public []byte) error {
 	return nil
 }
 
-// Possess proves to a chain that the signer with this address, given as raw bytes, holds the key: an Ed25519 signature
-// by the key's scalar, with a nonce hedged by fresh randomness.
+// Possess proves to a chain that the signer with this address, given as raw bytes, holds the key:
+// an Ed25519 signature by the key's scalar, with a nonce hedged by fresh randomness.
 func (k *RecipientKey) Possess(chainID string, address []byte) ([]byte, error) {
 	msg := possession(chainID, address)
 	fresh := make([]byte, 32)
@@ -76,8 +79,9 @@ func (k *RecipientKey) Possess(chainID string, address []byte) ([]byte, error) {
 	return sig, nil
 }
 
-// VerifyPossession checks a proof of possession. It returns an error unless the public key decodes strictly, the
-// signature has 64 bytes and a scalar below the order, and it verifies without a cofactor, as in Go's crypto/ed25519.
+// VerifyPossession checks a proof of possession. It returns an error unless the public key decodes
+// strictly, the signature has 64 bytes and a scalar below the order, and it verifies without a
+// cofactor, as in Go's crypto/ed25519.
 func VerifyPossession(public []byte, chainID string, address, sig []byte) error {
 	if len(sig) != 64 {
 		return fmt.Errorf("verenc: a proof of possession has 64 bytes, not %d", len(sig))

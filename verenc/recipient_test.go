@@ -64,8 +64,8 @@ func TestPossession(t *testing.T) {
 	}
 }
 
-// TestPossessionUnderKeysWithTorsion makes signatures that the standard library accepts under keys that are not of prime
-// order, which anyone can do, some without knowing a secret.
+// TestPossessionUnderKeysWithTorsion makes signatures that the standard library accepts under keys
+// that are not of prime order, which anyone can do, some without knowing a secret.
 func TestPossessionUnderKeysWithTorsion(t *testing.T) {
 	key, _, _ := toyCase(t, "possession")
 	keys := append(withTorsion(t, key.Public()), odd25519(t)...)
@@ -91,7 +91,8 @@ func TestPossessionUnderKeysWithTorsion(t *testing.T) {
 	require.NotZero(t, accepted, "the standard library accepts some of them")
 }
 
-// TestPossessionIsCofactorless signs with a nonce point off the subgroup, which a verifier with a cofactor would accept.
+// TestPossessionIsCofactorless signs with a nonce point off the subgroup, which a verifier with a
+// cofactor would accept.
 func TestPossessionIsCofactorless(t *testing.T) {
 	key, _, _ := toyCase(t, "possession")
 	msg := possession("chain-1", nil)

@@ -10,7 +10,8 @@ func ephemeral(ctx, salt *[32]byte, i int, leaf *seed) scalar {
 	return e
 }
 
-// pad derives the mask of share j in row i from the Diffie–Hellman key K with the recipient, which E names.
+// pad derives the mask of share j in row i from the Diffie–Hellman key K with the recipient, which
+// E names.
 func pad(a arithmetic, ctx *[32]byte, j, i int, e, k []byte) scalar {
 	h := sum512("pad", ctx[:], u32(uint32(j)), u32(uint32(i)), e, k)
 	r := a.wide(&h)
@@ -18,7 +19,8 @@ func pad(a arithmetic, ctx *[32]byte, j, i int, e, k []byte) scalar {
 	return r
 }
 
-// commit hashes the points of all rows: e[i] is E of row i, r[j][i] the point of its mask for share j.
+// commit hashes the points of all rows: e[i] is E of row i, r[j][i] the point of its mask for share
+// j.
 func commit(ctx, salt *[32]byte, e []point, r [][]point) ([32]byte, error) {
 	h := sha256.New()
 	h.Write([]byte(domain + "commit"))

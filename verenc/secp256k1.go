@@ -7,11 +7,13 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
-// secp is secp256k1. Scalars are handled in constant time; multiplying a point is not, for the library has no such
-// function. What that concerns: x·G of a share when it is proven and opened, and r·G of the rows of a proof being made.
+// secp is secp256k1. Scalars are handled in constant time; multiplying a point is not, for the
+// library has no such function. What that concerns: x·G of a share when it is proven and opened,
+// and r·G of the rows of a proof being made.
 type secp struct{}
 
-// secpWidth is the window of the fixed table of the generator: 26 windows of 512 points, 1 MB, made on first use.
+// secpWidth is the window of the fixed table of the generator: 26 windows of 512 points, 1 MB, made
+// on first use.
 const secpWidth = 10
 
 var secpOrder = secp256k1.Params().N
@@ -19,8 +21,8 @@ var secpOrder = secp256k1.Params().N
 func (secp) pointSize() int  { return 33 }
 func (secp) order() *big.Int { return secpOrder }
 
-// secpDecode decodes strictly: the only encoding taken is SEC1 compressed, which has no identity, and every point of
-// the curve is in the group.
+// secpDecode decodes strictly: the only encoding taken is SEC1 compressed, which has no identity,
+// and every point of the curve is in the group.
 func secpDecode(b []byte) (*secpPoint, error) {
 	if len(b) != 33 || (b[0] != 2 && b[0] != 3) {
 		return nil, errPoint
@@ -247,8 +249,9 @@ func (p *secpPoint) jacobian() secp256k1.JacobianPoint {
 	return secp256k1.MakeJacobianPoint(&p.x, &p.y, one.SetInt(1))
 }
 
-// secpAdder adds a point to each of many points. A sum of two affine points costs a division; the divisions of all
-// sums share one inversion, and a sum then costs less than half of one in projective coordinates.
+// secpAdder adds a point to each of many points. A sum of two affine points costs a division; the
+// divisions of all sums share one inversion, and a sum then costs less than half of one in
+// projective coordinates.
 type secpAdder struct {
 	sums []secpSum
 }
@@ -263,7 +266,8 @@ type secpSum struct {
 
 func newSecpAdder(n int) *secpAdder { return &secpAdder{sums: make([]secpSum, n)} }
 
-// add adds to each point what operand names for it: nothing, a point, or, with true, the point's negation.
+// add adds to each point what operand names for it: nothing, a point, or, with true, the point's
+// negation.
 func (a *secpAdder) add(p []secpPoint, operand func(i int) (*secpPoint, bool)) {
 	var product secp256k1.FieldVal
 	product.SetInt(1)

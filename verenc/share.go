@@ -18,8 +18,8 @@ func (redacted) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redactedTe
 func (redacted) MarshalText() ([]byte, error) { return []byte(redactedText), nil }
 func (redacted) LogValue() slog.Value         { return slog.StringValue(redactedText) }
 
-// secret is a scalar behind two pointers. fmt follows one of them even from a field that it may not ask for its Format
-// method.
+// secret is a scalar behind two pointers. fmt follows one of them even from a field that it may not
+// ask for its Format method.
 type secret struct{ at **scalar }
 
 func newSecret() secret {
@@ -41,16 +41,16 @@ func (s secret) wipe() {
 	}
 }
 
-// Share is a member's secret share of a vault key: a scalar of its group. It redacts itself; copies of a Share hold the
-// same secret, and Wipe wipes it for all of them.
+// Share is a member's secret share of a vault key: a scalar of its group. It redacts itself; copies
+// of a Share hold the same secret, and Wipe wipes it for all of them.
 type Share struct {
 	redacted
 	group Group
 	x     secret
 }
 
-// NewShare takes a share in its group's scalar encoding and copies it. Zero is refused, since its public point is the
-// identity.
+// NewShare takes a share in its group's scalar encoding and copies it. Zero is refused, since its
+// public point is the identity.
 func NewShare(g Group, x []byte) (Share, error) {
 	a, err := g.arithmetic()
 	if err != nil {
@@ -82,15 +82,13 @@ func ShareFromInt(g Group, xi *big.Int) (Share, error) {
 	return s, nil
 }
 
-// ShareID says where on the secret polynomial the share of a member lies in an epoch of
-// a vault, an epoch being the number of the keygen that gave the members their shares:
-// at tss-lib's party key, which is the member's compressed public key as a big-endian
-// integer, reduced modulo the group order. The id has 32 bytes, big-endian in every
-// group.
+// ShareID says where on the secret polynomial the share of a member lies in an epoch of a vault, an
+// epoch being the number of the keygen that gave the members their shares: at tss-lib's party key,
+// which is the member's compressed public key as a big-endian integer, reduced modulo the group
+// order. The id has 32 bytes, big-endian in every group.
 //
-// Every epoch places shares in this way. Whoever asks says the epoch all the same,
-// because a reshare may place them elsewhere: then nobody has to be found who knew
-// better.
+// Every epoch places shares in this way. Whoever asks says the epoch all the same, because a
+// reshare may place them elsewhere: then nobody has to be found who knew better.
 func ShareID(g Group, _ uint64, member []byte) ([]byte, error) {
 	a, err := g.arithmetic()
 	if err != nil {
@@ -103,8 +101,8 @@ func ShareID(g Group, _ uint64, member []byte) ([]byte, error) {
 	return id.FillBytes(make([]byte, 32)), nil
 }
 
-// PointFromInts encodes a point that tss-lib keeps as two coordinates (BigXj, ECDSAPub, EDDSAPub), after checking that
-// it is a point of the group other than the identity.
+// PointFromInts encodes a point that tss-lib keeps as two coordinates (BigXj, ECDSAPub, EDDSAPub),
+// after checking that it is a point of the group other than the identity.
 func PointFromInts(g Group, x, y *big.Int) ([]byte, error) {
 	a, err := g.arithmetic()
 	if err != nil {
@@ -119,8 +117,8 @@ func PointFromInts(g Group, x, y *big.Int) ([]byte, error) {
 // Group is the share's group; 0 for the zero Share.
 func (s Share) Group() Group { return s.group }
 
-// Bytes is a copy of the secret in its group's scalar encoding: big-endian in [Secp256k1], little-endian in [Ed25519].
-// The caller wipes it.
+// Bytes is a copy of the secret in its group's scalar encoding: big-endian in [Secp256k1],
+// little-endian in [Ed25519]. The caller wipes it.
 func (s Share) Bytes() []byte {
 	x := s.x.scalar()
 	if x == nil {

@@ -20,18 +20,22 @@ type PublicShare struct {
 	Point []byte
 }
 
-// Statement is what a proof proves: that the shares behind the public points are encrypted to the recipient key.
+// Statement is what a proof proves: that the shares behind the public points are encrypted to the
+// recipient key.
 type Statement struct {
-	// Label says what the shares belong to, so that a proof made for one purpose serves no other. A chain takes [Label].
+	// Label says what the shares belong to, so that a proof made for one purpose serves no other. A
+	// chain takes [Label].
 	Label []byte
 	// Recipient is the recipient key, [RecipientKey.Public].
 	Recipient []byte
-	// Shares are one or two public points, in ascending order of the group's number, each group once.
+	// Shares are one or two public points, in ascending order of the group's number, each group
+	// once.
 	Shares []PublicShare
 }
 
-// Label is the label of a member's proof on a chain: the chain's id, the vault's point on secp256k1, its point on
-// ed25519 (empty when it has none), the number of the keygen, and the member's address as raw bytes.
+// Label is the label of a member's proof on a chain: the chain's id, the vault's point on
+// secp256k1, its point on ed25519 (empty when it has none), the number of the keygen, and the
+// member's address as raw bytes.
 func Label(chainID string, vault, ed25519 []byte, keygen uint64, member []byte) []byte {
 	l := lp(nil, []byte(chainID))
 	l = lp(l, vault)
@@ -40,14 +44,17 @@ func Label(chainID string, vault, ed25519 []byte, keygen uint64, member []byte) 
 	return lp(l, member)
 }
 
-// Context is the hash that binds a proof to its statement. It is kept with the stored form; the points and the
-// recipient key are not checked here.
+// Context is the hash that binds a proof to its statement. It is kept with the stored form; the
+// points and the recipient key are not checked here.
 func (st Statement) Context() ([32]byte, error) {
 	if err := checkForm(st.Shares); err != nil {
 		return [32]byte{}, err
 	}
 	if len(st.Recipient) != 32 {
-		return [32]byte{}, fmt.Errorf("verenc: a recipient key has 32 bytes, not %d", len(st.Recipient))
+		return [32]byte{}, fmt.Errorf(
+			"verenc: a recipient key has 32 bytes, not %d",
+			len(st.Recipient),
+		)
 	}
 	h := sha256.New()
 	var b []byte
@@ -79,7 +86,12 @@ func checkForm(shares []PublicShare) error {
 			return err
 		}
 		if len(s.Point) != s.Group.PointSize() {
-			return fmt.Errorf("verenc: a point of %v has %d bytes, not %d", s.Group, s.Group.PointSize(), len(s.Point))
+			return fmt.Errorf(
+				"verenc: a point of %v has %d bytes, not %d",
+				s.Group,
+				s.Group.PointSize(),
+				len(s.Point),
+			)
 		}
 	}
 	return nil

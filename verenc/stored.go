@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Stored is what is kept of a proof that was verified: enough to open it for ever, and not enough to verify it again. It
-// names neither the recipient key nor the public points, which are kept beside it.
+// Stored is what is kept of a proof that was verified: enough to open it for ever, and not enough
+// to verify it again. It names neither the recipient key nor the public points, which are kept
+// beside it.
 type Stored struct {
 	params     params
 	context    [32]byte
@@ -23,8 +24,8 @@ const storedHeader = 1 + 32 + 32 + 4
 // StoredSize is the length of the stored form of a proof over the given number of shares.
 func StoredSize(shares int) int { return storedHeader + suite1.closed*rowSize(shares) }
 
-// ParseStored decodes a stored form. It checks the suite, the length and that the nonce is admissible, which says
-// nothing about whether a proof was ever verified.
+// ParseStored decodes a stored form. It checks the suite, the length and that the nonce is
+// admissible, which says nothing about whether a proof was ever verified.
 func ParseStored(form []byte) (*Stored, error) {
 	if len(form) != StoredSize(1) && len(form) != StoredSize(2) {
 		return nil, fmt.Errorf("verenc: %d bytes are no stored proof", len(form))

@@ -2,7 +2,8 @@ package verenc
 
 import "slices"
 
-// params are the sizes of the scheme. Only suite1 is used; tests play the cheating prover at sizes where it wins.
+// params are the sizes of the scheme. Only suite1 is used; tests play the cheating prover at sizes
+// where it wins.
 type params struct {
 	rows   int // leaves of the tree, a power of two up to 256
 	closed int // rows that a challenge keeps closed
@@ -11,8 +12,9 @@ type params struct {
 
 var suite1 = params{rows: 256, closed: 30, copath: 64}
 
-// challenge derives the rows that stay closed, in ascending order, and the nodes of their co-path: those whose seeds give
-// every other row and none of the closed ones. The challenge is admissible when ok is true.
+// challenge derives the rows that stay closed, in ascending order, and the nodes of their co-path:
+// those whose seeds give every other row and none of the closed ones. The challenge is admissible
+// when ok is true.
 func (p params) challenge(ctx, d *[32]byte, nonce uint32) (set, copath []int, ok bool) {
 	marked := make([]bool, 2*p.rows) // the closed leaves and their ancestors
 	set = make([]int, 0, p.closed)

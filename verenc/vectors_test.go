@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// vectorFile is the format of testdata/*-vectors.json: bytes in hex, every case with its verdict and why.
+// vectorFile is the format of testdata/*-vectors.json: bytes in hex, every case with its verdict
+// and why.
 type vectorFile struct {
 	Proofs []proofVector `json:"proofs"`
 	Lists  []listVector  `json:"lists"`

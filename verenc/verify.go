@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// MaxProofSize is the length of the longest proof over the given number of shares. A proof may be shorter, by 16 bytes
-// for each node that its co-path has below 64.
+// MaxProofSize is the length of the longest proof over the given number of shares. A proof may be
+// shorter, by 16 bytes for each node that its co-path has below 64.
 func MaxProofSize(shares int) int { return suite1.proofSize(suite1.copath, shares) }
 
 // header is what comes before the seeds: suite, salt, commitment, nonce.
@@ -20,17 +20,21 @@ func (p params) proofSize(copath, shares int) int {
 
 var errProof = errors.New("verenc: the proof does not hold")
 
-// Verify checks that a proof holds for the statement, and returns its stored form, which is all that opening it needs.
-// It returns an error unless all of this is true, and asks in this order, the cheap questions first:
+// Verify checks that a proof holds for the statement, and returns its stored form, which is all
+// that opening it needs. It returns an error unless all of this is true, and asks in this order,
+// the cheap questions first:
 //
-//   - the statement has one or two points in ascending order of their groups, all of the right size;
-//   - the proof is of suite 1, its nonce is admissible, and it has exactly the length that belongs to it;
+//   - the statement has one or two points in ascending order of their groups, all of the right
+//     size;
+//   - the proof is of suite 1, its nonce is admissible, and it has exactly the length that belongs
+//     to it;
 //   - every masked share is below its group's order;
 //   - the recipient key and the public points decode strictly;
-//   - the rows recomputed from the seeds, and for the closed rows from the masked shares, give the commitment, where no
-//     closed row's mask is zero.
+//   - the rows recomputed from the seeds, and for the closed rows from the masked shares, give the
+//     commitment, where no closed row's mask is zero.
 //
-// The work is the same for every proof that passes the cheap questions. Verify is deterministic and safe for concurrent use.
+// The work is the same for every proof that passes the cheap questions. Verify is deterministic and
+// safe for concurrent use.
 func Verify(st Statement, proof []byte) (*Stored, error) { return suite1.verify(st, proof) }
 
 func (p params) verify(st Statement, proof []byte) (*Stored, error) {
@@ -46,13 +50,22 @@ func (p params) verify(st Statement, proof []byte) (*Stored, error) {
 		return nil, fmt.Errorf("verenc: unknown suite %d", proof[0])
 	}
 	salt := (*[32]byte)(proof[1:])
-	stored := &Stored{params: p, context: ctx, commitment: [32]byte(proof[33:]), nonce: beUint32(proof[65:])}
+	stored := &Stored{
+		params:     p,
+		context:    ctx,
+		commitment: [32]byte(proof[33:]),
+		nonce:      beUint32(proof[65:]),
+	}
 	set, copath, ok := p.challenge(&ctx, &stored.commitment, stored.nonce)
 	if !ok {
 		return nil, errors.New("verenc: the nonce is not admissible")
 	}
 	if len(proof) != p.proofSize(len(copath), k) {
-		return nil, fmt.Errorf("verenc: the proof has %d bytes, not %d", len(proof), p.proofSize(len(copath), k))
+		return nil, fmt.Errorf(
+			"verenc: the proof has %d bytes, not %d",
+			len(proof),
+			p.proofSize(len(copath), k),
+		)
 	}
 	stored.rows = append([]byte(nil), proof[header+16*len(copath):]...)
 	groups := make([]arithmetic, k)

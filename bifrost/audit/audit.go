@@ -1,10 +1,11 @@
-// Package audit repeats, from what a chain's state and its blocks hold, the checks by which consensus accepted the
-// proofs of a vault's members: that the public shares are those of the vault's keys, that what is kept of each proof can
-// be read, and, where the block that carried a proof is at hand, that the proof holds and gives what state keeps of it.
+// Package audit repeats, from what a chain's state and its blocks hold, the checks by which
+// consensus accepted the proofs of a vault's members: that the public shares are those of the
+// vault's keys, that what is kept of each proof can be read, and, where the block that carried a
+// proof is at hand, that the proof holds and gives what state keeps of it.
 //
-// It is fed with data and asks nobody. The records are taken as they are: who wants to know that a chain holds them has
-// them verified. Blocks may come from anywhere, since a proof that holds and gives the stored form of the record is the one
-// that was accepted, whoever showed it.
+// It is fed with data and asks nobody. The records are taken as they are: who wants to know that a
+// chain holds them has them verified. Blocks may come from anywhere, since a proof that holds and
+// gives the stored form of the record is the one that was accepted, whoever showed it.
 //
 //	a, err := audit.New(chainID, nil, record)        // the lists, and the stored forms
 //	for _, height := range a.Heights() {
@@ -45,11 +46,12 @@ const (
 	None Result = "none"
 	// Repeated means that the proof was checked here, and gives what state keeps of it.
 	Repeated Result = "repeated"
-	// Accepted means that consensus accepted the proof in the block that the record names. It was not repeated: the block is pruned,
-	// or what one node shows as it does not hold the proof.
+	// Accepted means that consensus accepted the proof in the block that the record names. It was
+	// not repeated: the block is pruned, or what one node shows as it does not hold the proof.
 	Accepted Result = "accepted"
-	// Imported means that what state keeps of the proof was made under another chain id, or for another statement than this chain's.
-	// It came with the state that the chain began from, and its block is none of this chain's.
+	// Imported means that what state keeps of the proof was made under another chain id, or for
+	// another statement than this chain's. It came with the state that the chain began from, and
+	// its block is none of this chain's.
 	Imported Result = "imported"
 	// Failed means that a check fails.
 	Failed Result = "failed"
@@ -60,8 +62,8 @@ type Member struct {
 	// Height is the block that carried the proof, 0 when there is none.
 	Height int64
 	Result Result
-	// Err tells why a check failed, and of a proof that was not repeated, why what was shown as its block does not bear
-	// it out.
+	// Err tells why a check failed, and of a proof that was not repeated, why what was shown as its
+	// block does not bear it out.
 	Err error
 }
 
@@ -85,13 +87,16 @@ type member struct {
 // New checks everything that needs no block. Its error wraps [ErrCheck] unless all of this is true:
 //
 //   - the vault's threshold is that of its members;
-//   - the public shares have the hash that the vault names, and hold each member exactly once in each list;
-//   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs to the threshold.
+//   - the public shares have the hash that the vault names, and hold each member exactly once in
+//     each list;
+//   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs
+//     to the threshold.
 //
-// A vault that names no public shares has no proofs, which is no error. What is wrong with one member's proof is told by
-// [Audit.Members]: its recipient key must decode strictly, and the stored form be readable, hold two shares, and be made
-// for this member. Former names of the chain, from before it was exported and began again, are tried too; when any are
-// given, a stored form must have been made under one of the names.
+// A vault that names no public shares has no proofs, which is no error. What is wrong with one
+// member's proof is told by [Audit.Members]: its recipient key must decode strictly, and the stored
+// form be readable, hold two shares, and be made for this member. Former names of the chain, from
+// before it was exported and began again, are tried too; when any are given, a stored form must
+// have been made under one of the names.
 func New(chainID string, formerChainIDs []string, record Record) (*Audit, error) {
 	a := &Audit{record: record, byRaw: map[string]*member{}}
 	if err := a.check(chainID, formerChainIDs); err != nil {
@@ -103,7 +108,11 @@ func New(chainID string, formerChainIDs []string, record Record) (*Audit, error)
 func (a *Audit) check(chainID string, former []string) error {
 	v := a.record.Vault
 	if len(a.record.Proofs) != len(v.Members) {
-		return fmt.Errorf("%d records of proofs for %d members", len(a.record.Proofs), len(v.Members))
+		return fmt.Errorf(
+			"%d records of proofs for %d members",
+			len(a.record.Proofs),
+			len(v.Members),
+		)
 	}
 	for i, m := range v.Members {
 		of := &member{index: i, raw: m.Address(), stored: a.record.Proofs[i].Stored}
@@ -118,7 +127,11 @@ func (a *Audit) check(chainID string, former []string) error {
 			v.Threshold, len(v.Members), want)
 	}
 	if got := a.record.Shares.Hash(v.PubKey, v.PubKeyEd25519); !bytes.Equal(got, v.SharesHash) {
-		return fmt.Errorf("the public shares have the hash %x, and the vault names %x", got, v.SharesHash)
+		return fmt.Errorf(
+			"the public shares have the hash %x, and the vault names %x",
+			got,
+			v.SharesHash,
+		)
 	}
 	if err := a.record.Shares.CheckForm(v.Epoch, v.Members); err != nil {
 		return fmt.Errorf("public shares: %w", err)
@@ -130,7 +143,14 @@ func (a *Audit) check(chainID string, former []string) error {
 	contexts := map[[32]byte]*member{}
 	for _, id := range append([]string{chainID}, former...) {
 		for i, m := range a.members {
-			st, _ := a.record.Shares.Statement(id, v.Epoch, v.PubKey, v.PubKeyEd25519, m.raw, a.record.Proofs[i].Recipient.Key)
+			st, _ := a.record.Shares.Statement(
+				id,
+				v.Epoch,
+				v.PubKey,
+				v.PubKeyEd25519,
+				m.raw,
+				a.record.Proofs[i].Recipient.Key,
+			)
 			if id == chainID {
 				m.statement = st
 			}
@@ -151,14 +171,21 @@ func (a *Audit) checkEmpty() error {
 	}
 	for _, m := range a.members {
 		if len(m.stored) > 0 {
-			return fmt.Errorf("member %d has a proof, and the vault names no public shares", m.index+1)
+			return fmt.Errorf(
+				"member %d has a proof, and the vault names no public shares",
+				m.index+1,
+			)
 		}
 	}
 	return nil
 }
 
 // judge tells what the record alone says of a proof.
-func (m *member) judge(proof types.Proof, contexts map[[32]byte]*member, allNames bool) (Result, error) {
+func (m *member) judge(
+	proof types.Proof,
+	contexts map[[32]byte]*member,
+	allNames bool,
+) (Result, error) {
 	if !proof.IsProven() {
 		return None, nil
 	}
@@ -170,7 +197,11 @@ func (m *member) judge(proof types.Proof, contexts map[[32]byte]*member, allName
 		return Failed, err
 	}
 	if stored.Shares() != len(m.statement.Shares) {
-		return Failed, fmt.Errorf("the stored form holds %d shares, and the vault has %d keys", stored.Shares(), len(m.statement.Shares))
+		return Failed, fmt.Errorf(
+			"the stored form holds %d shares, and the vault has %d keys",
+			stored.Shares(),
+			len(m.statement.Shares),
+		)
 	}
 	if proof.Height <= 0 {
 		return Failed, fmt.Errorf("block %d cannot have carried a proof", proof.Height)
@@ -185,7 +216,9 @@ func (m *member) judge(proof types.Proof, contexts map[[32]byte]*member, allName
 	case of != nil:
 		return Failed, fmt.Errorf("the stored form is that of member %d", of.index+1)
 	case allNames:
-		return Failed, errors.New("the stored form was made under none of the chain's names, or for another statement")
+		return Failed, errors.New(
+			"the stored form was made under none of the chain's names, or for another statement",
+		)
 	}
 	return Imported, nil
 }
@@ -199,8 +232,9 @@ func (a *Audit) Members() []Member {
 	return all
 }
 
-// Heights are the blocks whose proofs are to be repeated, in ascending order. That of an imported proof is among them:
-// this chain may have a block of that height, and if that carries a proof of the member, the record is wrong.
+// Heights are the blocks whose proofs are to be repeated, in ascending order. That of an imported
+// proof is among them: this chain may have a block of that height, and if that carries a proof of
+// the member, the record is wrong.
 func (a *Audit) Heights() []int64 {
 	var heights []int64
 	for _, m := range a.members {
@@ -212,10 +246,11 @@ func (a *Audit) Heights() []int64 {
 	return slices.Compact(heights)
 }
 
-// Block repeats the proofs that were accepted in the block of a height, with its transactions as somebody shows them.
-// Whether it is that block is not verified. A proof that is found in it and holds is repeated, for it speaks for itself. The
-// error, which wraps [ErrCheck], tells which members' proofs it does not bear out, for somebody else to be asked;
-// [Audit.Judge] says what follows from that.
+// Block repeats the proofs that were accepted in the block of a height, with its transactions as
+// somebody shows them. Whether it is that block is not verified. A proof that is found in it and
+// holds is repeated, for it speaks for itself. The error, which wraps [ErrCheck], tells which
+// members' proofs it does not bear out, for somebody else to be asked; [Audit.Judge] says what
+// follows from that.
 func (a *Audit) Block(height int64, txs [][]byte) error {
 	carried := a.carried(txs)
 	var failed []error
@@ -237,9 +272,10 @@ func (a *Audit) Block(height int64, txs [][]byte) error {
 	return errors.Join(failed...)
 }
 
-// Judge ends the audit, after so many nodes were asked for each block. A proof that no view of its block bore out has
-// failed when two views did not, or the only node's. One node's view against others that have no block left stays a
-// doubt, which the member's Err tells: what the records say is verified, and that node's view is not.
+// Judge ends the audit, after so many nodes were asked for each block. A proof that no view of its
+// block bore out has failed when two views did not, or the only node's. One node's view against
+// others that have no block left stays a doubt, which the member's Err tells: what the records say
+// is verified, and that node's view is not.
 func (a *Audit) Judge(nodes int) {
 	for _, m := range a.members {
 		if m.doubts > 0 && m.Result != Repeated && m.doubts >= min(2, nodes) {
@@ -248,12 +284,13 @@ func (a *Audit) Judge(nodes int) {
 	}
 }
 
-// maxTries is how many different proofs of a member that give the stored form are checked in one view of a block. An
-// honest member sends one. Others differ in what the stored form does not hold, and put in front of it they cost whoever
-// looks some milliseconds each.
+// maxTries is how many different proofs of a member that give the stored form are checked in one
+// view of a block. An honest member sends one. Others differ in what the stored form does not hold,
+// and put in front of it they cost whoever looks some milliseconds each.
 const maxTries = 64
 
-// repeat checks the proof that gives the stored form. The others that a member sent were refused, or for another state.
+// repeat checks the proof that gives the stored form. The others that a member sent were refused,
+// or for another state.
 func (m *member) repeat(proofs [][]byte) error {
 	if len(proofs) == 0 {
 		return errors.New("the block carries no proof of the member")
@@ -265,7 +302,10 @@ func (m *member) repeat(proofs [][]byte) error {
 			continue
 		}
 		if len(tried) == maxTries {
-			return fmt.Errorf("it is not among the first %d proofs of the member that resemble it", maxTries)
+			return fmt.Errorf(
+				"it is not among the first %d proofs of the member that resemble it",
+				maxTries,
+			)
 		}
 		tried[string(proof)] = true
 		stored, err := verenc.Verify(m.statement, proof)
@@ -278,13 +318,15 @@ func (m *member) repeat(proofs [][]byte) error {
 		last = err
 	}
 	if len(tried) == 0 {
-		return errors.New("the block carries a proof of the member, which gives another stored form than state's")
+		return errors.New(
+			"the block carries a proof of the member, which gives another stored form than state's",
+		)
 	}
 	return last
 }
 
-// Where the parts of a proof and of a stored form are that both have: the commitment with the nonce, and the rows at
-// the end.
+// Where the parts of a proof and of a stored form are that both have: the commitment with the
+// nonce, and the rows at the end.
 const (
 	proofCommitment  = 1 + 32
 	storedCommitment = 1 + 32
@@ -296,6 +338,9 @@ func gives(proof, stored []byte) bool {
 	if len(proof) < len(stored) || len(stored) < storedRows {
 		return false
 	}
-	return bytes.Equal(proof[proofCommitment:proofCommitment+36], stored[storedCommitment:storedRows]) &&
+	return bytes.Equal(
+		proof[proofCommitment:proofCommitment+36],
+		stored[storedCommitment:storedRows],
+	) &&
 		bytes.HasSuffix(proof, stored[storedRows:])
 }

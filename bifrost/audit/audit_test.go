@@ -46,8 +46,8 @@ func (s *scene) address(member int) string {
 	return address
 }
 
-// play gives the vault that follows from a name, whose proofs were made under a chain id, to change at will except for
-// the bytes in it. Proofs take time, so it is made once.
+// play gives the vault that follows from a name, whose proofs were made under a chain id, to change
+// at will except for the bytes in it. Proofs take time, so it is made once.
 func play(t testing.TB, name, id string) *scene {
 	t.Helper()
 	made, ok := scenes[name+id]
@@ -410,8 +410,8 @@ func TestOneNodesViewAgainstPrunedOnes(t *testing.T) {
 	}
 }
 
-// TestAMadeUpBlockOfAnImportedProof has one node show a proof under this chain's name,
-// where another shows the block that there is, without any.
+// TestAMadeUpBlockOfAnImportedProof has one node show a proof under this chain's name, where
+// another shows the block that there is, without any.
 func TestAMadeUpBlockOfAnImportedProof(t *testing.T) {
 	s := play(t, "vault", "another name")
 	a, err := New(chainID, nil, s.record)

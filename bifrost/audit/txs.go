@@ -12,7 +12,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// maxDepth is how deep messages may be nested in others that execute them: as deep as the SDK decodes them.
+// maxDepth is how deep messages may be nested in others that execute them: as deep as the SDK
+// decodes them.
 const maxDepth = 10
 
 // carried are the proofs of the vault's members that transactions carry.
@@ -26,9 +27,9 @@ func (a *Audit) carried(txs [][]byte) map[*member][][]byte {
 	return found
 }
 
-// messages are those of a transaction; one that no chain executes has none. Its outermost message has one encoding
-// alone. Within, what a chain would refuse, such as a field that it does not know, is passed over: a proof stands for
-// itself wherever it was found.
+// messages are those of a transaction; one that no chain executes has none. Its outermost message
+// has one encoding alone. Within, what a chain would refuse, such as a field that it does not know,
+// is passed over: a proof stands for itself wherever it was found.
 func messages(raw []byte) []*codectypes.Any {
 	var outer tx.TxRaw
 	if proto.Unmarshal(raw, &outer) != nil {
@@ -62,7 +63,8 @@ func (a *Audit) find(msg *codectypes.Any, depth int, found map[*member][][]byte)
 		}
 	case urlPublishBackup:
 		var publication types.MsgPublishBackup
-		if proto.Unmarshal(msg.Value, &publication) == nil && publication.Vault == a.record.Vault.Name() {
+		if proto.Unmarshal(msg.Value, &publication) == nil &&
+			publication.Vault == a.record.Vault.Name() {
 			a.add(publication.Signer, publication.Proof, found)
 		}
 	case urlExec:
@@ -82,8 +84,8 @@ func (a *Audit) add(signer string, proof []byte, found map[*member][][]byte) {
 	}
 }
 
-// executed are the messages in field 2 of a MsgExec, which is not decoded with the SDK's type because that brings a
-// whole module with it.
+// executed are the messages in field 2 of a MsgExec, which is not decoded with the SDK's type
+// because that brings a whole module with it.
 func executed(msg []byte) []*codectypes.Any {
 	var all []*codectypes.Any
 	for len(msg) > 0 {

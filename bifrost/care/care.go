@@ -1,10 +1,9 @@
-// Package care keeps a signer's keyshares where they belong and its backups fit to
-// bring them back. A [Repairer] restores what should be here and is not. A [Drill]
-// recovers the latest backups from another node, up to the writing, and compares them
-// with what is here.
+// Package care keeps a signer's keyshares where they belong and its backups fit to bring them back.
+// A [Repairer] restores what should be here and is not. A [Drill] recovers the latest backups from
+// another node, up to the writing, and compares them with what is here.
 //
-// Both decide by the chain's records of vaults and backups, and no node is believed
-// about those: a [Verifier] has them verified, from a trusted header on.
+// Both decide by the chain's records of vaults and backups, and no node is believed about those: a
+// [Verifier] has them verified, from a trusted header on.
 package care
 
 import (
@@ -45,8 +44,8 @@ type Metrics interface {
 	// Restored and RestoreFailed are told of one vault each.
 	Restored()
 	RestoreFailed()
-	// Verified is told the time of a header when a look verified it, Untrusted that
-	// what the nodes showed in a look could not be trusted.
+	// Verified is told the time of a header when a look verified it, Untrusted that what the nodes
+	// showed in a look could not be trusted.
 	Verified(header time.Time)
 	Untrusted()
 	// Drilled is told the result of each drill.

@@ -17,8 +17,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// world is a signer with two vaults, its own node and another one of the same chain,
-// and what is made of it.
+// world is a signer with two vaults, its own node and another one of the same chain, and what is
+// made of it.
 type world struct {
 	*fakemember.Member
 	now time.Time

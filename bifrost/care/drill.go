@@ -16,19 +16,19 @@ const (
 	// drillInterval is the time between two drills, drillRetry after one that failed.
 	drillInterval = 24 * time.Hour
 	drillRetry    = 10 * time.Minute
-	// drillPatience is how long a drill waits for a node that has yet to reach the
-	// block of the backup, and for what stands in that block to be verified.
+	// drillPatience is how long a drill waits for a node that has yet to reach the block of the
+	// backup, and for what stands in that block to be verified.
 	drillPatience = time.Minute
 )
 
-// DrillResult is what a fire drill found: whether the signer's latest backups come
-// back from a node, open, and are what is on the disk.
+// DrillResult is what a fire drill found: whether the signer's latest backups come back from a
+// node, open, and are what is on the disk.
 type DrillResult struct {
 	Time time.Time `json:"time"`
 	// Node served the envelopes; it is empty when no node served all of them.
 	Node string `json:"node,omitempty"`
-	// OwnNodeOnly means that no other node is configured, so that the drill says
-	// nothing about a day on which the own one is gone.
+	// OwnNodeOnly means that no other node is configured, so that the drill says nothing about a
+	// day on which the own one is gone.
 	OwnNodeOnly bool         `json:"own_node_only"`
 	Vaults      []DrillVault `json:"vaults"`
 	Error       string       `json:"error,omitempty"`
@@ -65,8 +65,8 @@ func NewDrill(c Config) *Drill {
 	return d
 }
 
-// Run drills until the context ends: after each publication, and daily. Published are
-// the vaults whose backup stands and whose keyshares are here.
+// Run drills until the context ends: after each publication, and daily. Published are the vaults
+// whose backup stands and whose keyshares are here.
 func (d *Drill) Run(ctx context.Context, published func() []string) error {
 	drilled := map[string]bool{}
 	for {
@@ -114,8 +114,10 @@ func (d *Drill) note(result DrillResult) {
 		d.cfg.Log.Error().Str("error", result.Error).
 			Msg("THE FIRE DRILL FAILED: the backups could not be recovered now")
 	case result.OwnNodeOnly:
-		d.cfg.Log.Warn().Str("node", result.Node).Msg("the fire drill worked with the own node alone, " +
-			"which says little: set witnesses in config.toml")
+		d.cfg.Log.Warn().
+			Str("node", result.Node).
+			Msg("the fire drill worked with the own node alone, " +
+				"which says little: set witnesses in config.toml")
 	default:
 		d.cfg.Log.Info().Str("node", result.Node).Int("vaults", len(result.Vaults)).
 			Msg("the fire drill worked")
@@ -133,8 +135,8 @@ func (d *Drill) Status() (last *DrillResult, problems []string) {
 	return d.last, problems
 }
 
-// Once tries the nodes in turn until one serves every backup. The result's error is
-// that of all of them.
+// Once tries the nodes in turn until one serves every backup. The result's error is that of all of
+// them.
 func (d *Drill) Once(ctx context.Context) DrillResult {
 	result := DrillResult{
 		Time: time.Now().UTC(), OwnNodeOnly: len(d.others) == 0, Vaults: []DrillVault{},
@@ -165,9 +167,9 @@ func (d *Drill) Once(ctx context.Context) DrillResult {
 	return result
 }
 
-// verified returns the records once they are those of a block that holds the latest
-// backups: a block is verified by the ones that follow. A backup that the own node
-// shows and the chain does not have is an error.
+// verified returns the records once they are those of a block that holds the latest backups: a
+// block is verified by the ones that follow. A backup that the own node shows and the chain does
+// not have is an error.
 func (d *Drill) verified(ctx context.Context) (Records, error) {
 	claimed, err := d.claimed(ctx)
 	if err != nil {
@@ -213,15 +215,20 @@ func (d *Drill) await(ctx context.Context, height int64) (Records, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-patience:
-			return nil, fmt.Errorf("what is verified is of block %d and has yet to reach block %d, "+
-				"in which %s has a backup", verified.Height(), height, d.cfg.Nodes.Own.Name())
+			return nil, fmt.Errorf(
+				"what is verified is of block %d and has yet to reach block %d, "+
+					"in which %s has a backup",
+				verified.Height(),
+				height,
+				d.cfg.Nodes.Own.Name(),
+			)
 		case <-time.After(d.wait):
 		}
 	}
 }
 
-// claimed are the heights of the signer's latest backups by vault, as the own node
-// tells, unverified.
+// claimed are the heights of the signer's latest backups by vault, as the own node tells,
+// unverified.
 func (d *Drill) claimed(ctx context.Context) (map[string]int64, error) {
 	vaults, err := d.cfg.Nodes.Own.Vaults(ctx, d.cfg.Member.Address)
 	if err != nil {

@@ -30,8 +30,8 @@ func (m Member) Raw() []byte { return types.SignerAddress(m.PubKey) }
 type Held struct {
 	// SHA256 are the hashes in hex, by name, of those of the two files that are there.
 	SHA256 map[string]string `json:"sha256"`
-	// Error says what is wrong with them, as [Member.CheckFiles] does; it is empty when
-	// both are there and right.
+	// Error says what is wrong with them, as [Member.CheckFiles] does; it is empty when both are
+	// there and right.
 	Error string `json:"error,omitempty"`
 }
 
@@ -64,9 +64,8 @@ func hashOf(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// CheckFiles makes sure that the store holds this member's two keyshares of a
-// vault. The error of one that is not there wraps fs.ErrNotExist; a wrong one is
-// reported before a missing one.
+// CheckFiles makes sure that the store holds this member's two keyshares of a vault. The error of
+// one that is not there wraps fs.ErrNotExist; a wrong one is reported before a missing one.
 func (m Member) CheckFiles(store restore.Store, v vault.Vault) error {
 	names, err := v.FileNames(m.Prefix)
 	if err != nil {

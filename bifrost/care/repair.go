@@ -17,8 +17,8 @@ import (
 const (
 	// repairRetry is the time between two tries to restore the same vault.
 	repairRetry = time.Minute
-	// repairInterval is the time between two looks at the chain for what should be
-	// here, lookRetry after one that did not work.
+	// repairInterval is the time between two looks at the chain for what should be here, lookRetry
+	// after one that did not work.
 	repairInterval = 30 * time.Second
 	lookRetry      = 10 * time.Second
 )
@@ -30,8 +30,8 @@ type Repairer struct {
 	look func(context.Context) (Records, error)
 	now  func() time.Time
 
-	// checked are the vaults whose files were found to be right; retryAt is when
-	// the others are tried again. Both belong to the one goroutine that calls Once.
+	// checked are the vaults whose files were found to be right; retryAt is when the others are
+	// tried again. Both belong to the one goroutine that calls Once.
 	checked map[string]bool
 	retryAt map[string]time.Time
 
@@ -47,8 +47,8 @@ func NewRepairer(c Config) *Repairer {
 	}
 }
 
-// Run restores what is missing after a churn, or was lost since, until the context
-// ends. The first look is after a time that Once returned.
+// Run restores what is missing after a churn, or was lost since, until the context ends. The first
+// look is after a time that Once returned.
 func (r *Repairer) Run(ctx context.Context, wait time.Duration) error {
 	for {
 		select {
@@ -60,10 +60,9 @@ func (r *Repairer) Run(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// Once looks at every live vault of the signer, and returns after how long to look
-// again. What could not be restored stays among the problems until a later look
-// restores it or the vault is retired. While the records are not verified nothing is
-// touched; the verifier remembers why.
+// Once looks at every live vault of the signer, and returns after how long to look again. What
+// could not be restored stays among the problems until a later look restores it or the vault is
+// retired. While the records are not verified nothing is touched; the verifier remembers why.
 func (r *Repairer) Once(ctx context.Context) time.Duration {
 	verified, err := r.look(ctx)
 	if err != nil {
@@ -132,8 +131,8 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	return nil
 }
 
-// complete reports whether both files of a vault are here. The first time it reads
-// them: a file that does not hold what it should is an error, and stays as it is.
+// complete reports whether both files of a vault are here. The first time it reads them: a file
+// that does not hold what it should is an error, and stays as it is.
 func (r *Repairer) complete(v vault.Vault) (bool, error) {
 	if r.checked[v.Name()] {
 		names, err := v.FileNames(r.cfg.Member.Prefix)
@@ -191,8 +190,8 @@ func (r *Repairer) Problems() []string {
 	return list
 }
 
-// liveOnly hides vaults that do not live: package restore would restore a retired
-// vault that is named to it.
+// liveOnly hides vaults that do not live: package restore would restore a retired vault that is
+// named to it.
 type liveOnly struct{ restore.Records }
 
 // Vault implements restore.Records.

@@ -43,8 +43,8 @@ func fetchEnvelope(
 	return sealed, nil
 }
 
-// latestOnly shows the latest backup of each vault alone: a drill must not be content
-// with the first.
+// latestOnly shows the latest backup of each vault alone: a drill must not be content with the
+// first.
 type latestOnly struct{ restore.Records }
 
 func (o latestOnly) Backup(
@@ -81,14 +81,18 @@ func (d *Drill) reach(ctx context.Context, n envelopeNode, height int64) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-patience:
-			return fmt.Errorf("it is at block %d and has yet to reach block %d", status.Height, height)
+			return fmt.Errorf(
+				"it is at block %d and has yet to reach block %d",
+				status.Height,
+				height,
+			)
 		case <-time.After(d.wait):
 		}
 	}
 }
 
-// onDisk is a store that saves nothing: it compares with the hashes, by name, of the
-// files that are here.
+// onDisk is a store that saves nothing: it compares with the hashes, by name, of the files that are
+// here.
 type onDisk map[string]string
 
 // onDisk asks what is here of the vaults that are to be recovered.

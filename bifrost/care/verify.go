@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// lookTimeout is how long a look at the chain may take, and so how long nodes that
-	// are slow can hold bifrost up when it starts.
+	// lookTimeout is how long a look at the chain may take, and so how long nodes that are slow can
+	// hold bifrost up when it starts.
 	lookTimeout = time.Minute
 	// faultReminder is how often a fault of the same node is said again.
 	faultReminder = 10 * time.Minute
@@ -56,9 +56,8 @@ type VerifierConfig struct {
 	// Store keeps the latest verified header, in the folder that errors name.
 	Store  chain.TrustStore
 	Folder string
-	// First is told that a first header was agreed upon, and Report what is wrong with
-	// a node, or about the headers when it names none; nil for Report means that it is
-	// logged now and then.
+	// First is told that a first header was agreed upon, and Report what is wrong with a node, or
+	// about the headers when it names none; nil for Report means that it is logged now and then.
 	First  func()
 	Report func(node string, err error)
 	Log    zerolog.Logger
@@ -66,15 +65,13 @@ type VerifierConfig struct {
 	Metrics Metrics
 }
 
-// Verifier reads the records that decide what is restored, and what a drill must
-// find, and verifies them. For keygens and votes the own node's word is enough: the
-// other members see what comes of it. That a keyshare was not restored nobody would
-// see.
+// Verifier reads the records that decide what is restored, and what a drill must find, and verifies
+// them. For keygens and votes the own node's word is enough: the other members see what comes of
+// it. That a keyshare was not restored nobody would see.
 //
-// Nobody is there to confirm a first header. It is the one under [trust] in
-// config.toml, or else one on which the own node and its witnesses agree, or else
-// that of the own node alone. From then on the header that is kept in the home is
-// what every node is held against, the own one too.
+// Nobody is there to confirm a first header. It is the one under [trust] in config.toml, or else
+// one on which the own node and its witnesses agree, or else that of the own node alone. From then
+// on the header that is kept in the home is what every node is held against, the own one too.
 type Verifier struct {
 	cfg   VerifierConfig
 	rules chain.Trust
@@ -110,14 +107,20 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 		v.cfg.Report = v.report
 	}
 	v.rules = chain.Trust{
-		ChainID: c.ChainID, Period: time.Duration(c.Trust.Period), Height: c.Trust.Height, Hash: hash,
-		Once: true, Store: c.Store, Confirm: v.confirm, Report: v.cfg.Report,
+		ChainID: c.ChainID,
+		Period:  time.Duration(c.Trust.Period),
+		Height:  c.Trust.Height,
+		Hash:    hash,
+		Once:    true,
+		Store:   c.Store,
+		Confirm: v.confirm,
+		Report:  v.cfg.Report,
 	}
 	return v, nil
 }
 
-// Look verifies the latest header, and reads the member's live vaults by it, of
-// which none can be hidden. An error stays the verifier's problem until a look works.
+// Look verifies the latest header, and reads the member's live vaults by it, of which none can be
+// hidden. An error stays the verifier's problem until a look works.
 func (v *Verifier) Look(ctx context.Context) (Records, error) {
 	v.turn.Lock()
 	defer v.turn.Unlock()
@@ -192,7 +195,11 @@ func (v *Verifier) confirm(first chain.FirstHeader) error {
 	own, witnesses := v.cfg.Nodes.Own.Name(), len(v.cfg.Nodes.Witnesses)
 	switch {
 	case !slices.Contains(first.Nodes, own):
-		return fmt.Errorf("%w: the own node, %s, does not show a first header", chain.ErrNoTrust, own)
+		return fmt.Errorf(
+			"%w: the own node, %s, does not show a first header",
+			chain.ErrNoTrust,
+			own,
+		)
 	case witnesses > 0 && len(first.Nodes) == 1:
 		return fmt.Errorf("%w: no witness answers to confirm the first header", chain.ErrNoTrust)
 	}
@@ -233,7 +240,10 @@ func (v *Verifier) note(state *chain.State, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err != nil {
-		problem := fmt.Sprintf("the chain's records are not verified, and nothing is restored: %v", err)
+		problem := fmt.Sprintf(
+			"the chain's records are not verified, and nothing is restored: %v",
+			err,
+		)
 		untrusted := chain.IsUntrusted(err)
 		if untrusted && v.cfg.Metrics != nil {
 			v.cfg.Metrics.Untrusted()
@@ -251,7 +261,10 @@ func (v *Verifier) note(state *chain.State, err error) {
 	}
 	height, hash, at := state.Header()
 	if v.header == nil || v.problem != "" {
-		v.cfg.Log.Info().Int64("height", height).Str("hash", hex.EncodeToString(hash)).Time("of", at).
+		v.cfg.Log.Info().
+			Int64("height", height).
+			Str("hash", hex.EncodeToString(hash)).
+			Time("of", at).
 			Msg("the chain's records are verified by this header")
 	}
 	v.problem = ""

@@ -193,8 +193,8 @@ func TestVaultThatTheOwnNodeHidesIsRestoredAllTheSame(t *testing.T) {
 	}
 }
 
-// Bifrost that was away for longer than a header may be built upon has its
-// keyshares back all the same.
+// Bifrost that was away for longer than a header may be built upon has its keyshares back all the
+// same.
 func TestKeptHeaderThatIsTooOldIsSaidAndReplacedAsTheFirstTime(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(t)

@@ -1,10 +1,9 @@
-// Package ceremony holds what is asked of the ceremonies that a vault's members run
-// together, and what comes of them: a keygen's request and its result, a signing's
-// request, and the blame of those by whom a ceremony failed.
+// Package ceremony holds what is asked of the ceremonies that a vault's members run together, and
+// what comes of them: a keygen's request and its result, a signing's request, and the blame of
+// those by whom a ceremony failed.
 //
-// Package tss runs ceremonies and package publish asks for them; neither imports the
-// other. Members are named by the compressed public keys of their signers, 33 bytes,
-// everywhere.
+// Package tss runs ceremonies and package publish asks for them; neither imports the other. Members
+// are named by the compressed public keys of their signers, 33 bytes, everywhere.
 package ceremony
 
 import (
@@ -21,8 +20,7 @@ type KeygenRequest struct {
 	ID string
 	// Members are all members, the one who asks among them, in any order.
 	Members [][]byte
-	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at
-	// least 2.
+	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at least 2.
 	Threshold int
 }
 
@@ -30,33 +28,33 @@ type KeygenRequest struct {
 type KeygenResult struct {
 	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes.
 	Secp256k1, Ed25519 []byte
-	// Files are the two keyshare files sorted by name, which puts the secp256k1 one
-	// first. They are checked: of this vault and member, with numbers that fit together.
-	// Who asked for the keygen makes them durable before it tells anybody of the vault.
+	// Files are the two keyshare files sorted by name, which puts the secp256k1 one first. They are
+	// checked: of this vault and member, with numbers that fit together. Who asked for the keygen
+	// makes them durable before it tells anybody of the vault.
 	Files []envelope.File
 }
 
-// KeysignRequest asks for a signature by a vault. All but Keyshare is the same for
-// all of its signers.
+// KeysignRequest asks for a signature by a vault. All but Keyshare is the same for all of its
+// signers.
 type KeysignRequest struct {
-	// ID names the ceremony. Two ceremonies at a time have two names, also for the two
-	// keys of one vault.
+	// ID names the ceremony. Two ceremonies at a time have two names, also for the two keys of one
+	// vault.
 	ID string
 	// Keyshare is this member's keyshare file of the key that shall sign.
 	Keyshare []byte
-	// Signers are the members that sign: enough of the vault's, the one who asks among
-	// them, in any order.
+	// Signers are the members that sign: enough of the vault's, the one who asks among them, in any
+	// order.
 	Signers [][]byte
-	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the
-	// message itself, not empty.
+	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the message
+	// itself, not empty.
 	Message []byte
 }
 
-// A BlameError is the end of a ceremony that failed through the doing, or the
-// silence, of some of its members.
+// A BlameError is the end of a ceremony that failed through the doing, or the silence, of some of
+// its members.
 type BlameError struct {
-	// Members are those to blame, ascending, never empty. Where it cannot be told which
-	// of two members failed the other, both are named.
+	// Members are those to blame, ascending, never empty. Where it cannot be told which of two
+	// members failed the other, both are named.
 	Members [][]byte
 	// Reason tells what they did, or what they did not send.
 	Reason string

@@ -19,7 +19,12 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 		return nil, fmt.Errorf("%w: block %d", ErrNoBlock, height)
 	}
 	if res.Block.Height != height {
-		return nil, fmt.Errorf("%w: asked for block %d, got block %d", ErrUnreachable, height, res.Block.Height)
+		return nil, fmt.Errorf(
+			"%w: asked for block %d, got block %d",
+			ErrUnreachable,
+			height,
+			res.Block.Height,
+		)
 	}
 	txs := make([][]byte, len(res.Block.Txs))
 	for i, tx := range res.Block.Txs {
@@ -28,13 +33,16 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 	return txs, nil
 }
 
-// Envelope fetches the bytes that a commitment stands for from the block that it
-// names. What it returns has the commitment's size and hash. The error is
-// [ErrNoBlock] when the node does not hold the block, [ErrNoEnvelope] when the
-// block it shows holds no such bytes.
+// Envelope fetches the bytes that a commitment stands for from the block that it names. What it
+// returns has the commitment's size and hash. The error is [ErrNoBlock] when the node does not hold
+// the block, [ErrNoEnvelope] when the block it shows holds no such bytes.
 func (c *Client) Envelope(ctx context.Context, commitment types.Commitment) ([]byte, error) {
 	if len(commitment.Sha256) != types.HashSize {
-		return nil, fmt.Errorf("%w: a commitment to a hash of %d bytes", ErrState, len(commitment.Sha256))
+		return nil, fmt.Errorf(
+			"%w: a commitment to a hash of %d bytes",
+			ErrState,
+			len(commitment.Sha256),
+		)
 	}
 	txs, err := c.BlockTxs(ctx, commitment.Height)
 	if err != nil {
@@ -51,14 +59,13 @@ func (c *Client) Envelope(ctx context.Context, commitment types.Commitment) ([]b
 // TxResult is what became of a transaction in a block.
 type TxResult struct {
 	Height int64
-	// Err is nil when the transaction was executed, a [RefusedError] when it
-	// failed in its block.
+	// Err is nil when the transaction was executed, a [RefusedError] when it failed in its block.
 	Err error
 }
 
-// Tx returns the result of the transaction with a hash (the SHA-256 of its
-// bytes), or [ErrNotFound] while it is in no block that the node indexed. A node
-// without an index refuses: state is the better witness.
+// Tx returns the result of the transaction with a hash (the SHA-256 of its bytes), or [ErrNotFound]
+// while it is in no block that the node indexed. A node without an index refuses: state is the
+// better witness.
 func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
 	res, err := c.rpc.Tx(ctx, hash, false)
 	if err != nil {
@@ -71,10 +78,10 @@ func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
 	return result, nil
 }
 
-// Broadcast hands a signed transaction to the node and returns when the node has
-// checked it. nil means that it is in the node's mempool and not yet that it is
-// in a block. The errors to branch on are sdkerrors.ErrTxInMempoolCache,
-// sdkerrors.ErrWrongSequence, [ErrUnreachable] and [RefusedError].
+// Broadcast hands a signed transaction to the node and returns when the node has checked it. nil
+// means that it is in the node's mempool and not yet that it is in a block. The errors to branch on
+// are sdkerrors.ErrTxInMempoolCache, sdkerrors.ErrWrongSequence, [ErrUnreachable] and
+// [RefusedError].
 func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
 	res, err := c.rpc.BroadcastTxSync(ctx, cmttypes.Tx(tx))
 	if err != nil {

@@ -15,16 +15,15 @@ import (
 // DefaultTimeout is the deadline of one request, reading the answer included.
 const DefaultTimeout = 30 * time.Second
 
-// Client asks one node. It is safe for concurrent use, keeps no connection that
-// must be closed, and never retries by itself.
+// Client asks one node. It is safe for concurrent use, keeps no connection that must be closed, and
+// never retries by itself.
 type Client struct {
 	name string
 	rpc  *rpchttp.HTTP
 }
 
-// New returns a client for a CometBFT RPC address such as http://HOST:26657 (the
-// schemes are http, https and tcp). It does not connect yet. A timeout of 0 means
-// [DefaultTimeout].
+// New returns a client for a CometBFT RPC address such as http://HOST:26657 (the schemes are http,
+// https and tcp). It does not connect yet. A timeout of 0 means [DefaultTimeout].
 func New(address string, timeout time.Duration) (*Client, error) {
 	return newClient(address, timeout, maxAnswer)
 }
@@ -38,7 +37,10 @@ func newClient(address string, timeout time.Duration, limit int64) (*Client, err
 	switch u.Scheme {
 	case "http", "https", "tcp":
 	default:
-		return nil, fmt.Errorf("node address %q must start with http://, https:// or tcp://", u.Redacted())
+		return nil, fmt.Errorf(
+			"node address %q must start with http://, https:// or tcp://",
+			u.Redacted(),
+		)
 	}
 	if u.Host == "" {
 		return nil, fmt.Errorf("node address %q names no host", u.Redacted())
@@ -59,8 +61,8 @@ func newClient(address string, timeout time.Duration, limit int64) (*Client, err
 	return &Client{name: named.Redacted(), rpc: rpc}, nil
 }
 
-// Name is the node's address without a password, for messages and to tell nodes
-// apart: tcp:// is http://, and a slash at the end is left out.
+// Name is the node's address without a password, for messages and to tell nodes apart: tcp:// is
+// http://, and a slash at the end is left out.
 func (c *Client) Name() string { return c.name }
 
 // Status is what a node says about itself.

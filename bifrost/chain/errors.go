@@ -13,29 +13,26 @@ import (
 )
 
 var (
-	// ErrUnreachable means that the node gave no usable answer: it cannot be
-	// reached, timed out, answered too much or something that is not an answer,
-	// or cannot serve at the moment. The same request may succeed later, or at
-	// another node.
+	// ErrUnreachable means that the node gave no usable answer: it cannot be reached, timed out,
+	// answered too much or something that is not an answer, or cannot serve at the moment. The same
+	// request may succeed later, or at another node.
 	ErrUnreachable = errors.New("node unreachable")
-	// ErrNotFound means that the node answered, and what was asked for is not
-	// there.
+	// ErrNotFound means that the node answered, and what was asked for is not there.
 	ErrNotFound = errors.New("not found")
-	// ErrNoBlock means that the node does not hold the block: it pruned it, never
-	// had it, or has not reached it.
+	// ErrNoBlock means that the node does not hold the block: it pruned it, never had it, or has
+	// not reached it.
 	ErrNoBlock = errors.New("block not available at this node")
-	// ErrNoEnvelope means that the block which should carry an envelope, as the node
-	// shows it, does not.
+	// ErrNoEnvelope means that the block which should carry an envelope, as the node shows it, does
+	// not.
 	ErrNoEnvelope = errors.New("envelope is not in its block")
 )
 
 // errNotReached is the ErrNoBlock of a height that is yet to come.
 var errNotReached = fmt.Errorf("%w: the node has not reached it", ErrNoBlock)
 
-// RefusedError is the application's refusal of a query or a transaction, or
-// CometBFT's when Codespace is empty. It matches the registered error of its
-// codespace and code, as sdkerrors.ErrWrongSequence, and [ErrNotFound] where its code
-// says so.
+// RefusedError is the application's refusal of a query or a transaction, or CometBFT's when
+// Codespace is empty. It matches the registered error of its codespace and code, as
+// sdkerrors.ErrWrongSequence, and [ErrNotFound] where its code says so.
 type RefusedError struct {
 	Codespace string
 	Code      uint32
@@ -62,8 +59,8 @@ func refused(codespace string, code uint32, log string) error {
 	return &RefusedError{Codespace: codespace, Code: code, Log: printable(log)}
 }
 
-// classify names the kind of an error of the RPC client. CometBFT has no codes
-// for its own errors, so its texts are what there is to go by.
+// classify names the kind of an error of the RPC client. CometBFT has no codes for its own errors,
+// so its texts are what there is to go by.
 func classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()

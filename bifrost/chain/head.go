@@ -13,8 +13,7 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
-// Head verifies a recent header and returns the state before it, to be read with
-// proofs.
+// Head verifies a recent header and returns the state before it, to be read with proofs.
 func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, err
@@ -30,13 +29,34 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 		}
 	}
 	if top := l.highest(); top < block.Height {
-		l.report("", fmt.Errorf("the nodes are at height %d, behind header %d which was verified before", top, block.Height))
-	} else if asked > 1 && len(l.nodes) > 0 && l.nodes[0].confirms(block) && (len(l.nodes) == 1 || !l.nodes[1].confirms(block)) {
-		l.report("", fmt.Errorf("no second node confirms header %d: it rests on the validators' signatures since the trusted header alone", block.Height))
+		l.report(
+			"",
+			fmt.Errorf(
+				"the nodes are at height %d, behind header %d which was verified before",
+				top,
+				block.Height,
+			),
+		)
+	} else if asked > 1 && len(l.nodes) > 0 && l.nodes[0].confirms(block) &&
+		(len(l.nodes) == 1 || !l.nodes[1].confirms(block)) {
+		l.report(
+			"",
+			fmt.Errorf(
+				"no second node confirms header %d: it rests on the validators' signatures since the trusted header alone",
+				block.Height,
+			),
+		)
 	}
 	if age := now.Sub(block.Time); age > maxAge {
-		l.report("", fmt.Errorf("header %d, the latest, is of %s, %s ago: the chain stands still, or the nodes hide what is newer",
-			block.Height, block.Time.Format(time.RFC3339), age.Round(time.Minute)))
+		l.report(
+			"",
+			fmt.Errorf(
+				"header %d, the latest, is of %s, %s ago: the chain stands still, or the nodes hide what is newer",
+				block.Height,
+				block.Time.Format(time.RFC3339),
+				age.Round(time.Minute),
+			),
+		)
 	}
 	data, err := encodeBlock(block)
 	if err != nil {
@@ -48,9 +68,13 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 	return newState(block, l.nodes, l.prefix, l.report), nil
 }
 
-// ahead is for an old header that is the latest which two nodes have: a node that
-// stands still must not hide what another one shows to be newer.
-func (l *Light) ahead(ctx context.Context, block *cmttypes.LightBlock, now time.Time) (*cmttypes.LightBlock, error) {
+// ahead is for an old header that is the latest which two nodes have: a node that stands still must
+// not hide what another one shows to be newer.
+func (l *Light) ahead(
+	ctx context.Context,
+	block *cmttypes.LightBlock,
+	now time.Time,
+) (*cmttypes.LightBlock, error) {
 	all := l.nodes
 	var ahead, behind []*source
 	for _, n := range all {
@@ -96,11 +120,14 @@ func (l *Light) refresh(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// verify returns the header of a height, or for 0 the highest one that a second
-// node can witness, after verifying it against those that are trusted. A node that
-// turns out to be wrong or of no use is reported and left out, and the others go
-// on.
-func (l *Light) verify(ctx context.Context, height int64, now time.Time) (*cmttypes.LightBlock, error) {
+// verify returns the header of a height, or for 0 the highest one that a second node can witness,
+// after verifying it against those that are trusted. A node that turns out to be wrong or of no use
+// is reported and left out, and the others go on.
+func (l *Light) verify(
+	ctx context.Context,
+	height int64,
+	now time.Time,
+) (*cmttypes.LightBlock, error) {
 	nodes := slices.Clone(l.nodes)
 	var failed []error
 	pruned := false
@@ -122,9 +149,17 @@ func (l *Light) verify(ctx context.Context, height int64, now time.Time) (*cmtty
 		var expired light.ErrOldHeaderExpired
 		switch {
 		case errors.As(err, &expired):
-			return nil, fmt.Errorf("%w: the trusted header is of %s", ErrExpired, expired.At.Add(-l.trust.Period))
+			return nil, fmt.Errorf(
+				"%w: the trusted header is of %s",
+				ErrExpired,
+				expired.At.Add(-l.trust.Period),
+			)
 		case errors.Is(err, light.ErrLightClientAttack):
-			return nil, fmt.Errorf("%w. The evidence of it was sent to the nodes. Believe none of them before you know more%s", ErrAttack, quarrel(nodes))
+			return nil, fmt.Errorf(
+				"%w. The evidence of it was sent to the nodes. Believe none of them before you know more%s",
+				ErrAttack,
+				quarrel(nodes),
+			)
 		}
 		pruned = pruned || slices.ContainsFunc(present, func(s *source) bool { return s.pruned })
 		blamed := blame(present, target, err)
@@ -143,31 +178,43 @@ func (l *Light) verify(ctx context.Context, height int64, now time.Time) (*cmtty
 }
 
 // verifyWith has the first of the nodes show the header and the others witness it.
-func (l *Light) verifyWith(ctx context.Context, nodes []*source, height int64, now time.Time) (*cmttypes.LightBlock, error) {
+func (l *Light) verifyWith(
+	ctx context.Context,
+	nodes []*source,
+	height int64,
+	now time.Time,
+) (*cmttypes.LightBlock, error) {
 	var witnesses []provider.Provider
 	for _, n := range nodes[1:] {
 		witnesses = append(witnesses, n)
 	}
 	if len(witnesses) == 0 {
-		// The light client wants a witness. One node is enough to verify signatures
-		// from a trusted header on, and the user was told what that means.
+		// The light client wants a witness. One node is enough to verify signatures from a trusted
+		// header on, and the user was told what that means.
 		witnesses = append(witnesses, nodes[0])
 	}
-	client, err := light.NewClientFromTrustedStore(l.trust.ChainID, l.trust.Period, nodes[0], witnesses, &l.blocks,
+	client, err := light.NewClientFromTrustedStore(
+		l.trust.ChainID,
+		l.trust.Period,
+		nodes[0],
+		witnesses,
+		&l.blocks,
 		light.MaxClockDrift(maxClockDrift),
 		light.PruningSize(0),
 		// Asked whether to forget what was verified, the light client would by default.
-		light.ConfirmationFunction(func(string) bool { return false }))
+		light.ConfirmationFunction(func(string) bool { return false }),
+	)
 	if err != nil {
 		return nil, err
 	}
 	return client.VerifyLightBlockAtHeight(ctx, height, now)
 }
 
-// blame tells which nodes are to be left out after an error: the witnesses that
-// did not confirm the header which the first node showed, or else the first node.
+// blame tells which nodes are to be left out after an error: the witnesses that did not confirm the
+// header which the first node showed, or else the first node.
 func blame(nodes []*source, height int64, err error) []*source {
-	if errors.Is(err, light.ErrNoWitnesses) || errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
+	if errors.Is(err, light.ErrNoWitnesses) ||
+		errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
 		nodes[0].mu.Lock()
 		first := nodes[0].shown[height]
 		nodes[0].mu.Unlock()
@@ -186,14 +233,16 @@ func blame(nodes []*source, height int64, err error) []*source {
 	return nodes[:1]
 }
 
-// settle reports the nodes that contradict a verified header, and puts those that
-// confirm it first.
+// settle reports the nodes that contradict a verified header, and puts those that confirm it first.
 func (l *Light) settle(nodes []*source, block *cmttypes.LightBlock) {
 	var good, rest []*source
 	for _, n := range nodes {
 		switch {
 		case n.contradicts(block):
-			l.report(n.Name(), fmt.Errorf("%w: it shows another header %d", ErrUnverified, block.Height))
+			l.report(
+				n.Name(),
+				fmt.Errorf("%w: it shows another header %d", ErrUnverified, block.Height),
+			)
 		case n.confirms(block):
 			good = append(good, n)
 		default:
@@ -203,8 +252,7 @@ func (l *Light) settle(nodes []*source, block *cmttypes.LightBlock) {
 	l.nodes = append(good, rest...)
 }
 
-// second is the highest height that a second node has reached, or that of the only
-// node.
+// second is the highest height that a second node has reached, or that of the only node.
 func (l *Light) second(nodes []*source) int64 {
 	var heights []int64
 	for _, n := range nodes {

@@ -12,9 +12,9 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
-// DefaultTrustingPeriod is how long a verified header may be built upon. Whoever
-// signs two chains loses its stake while it is bonded, so the period must be well
-// under the unbonding time, which is three weeks on most chains.
+// DefaultTrustingPeriod is how long a verified header may be built upon. Whoever signs two chains
+// loses its stake while it is bonded, so the period must be well under the unbonding time, which is
+// three weeks on most chains.
 const DefaultTrustingPeriod = 7 * 24 * time.Hour
 
 const (
@@ -24,31 +24,33 @@ const (
 	maxAge = 10 * time.Minute
 )
 
-// Why no header can be trusted. None of them is a matter of one node that another
-// node could answer better.
+// Why no header can be trusted. None of them is a matter of one node that another node could answer
+// better.
 var (
-	// ErrNoTrust means that there is nothing to start from: no header was given or
-	// kept, and what the nodes show is not one chain, or is not to be trusted.
+	// ErrNoTrust means that there is nothing to start from: no header was given or kept, and what
+	// the nodes show is not one chain, or is not to be trusted.
 	ErrNoTrust = errors.New("no trusted header")
 	// ErrExpired means that the trusted header is older than the trusting period.
 	ErrExpired = errors.New("the trusting period is over")
-	// ErrPruned means that nodes do not hold a header any more that is needed on the
-	// way from the trusted one.
+	// ErrPruned means that nodes do not hold a header any more that is needed on the way from the
+	// trusted one.
 	ErrPruned = errors.New("headers on the way from the trusted one are pruned")
-	// ErrAttack means that two nodes show different headers of one height, both
-	// signed by enough of the validators: some of these sign two chains.
+	// ErrAttack means that two nodes show different headers of one height, both signed by enough of
+	// the validators: some of these sign two chains.
 	ErrAttack = errors.New("an attack is going on: validators have signed two different headers")
-	// ErrConflict means that the header that was given or kept is not on the chain
-	// that the nodes show.
+	// ErrConflict means that the header that was given or kept is not on the chain that the nodes
+	// show.
 	ErrConflict = errors.New("the trusted header is not on the nodes' chain")
 	// ErrNoHeader means that no node shows a header that can be verified.
 	ErrNoHeader = errors.New("no node shows a header that can be verified")
 )
 
-// IsUntrusted tells whether an error means that what nodes say is not verified: it is
-// one of the above or [ErrUnverified]. A node that merely does not answer is none of them.
+// IsUntrusted tells whether an error means that what nodes say is not verified: it is one of the
+// above or [ErrUnverified]. A node that merely does not answer is none of them.
 func IsUntrusted(err error) bool {
-	for _, kind := range []error{ErrNoTrust, ErrExpired, ErrPruned, ErrAttack, ErrConflict, ErrNoHeader, ErrUnverified} {
+	for _, kind := range []error{
+		ErrNoTrust, ErrExpired, ErrPruned, ErrAttack, ErrConflict, ErrNoHeader, ErrUnverified,
+	} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -62,39 +64,39 @@ type Trust struct {
 	ChainID string
 	// Period is the trusting period, [DefaultTrustingPeriod] if it is 0.
 	Period time.Duration
-	// Height and Hash are those of a header that is known from a source beside the
-	// nodes. Without them (Height is 0) the store's header is taken, or else one on
-	// which all nodes agree, after Confirm.
+	// Height and Hash are those of a header that is known from a source beside the nodes. Without
+	// them (Height is 0) the store's header is taken, or else one on which all nodes agree, after
+	// Confirm.
 	Height int64
 	Hash   []byte
-	// Once says that Height and Hash are looked at only until a newer header is kept,
-	// as it suits a configuration that stays when they have long expired. Otherwise
-	// the header that is kept must be on one chain with them each time.
+	// Once says that Height and Hash are looked at only until a newer header is kept, as it suits a
+	// configuration that stays when they have long expired. Otherwise the header that is kept must
+	// be on one chain with them each time.
 	Once bool
 	// Store keeps the latest verified header.
 	Store TrustStore
-	// Confirm returns nil when a first header may be trusted on the word of the nodes.
-	// Without it (nil) none is.
+	// Confirm returns nil when a first header may be trusted on the word of the nodes. Without it
+	// (nil) none is.
 	Confirm func(first FirstHeader) error
-	// Report is told what is wrong with a node that others replace, or what is worth
-	// a warning when the node's name is empty. nil is allowed.
+	// Report is told what is wrong with a node that others replace, or what is worth a warning when
+	// the node's name is empty. nil is allowed.
 	Report func(node string, err error)
 }
 
-// FirstHeader is a header that all nodes show, with nothing from elsewhere or from an
-// earlier time to hold it against.
+// FirstHeader is a header that all nodes show, with nothing from elsewhere or from an earlier time
+// to hold it against.
 type FirstHeader struct {
-	// Nodes are the names of the nodes that show it: those that answer. When it is one,
-	// there is nobody to contradict it, and it could show a chain of its own making.
+	// Nodes are the names of the nodes that show it: those that answer. When it is one, there is
+	// nobody to contradict it, and it could show a chain of its own making.
 	Nodes  []string
 	Height int64
 	Hash   []byte
 	Time   time.Time
 }
 
-// Light verifies headers with CometBFT's light client: from a trusted header, by
-// the signatures of the validators, to a recent one, which the other nodes are
-// asked about as witnesses. It is not safe for concurrent use.
+// Light verifies headers with CometBFT's light client: from a trusted header, by the signatures of
+// the validators, to a recent one, which the other nodes are asked about as witnesses. It is not
+// safe for concurrent use.
 type Light struct {
 	trust   Trust
 	nodes   []*source
@@ -104,10 +106,16 @@ type Light struct {
 	prefix string
 }
 
-// NewLight finds out which nodes are there and settles what is trusted: the header
-// that was given or kept, or else one on which all nodes agree, when Confirm accepts
-// it. Addresses in what is read are shown with the prefix.
-func NewLight(ctx context.Context, nodes []*Client, prefix string, trust Trust, now time.Time) (*Light, error) {
+// NewLight finds out which nodes are there and settles what is trusted: the header that was given
+// or kept, or else one on which all nodes agree, when Confirm accepts it. Addresses in what is read
+// are shown with the prefix.
+func NewLight(
+	ctx context.Context,
+	nodes []*Client,
+	prefix string,
+	trust Trust,
+	now time.Time,
+) (*Light, error) {
 	if trust.Period == 0 {
 		trust.Period = DefaultTrustingPeriod
 	}
@@ -150,7 +158,11 @@ func (l *Light) meet(ctx context.Context, nodes []*Client) error {
 	}
 	if l.trust.ChainID == "" {
 		if len(names) > 1 {
-			return fmt.Errorf("%w: the nodes are of different chains, and none is said to be meant:%s", ErrNoTrust, chainNames(nodes, statuses, errs))
+			return fmt.Errorf(
+				"%w: the nodes are of different chains, and none is said to be meant:%s",
+				ErrNoTrust,
+				chainNames(nodes, statuses, errs),
+			)
 		}
 		for name := range names {
 			l.trust.ChainID = name
@@ -203,8 +215,7 @@ func chainNames(nodes []*Client, statuses []Status, errs []error) string {
 	return text.String()
 }
 
-// load returns the header of an earlier time, unless there is none or it is too
-// old.
+// load returns the header of an earlier time, unless there is none or it is too old.
 func (l *Light) load(now time.Time) (*cmttypes.LightBlock, error) {
 	data, err := l.trust.Store.Load(l.trust.ChainID)
 	if err != nil || data == nil {
@@ -215,28 +226,58 @@ func (l *Light) load(now time.Time) (*cmttypes.LightBlock, error) {
 		return nil, fmt.Errorf("%w: the one that was kept cannot be read: %w", ErrNoTrust, err)
 	}
 	if light.HeaderExpired(block.SignedHeader, l.trust.Period, now) {
-		l.report("", fmt.Errorf("%w for header %d of %s, which was kept from an earlier time", ErrExpired, block.Height, block.Time))
+		l.report(
+			"",
+			fmt.Errorf(
+				"%w for header %d of %s, which was kept from an earlier time",
+				ErrExpired,
+				block.Height,
+				block.Time,
+			),
+		)
 		return nil, nil
 	}
 	return block, nil
 }
 
-// VerifyAnchor verifies a header that is to be trusted without a way from an
-// earlier one. The block's parts must belong together, its hash must be the given
-// one, two thirds of its own validators must have signed it (all of that: else
-// [ErrConflict]), and it must be within the trusting period, else [ErrExpired].
-func VerifyAnchor(block *cmttypes.LightBlock, chainID string, hash []byte, period time.Duration, now time.Time) error {
+// VerifyAnchor verifies a header that is to be trusted without a way from an earlier one. The
+// block's parts must belong together, its hash must be the given one, two thirds of its own
+// validators must have signed it (all of that: else [ErrConflict]), and it must be within the
+// trusting period, else [ErrExpired].
+func VerifyAnchor(
+	block *cmttypes.LightBlock,
+	chainID string,
+	hash []byte,
+	period time.Duration,
+	now time.Time,
+) error {
 	if err := block.ValidateBasic(chainID); err != nil {
 		return fmt.Errorf("%w: %w", ErrConflict, cleanError{err})
 	}
 	if !bytes.Equal(block.Hash(), hash) {
-		return fmt.Errorf("%w: header %d has hash %X, not %X", ErrConflict, block.Height, block.Hash(), hash)
+		return fmt.Errorf(
+			"%w: header %d has hash %X, not %X",
+			ErrConflict,
+			block.Height,
+			block.Hash(),
+			hash,
+		)
 	}
-	if err := block.ValidatorSet.VerifyCommitLight(chainID, block.Commit.BlockID, block.Height, block.Commit); err != nil {
+	if err := block.ValidatorSet.VerifyCommitLight(
+		chainID,
+		block.Commit.BlockID,
+		block.Height,
+		block.Commit,
+	); err != nil {
 		return fmt.Errorf("%w: header %d: %w", ErrConflict, block.Height, cleanError{err})
 	}
 	if block.Time.After(now.Add(maxClockDrift)) {
-		return fmt.Errorf("%w: header %d is of %s, which is yet to come: compare the clock", ErrConflict, block.Height, block.Time)
+		return fmt.Errorf(
+			"%w: header %d is of %s, which is yet to come: compare the clock",
+			ErrConflict,
+			block.Height,
+			block.Time,
+		)
 	}
 	if light.HeaderExpired(block.SignedHeader, period, now) {
 		return fmt.Errorf("%w: header %d is of %s", ErrExpired, block.Height, block.Time)
@@ -244,9 +285,9 @@ func VerifyAnchor(block *cmttypes.LightBlock, chainID string, hash []byte, perio
 	return nil
 }
 
-// begin starts from the header that was given, which must be on one chain with
-// the one that was kept. When the way from an older one that was kept is pruned,
-// nothing speaks against the one that was given, and it takes the other's place.
+// begin starts from the header that was given, which must be on one chain with the one that was
+// kept. When the way from an older one that was kept is pruned, nothing speaks against the one that
+// was given, and it takes the other's place.
 func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time.Time) error {
 	given, err := l.fetch(ctx, l.trust.Height, l.trust.Hash, now)
 	if err != nil {
@@ -265,8 +306,15 @@ func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time
 		l.blocks = trustedBlocks{older}
 		verified, err := l.verify(ctx, newer.Height, now)
 		if errors.Is(err, ErrPruned) && newer == given {
-			l.report("", fmt.Errorf("header %d, which was given, cannot be held against header %d, which was kept from an earlier time: "+
-				"no node has what lies between. The one that was given is trusted from now on", given.Height, stored.Height))
+			l.report(
+				"",
+				fmt.Errorf(
+					"header %d, which was given, cannot be held against header %d, which was kept from an earlier time: "+
+						"no node has what lies between. The one that was given is trusted from now on",
+					given.Height,
+					stored.Height,
+				),
+			)
 			l.blocks = trustedBlocks{given}
 			return nil
 		}
@@ -276,8 +324,15 @@ func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time
 		same = bytes.Equal(verified.Hash(), newer.Hash())
 	}
 	if !same {
-		return fmt.Errorf("%w: header %d, which was given, has hash %X, and header %d was kept from an earlier time with hash %X; "+
-			"one of them is false. The one that was kept is not touched", ErrConflict, given.Height, given.Hash(), stored.Height, stored.Hash())
+		return fmt.Errorf(
+			"%w: header %d, which was given, has hash %X, and header %d was kept from an earlier time with hash %X; "+
+				"one of them is false. The one that was kept is not touched",
+			ErrConflict,
+			given.Height,
+			given.Hash(),
+			stored.Height,
+			stored.Hash(),
+		)
 	}
 	if older.Height == newer.Height {
 		l.blocks = trustedBlocks{newer}
@@ -286,7 +341,12 @@ func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time
 }
 
 // fetch gets a header whose hash is known, from the first node that has it.
-func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.Time) (*cmttypes.LightBlock, error) {
+func (l *Light) fetch(
+	ctx context.Context,
+	height int64,
+	hash []byte,
+	now time.Time,
+) (*cmttypes.LightBlock, error) {
 	var failed []error
 	for _, n := range l.nodes {
 		block, err := n.LightBlock(ctx, height)
@@ -295,7 +355,9 @@ func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.T
 		}
 		if err != nil {
 			err = n.reason(height, err)
-		} else if err = VerifyAnchor(block, l.trust.ChainID, hash, l.trust.Period, now); err == nil {
+		} else if err = VerifyAnchor(
+			block, l.trust.ChainID, hash, l.trust.Period, now,
+		); err == nil {
 			for i := range failed {
 				l.report(l.nodes[i].Name(), failed[i])
 			}
@@ -309,7 +371,12 @@ func (l *Light) fetch(ctx context.Context, height int64, hash []byte, now time.T
 	for i, err := range failed {
 		failed[i] = fmt.Errorf("%s: %w", l.nodes[i].Name(), err)
 	}
-	return nil, fmt.Errorf("%w: no node shows header %d with the hash that is trusted: %w", ErrConflict, height, errors.Join(failed...))
+	return nil, fmt.Errorf(
+		"%w: no node shows header %d with the hash that is trusted: %w",
+		ErrConflict,
+		height,
+		errors.Join(failed...),
+	)
 }
 
 // agree takes a header on which all nodes agree, and asks.
@@ -324,7 +391,13 @@ func (l *Light) agree(ctx context.Context, now time.Time) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %s does not show header %d: %w", ErrNoTrust, n.Name(), height, n.reason(height, err))
+			return fmt.Errorf(
+				"%w: %s does not show header %d: %w",
+				ErrNoTrust,
+				n.Name(),
+				height,
+				n.reason(height, err),
+			)
 		}
 		if first == nil {
 			first = block
@@ -333,7 +406,12 @@ func (l *Light) agree(ctx context.Context, now time.Time) error {
 		fmt.Fprintf(&seen, " %s: %X", n.Name(), block.Hash())
 	}
 	if !same {
-		return fmt.Errorf("%w: the nodes do not agree on header %d:%s", ErrNoTrust, height, seen.String())
+		return fmt.Errorf(
+			"%w: the nodes do not agree on header %d:%s",
+			ErrNoTrust,
+			height,
+			seen.String(),
+		)
 	}
 	if err := VerifyAnchor(first, l.trust.ChainID, first.Hash(), l.trust.Period, now); err != nil {
 		return err

@@ -234,8 +234,8 @@ func TestTrust(t *testing.T) {
 	require.NoError(t, err)
 	first, hash, at := s.Header()
 
-	// The next time the header that was kept is enough, also with one node and after
-	// most validators were replaced, step by step.
+	// The next time the header that was kept is enough, also with one node and after most
+	// validators were replaced, step by step.
 	for i := range 6 {
 		p.Lock()
 		p.Validators = fakenode.NewValidators(fmt.Sprint("set ", i), 4)

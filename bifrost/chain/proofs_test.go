@@ -13,7 +13,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// newProofs gives the first vault public shares and its first two members proofs. What is in them, nobody looks at here.
+// newProofs gives the first vault public shares and its first two members proofs. What is in them,
+// nobody looks at here.
 func newProofs(t *testing.T, members int) *scene {
 	p := newScene(t, members)
 	vault := &p.Vaults[0]

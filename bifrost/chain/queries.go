@@ -27,16 +27,16 @@ func (c *Client) Params(ctx context.Context) (types.Params, error) {
 	return res.Params, err
 }
 
-// Signer returns the signer that is registered for an operator, or under a
-// signer's address. The error is [ErrNotFound] when there is none.
+// Signer returns the signer that is registered for an operator, or under a signer's address. The
+// error is [ErrNotFound] when there is none.
 func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, error) {
 	var res types.QuerySignerResponse
 	err := c.query(ctx, service+"Signer", &types.QuerySignerRequest{Address: address}, &res)
 	return res.Signer, err
 }
 
-// Keygen returns one keygen with its votes. It has no status, and there is no error,
-// when state holds none: it never opened, or failed long ago.
+// Keygen returns one keygen with its votes. It has no status, and there is no error, when state
+// holds none: it never opened, or failed long ago.
 func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
 	var res types.QueryKeygenResponse
 	err := c.query(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
@@ -52,12 +52,17 @@ func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
 
 // OpenKeygens returns the keygens on which members may vote now.
 func (c *Client) OpenKeygens(ctx context.Context) ([]vault.Keygen, error) {
-	infos, err := pages(func(page *query.PageRequest) ([]types.KeygenInfo, *query.PageResponse, error) {
-		var res types.QueryKeygensResponse
-		req := &types.QueryKeygensRequest{Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, Pagination: page}
-		err := c.query(ctx, service+"Keygens", req, &res)
-		return res.Keygens, res.Pagination, err
-	})
+	infos, err := pages(
+		func(page *query.PageRequest) ([]types.KeygenInfo, *query.PageResponse, error) {
+			var res types.QueryKeygensResponse
+			req := &types.QueryKeygensRequest{
+				Status:     types.KeygenStatus_KEYGEN_STATUS_OPEN,
+				Pagination: page,
+			}
+			err := c.query(ctx, service+"Keygens", req, &res)
+			return res.Keygens, res.Pagination, err
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -75,34 +80,45 @@ func (c *Client) Churns(ctx context.Context, limit uint64) ([]types.Churn, error
 // Vault returns one vault by its name, retired ones included, or [ErrNotFound].
 func (c *Client) Vault(ctx context.Context, name string) (vault.Vault, error) {
 	var res types.QueryVaultResponse
-	if err := c.query(ctx, service+"Vault", &types.QueryVaultRequest{Vault: name}, &res); err != nil {
+	if err := c.query(
+		ctx,
+		service+"Vault",
+		&types.QueryVaultRequest{Vault: name},
+		&res,
+	); err != nil {
 		return vault.Vault{}, err
 	}
 	v, err := vault.FromInfo(res.Vault)
 	return v, malformed(err)
 }
 
-// Vaults returns the active and retiring vaults, those of one member when an
-// address is given.
+// Vaults returns the active and retiring vaults, those of one member when an address is given.
 func (c *Client) Vaults(ctx context.Context, member string) ([]vault.Vault, error) {
-	infos, err := pages(func(page *query.PageRequest) ([]types.VaultInfo, *query.PageResponse, error) {
-		var res types.QueryVaultsResponse
-		req := &types.QueryVaultsRequest{Member: member, Pagination: page}
-		err := c.query(ctx, service+"Vaults", req, &res)
-		return res.Vaults, res.Pagination, err
-	})
+	infos, err := pages(
+		func(page *query.PageRequest) ([]types.VaultInfo, *query.PageResponse, error) {
+			var res types.QueryVaultsResponse
+			req := &types.QueryVaultsRequest{Member: member, Pagination: page}
+			err := c.query(ctx, service+"Vaults", req, &res)
+			return res.Vaults, res.Pagination, err
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
 	return decodeAll(infos, vault.FromInfo)
 }
 
-// Backup returns the commitments of a member of a vault, the latest and then the
-// first if that is another. There are none, and no error, when state holds none: the member never
-// published, or is no member of that vault.
+// Backup returns the commitments of a member of a vault, the latest and then the first if that is
+// another. There are none, and no error, when state holds none: the member never published, or is
+// no member of that vault.
 func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Commitment, error) {
 	var res types.QueryBackupResponse
-	err := c.query(ctx, service+"Backup", &types.QueryBackupRequest{Vault: vault, Member: member}, &res)
+	err := c.query(
+		ctx,
+		service+"Backup",
+		&types.QueryBackupRequest{Vault: vault, Member: member},
+		&res,
+	)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -116,12 +132,17 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 	return decodeAll(infos, types.CommitmentInfo.Commitment)
 }
 
-// Proof returns what state keeps of the proof of a member of a vault. It is without a
-// stored form while none was accepted, and without a recipient key, and no error, when
-// state keeps nothing and takes none.
+// Proof returns what state keeps of the proof of a member of a vault. It is without a stored form
+// while none was accepted, and without a recipient key, and no error, when state keeps nothing and
+// takes none.
 func (c *Client) Proof(ctx context.Context, name, member string) (types.Proof, error) {
 	var res types.QueryProofResponse
-	err := c.query(ctx, service+"Proof", &types.QueryProofRequest{Vault: name, Member: member}, &res)
+	err := c.query(
+		ctx,
+		service+"Proof",
+		&types.QueryProofRequest{Vault: name, Member: member},
+		&res,
+	)
 	if errors.Is(err, ErrNotFound) {
 		return types.Proof{}, nil
 	}
@@ -132,19 +153,17 @@ func (c *Client) Proof(ctx context.Context, name, member string) (types.Proof, e
 	return proof, malformed(err)
 }
 
-// Coverage tells who has published, of one vault or, with an empty name, of all
-// that are not retired. It is one answer of one height.
+// Coverage tells who has published, of one vault or, with an empty name, of all that are not
+// retired. It is one answer of one height.
 func (c *Client) Coverage(ctx context.Context, vault string) ([]types.VaultCoverage, error) {
 	var res types.QueryCoverageResponse
 	err := c.query(ctx, service+"Coverage", &types.QueryCoverageRequest{Vault: vault}, &res)
 	return res.Vaults, err
 }
 
-// Account returns the number and the next sequence of an account, or
-// [ErrNotFound].
+// Account returns the number and the next sequence of an account, or [ErrNotFound].
 func (c *Client) Account(ctx context.Context, address string) (number, sequence uint64, err error) {
-	// The two messages are written out because x/auth's types bring a whole server
-	// with them.
+	// The two messages are written out because x/auth's types bring a whole server with them.
 	req := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), address)
 	value, err := c.abciQuery(ctx, "/cosmos.auth.v1beta1.Query/AccountInfo", req)
 	if err != nil {
@@ -157,8 +176,8 @@ func (c *Client) Account(ctx context.Context, address string) (number, sequence 
 	return number, sequence, nil
 }
 
-// parseAccountInfo reads fields 3 (account number) and 4 (sequence) of the
-// account in field 1 of cosmos.auth.v1beta1.QueryAccountInfoResponse.
+// parseAccountInfo reads fields 3 (account number) and 4 (sequence) of the account in field 1 of
+// cosmos.auth.v1beta1.QueryAccountInfoResponse.
 func parseAccountInfo(value []byte) (number, sequence uint64, ok bool) {
 	var info []byte
 	ok = fields(value, func(num protowire.Number, typ protowire.Type, field []byte) bool {
@@ -187,8 +206,7 @@ func parseAccountInfo(value []byte) (number, sequence uint64, ok bool) {
 	return number, sequence, ok
 }
 
-// fields calls each with every field of a message, and tells whether the message
-// is well-formed.
+// fields calls each with every field of a message, and tells whether the message is well-formed.
 func fields(msg []byte, each func(protowire.Number, protowire.Type, []byte) bool) bool {
 	for len(msg) > 0 {
 		num, typ, tag := protowire.ConsumeTag(msg)
@@ -234,7 +252,12 @@ func pages[T any](next func(*query.PageRequest) ([]T, *query.PageResponse, error
 			return nil, err
 		}
 		if len(items) > pageSize {
-			return nil, fmt.Errorf("%w: %d items in a page of %d", ErrUnreachable, len(items), pageSize)
+			return nil, fmt.Errorf(
+				"%w: %d items in a page of %d",
+				ErrUnreachable,
+				len(items),
+				pageSize,
+			)
 		}
 		all = append(all, items...)
 		if res == nil || len(res.NextKey) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ErrState means that verified records contradict each other or cannot be read: the
-// chain runs another version of the module than this program knows.
+// ErrState means that verified records contradict each other or cannot be read: the chain runs
+// another version of the module than this program knows.
 var ErrState = errors.New("the chain's records cannot be read")
 
 // decodeLiveVaults returns the names and epochs of all vaults that are not retired.
@@ -47,8 +47,7 @@ func decodeVault(name, value []byte) (vault.Vault, error) {
 	return v, nil
 }
 
-// decodeBackup returns what state knows of a member's envelopes: nil, when there is
-// no record.
+// decodeBackup returns what state knows of a member's envelopes: nil, when there is no record.
 func decodeBackup(value []byte) (*types.Backup, error) {
 	if len(value) == 0 {
 		return nil, nil
@@ -59,7 +58,11 @@ func decodeBackup(value []byte) (*types.Backup, error) {
 	}
 	for _, c := range backup.Commitments() {
 		if len(c.Sha256) != types.HashSize {
-			return nil, fmt.Errorf("%w: a commitment to a hash of %d bytes", ErrState, len(c.Sha256))
+			return nil, fmt.Errorf(
+				"%w: a commitment to a hash of %d bytes",
+				ErrState,
+				len(c.Sha256),
+			)
 		}
 	}
 	return &backup, nil
@@ -73,8 +76,7 @@ func decodeShares(value []byte) (types.PublicShares, error) {
 	return shares, nil
 }
 
-// decodeProof returns what state knows of a member's proof: nothing, when there is
-// no record.
+// decodeProof returns what state knows of a member's proof: nothing, when there is no record.
 func decodeProof(value []byte) (types.Proof, error) {
 	var proof types.Proof
 	if err := proto.Unmarshal(value, &proof); err != nil {

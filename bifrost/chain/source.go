@@ -12,8 +12,8 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
-// source shows the light client the headers of one node. It remembers what the
-// node showed, so that a node can be named when it turns out to be wrong.
+// source shows the light client the headers of one node. It remembers what the node showed, so that
+// a node can be named when it turns out to be wrong.
 type source struct {
 	*Client
 	chainID string
@@ -34,15 +34,15 @@ func newSource(c *Client, chainID string) *source {
 // ChainID implements provider.Provider.
 func (s *source) ChainID() string { return s.chainID }
 
-// ReportEvidence implements provider.Provider: it hands the evidence of an attack to
-// the node, whose validators are punished for it.
+// ReportEvidence implements provider.Provider: it hands the evidence of an attack to the node,
+// whose validators are punished for it.
 func (s *source) ReportEvidence(ctx context.Context, ev cmttypes.Evidence) error {
 	_, err := s.rpc.BroadcastEvidence(ctx, ev)
 	return err
 }
 
-// LightBlock implements provider.Provider. The block is complete and its parts
-// belong together; its signatures are not verified yet.
+// LightBlock implements provider.Provider. The block is complete and its parts belong together; its
+// signatures are not verified yet.
 func (s *source) LightBlock(ctx context.Context, height int64) (*cmttypes.LightBlock, error) {
 	block, err := s.lightBlock(ctx, height)
 	s.mu.Lock()
@@ -86,16 +86,20 @@ func (s *source) confirms(block *cmttypes.LightBlock) bool {
 	return bytes.Equal(s.shown[block.Height], block.Hash())
 }
 
-// reason is why the node did not show a header, or else, as it showed one, the
-// given error.
+// reason is why the node did not show a header, or else, as it showed one, the given error.
 func (s *source) reason(height int64, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil && (s.pruned || s.shown[height] == nil) {
 		return s.err
 	}
-	if errors.Is(err, light.ErrNoWitnesses) || errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
-		return fmt.Errorf("%w: it shows another header %d than the one that is verified", ErrUnverified, height)
+	if errors.Is(err, light.ErrNoWitnesses) ||
+		errors.Is(err, light.ErrFailedHeaderCrossReferencing) {
+		return fmt.Errorf(
+			"%w: it shows another header %d than the one that is verified",
+			ErrUnverified,
+			height,
+		)
 	}
 	return cleanError{err}
 }
@@ -135,16 +139,19 @@ func (s *source) validators(ctx context.Context, height int64) (*cmttypes.Valida
 		if err != nil {
 			return nil, classify(ctx, err)
 		}
-		if len(res.Validators) == 0 || res.Total > maxValidators || len(all)+len(res.Validators) > maxValidators {
-			return nil, badBlock(fmt.Errorf("validators of header %d: %d of %d", height, len(all), res.Total))
+		if len(res.Validators) == 0 || res.Total > maxValidators ||
+			len(all)+len(res.Validators) > maxValidators {
+			return nil, badBlock(
+				fmt.Errorf("validators of header %d: %d of %d", height, len(all), res.Total),
+			)
 		}
 		all = append(all, res.Validators...)
 		if len(all) >= res.Total {
 			break
 		}
 	}
-	// Twins and too much power would make the set panic. Priorities are in no header
-	// and change with every round: nodes need not agree on them.
+	// Twins and too much power would make the set panic. Priorities are in no header and change
+	// with every round: nodes need not agree on them.
 	var power int64
 	known := map[string]bool{}
 	for _, v := range all {

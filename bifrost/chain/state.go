@@ -24,10 +24,9 @@ const storePath = "/store/" + types.StoreKey + "/key"
 // maxBatch is how many requests a node takes at once.
 const maxBatch = 10
 
-// State is the module's state at one height, of which every record is verified
-// against one verified header, and so is the absence of a record. Whichever node
-// answers does not matter: they are asked in turn until an answer is verified. It
-// is not safe for concurrent use.
+// State is the module's state at one height, of which every record is verified against one verified
+// header, and so is the absence of a record. Whichever node answers does not matter: they are asked
+// in turn until an answer is verified. It is not safe for concurrent use.
 type State struct {
 	header *cmttypes.Header
 	nodes  []*Client
@@ -37,7 +36,12 @@ type State struct {
 	known map[string][]byte
 }
 
-func newState(block *cmttypes.LightBlock, nodes []*source, prefix string, report func(string, error)) *State {
+func newState(
+	block *cmttypes.LightBlock,
+	nodes []*source,
+	prefix string,
+	report func(string, error),
+) *State {
 	s := &State{header: block.Header, prefix: prefix, report: report, known: map[string][]byte{}}
 	for _, n := range nodes {
 		s.nodes = append(s.nodes, n.Client)
@@ -45,8 +49,8 @@ func newState(block *cmttypes.LightBlock, nodes []*source, prefix string, report
 	return s
 }
 
-// Height is that of the block after which the records were so: the one before the
-// verified header, which holds their root.
+// Height is that of the block after which the records were so: the one before the verified header,
+// which holds their root.
 func (s *State) Height() int64 { return s.header.Height - 1 }
 
 // Header is the height, the hash and the time of the verified header.
@@ -54,8 +58,8 @@ func (s *State) Header() (height int64, hash []byte, at time.Time) {
 	return s.header.Height, s.header.Hash(), s.header.Time
 }
 
-// Vaults returns the active and retiring vaults of a member, given by its raw address,
-// and without one all of them. None is left out: that is verified too.
+// Vaults returns the active and retiring vaults of a member, given by its raw address, and without
+// one all of them. None is left out: that is verified too.
 func (s *State) Vaults(ctx context.Context, member []byte) ([]vault.Vault, error) {
 	value, err := s.read(ctx, types.LiveVaultsKey())
 	if err != nil {
@@ -96,8 +100,8 @@ func (s *State) Vaults(ctx context.Context, member []byte) ([]vault.Vault, error
 	return vaults, nil
 }
 
-// Vault returns one vault by its compressed secp256k1 key, retired ones included, or
-// [ErrNotFound] with the Merkle proof that there is none.
+// Vault returns one vault by its compressed secp256k1 key, retired ones included, or [ErrNotFound]
+// with the Merkle proof that there is none.
 func (s *State) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
 	value, err := s.read(ctx, types.VaultKey(pubKey))
 	if err != nil {
@@ -109,10 +113,14 @@ func (s *State) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
 	return decodeVault(pubKey, value[0])
 }
 
-// Backup returns the commitments of a member, given by its raw address, in a vault's
-// present epoch, the latest first. There are none, and no error, when it is verified
-// that state holds none. After [State.Vaults] of that member it asks no node.
-func (s *State) Backup(ctx context.Context, v vault.Vault, member []byte) ([]types.Commitment, error) {
+// Backup returns the commitments of a member, given by its raw address, in a vault's present epoch,
+// the latest first. There are none, and no error, when it is verified that state holds none. After
+// [State.Vaults] of that member it asks no node.
+func (s *State) Backup(
+	ctx context.Context,
+	v vault.Vault,
+	member []byte,
+) ([]types.Commitment, error) {
 	value, err := s.read(ctx, types.BackupKey(v.Epoch, member))
 	if err != nil {
 		return nil, err
@@ -124,9 +132,9 @@ func (s *State) Backup(ctx context.Context, v vault.Vault, member []byte) ([]typ
 	return backup.Commitments(), nil
 }
 
-// Coverage counts who has published and who has proven, of one vault, given by its
-// compressed secp256k1 key, or without one of all that are not retired. It is counted
-// here, from verified records of one height.
+// Coverage counts who has published and who has proven, of one vault, given by its compressed
+// secp256k1 key, or without one of all that are not retired. It is counted here, from verified
+// records of one height.
 func (s *State) Coverage(ctx context.Context, pubKey []byte) ([]types.VaultCoverage, error) {
 	var vaults []vault.Vault
 	var err error
@@ -152,7 +160,12 @@ func (s *State) coverage(ctx context.Context, v vault.Vault) (types.VaultCoverag
 	var keys [][]byte
 	for _, m := range v.Members {
 		raw := m.Address()
-		keys = append(keys, types.BackupKey(v.Epoch, raw), types.SignerOwnerKey(raw), types.ProofKey(v.Epoch, raw))
+		keys = append(
+			keys,
+			types.BackupKey(v.Epoch, raw),
+			types.SignerOwnerKey(raw),
+			types.ProofKey(v.Epoch, raw),
+		)
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
@@ -160,14 +173,22 @@ func (s *State) coverage(ctx context.Context, v vault.Vault) (types.VaultCoverag
 	}
 	members := make([]types.MemberRecords, len(v.Members))
 	for i, m := range v.Members {
-		if members[i], err = s.memberRecords(m, values[3*i], values[3*i+1], values[3*i+2]); err != nil {
+		if members[i], err = s.memberRecords(
+			m,
+			values[3*i],
+			values[3*i+1],
+			values[3*i+2],
+		); err != nil {
 			return types.VaultCoverage{}, err
 		}
 	}
 	return types.Coverage(v.PubKey, v.Vault, members), nil
 }
 
-func (s *State) memberRecords(m types.Member, backup, owner, proof []byte) (r types.MemberRecords, err error) {
+func (s *State) memberRecords(
+	m types.Member,
+	backup, owner, proof []byte,
+) (r types.MemberRecords, err error) {
 	r.Member = m
 	if r.Address, err = bech32.ConvertAndEncode(s.prefix, m.Address()); err != nil {
 		return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
@@ -188,10 +209,13 @@ func (s *State) memberRecords(m types.Member, backup, owner, proof []byte) (r ty
 	return r, err
 }
 
-// Proofs returns what state knows of the proofs of a vault's members, in their
-// order, and the public shares that they are about. It has nothing of either where
-// that is verified: of a vault that was made without proofs, or is retired for long.
-func (s *State) Proofs(ctx context.Context, v vault.Vault) (types.PublicShares, []types.Proof, error) {
+// Proofs returns what state knows of the proofs of a vault's members, in their order, and the
+// public shares that they are about. It has nothing of either where that is verified: of a vault
+// that was made without proofs, or is retired for long.
+func (s *State) Proofs(
+	ctx context.Context,
+	v vault.Vault,
+) (types.PublicShares, []types.Proof, error) {
 	var keys [][]byte
 	for _, m := range v.Members {
 		keys = append(keys, types.ProofKey(v.Epoch, m.Address()))
@@ -221,11 +245,11 @@ func (s *State) Proofs(ctx context.Context, v vault.Vault) (types.PublicShares, 
 	return shares, proofs, err
 }
 
-// Block shows the transactions of a block as one node after the other holds them,
-// until accept returns nil: they are not verified, so accept must find out by itself
-// whether they are what it looks for. A node whose view was refused before another's
-// was accepted is reported. The error is [ErrNoBlock] alone when no node that answers
-// holds the block any more, and holds every refusal of accept, which names its node.
+// Block shows the transactions of a block as one node after the other holds them, until accept
+// returns nil: they are not verified, so accept must find out by itself whether they are what it
+// looks for. A node whose view was refused before another's was accepted is reported. The error is
+// [ErrNoBlock] alone when no node that answers holds the block any more, and holds every refusal of
+// accept, which names its node.
 func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byte) error) error {
 	var failed, refused []error
 	var refusedNodes []string
@@ -253,10 +277,10 @@ func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byt
 	return errors.Join(failed...)
 }
 
-// Envelope fetches the bytes that a commitment stands for: each node is asked for
-// its archive first, then for the block that carries them. A node that answers
-// with other bytes is reported. The error is [ErrNoEnvelope] when a node showed the
-// block and it was not in it, else why the last node had none.
+// Envelope fetches the bytes that a commitment stands for: each node is asked for its archive
+// first, then for the block that carries them. A node that answers with other bytes is reported.
+// The error is [ErrNoEnvelope] when a node showed the block and it was not in it, else why the last
+// node had none.
 func (s *State) Envelope(
 	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 ) ([]byte, error) {
@@ -285,9 +309,8 @@ func (s *State) Envelope(
 	return nil, errors.Join(failed...)
 }
 
-// ArchivedEnvelope asks the node's archive for the bytes that a commitment of a member,
-// given in bech32, of a vault stands for. The error is [ErrNoEnvelope] when it answers
-// with other bytes.
+// ArchivedEnvelope asks the node's archive for the bytes that a commitment of a member, given in
+// bech32, of a vault stands for. The error is [ErrNoEnvelope] when it answers with other bytes.
 func (c *Client) ArchivedEnvelope(
 	ctx context.Context, vault, member string, commitment types.Commitment,
 ) ([]byte, error) {
@@ -304,8 +327,7 @@ func (c *Client) ArchivedEnvelope(
 	return res.Envelope, nil
 }
 
-// read returns the verified values of these keys, empty where it is verified that
-// there is none.
+// read returns the verified values of these keys, empty where it is verified that there is none.
 func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	var missing [][]byte
 	for _, key := range keys {
@@ -329,8 +351,7 @@ func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	return values, nil
 }
 
-// readBatch asks the nodes in turn. One whose answer is not verified is asked last
-// from then on.
+// readBatch asks the nodes in turn. One whose answer is not verified is asked last from then on.
 func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) {
 	var failed []error
 	for range s.nodes {
@@ -349,29 +370,48 @@ func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) 
 	return nil, errors.Join(failed...)
 }
 
-// readVerified reads keys of the module's store at a height, in one request, and verifies
-// the answers against the root of that state.
-func (c *Client) readVerified(ctx context.Context, height int64, appHash []byte, keys [][]byte) ([][]byte, error) {
-	// At height 0 a node would answer for a height whose root no header holds yet, and
-	// for an unknown one with nothing and without a Merkle proof.
+// readVerified reads keys of the module's store at a height, in one request, and verifies the
+// answers against the root of that state.
+func (c *Client) readVerified(
+	ctx context.Context,
+	height int64,
+	appHash []byte,
+	keys [][]byte,
+) ([][]byte, error) {
+	// At height 0 a node would answer for a height whose root no header holds yet, and for an
+	// unknown one with nothing and without a Merkle proof.
 	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
 	answers, err := c.ask(ctx, keys, opts)
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
 	if len(answers) != len(keys) {
-		return nil, fmt.Errorf("%w: %d answers to %d questions", ErrUnreachable, len(answers), len(keys))
+		return nil, fmt.Errorf(
+			"%w: %d answers to %d questions",
+			ErrUnreachable,
+			len(answers),
+			len(keys),
+		)
 	}
 	values := make([][]byte, len(keys))
 	for i, answer := range answers {
 		res, ok := answer.(*ctypes.ResultABCIQuery)
 		if !ok {
-			return nil, fmt.Errorf("%w: it refuses a batch of %d questions", ErrUnreachable, len(keys))
+			return nil, fmt.Errorf(
+				"%w: it refuses a batch of %d questions",
+				ErrUnreachable,
+				len(keys),
+			)
 		}
 		if !res.Response.IsOK() {
 			return nil, refused(res.Response.Codespace, res.Response.Code, res.Response.Log)
 		}
-		if err := VerifyRecord(appHash, keys[i], res.Response.Value, res.Response.ProofOps); err != nil {
+		if err := VerifyRecord(
+			appHash,
+			keys[i],
+			res.Response.Value,
+			res.Response.ProofOps,
+		); err != nil {
 			return nil, err
 		}
 		values[i] = res.Response.Value
@@ -379,9 +419,13 @@ func (c *Client) readVerified(ctx context.Context, height int64, appHash []byte,
 	return values, nil
 }
 
-// ask sends the questions in one request. A batch of one is none: a node answers it
-// in another form.
-func (c *Client) ask(ctx context.Context, keys [][]byte, opts rpcclient.ABCIQueryOptions) ([]any, error) {
+// ask sends the questions in one request. A batch of one is none: a node answers it in another
+// form.
+func (c *Client) ask(
+	ctx context.Context,
+	keys [][]byte,
+	opts rpcclient.ABCIQueryOptions,
+) ([]any, error) {
 	if len(keys) == 1 {
 		res, err := c.rpc.ABCIQueryWithOptions(ctx, storePath, keys[0], opts)
 		return []any{res}, err

@@ -9,13 +9,11 @@ import (
 	"time"
 )
 
-// maxAnswer bounds an answer. The largest one that is needed is a block: its
-// bytes in base64. CometBFT's default block of 21 MiB fits; no block that a vote
-// has any business in comes near it.
+// maxAnswer bounds an answer. The largest one that is needed is a block: its bytes in base64.
+// CometBFT's default block of 21 MiB fits; no block that a vote has any business in comes near it.
 const maxAnswer = 48 << 20
 
-// maxRedirects keeps a node from sending the client around for the whole
-// deadline.
+// maxRedirects keeps a node from sending the client around for the whole deadline.
 const maxRedirects = 3
 
 var errTooLarge = errors.New("the answer is larger than the limit")
@@ -46,8 +44,8 @@ func newHTTPClient(timeout time.Duration, limit int64) *http.Client {
 	}
 }
 
-// boundedTransport ends an answer that is too long with an error, where a plain
-// limited reader would hand on a truncated one. It sits above decompression.
+// boundedTransport ends an answer that is too long with an error, where a plain limited reader
+// would hand on a truncated one. It sits above decompression.
 type boundedTransport struct {
 	limit int64
 	next  http.RoundTripper
@@ -58,10 +56,13 @@ func (t *boundedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	// CometBFT reports its own errors with status 500 and a body that says which;
-	// these come from what stands in front of a node and never have one.
+	// CometBFT reports its own errors with status 500 and a body that says which; these come from
+	// what stands in front of a node and never have one.
 	switch res.StatusCode {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests,
+		http.StatusBadGateway,
+		http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
 		_ = res.Body.Close()
 		return nil, fmt.Errorf("the server answers %s", res.Status)
 	}

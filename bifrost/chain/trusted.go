@@ -22,12 +22,12 @@ type TrustStore interface {
 	Save(chainID string, block []byte) error
 }
 
-// TrustDir is a folder with one file for each chain. Whoever can write there
-// decides what is trusted. It is made with mode 0700 and its files with 0600.
+// TrustDir is a folder with one file for each chain. Whoever can write there decides what is
+// trusted. It is made with mode 0700 and its files with 0600.
 type TrustDir string
 
-// DefaultTrustDir is recover-keyshares/trust under $XDG_STATE_HOME, which is
-// ~/.local/state when it is unset or no absolute path.
+// DefaultTrustDir is recover-keyshares/trust under $XDG_STATE_HOME, which is ~/.local/state when it
+// is unset or no absolute path.
 func DefaultTrustDir() (TrustDir, error) {
 	state := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
@@ -80,8 +80,8 @@ func decodeBlock(data []byte, chainID string) (*cmttypes.LightBlock, error) {
 	return block, block.ValidateBasic(chainID)
 }
 
-// trustedBlocks is the light client's store of one run, in ascending order of
-// heights. Nothing is ever removed from it: what was verified stays so.
+// trustedBlocks is the light client's store of one run, in ascending order of heights. Nothing is
+// ever removed from it: what was verified stays so.
 type trustedBlocks []*cmttypes.LightBlock
 
 func (b *trustedBlocks) find(height int64) (int, bool) {

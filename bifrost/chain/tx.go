@@ -27,9 +27,8 @@ type Signer interface {
 	Sign(msg []byte) ([]byte, error)
 }
 
-// SignTx returns the bytes of a transaction with one message, signed in
-// SIGN_MODE_DIRECT. The same arguments give the same bytes when the signer is
-// deterministic.
+// SignTx returns the bytes of a transaction with one message, signed in SIGN_MODE_DIRECT. The same
+// arguments give the same bytes when the signer is deterministic.
 func SignTx(msg proto.Message, p TxParams, key Signer) ([]byte, error) {
 	anyMsg, err := codectypes.NewAnyWithValue(msg)
 	if err != nil {
@@ -72,5 +71,7 @@ func SignTx(msg proto.Message, p TxParams, key Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return proto.Marshal(&tx.TxRaw{BodyBytes: body, AuthInfoBytes: authInfo, Signatures: [][]byte{signature}})
+	return proto.Marshal(
+		&tx.TxRaw{BodyBytes: body, AuthInfoBytes: authInfo, Signatures: [][]byte{signature}},
+	)
 }

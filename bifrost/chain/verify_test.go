@@ -149,8 +149,8 @@ func TestVerifyRecord(t *testing.T) {
 	}
 }
 
-// FuzzVerifyRecord looks for panics, and for a changed proof that shows another
-// value: there must be none.
+// FuzzVerifyRecord looks for panics, and for a changed proof that shows another value: there must
+// be none.
 func FuzzVerifyRecord(f *testing.F) {
 	node, url := fakenode.New(f)
 	node.Vaults = []types.VaultInfo{{Vault: vaultName(1)}, {Vault: vaultName(2)}}

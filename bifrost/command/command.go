@@ -1,8 +1,9 @@
-// Package command is what bifrost and recover-keyshares have in common as commands: how an invocation
-// runs and ends, how its results and its errors are written, and which version it says it is.
+// Package command is what bifrost and recover-keyshares have in common as commands: how an
+// invocation runs and ends, how its results and its errors are written, and which version it says
+// it is.
 //
-// Results go to standard output, as text or as JSON; everything else goes to standard error, an error in
-// one line after the command's name.
+// Results go to standard output, as text or as JSON; everything else goes to standard error, an
+// error in one line after the command's name.
 package command
 
 import (
@@ -35,8 +36,8 @@ type Program struct {
 	Name string
 	// Version is what the linker has set, empty in what was not built as a release.
 	Version string
-	// Root makes the command line of one invocation. It gets the flag --output and a subcommand version
-	// here.
+	// Root makes the command line of one invocation. It gets the flag --output and a subcommand
+	// version here.
 	Root func(*Invocation) *cobra.Command
 	// Code returns the exit code of an error that is not the user's.
 	Code func(error) int
@@ -63,15 +64,18 @@ func (e usageError) Unwrap() error { return e.err }
 // [CodeUsage].
 func Usage(err error) error { return usageError{err} }
 
-// Main runs the program with the arguments of the process, and ends the process with its exit code. A
-// crash leaves no secret on the disk. The first signal ends the work in order, a second one the process.
+// Main runs the program with the arguments of the process, and ends the process with its exit code.
+// A crash leaves no secret on the disk. The first signal ends the work in order, a second one the
+// process.
 func (p Program) Main() {
 	if err := process.DisableCoreDumps(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: warning: %v\n", p.Name, err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(p.run(ctx, os.Args[1:], &Invocation{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+	os.Exit(
+		p.run(ctx, os.Args[1:], &Invocation{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}),
+	)
 }
 
 // run executes the command line and returns its exit code.
@@ -80,7 +84,8 @@ func (p Program) run(ctx context.Context, args []string, in *Invocation) int {
 	cmd := p.Root(in)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.PersistentFlags().StringVar(&in.output, "output", "text", "form of the results: text or json")
+	cmd.PersistentFlags().
+		StringVar(&in.output, "output", "text", "form of the results: text or json")
 	cmd.AddCommand(p.versionCommand(in))
 	// What fails before the arguments were understood is the user's error.
 	started, prepare := false, cmd.PersistentPreRunE
@@ -145,7 +150,8 @@ func (p Program) version() string {
 	return "unknown"
 }
 
-// Print writes the results at once: the value as JSON when the user asked for that, else what text writes.
+// Print writes the results at once: the value as JSON when the user asked for that, else what text
+// writes.
 func (in *Invocation) Print(value any, text func(w io.Writer)) error {
 	var b strings.Builder
 	if in.output == "json" {
@@ -166,7 +172,8 @@ func (in *Invocation) Progress(format string, args ...any) {
 	fmt.Fprintf(in.Stderr, format+"\n", args...)
 }
 
-// OneLine makes text of a node or a library fit for a terminal: one line without control characters.
+// OneLine makes text of a node or a library fit for a terminal: one line without control
+// characters.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' {

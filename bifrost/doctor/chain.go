@@ -62,7 +62,12 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 			d.add("keyshares", Fail, "vault %s: %v", v.Name(), err)
 			continue
 		}
-		d.add("keyshares", OK, "vault %s: both are here and are this signer's shares of it", v.Name())
+		d.add(
+			"keyshares",
+			OK,
+			"vault %s: both are here and are this signer's shares of it",
+			v.Name(),
+		)
 	}
 	d.drill(ctx, vaults, care.NewDrill(care.Config{
 		Member: *member, Nodes: nodes, Verifier: verifier, Held: held,
@@ -71,9 +76,13 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 	}), *member)
 }
 
-// held is what is on the disk of a vault. A bifrost that runs in the home is asked, and
-// looks by itself; without one the doctor looks, and has the home while it does.
-func (d *examination) held(ctx context.Context, member care.Member, v vault.Vault) (care.Held, error) {
+// held is what is on the disk of a vault. A bifrost that runs in the home is asked, and looks by
+// itself; without one the doctor looks, and has the home while it does.
+func (d *examination) held(
+	ctx context.Context,
+	member care.Member,
+	v vault.Vault,
+) (care.Held, error) {
 	held, err := service.NewControl(d.Home).Keyshares(ctx, v)
 	if !errors.Is(err, service.ErrNotRunning) {
 		return held, err
@@ -93,8 +102,8 @@ func (d *examination) held(ctx context.Context, member care.Member, v vault.Vaul
 	return member.Held(store, v)
 }
 
-// trust verifies the records as bifrost does, and keeps nothing. The records are nil when
-// they are not verified, and the verifier when that cannot be tried.
+// trust verifies the records as bifrost does, and keeps nothing. The records are nil when they are
+// not verified, and the verifier when that cannot be tried.
 func (d *examination) trust(
 	ctx context.Context, nodes care.Nodes, member *care.Member,
 ) (*care.Verifier, care.Records) {
@@ -184,8 +193,8 @@ func asked(v vault.Vault, member care.Member) bool {
 	return m.Asked
 }
 
-// proof looks whether the chain holds this signer's proof of a vault, and whether the
-// mnemonic derives the recipient key that it was made to.
+// proof looks whether the chain holds this signer's proof of a vault, and whether the mnemonic
+// derives the recipient key that it was made to.
 func (d *examination) proof(
 	ctx context.Context, node *chain.Client, member care.Member, v vault.Vault,
 ) {
@@ -207,8 +216,13 @@ func (d *examination) proof(
 		d.add("recipient", Warn, "vault %s: nobody can verify this signer's backup: "+
 			"the chain holds no proof of it", v.Name())
 	default:
-		d.add("recipient", OK, "vault %s: the proof of block %d is to a recipient key of the mnemonic",
-			v.Name(), proof.Height)
+		d.add(
+			"recipient",
+			OK,
+			"vault %s: the proof of block %d is to a recipient key of the mnemonic",
+			v.Name(),
+			proof.Height,
+		)
 	}
 }
 
@@ -228,9 +242,14 @@ func (d *examination) drill(
 	for _, v := range result.Vaults {
 		switch {
 		case v.Height > 0 && result.OwnNodeOnly:
-			d.add("drill", Warn, "vault %s: the backup of block %d opens and is what is on the disk, "+
-				"but only the own node was asked: give --node, or witnesses in config.toml",
-				v.Vault, v.Height)
+			d.add(
+				"drill",
+				Warn,
+				"vault %s: the backup of block %d opens and is what is on the disk, "+
+					"but only the own node was asked: give --node, or witnesses in config.toml",
+				v.Vault,
+				v.Height,
+			)
 		case v.Height > 0:
 			d.add("drill", OK, "vault %s: the backup of block %d came from %s, opens, "+
 				"and is what is on the disk", v.Vault, v.Height, result.Node)

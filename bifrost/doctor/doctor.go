@@ -1,6 +1,6 @@
-// Package doctor examines the signer of a home for people: whether everything is there
-// that a recovery and a ceremony will need. It changes nothing, whether a bifrost runs in
-// the home or not. One that runs is asked what is on its disk.
+// Package doctor examines the signer of a home for people: whether everything is there that a
+// recovery and a ceremony will need. It changes nothing, whether a bifrost runs in the home or not.
+// One that runs is asked what is on its disk.
 package doctor
 
 import (
@@ -40,8 +40,7 @@ type Finding struct {
 type Options struct {
 	Home   string
 	Config home.Config
-	// Mnemonic has passed CheckSeal; without one, MnemonicErr says why. The caller
-	// wipes it.
+	// Mnemonic has passed CheckSeal; without one, MnemonicErr says why. The caller wipes it.
 	Mnemonic    *sanity.Mnemonic
 	MnemonicErr error
 	// Nodes are the witnesses, and where the fire drill recovers from.

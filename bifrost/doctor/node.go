@@ -36,8 +36,8 @@ func (d *examination) node(ctx context.Context, node *chain.Client) bool {
 	return true
 }
 
-// clockSkew compares the time of the latest block with this machine's clock before
-// and after the question.
+// clockSkew compares the time of the latest block with this machine's clock before and after the
+// question.
 func clockSkew(before, after, block time.Time) (Level, string) {
 	ahead, old := block.Sub(after), before.Sub(block)
 	text := fmt.Sprintf("the latest block is %s old", old.Round(time.Second))

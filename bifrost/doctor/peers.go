@@ -17,7 +17,11 @@ const peerTimeout = 5 * time.Second
 // peers dials the other signers.
 func (d *examination) peers(ctx context.Context) {
 	if len(d.Config.P2P.Peers) == 0 {
-		d.add("peers", Warn, "config.toml names none: only those that know this signer's address find it")
+		d.add(
+			"peers",
+			Warn,
+			"config.toml names none: only those that know this signer's address find it",
+		)
 		return
 	}
 	errs := make([]error, len(d.Config.P2P.Peers))
@@ -35,8 +39,7 @@ func (d *examination) peers(ctx context.Context) {
 	}
 }
 
-// dialPeer opens a TCP connection and closes it. Who answers is not checked: that
-// needs a ceremony.
+// dialPeer opens a TCP connection and closes it. Who answers is not checked: that needs a ceremony.
 func dialPeer(ctx context.Context, peer string) error {
 	network, address, err := tcpAddress(peer)
 	if err != nil {
@@ -73,7 +76,9 @@ func tcpAddress(peer string) (network, address string, err error) {
 		return true
 	})
 	if host == "" || port == "" {
-		return "", "", errors.New("it names no host and TCP port, as /ip4/10.0.0.2/tcp/5040/p2p/ID does")
+		return "", "", errors.New(
+			"it names no host and TCP port, as /ip4/10.0.0.2/tcp/5040/p2p/ID does",
+		)
 	}
 	return network, net.JoinHostPort(strings.TrimSuffix(host, "."), port), nil
 }

@@ -15,7 +15,7 @@ const (
 	blockSize = 512
 	maxFiles  = 16
 	maxName   = 100 // the name field of a ustar header
-	minFile   = 32  // bytes to seal: an envelope holds a few bytes of anything by chance, and the checks would find them
+	minFile   = 32  // bytes to seal: an envelope holds a few bytes of anything by chance
 
 	namePrefix = "localstate-"
 	nameSuffix = ".json"
@@ -33,16 +33,30 @@ func pack(files []File) ([]byte, error) {
 	for i, file := range files {
 		switch {
 		case !IsKeyshareName(file.Name):
-			return nil, fmt.Errorf("file %d to seal is not named %s<public key>%s", i+1, namePrefix, nameSuffix)
+			return nil, fmt.Errorf(
+				"file %d to seal is not named %s<public key>%s",
+				i+1,
+				namePrefix,
+				nameSuffix,
+			)
 		case i > 0 && files[i-1].Name == file.Name:
 			return nil, fmt.Errorf("two files to seal are named %s", file.Name)
 		case len(file.Data) < minFile:
-			return nil, fmt.Errorf("%s has %d bytes, fewer than any keyshare", file.Name, len(file.Data))
+			return nil, fmt.Errorf(
+				"%s has %d bytes, fewer than any keyshare",
+				file.Name,
+				len(file.Data),
+			)
 		}
 		size += blockSize + padded(len(file.Data))
 	}
 	if size > maxArchive {
-		return nil, fmt.Errorf("%w: the files have %d bytes, at most %d are allowed", ErrTooLarge, size, maxArchive)
+		return nil, fmt.Errorf(
+			"%w: the files have %d bytes, at most %d are allowed",
+			ErrTooLarge,
+			size,
+			maxArchive,
+		)
 	}
 
 	archive := bytes.NewBuffer(make([]byte, 0, size))
@@ -69,9 +83,9 @@ func pack(files []File) ([]byte, error) {
 	return archive.Bytes(), nil
 }
 
-// unpack returns the files of an archive, sorted by name, their data being parts of it. It takes a ustar archive of
-// keyshare files alone: where archive/tar would follow what pax and GNU tar add to the format, this refuses. Mode, time
-// and owner mean nothing.
+// unpack returns the files of an archive, sorted by name, their data being parts of it. It takes a
+// ustar archive of keyshare files alone: where archive/tar would follow what pax and GNU tar add to
+// the format, this refuses. Mode, time and owner mean nothing.
 func unpack(archive []byte) ([]File, error) {
 	var files []File
 	rest := archive
@@ -89,10 +103,18 @@ func unpack(archive []byte) ([]File, error) {
 			return nil, fmt.Errorf("%w: its archive ends in file %d", ErrDamaged, number)
 		}
 		if !allZero(rest[size:padded(size)]) {
-			return nil, fmt.Errorf("%w: something follows file %d of its archive", ErrDamaged, number)
+			return nil, fmt.Errorf(
+				"%w: something follows file %d of its archive",
+				ErrDamaged,
+				number,
+			)
 		}
 		if slices.ContainsFunc(files, func(f File) bool { return f.Name == name }) {
-			return nil, fmt.Errorf("%w: file %d of its archive has the name of another", ErrDamaged, number)
+			return nil, fmt.Errorf(
+				"%w: file %d of its archive has the name of another",
+				ErrDamaged,
+				number,
+			)
 		}
 		files = append(files, File{Name: name, Data: rest[:size:size]})
 		rest = rest[padded(size):]
@@ -156,15 +178,16 @@ func readHeader(block []byte) (name string, size int, err error) {
 	return name, size, nil
 }
 
-// octal reads a numeric field: octal digits that end with a zero byte or a space, or fill the field.
+// octal reads a numeric field: octal digits that end with a zero byte or a space, or fill the
+// field.
 func octal(field []byte) (int, bool) {
 	digits := strings.TrimRight(string(field), " \x00")
 	n, err := strconv.ParseUint(digits, 8, 31)
 	return int(n), err == nil
 }
 
-// IsKeyshareName reports whether the name is that of a keyshare file, as in [File]. Such names are safe to use as file names: they
-// have no path separators or dots of their own.
+// IsKeyshareName reports whether the name is that of a keyshare file, as in [File]. Such names are
+// safe to use as file names: they have no path separators or dots of their own.
 func IsKeyshareName(name string) bool {
 	key, ok := strings.CutPrefix(name, namePrefix)
 	if !ok || len(name) > maxName {

@@ -9,8 +9,8 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
-// thornodeBytes is what THORNode's pipeline makes of the same keyshares, by the size of the vault: one encrypted backup for
-// each of the two files.
+// thornodeBytes is what THORNode's pipeline makes of the same keyshares, by the size of the vault:
+// one encrypted backup for each of the two files.
 var thornodeBytes = map[int]int{4: 9_497 + 1_686, 20: 30_250 + 4_418}
 
 func forEachSize(b *testing.B, bench func(b *testing.B, files []File)) {
@@ -78,7 +78,8 @@ func BenchmarkOpenWithoutScrypt(b *testing.B) {
 	})
 }
 
-// BenchmarkScrypt encrypts one byte, which is as good as scrypt alone. Seal does it twice, Open once.
+// BenchmarkScrypt encrypts one byte, which is as good as scrypt alone. Seal does it twice, Open
+// once.
 func BenchmarkScrypt(b *testing.B) {
 	b.Run(fmt.Sprintf("workfactor=%d", DefaultWorkFactor), func(b *testing.B) {
 		b.ReportAllocs()

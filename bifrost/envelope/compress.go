@@ -20,13 +20,14 @@ const (
 // errLimit is what readAll returns when there is more than it may read.
 var errLimit = errors.New("limit exceeded")
 
-// compress makes a classic .lzma stream of unknown size with an end marker, which needs no seeking and which all tools
-// read.
+// compress makes a classic .lzma stream of unknown size with an end marker, which needs no seeking
+// and which all tools read.
 //
-// A keyshare is base64 of the digits of large random numbers, and there is little to find in it but this: three digits
-// make four letters, and each of the four is one of a few. So literals are coded by their position modulo 4 (LP 2) and
-// without regard to the letter before (LC 0); that gave the smallest streams of all parameters that xz reads, 1 to 2 %
-// below the usual ones. The dictionary is larger than the keyshares of 200 members.
+// A keyshare is base64 of the digits of large random numbers, and there is little to find in it but
+// this: three digits make four letters, and each of the four is one of a few. So literals are coded
+// by their position modulo 4 (LP 2) and without regard to the letter before (LC 0); that gave the
+// smallest streams of all parameters that xz reads, 1 to 2 % below the usual ones. The dictionary
+// is larger than the keyshares of 200 members.
 func compress(archive []byte) ([]byte, error) {
 	stream := bytes.NewBuffer(make([]byte, 0, len(archive)+len(archive)/8+4096))
 	w, err := lzma.WriterConfig{
@@ -47,10 +48,10 @@ func compress(archive []byte) ([]byte, error) {
 	return stream.Bytes(), nil
 }
 
-// Decompress is the second step of Open: it returns what an LZMA stream holds, when that is at most limit bytes. It reads streams
-// of unknown and of known size, with an end marker or without, and nothing that xz does not read, and refuses a
-// dictionary of more than 64 MiB before anything is allocated. Its errors wrap ErrDamaged or ErrTooLarge. The caller wipes
-// the result.
+// Decompress is the second step of Open: it returns what an LZMA stream holds, when that is at most
+// limit bytes. It reads streams of unknown and of known size, with an end marker or without, and
+// nothing that xz does not read, and refuses a dictionary of more than 64 MiB before anything is
+// allocated. Its errors wrap ErrDamaged or ErrTooLarge. The caller wipes the result.
 func Decompress(stream []byte, limit int) ([]byte, error) {
 	if len(stream) < lzma.HeaderLen+5 {
 		return nil, fmt.Errorf("%w: what it holds is shorter than any LZMA stream", ErrDamaged)
@@ -61,12 +62,22 @@ func Decompress(stream []byte, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: what it holds is not an LZMA stream", ErrDamaged)
 	}
 	if size := binary.LittleEndian.Uint32(stream[1:]); size > maxDictionary {
-		return nil, fmt.Errorf("%w: its LZMA stream asks for a dictionary of %d bytes, at most %d are allowed", ErrTooLarge, size, maxDictionary)
+		return nil, fmt.Errorf(
+			"%w: its LZMA stream asks for a dictionary of %d bytes, at most %d are allowed",
+			ErrTooLarge,
+			size,
+			maxDictionary,
+		)
 	}
 	expected := 4 * len(stream)
 	if size := binary.LittleEndian.Uint64(stream[5:]); size != 1<<64-1 {
 		if size > uint64(limit) {
-			return nil, fmt.Errorf("%w: its LZMA stream unpacks to %d bytes, at most %d are allowed", ErrTooLarge, size, limit)
+			return nil, fmt.Errorf(
+				"%w: its LZMA stream unpacks to %d bytes, at most %d are allowed",
+				ErrTooLarge,
+				size,
+				limit,
+			)
 		}
 		expected = int(size)
 	}
@@ -79,7 +90,11 @@ func Decompress(stream []byte, limit int) ([]byte, error) {
 	archive, err := readAll(r, limit, expected)
 	switch {
 	case errors.Is(err, errLimit):
-		return nil, fmt.Errorf("%w: its LZMA stream unpacks to more than %d bytes", ErrTooLarge, limit)
+		return nil, fmt.Errorf(
+			"%w: its LZMA stream unpacks to more than %d bytes",
+			ErrTooLarge,
+			limit,
+		)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -91,8 +106,8 @@ func Decompress(stream []byte, limit int) ([]byte, error) {
 	return archive, nil
 }
 
-// readAll reads r to its end, at most limit bytes, and leaves no copies of what it read behind. It allocates what is
-// expected first.
+// readAll reads r to its end, at most limit bytes, and leaves no copies of what it read behind. It
+// allocates what is expected first.
 func readAll(r io.Reader, limit, expected int) ([]byte, error) {
 	buf := make([]byte, 0, min(expected, limit)+1)
 	for {

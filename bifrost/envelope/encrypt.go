@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// encrypt makes an age file of the stream, with the mnemonic as its passphrase. The copies that age takes of the
-// passphrase cannot be wiped.
+// encrypt makes an age file of the stream, with the mnemonic as its passphrase. The copies that age
+// takes of the passphrase cannot be wiped.
 func encrypt(stream []byte, m *sanity.Mnemonic, workFactor int) ([]byte, error) {
 	recipient, err := age.NewScryptRecipient(string(m.Bytes()))
 	if err != nil {
@@ -32,9 +32,9 @@ func encrypt(stream []byte, m *sanity.Mnemonic, workFactor int) ([]byte, error) 
 	return envelope.Bytes(), nil
 }
 
-// Decrypt is the first step of Open: it returns what is encrypted in an age file with a passphrase, which must not be empty. It has
-// the limits and the errors of Open. The caller wipes the result. It serves older formats, whose age files hold
-// something else than an envelope does.
+// Decrypt is the first step of Open: it returns what is encrypted in an age file with a passphrase,
+// which must not be empty. It has the limits and the errors of Open. The caller wipes the result.
+// It serves older formats, whose age files hold something else than an envelope does.
 func Decrypt(envelope, passphrase []byte) ([]byte, error) {
 	if err := checkForm(envelope); err != nil {
 		return nil, err

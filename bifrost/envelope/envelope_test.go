@@ -106,7 +106,8 @@ func TestSealNeverGivesTheSameEnvelopeTwice(t *testing.T) {
 	require.Len(t, seen, 20)
 }
 
-// The words "age" and "cry" stand in the beginning of every envelope; a mnemonic that holds them can be used all the same.
+// The words "age" and "cry" stand in the beginning of every envelope; a mnemonic that holds them
+// can be used all the same.
 func TestMnemonicsWithTheWordsOfThePrefix(t *testing.T) {
 	for name, text := range map[string]string{"age": mnemonicAge, "cry": mnemonicCry, "both": mnemonicTwo} {
 		t.Run(name, func(t *testing.T) {
@@ -265,8 +266,8 @@ func TestErrorsHoldNoWordOfTheMnemonic(t *testing.T) {
 	require.ErrorContains(t, err, "no mnemonic")
 }
 
-// Every single bit of a small envelope is flipped, and every length cut: nothing opens, and the error is the one that the
-// place calls for.
+// Every single bit of a small envelope is flipped, and every length cut: nothing opens, and the
+// error is the one that the place calls for.
 func TestNoBitCanBeChangedAndNoByteCutOff(t *testing.T) {
 	m := parse(t, mnemonic24)
 	sealed, err := Seal([]File{{Name: nameA, Data: []byte(dataA)}}, m, WithWorkFactor(1))
@@ -324,7 +325,8 @@ func TestAnEnvelopeMadeByStockToolsOpens(t *testing.T) {
 	}
 }
 
-// FuzzOpen lets anything be opened. Whatever opens must be what Seal makes of the files it gave, but for the randomness.
+// FuzzOpen lets anything be opened. Whatever opens must be what Seal makes of the files it gave,
+// but for the randomness.
 func FuzzOpen(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.Envelope)

@@ -8,8 +8,8 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// A signer seals the keyshares of a vault for its own mnemonic, publishes the bytes, and
-// opens them again when it has nothing left but the words.
+// A signer seals the keyshares of a vault for its own mnemonic, publishes the bytes, and opens them
+// again when it has nothing left but the words.
 func Example() {
 	m, err := sanity.ParseMnemonic([]byte("rookie utility later divert jealous wire response lens " +
 		"horse lottery switch decline bullet chest bicycle marine " +

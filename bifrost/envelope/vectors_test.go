@@ -22,8 +22,8 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// Envelopes of version 1 must open, or be refused, in the same way for good. So the vectors are frozen: -update writes all
-// of them anew and is for additions before the first release alone.
+// Envelopes of version 1 must open, or be refused, in the same way for good. So the vectors are
+// frozen: -update writes all of them anew and is for additions before the first release alone.
 var update = flag.Bool("update", false, "write testdata/vectors.json anew")
 
 const vectorsFile = "testdata/vectors.json"

@@ -27,9 +27,8 @@ var ErrConfig = errors.New("the configuration does not fit the node")
 type Config struct {
 	ChainID string `toml:"chain_id"`
 	Node    string `toml:"node"`
-	// Witnesses are other nodes: what decides about restores is verified with them, fire
-	// drills recover from them, and so does bifrost when its own node has not kept an
-	// envelope.
+	// Witnesses are other nodes: what decides about restores is verified with them, fire drills
+	// recover from them, and so does bifrost when its own node has not kept an envelope.
 	Witnesses []string `toml:"witnesses"`
 	Operator  string   `toml:"operator"`
 	Prefix    string   `toml:"prefix"`
@@ -45,8 +44,8 @@ type Config struct {
 type Trust struct {
 	// Period is how long a verified header may be built upon.
 	Period Duration `toml:"period"`
-	// Height and Hash, in hex, are those of a block that is known from elsewhere. They
-	// are looked at until a newer header is kept.
+	// Height and Hash, in hex, are those of a block that is known from elsewhere. They are looked
+	// at until a newer header is kept.
 	Height int64  `toml:"height"`
 	Hash   string `toml:"hash"`
 }
@@ -63,8 +62,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// HashBytes are the 32 bytes of the block's hash, nil when none is set. It errs when
-// the three do not make sense together.
+// HashBytes are the 32 bytes of the block's hash, nil when none is set. It errs when the three do
+// not make sense together.
 func (t Trust) HashBytes() ([]byte, error) {
 	switch {
 	case t.Period <= 0:
@@ -94,8 +93,8 @@ type Listen struct {
 	Listen string `toml:"listen"`
 }
 
-// Log says what is logged and how: one of zerolog's levels from trace to error, and
-// json or console.
+// Log says what is logged and how: one of zerolog's levels from trace to error, and json or
+// console.
 type Log struct {
 	Level  string `toml:"level"`
 	Format string `toml:"format"`
@@ -158,13 +157,17 @@ func (c Config) OperatorAddress() ([]byte, error) {
 	want := c.Prefix + "valoper"
 	prefix, raw, err := bech32.DecodeAndConvert(c.Operator)
 	if err != nil || prefix != want {
-		return nil, fmt.Errorf("operator %q is not an address that begins with %s1", c.Operator, want)
+		return nil, fmt.Errorf(
+			"operator %q is not an address that begins with %s1",
+			c.Operator,
+			want,
+		)
 	}
 	return raw, nil
 }
 
-// Load reads config.toml in a home. A key that it does not know is an error:
-// a misspelt one must not be passed over.
+// Load reads config.toml in a home. A key that it does not know is an error: a misspelt one must
+// not be passed over.
 func Load(home string) (Config, error) {
 	data, err := os.ReadFile(ConfigPath(home))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -182,7 +185,11 @@ func Load(home string) (Config, error) {
 			for _, e := range unknown.Errors {
 				keys = append(keys, strings.Join(e.Key(), "."))
 			}
-			return Config{}, fmt.Errorf("%s: unknown: %s", ConfigPath(home), strings.Join(keys, ", "))
+			return Config{}, fmt.Errorf(
+				"%s: unknown: %s",
+				ConfigPath(home),
+				strings.Join(keys, ", "),
+			)
 		}
 		return Config{}, fmt.Errorf("%s: %w", ConfigPath(home), err)
 	}
@@ -192,8 +199,7 @@ func Load(home string) (Config, error) {
 	return c, nil
 }
 
-// Write writes the configuration into a home as a commented file, and never replaces
-// another one.
+// Write writes the configuration into a home as a commented file, and never replaces another one.
 func (c Config) Write(home string) error {
 	var text bytes.Buffer
 	if err := configTemplate.Execute(&text, c); err != nil {

@@ -1,5 +1,5 @@
-// Package home is the folder of a bifrost: where what lies in it, who may use it, and
-// the configuration that its owner writes.
+// Package home is the folder of a bifrost: where what lies in it, who may use it, and the
+// configuration that its owner writes.
 //
 //	config.toml   the [Config]
 //	mnemonic      the 24 words, unless they come from elsewhere
@@ -19,9 +19,9 @@ import (
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
-// Default is the folder in which bifrost keeps its files unless it is told
-// otherwise: bifrost under $XDG_DATA_HOME, which is ~/.local/share when it is unset
-// or, as its specification demands, not an absolute path.
+// Default is the folder in which bifrost keeps its files unless it is told otherwise: bifrost under
+// $XDG_DATA_HOME, which is ~/.local/share when it is unset or, as its specification demands, not an
+// absolute path.
 func Default() (string, error) {
 	if data := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
 		return filepath.Join(data, "bifrost"), nil

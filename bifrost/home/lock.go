@@ -12,8 +12,8 @@ import (
 // ErrInUse means that another bifrost has this home.
 var ErrInUse = errors.New("another bifrost uses this home")
 
-// Lock takes the home for this process: whoever reads or writes its keyshares has it. The
-// lock ends with the process. The error of a home that another one has wraps [ErrInUse].
+// Lock takes the home for this process: whoever reads or writes its keyshares has it. The lock ends
+// with the process. The error of a home that another one has wraps [ErrInUse].
 func Lock(home string) (unlock func(), err error) {
 	unlock, err = durable.TryLock(lockPath(home))
 	if errors.Is(err, durable.ErrLocked) {
@@ -22,8 +22,8 @@ func Lock(home string) (unlock func(), err error) {
 	return unlock, err
 }
 
-// Of returns the home whose keyshares are in this folder, which need not exist yet. It
-// returns "" when it is in none: a home has a configuration, or has had a bifrost.
+// Of returns the home whose keyshares are in this folder, which need not exist yet. It returns ""
+// when it is in none: a home has a configuration, or has had a bifrost.
 func Of(keyshares string) string {
 	dirs := []string{filepath.Clean(keyshares)}
 	if real, err := filepath.EvalSymlinks(keyshares); err == nil {

@@ -45,12 +45,14 @@ func FileName(bech32Key string) string {
 	return "localstate-" + bech32Key + ".json"
 }
 
-// EncodeSecp256k1 returns the bech32 form of a compressed secp256k1 public key, for the prefix of account addresses ("cosmos").
+// EncodeSecp256k1 returns the bech32 form of a compressed secp256k1 public key, for the prefix of
+// account addresses ("cosmos").
 func EncodeSecp256k1(prefix string, raw33 []byte) (string, error) {
 	return encode(prefix, Secp256k1, raw33)
 }
 
-// EncodeEd25519 returns the bech32 form of an ed25519 public key, for the prefix of account addresses ("cosmos").
+// EncodeEd25519 returns the bech32 form of an ed25519 public key, for the prefix of account
+// addresses ("cosmos").
 func EncodeEd25519(prefix string, raw32 []byte) (string, error) {
 	return encode(prefix, Ed25519, raw32)
 }
@@ -66,7 +68,8 @@ func encode(prefix string, curve Curve, raw []byte) (string, error) {
 	return bech32.ConvertAndEncode(prefix+pubInfix, append(bytes.Clone(amino), raw...))
 }
 
-// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. The key is a point of its curve.
+// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. The key is a
+// point of its curve.
 func DecodePubKey(bech32Key string) (Curve, []byte, error) {
 	hrp, data, err := bech32.DecodeAndConvert(bech32Key)
 	if err != nil {
@@ -95,13 +98,21 @@ func checkPoint(curve Curve, raw []byte) error {
 	switch curve {
 	case Secp256k1:
 		if len(raw) != secp256k1.PubKeyBytesLenCompressed {
-			return fmt.Errorf("a compressed secp256k1 public key has %d bytes, not %d", secp256k1.PubKeyBytesLenCompressed, len(raw))
+			return fmt.Errorf(
+				"a compressed secp256k1 public key has %d bytes, not %d",
+				secp256k1.PubKeyBytesLenCompressed,
+				len(raw),
+			)
 		}
 		_, err := secp256k1.ParsePubKey(raw)
 		return err
 	default:
 		if len(raw) != ed25519.PublicKeySize {
-			return fmt.Errorf("an ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(raw))
+			return fmt.Errorf(
+				"an ed25519 public key has %d bytes, not %d",
+				ed25519.PublicKeySize,
+				len(raw),
+			)
 		}
 		_, err := new(edwards25519.Point).SetBytes(raw)
 		return err

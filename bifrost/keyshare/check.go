@@ -13,22 +13,32 @@ type VaultKeys struct {
 	Secp256k1, Ed25519 []byte
 }
 
-// Check reports the first thing by which this keyshare does not belong to this vault and member, or by which it is broken. Member
-// and members are compressed public keys; members in any order, and not compared when there are none.
+// Check reports the first thing by which this keyshare does not belong to this vault and member, or
+// by which it is broken. Member and members are compressed public keys; members in any order, and
+// not compared when there are none.
 func (k *Keyshare) Check(vault VaultKeys, member []byte, members [][]byte) error {
 	want := vault.Secp256k1
 	if k.curve == Ed25519 {
 		want = vault.Ed25519
 	}
 	if !bytes.Equal(k.vault, want) {
-		return fmt.Errorf("the keyshare is of another vault: its %s key is %x, not %x", k.curve, k.vault, want)
+		return fmt.Errorf(
+			"the keyshare is of another vault: its %s key is %x, not %x",
+			k.curve,
+			k.vault,
+			want,
+		)
 	}
 	if !bytes.Equal(k.local, member) {
 		return fmt.Errorf("the keyshare is another member's: of %x, not %x", k.local, member)
 	}
 	if len(members) > 0 {
 		if len(members) != len(k.participants) {
-			return fmt.Errorf("the keyshare is of a vault of %d members, not %d", len(k.participants), len(members))
+			return fmt.Errorf(
+				"the keyshare is of a vault of %d members, not %d",
+				len(k.participants),
+				len(members),
+			)
 		}
 		for _, m := range members {
 			if !containsKey(k.participants, m) {
@@ -42,18 +52,21 @@ func (k *Keyshare) Check(vault VaultKeys, member []byte, members [][]byte) error
 // Verify checks that the numbers in the keyshare fit together, and names the first that does not:
 //
 //   - the secret share Xi gives the member's entry of the public shares BigXj;
-//   - the public shares lie on one polynomial of degree t = ⌈2n/3⌉ − 1 whose value at zero is the vault's key, so any t+1 members
-//     can sign and t cannot;
-//   - for ECDSA, the member's Paillier key and ring-Pedersen parameters are those that the others know, and its secrets are
-//     theirs.
+//   - the public shares lie on one polynomial of degree t = ⌈2n/3⌉ − 1 whose value at zero is the
+//     vault's key, so any t+1 members can sign and t cannot;
+//   - for ECDSA, the member's Paillier key and ring-Pedersen parameters are those that the others
+//     know, and its secrets are theirs.
 //
-// Nothing in a member's keyshare tells whether the Paillier keys and parameters of the *other* members are right: of those only
-// the form is checked, by [sanity.CheckParameters] when the file is read. Whether it is the right vault and member is what
-// [Keyshare.Check] checks.
+// Nothing in a member's keyshare tells whether the Paillier keys and parameters of the *other*
+// members are right: of those only the form is checked, by [sanity.CheckParameters] when the file
+// is read. Whether it is the right vault and member is what [Keyshare.Check] checks.
 func (k *Keyshare) Verify() error {
 	own := k.index(k.local)
 	if !bytes.Equal(k.publicShare(), compress(k.curve, k.bigXj[own])) {
-		return fmt.Errorf("the secret share Xi does not give BigXj[%d], the member's public share", own)
+		return fmt.Errorf(
+			"the secret share Xi does not give BigXj[%d], the member's public share",
+			own,
+		)
 	}
 	if err := k.verifyPublicShares(); err != nil {
 		return err
@@ -67,9 +80,10 @@ func (k *Keyshare) Verify() error {
 	return nil
 }
 
-// CheckSigners reports whether these members, given by their compressed public keys, can sign together: each is a participant, none
-// is named twice, and they are enough. The file does not name the threshold, but their public shares tell: those of
-// enough members interpolate to the vault's key, those of fewer do not.
+// CheckSigners reports whether these members, given by their compressed public keys, can sign
+// together: each is a participant, none is named twice, and they are enough. The file does not name
+// the threshold, but their public shares tell: those of enough members interpolate to the vault's
+// key, those of fewer do not.
 func (k *Keyshare) CheckSigners(signers [][]byte) error {
 	index := make([]int, 0, len(signers))
 	for _, s := range signers {
@@ -83,7 +97,11 @@ func (k *Keyshare) CheckSigners(signers [][]byte) error {
 		index = append(index, i)
 	}
 	if !bytes.Equal(k.interpolate(index), k.vault) {
-		return fmt.Errorf("%d signers of %d members are not enough", len(signers), len(k.participants))
+		return fmt.Errorf(
+			"%d signers of %d members are not enough",
+			len(signers),
+			len(k.participants),
+		)
 	}
 	return nil
 }
@@ -95,11 +113,15 @@ func (k *Keyshare) index(member []byte) int {
 
 var one = big.NewInt(1)
 
-// verifyPaillier checks the member's Paillier key: that it is the one that the others encrypt for, and that it decrypts.
+// verifyPaillier checks the member's Paillier key: that it is the one that the others encrypt for,
+// and that it decrypts.
 func (k *Keyshare) verifyPaillier(own int) error {
 	sk := k.ecdsa.PaillierSK
 	if k.ecdsa.PaillierPKs[own].N.Cmp(sk.N) != 0 {
-		return fmt.Errorf("PaillierSK.N is not PaillierPKs[%d].N, the key that the others know", own)
+		return fmt.Errorf(
+			"PaillierSK.N is not PaillierPKs[%d].N, the key that the others know",
+			own,
+		)
 	}
 	p, q := sk.P, sk.Q
 	switch {
@@ -127,7 +149,8 @@ func (k *Keyshare) verifyPaillier(own int) error {
 	return nil
 }
 
-// factors returns the two factors of n whose predecessors' product is phi, or nil when there are none.
+// factors returns the two factors of n whose predecessors' product is phi, or nil when there are
+// none.
 func factors(n, phi *big.Int) (p, q *big.Int) {
 	sum := new(big.Int).Sub(n, phi)
 	sum.Add(sum, one)
@@ -146,8 +169,9 @@ func factors(n, phi *big.Int) (p, q *big.Int) {
 	return p, q
 }
 
-// verifyRingPedersen checks the member's range-proof parameters: that they are those that the others use, and that the secrets
-// are theirs. NTilde is the product of the safe primes 2P+1 and 2Q+1, and H1 and H2 are powers of each other.
+// verifyRingPedersen checks the member's range-proof parameters: that they are those that the
+// others use, and that the secrets are theirs. NTilde is the product of the safe primes 2P+1 and
+// 2Q+1, and H1 and H2 are powers of each other.
 func (k *Keyshare) verifyRingPedersen(own int) error {
 	d := k.ecdsa
 	for _, c := range []struct {
@@ -159,7 +183,11 @@ func (k *Keyshare) verifyRingPedersen(own int) error {
 		{"H2", d.H2i, d.H2j[own]},
 	} {
 		if c.ours.Cmp(c.known) != 0 {
-			return fmt.Errorf("%[1]si is not %[1]sj[%[2]d], the one that the others know", c.name, own)
+			return fmt.Errorf(
+				"%[1]si is not %[1]sj[%[2]d], the one that the others know",
+				c.name,
+				own,
+			)
 		}
 	}
 	if d.Alpha == nil && d.Beta == nil && d.P == nil && d.Q == nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// checkForm makes sure of everything that the rest of this package, and tss-lib after it, takes for granted.
+// checkForm makes sure of everything that the rest of this package, and tss-lib after it, takes for
+// granted.
 func (k *Keyshare) checkForm() error {
 	n := len(k.participants)
 	if n < 2 || n > maxParticipants {
@@ -34,7 +35,12 @@ func (k *Keyshare) checkForm() error {
 		return errors.New("the secret share Xi is not a scalar")
 	}
 	if len(k.ks) != n || len(k.bigXj) != n {
-		return fmt.Errorf("there are %d entries in Ks and %d in BigXj for %d participants", len(k.ks), len(k.bigXj), n)
+		return fmt.Errorf(
+			"there are %d entries in Ks and %d in BigXj for %d participants",
+			len(k.ks),
+			len(k.bigXj),
+			n,
+		)
 	}
 	residues := make(map[string]bool, n)
 	for i := range n {
@@ -51,7 +57,10 @@ func (k *Keyshare) checkForm() error {
 		}
 	}
 	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.curve, k.pub), k.vault) {
-		return fmt.Errorf("%s is not pub_key", map[Curve]string{Secp256k1: "ECDSAPub", Ed25519: "EDDSAPub"}[k.curve])
+		return fmt.Errorf(
+			"%s is not pub_key",
+			map[Curve]string{Secp256k1: "ECDSAPub", Ed25519: "EDDSAPub"}[k.curve],
+		)
 	}
 	if k.ecdsa == nil {
 		return nil
@@ -76,12 +85,18 @@ func checkNumbers(d *eckeygen.LocalPartySaveData, n int) error {
 		return fmt.Errorf("PaillierPKs[%d] is missing", i)
 	}
 	for i := range n {
-		p := sanity.Parameters{N: d.PaillierPKs[i].N, NTilde: d.NTildej[i], H1: d.H1j[i], H2: d.H2j[i]}
+		p := sanity.Parameters{
+			N:      d.PaillierPKs[i].N,
+			NTilde: d.NTildej[i],
+			H1:     d.H1j[i],
+			H2:     d.H2j[i],
+		}
 		if err := sanity.CheckParameters(p); err != nil {
 			return fmt.Errorf("what participant %d told the others: %w", i, err)
 		}
 	}
-	if sk := d.PaillierSK; sk == nil || !validNumber(sk.N) || !validNumber(sk.LambdaN) || !validNumber(sk.PhiN) {
+	if sk := d.PaillierSK; sk == nil || !validNumber(sk.N) || !validNumber(sk.LambdaN) ||
+		!validNumber(sk.PhiN) {
 		return errors.New("PaillierSK is missing, incomplete or out of range")
 	}
 	if !validNumber(d.NTildei) || !validNumber(d.H1i) || !validNumber(d.H2i) {

@@ -15,10 +15,12 @@ import (
 	"github.com/bnb-chain/tss-lib/v2/tss"
 )
 
-// MaxFileSize bounds what Parse looks at. The file of a vault of a hundred members has less than half a megabyte.
+// MaxFileSize bounds what Parse looks at. The file of a vault of a hundred members has less than
+// half a megabyte.
 const MaxFileSize = 2 << 20
 
-// A Keyshare is one member's secret result of a keygen, for one of the vault's two keys. It prints as the public key alone.
+// A Keyshare is one member's secret result of a keygen, for one of the vault's two keys. It prints
+// as the public key alone.
 type Keyshare struct {
 	// PubKey is the vault's key on this curve, bech32.
 	PubKey string
@@ -65,9 +67,9 @@ func (d localData) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]byte(d))
 }
 
-// Parse reads a keyshare file and checks that it is complete and speaks of one vault and one member throughout. That the
-// numbers in it fit together is what [Keyshare.Verify] checks, which takes longer. No input makes it panic. Its errors never show
-// what is in local_data.
+// Parse reads a keyshare file and checks that it is complete and speaks of one vault and one member
+// throughout. That the numbers in it fit together is what [Keyshare.Verify] checks, which takes
+// longer. No input makes it panic. Its errors never show what is in local_data.
 func Parse(data []byte) (*Keyshare, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("a keyshare file of %d bytes", len(data))
@@ -76,7 +78,12 @@ func Parse(data []byte) (*Keyshare, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a keyshare file: %w", hideValue(err))
 	}
-	k := &Keyshare{PubKey: f.PubKey, ParticipantKeys: f.ParticipantKeys, LocalPartyKey: f.LocalPartyKey, raw: f.LocalData}
+	k := &Keyshare{
+		PubKey:          f.PubKey,
+		ParticipantKeys: f.ParticipantKeys,
+		LocalPartyKey:   f.LocalPartyKey,
+		raw:             f.LocalData,
+	}
 	if err := k.decodeKeys(); err != nil {
 		return nil, err
 	}
@@ -86,9 +93,14 @@ func Parse(data []byte) (*Keyshare, error) {
 	return k, nil
 }
 
-// NewSecp256k1 makes the keyshare of a fresh ECDSA keygen. The prefix is that of account addresses; member and members are
-// compressed public keys.
-func NewSecp256k1(prefix string, data *eckeygen.LocalPartySaveData, member []byte, members [][]byte) (*Keyshare, error) {
+// NewSecp256k1 makes the keyshare of a fresh ECDSA keygen. The prefix is that of account addresses;
+// member and members are compressed public keys.
+func NewSecp256k1(
+	prefix string,
+	data *eckeygen.LocalPartySaveData,
+	member []byte,
+	members [][]byte,
+) (*Keyshare, error) {
 	if data == nil || data.ECDSAPub == nil {
 		return nil, errors.New("the keygen has no result")
 	}
@@ -96,14 +108,26 @@ func NewSecp256k1(prefix string, data *eckeygen.LocalPartySaveData, member []byt
 }
 
 // NewEd25519 makes the keyshare of a fresh EdDSA keygen.
-func NewEd25519(prefix string, data *edkeygen.LocalPartySaveData, member []byte, members [][]byte) (*Keyshare, error) {
+func NewEd25519(
+	prefix string,
+	data *edkeygen.LocalPartySaveData,
+	member []byte,
+	members [][]byte,
+) (*Keyshare, error) {
 	if data == nil || data.EDDSAPub == nil {
 		return nil, errors.New("the keygen has no result")
 	}
 	return fresh(prefix, Ed25519, data.EDDSAPub, data, member, members)
 }
 
-func fresh(prefix string, curve Curve, pub *crypto.ECPoint, data any, member []byte, members [][]byte) (*Keyshare, error) {
+func fresh(
+	prefix string,
+	curve Curve,
+	pub *crypto.ECPoint,
+	data any,
+	member []byte,
+	members [][]byte,
+) (*Keyshare, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the keygen's result: %w", hideValue(err))
@@ -156,14 +180,17 @@ func (k *Keyshare) Participants() [][]byte {
 // LocalParty is the compressed public key of the member whose share this is.
 func (k *Keyshare) LocalParty() []byte { return bytes.Clone(k.local) }
 
-// ECDSA is tss-lib's data of a secp256k1 keyshare, nil for the other curve. The caller must not change it.
+// ECDSA is tss-lib's data of a secp256k1 keyshare, nil for the other curve. The caller must not
+// change it.
 func (k *Keyshare) ECDSA() *eckeygen.LocalPartySaveData { return k.ecdsa }
 
-// EdDSA is tss-lib's data of an ed25519 keyshare, nil for the other curve. The caller must not change it.
+// EdDSA is tss-lib's data of an ed25519 keyshare, nil for the other curve. The caller must not
+// change it.
 func (k *Keyshare) EdDSA() *edkeygen.LocalPartySaveData { return k.eddsa }
 
-// Wipe overwrites what is secret in the keyshare: the share, the Paillier and ring-Pedersen secrets, and the bytes that they were
-// read from. Nothing may use it afterwards. The caller's bytes of the file, and copies that Go made while it read them, stay.
+// Wipe overwrites what is secret in the keyshare: the share, the Paillier and ring-Pedersen
+// secrets, and the bytes that they were read from. Nothing may use it afterwards. The caller's
+// bytes of the file, and copies that Go made while it read them, stay.
 func (k *Keyshare) Wipe() {
 	secrets := []*big.Int{k.xi}
 	if k.ecdsa != nil {

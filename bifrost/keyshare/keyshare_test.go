@@ -238,7 +238,8 @@ func TestBrokenFiles(t *testing.T) {
 	require.Error(t, err)
 }
 
-// The share of one member under the name of another: every field is well-formed, the share is not theirs.
+// The share of one member under the name of another: every field is well-formed, the share is not
+// theirs.
 func TestAnotherMembersShare(t *testing.T) {
 	for i := range 2 {
 		_, files := parsed(t, 4, 0)

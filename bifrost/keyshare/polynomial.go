@@ -51,22 +51,33 @@ func (k *Keyshare) verifyPublicShares() error {
 		case i == 0:
 			return errors.New("the members' public shares BigXj give another key than the vault's")
 		case i > 0:
-			return fmt.Errorf("BigXj[%d] does not fit the other members' public shares and the vault's key", i-1)
+			return fmt.Errorf(
+				"BigXj[%d] does not fit the other members' public shares and the vault's key",
+				i-1,
+			)
 		}
-		return fmt.Errorf("the members' public shares BigXj do not lie on one polynomial of degree %d that gives the vault's key", t)
+		return fmt.Errorf(
+			"the members' public shares BigXj do not lie on one polynomial of degree %d that gives the vault's key",
+			t,
+		)
 	}
 	if k.onPolynomial(at, points, t-1) {
-		return fmt.Errorf("the members' public shares BigXj lie on a polynomial of lower degree than %d: fewer than %d members can sign", t, verenc.Threshold(n))
+		return fmt.Errorf(
+			"the members' public shares BigXj lie on a polynomial of lower degree than %d: fewer than %d members can sign",
+			t,
+			verenc.Threshold(n),
+		)
 	}
 	return nil
 }
 
-// onPolynomial reports whether the points are the base point times the values of one polynomial of at most this degree at these
-// places, which are distinct modulo the order.
+// onPolynomial reports whether the points are the base point times the values of one polynomial of
+// at most this degree at these places, which are distinct modulo the order.
 //
-// With n places and v_j = Π_{i≠j} (a_j − a_i)⁻¹, the sum of the v_j·f(a_j) is the coefficient of f at degree n−1: zero when f's
-// degree is lower. So it is for f·m, where m is any polynomial of degree at most n−2−degree. With m drawn at random, values
-// that are not those of such an f give zero with a probability of one in the group's order.
+// With n places and v_j = Π_{i≠j} (a_j − a_i)⁻¹, the sum of the v_j·f(a_j) is the coefficient of f
+// at degree n−1: zero when f's degree is lower. So it is for f·m, where m is any polynomial of
+// degree at most n−2−degree. With m drawn at random, values that are not those of such an f give
+// zero with a probability of one in the group's order.
 func (k *Keyshare) onPolynomial(at []*big.Int, points [][]byte, degree int) bool {
 	order, _ := k.curve.params()
 	m := make([]*big.Int, len(at)-1-degree)
@@ -100,8 +111,8 @@ func (k *Keyshare) dual(at, m []*big.Int) []*big.Int {
 	return weights
 }
 
-// odd returns the one place whose point does not fit the others, -1 when there is no such one. A point that is off by E at a
-// makes the sum v·E with m = 1 and a·v·E with m = x.
+// odd returns the one place whose point does not fit the others, -1 when there is no such one. A
+// point that is off by E at a makes the sum v·E with m = 1 and a·v·E with m = x.
 func (k *Keyshare) odd(at []*big.Int, points [][]byte, degree int) int {
 	if len(at) < degree+3 {
 		return -1 // the others fit whatever they are
@@ -114,17 +125,25 @@ func (k *Keyshare) odd(at []*big.Int, points [][]byte, degree int) int {
 		return -1
 	}
 	for i, a := range at {
-		if !bytes.Equal(k.combine([]*big.Int{new(big.Int).Mod(a, order)}, [][]byte{first}), second) {
+		if !bytes.Equal(
+			k.combine([]*big.Int{new(big.Int).Mod(a, order)}, [][]byte{first}),
+			second,
+		) {
 			continue
 		}
-		if k.onPolynomial(slices.Delete(slices.Clone(at), i, i+1), slices.Delete(slices.Clone(points), i, i+1), degree) {
+		if k.onPolynomial(
+			slices.Delete(slices.Clone(at), i, i+1),
+			slices.Delete(slices.Clone(points), i, i+1),
+			degree,
+		) {
 			return i
 		}
 	}
 	return -1
 }
 
-// interpolate evaluates at zero the polynomial that passes through the public shares of these parties.
+// interpolate evaluates at zero the polynomial that passes through the public shares of these
+// parties.
 func (k *Keyshare) interpolate(index []int) []byte {
 	order, _ := k.curve.params()
 	weights, points := make([]*big.Int, len(index)), make([][]byte, len(index))
@@ -143,11 +162,18 @@ func (k *Keyshare) interpolate(index []int) []byte {
 	return k.combine(weights, points)
 }
 
-// combine returns the sum of the points times their weights, in its usual bytes; for the identity of secp256k1, which has none,
-// nil. The points are of the curve, the weights below the order. This is not for secrets: its time tells them.
+// combine returns the sum of the points times their weights, in its usual bytes; for the identity
+// of secp256k1, which has none, nil. The points are of the curve, the weights below the order. This
+// is not for secrets: its time tells them.
 func (k *Keyshare) combine(weights []*big.Int, points [][]byte) []byte {
 	if k.curve == Ed25519 {
-		scalars, elements := make([]*edwards25519.Scalar, len(points)), make([]*edwards25519.Point, len(points))
+		scalars, elements := make(
+			[]*edwards25519.Scalar,
+			len(points),
+		), make(
+			[]*edwards25519.Point,
+			len(points),
+		)
 		for i := range points {
 			var err error
 			if elements[i], err = new(edwards25519.Point).SetBytes(points[i]); err != nil {
@@ -194,8 +220,8 @@ var edEighth = func() *edwards25519.Scalar {
 	return edScalar(new(big.Int).ModInverse(big.NewInt(8), order))
 }()
 
-// edPrimeOrder reports whether a point of ed25519 is one that some share gives: not the identity, and without a part of small order,
-// which multiplying by eight and by its inverse takes away.
+// edPrimeOrder reports whether a point of ed25519 is one that some share gives: not the identity,
+// and without a part of small order, which multiplying by eight and by its inverse takes away.
 func edPrimeOrder(point []byte) bool {
 	p, err := new(edwards25519.Point).SetBytes(point)
 	if err != nil {

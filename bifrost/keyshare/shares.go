@@ -26,8 +26,9 @@ func (k *Keyshare) Group() verenc.Group {
 	return verenc.Secp256k1
 }
 
-// PublicShares are the public shares of all members in ascending order of their ids, which is not the order of the parties. They are
-// the same in the keyshares of all members. The file does not name the epoch that the keyshare is of: the caller knows it.
+// PublicShares are the public shares of all members in ascending order of their ids, which is not
+// the order of the parties. They are the same in the keyshares of all members. The file does not
+// name the epoch that the keyshare is of: the caller knows it.
 func (k *Keyshare) PublicShares(epoch uint64) ([]PublicShare, error) {
 	shares := make([]PublicShare, len(k.participants))
 	for i, member := range k.participants {

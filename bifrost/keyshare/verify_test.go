@@ -22,7 +22,8 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
-// leaves calls visit for every number in a JSON value, with its path and a function that changes it.
+// leaves calls visit for every number in a JSON value, with its path and a function that changes
+// it.
 func leaves(path string, v any, set func(any), visit func(path string, n *big.Int, set func(any))) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -71,8 +72,8 @@ func decodeLocal(t testing.TB, file []byte) (local any) {
 	return local
 }
 
-// Every number in a real keyshare is changed in turn, by two so that odd ones stay odd. The error names it, or names it together
-// with what it must fit.
+// Every number in a real keyshare is changed in turn, by two so that odd ones stay odd. The error
+// names it, or names it together with what it must fit.
 func TestEveryNumberIsChecked(t *testing.T) {
 	const member = 1
 	own := func(list string) string { return fmt.Sprintf("%s[%d]", list, member) }
@@ -219,8 +220,8 @@ func TestVerifyNamesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-// dealt is the keyshare of the first member of a vault with n members, whose shares lie on a polynomial of some degree; change is
-// done to the public shares before.
+// dealt is the keyshare of the first member of a vault with n members, whose shares lie on a
+// polynomial of some degree; change is done to the public shares before.
 func dealt(t testing.TB, n, degree int, change func(d *edkeygen.LocalPartySaveData)) *keyshare.Keyshare {
 	t.Helper()
 	var members [][]byte

@@ -126,7 +126,8 @@ func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A save that fails at any step leaves no file; one that is killed at any step leaves, for whoever comes next, all of them or none.
+// A save that fails at any step leaves no file; one that is killed at any step leaves, for whoever
+// comes next, all of them or none.
 func TestStoreSaveIsAllOrNone(t *testing.T) {
 	root := t.TempDir()
 	faults := disk.Count(t, root)
@@ -193,7 +194,8 @@ func TestStoreRecoveryMayBeKilled(t *testing.T) {
 	}
 }
 
-// visible is the tree without what Save may leave behind when removing it fails after the save: hidden second names.
+// visible is the tree without what Save may leave behind when removing it fails after the save:
+// hidden second names.
 func visible(t *testing.T, dir string) map[string]string {
 	got := tree(t, dir)
 	for name := range got {

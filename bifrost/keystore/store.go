@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	// stagePrefix begins the name of the folder in which a save gathers its files; commitPrefix that of the same folder once
-	// the save has happened.
+	// stagePrefix begins the name of the folder in which a save gathers its files; commitPrefix
+	// that of the same folder once the save has happened.
 	stagePrefix  = ".stage-"
 	commitPrefix = ".commit-"
 
-	// maxFileSize bounds what Load reads. The keyshare of a vault of a hundred members is half a megabyte.
+	// maxFileSize bounds what Load reads. The keyshare of a vault of a hundred members is half a
+	// megabyte.
 	maxFileSize = 64 << 20
 )
 
@@ -108,8 +109,8 @@ func (s *Store) save(folder *durable.Folder, files []envelope.File) error {
 	return nil
 }
 
-// undo takes a save back that happened but could not be finished: first the act itself, so that a crash in the middle of it
-// leaves either everything to be finished or nothing.
+// undo takes a save back that happened but could not be finished: first the act itself, so that a
+// crash in the middle of it leaves either everything to be finished or nothing.
 func (s *Store) undo(folder *durable.Folder, stage, commit string) error {
 	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
 	if err != nil {
@@ -140,7 +141,8 @@ func fillStage(folder *durable.Folder, stage string, files []envelope.File) erro
 	return folder.SyncSub(stage)
 }
 
-// finish gives the files of a committed save their places and removes the folder they were gathered in.
+// finish gives the files of a committed save their places and removes the folder they were gathered
+// in.
 func (s *Store) finish(folder *durable.Folder, commit string) error {
 	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
 	if err != nil {
@@ -164,13 +166,14 @@ func (s *Store) finish(folder *durable.Folder, commit string) error {
 	if err := folder.Sync(); err != nil {
 		return err
 	}
-	// The files are in place; should the folder outlive this, the next one finishes again, which changes nothing.
+	// The files are in place; should the folder outlive this, the next one finishes again, which
+	// changes nothing.
 	_ = folder.RemoveAll(commit)
 	return nil
 }
 
-// recoverFolder brings a folder to order in which a process may have died: a committed save is finished, what never
-// was committed goes.
+// recoverFolder brings a folder to order in which a process may have died: a committed save is
+// finished, what never was committed goes.
 func (s *Store) recoverFolder(folder *durable.Folder) error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -191,7 +194,8 @@ func (s *Store) recoverFolder(folder *durable.Folder) error {
 	return nil
 }
 
-// Load returns the contents of one file. The error of a file that is not there wraps [fs.ErrNotExist].
+// Load returns the contents of one file. The error of a file that is not there wraps
+// [fs.ErrNotExist].
 func (s *Store) Load(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -223,7 +227,8 @@ func (s *Store) List() ([]string, error) {
 	return names, nil
 }
 
-// recover looks before it locks, so that reading from a folder that is in order changes nothing and waits for nobody.
+// recover looks before it locks, so that reading from a folder that is in order changes nothing and
+// waits for nobody.
 func (s *Store) recover() error {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -251,7 +256,9 @@ func checkName(name string) error {
 		return fmt.Errorf("%q is not the name of a keyshare file", name)
 	}
 	for _, c := range []byte(name) {
-		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
+		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' ||
+			c == '-' ||
+			c == '_'
 		if !ok {
 			return fmt.Errorf("%q is not the name of a keyshare file", name)
 		}

@@ -1,10 +1,10 @@
-// Package outbox is the durable record of what a signer is about to send: of its vote on
-// a keygen, from the keygen's result to the vote in state, and of a later publication.
+// Package outbox is the durable record of what a signer is about to send: of its vote on a keygen,
+// from the keygen's result to the vote in state, and of a later publication.
 //
-// There is one file for each, "keygen-7.json" for the vote on keygen 7 and
-// "backup-7.json" for a later publication of the epoch that it made. It is replaced at
-// every step, so that a process that is killed at any point finds the old step or the
-// new one. A record whose work is over moves to the folder "closed" and stays there.
+// There is one file for each, "keygen-7.json" for the vote on keygen 7 and "backup-7.json" for a
+// later publication of the epoch that it made. It is replaced at every step, so that a process that
+// is killed at any point finds the old step or the new one. A record whose work is over moves to
+// the folder "closed" and stays there.
 //
 // The files hold secrets: keyshares on their way to their store.
 package outbox
@@ -25,8 +25,8 @@ import (
 // maxRecord bounds what is read. The keyshares of 512 members are a few megabytes.
 const maxRecord = 64 << 20
 
-// An Outbox is a folder of records. It keeps no state of its own; one process at a time
-// works in it.
+// An Outbox is a folder of records. It keeps no state of its own; one process at a time works in
+// it.
 type Outbox struct{ dir string }
 
 // NewOutbox returns the outbox in this folder, which need not exist yet.
@@ -38,8 +38,8 @@ func (o *Outbox) closedPath(name string) string { return filepath.Join(o.dir, "c
 // Save makes a step of a record durable.
 func (o *Outbox) Save(r *Record) error { return write(o.path(r.Name()), r) }
 
-// Close moves a record among the closed ones. A crash in between leaves both, and the
-// next Close finishes it.
+// Close moves a record among the closed ones. A crash in between leaves both, and the next Close
+// finishes it.
 func (o *Outbox) Close(r *Record) error {
 	if err := write(o.closedPath(r.Name()), r); err != nil {
 		return err

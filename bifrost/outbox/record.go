@@ -10,8 +10,7 @@ import (
 // A Step is how far a record is.
 type Step string
 
-// The steps of a vote, in their order. A later publication has those from StepProven
-// on.
+// The steps of a vote, in their order. A later publication has those from StepProven on.
 const (
 	// StepNone is that of a record that was never saved.
 	StepNone Step = ""
@@ -44,8 +43,8 @@ const (
 
 const version = 1
 
-// A Record is what the outbox keeps of a vote or of a later publication. It is written
-// whole at every step.
+// A Record is what the outbox keeps of a vote or of a later publication. It is written whole at
+// every step.
 type Record struct {
 	Version int    `json:"version"`
 	ChainID string `json:"chain_id"`
@@ -55,8 +54,8 @@ type Record struct {
 	Epoch uint64 `json:"epoch"`
 	Step  Step   `json:"step"`
 
-	// OpenedHeight and Deadline tell the keygen of a vote from one with the same id, on
-	// a chain that was started again under its old name.
+	// OpenedHeight and Deadline tell the keygen of a vote from one with the same id, on a chain
+	// that was started again under its old name.
 	OpenedHeight int64 `json:"opened_height,omitempty"`
 	Deadline     int64 `json:"deadline,omitempty"`
 
@@ -68,8 +67,8 @@ type Record struct {
 	Signature        []byte          `json:"signature,omitempty"`
 	SignatureEd25519 []byte          `json:"signature_ed25519,omitempty"`
 
-	// Proof is the proof of the member's shares, and ProofContext the hash of what it
-	// says. It is kept after the record is closed: the same bytes are sent for ever.
+	// Proof is the proof of the member's shares, and ProofContext the hash of what it says. It is
+	// kept after the record is closed: the same bytes are sent for ever.
 	Proof        []byte `json:"proof,omitempty"`
 	ProofContext []byte `json:"proof_context,omitempty"`
 	// SharesHash names the public shares of the result in hex.

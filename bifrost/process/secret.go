@@ -20,8 +20,8 @@ const maxSecret = 4096
 // ErrNoTerminal means that there is nobody to ask: standard input is no terminal.
 var ErrNoTerminal = errors.New("standard input is not a terminal")
 
-// A Secret is where a secret is read from: a file, "-" for standard input, or, with
-// an empty path, a prompt on the terminal that does not echo.
+// A Secret is where a secret is read from: a file, "-" for standard input, or, with an empty path,
+// a prompt on the terminal that does not echo.
 type Secret struct {
 	Path string
 	// Prompt is what the person at the terminal is asked.
@@ -30,9 +30,9 @@ type Secret struct {
 	Stderr io.Writer
 }
 
-// Read returns the secret as it was found or typed, without the line end that a
-// terminal adds. The caller wipes it. For a file that others may read, warning
-// says so. Read returns when ctx ends and leaves the terminal echoing.
+// Read returns the secret as it was found or typed, without the line end that a terminal adds. The
+// caller wipes it. For a file that others may read, warning says so. Read returns when ctx ends and
+// leaves the terminal echoing.
 func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err error) {
 	switch s.Path {
 	case "":
@@ -55,7 +55,11 @@ func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err er
 		return nil, "", err
 	}
 	if Exposed(s.Path, info) {
-		warning = fmt.Sprintf("%s may be read by others (mode %04o); it should have mode 0600", s.Path, info.Mode().Perm())
+		warning = fmt.Sprintf(
+			"%s may be read by others (mode %04o); it should have mode 0600",
+			s.Path,
+			info.Mode().Perm(),
+		)
 	}
 	if secret, err = readBounded(f); err != nil {
 		return nil, warning, fmt.Errorf("%s: %w", s.Path, err)
@@ -64,8 +68,8 @@ func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err er
 }
 
 // Exposed reports whether others than its owner may read the file of a secret. The rule is
-// [durable.Private]; but the credentials of systemd may belong to a group, which is that of
-// an access list for the service alone.
+// [durable.Private]; but the credentials of systemd may belong to a group, which is that of an
+// access list for the service alone.
 func Exposed(path string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() || durable.Private(info) {
 		return false
@@ -75,8 +79,8 @@ func Exposed(path string, info fs.FileInfo) bool {
 	return !credential || info.Mode().Perm()&0o007 != 0
 }
 
-// ask reads a line with the echo off. The read itself cannot be interrupted, so it
-// is left behind when ctx ends.
+// ask reads a line with the echo off. The read itself cannot be interrupted, so it is left behind
+// when ctx ends.
 func (s Secret) ask(ctx context.Context) (secret []byte, err error) {
 	fd := int(s.Stdin.Fd())
 	// The echo goes off before the prompt invites anything to be typed or pasted.

@@ -21,27 +21,27 @@ type Chain interface {
 	Params(ctx context.Context) (types.Params, error)
 	// OpenKeygens are the keygens on which members may vote now, of all members.
 	OpenKeygens(ctx context.Context) ([]vault.Keygen, error)
-	// Keygen is one keygen with its votes. It has no status when state holds none: it
-	// never opened, or failed long ago.
+	// Keygen is one keygen with its votes. It has no status when state holds none: it never opened,
+	// or failed long ago.
 	Keygen(ctx context.Context, id uint64) (vault.Keygen, error)
 	// Vaults are the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]vault.Vault, error)
 	// Vault is one vault, whatever its status.
 	Vault(ctx context.Context, name string) (vault.Vault, error)
-	// Backup holds the commitments of a member of a vault, the latest first; none, and
-	// no error, when it never published.
+	// Backup holds the commitments of a member of a vault, the latest first; none, and no error,
+	// when it never published.
 	Backup(ctx context.Context, vault, member string) ([]types.Commitment, error)
-	// Proof is what state keeps of the proof of a member of a vault. It is without a
-	// stored form while none was accepted, and when it takes none.
+	// Proof is what state keeps of the proof of a member of a vault. It is without a stored form
+	// while none was accepted, and when it takes none.
 	Proof(ctx context.Context, vault, member string) (types.Proof, error)
 	// BlockTxs are the transactions of a block.
 	BlockTxs(ctx context.Context, height int64) ([][]byte, error)
 	// Account is the number and the next sequence of the signer's account.
 	Account(ctx context.Context, address string) (number, sequence uint64, err error)
-	// Broadcast hands a transaction to the node, which checks it. nil means that
-	// it is in the mempool. The errors to tell apart are the SDK's: ErrWrongSequence
-	// for one that is signed for another sequence than the account's, and
-	// ErrTxInMempoolCache for one that the node has already.
+	// Broadcast hands a transaction to the node, which checks it. nil means that it is in the
+	// mempool. The errors to tell apart are the SDK's: ErrWrongSequence for one that is signed for
+	// another sequence than the account's, and ErrTxInMempoolCache for one that the node has
+	// already.
 	Broadcast(ctx context.Context, tx []byte) error
 }
 
@@ -57,8 +57,8 @@ type SignTx func(msg proto.Message, params TxParams) ([]byte, error)
 
 // Tss runs ceremonies with the other members.
 type Tss interface {
-	// Keygen returns when all members have a keyshare. Failures of other members
-	// are a [*ceremony.BlameError].
+	// Keygen returns when all members have a keyshare. Failures of other members are a
+	// [*ceremony.BlameError].
 	Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony.KeygenResult, error)
 	// Keysign returns a signature of 64 bytes. Failures of other signers are a
 	// [*ceremony.BlameError].
@@ -75,8 +75,7 @@ type blame struct {
 // maxReason is the longest reason that the chain takes.
 const maxReason = 256
 
-// blameOf finds the members that an error blames. There are none when the failure
-// is not theirs.
+// blameOf finds the members that an error blames. There are none when the failure is not theirs.
 func blameOf(err error, me []byte, members []types.Member) *blame {
 	var e *ceremony.BlameError
 	if !errors.As(err, &e) {

@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// gasPerByte is what a chain charges for a byte of a transaction, unless it
-	// has changed that parameter of x/auth. The chain bounds the gas of a vote
-	// by the size and types.VoteGas, of at least as many members.
+	// gasPerByte is what a chain charges for a byte of a transaction, unless it has changed that
+	// parameter of x/auth. The chain bounds the gas of a vote by the size and types.VoteGas, of at
+	// least as many members.
 	gasPerByte = 10
-	// backupTimeout is the number of blocks after which a later publication that
-	// found no block is signed again.
+	// backupTimeout is the number of blocks after which a later publication that found no block is
+	// signed again.
 	backupTimeout = 100
-	// resendPolls is after how many polls a transaction is handed to the node
-	// once more, which may have lost it.
+	// resendPolls is after how many polls a transaction is handed to the node once more, which may
+	// have lost it.
 	resendPolls = 5
 )
 
-// deliver takes every record with a message to state, one transaction at a time:
-// the next one is signed when the one before has found its block.
+// deliver takes every record with a message to state, one transaction at a time: the next one is
+// signed when the one before has found its block.
 func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]vault.Keygen) error {
 	var errs []error
 	account := &account{}
@@ -45,14 +45,16 @@ func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]v
 		}
 		waiting, err = p.send(ctx, e, height, account)
 		if err != nil && p.setErr(e, err, nil) {
-			p.log.Error().Err(err).Str("record", e.rec.Name()).Msg("it does not reach the chain; trying again")
+			p.log.Error().
+				Err(err).
+				Str("record", e.rec.Name()).
+				Msg("it does not reach the chain; trying again")
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// idle are the entries that no worker holds: votes by their deadline, then later
-// publications.
+// idle are the entries that no worker holds: votes by their deadline, then later publications.
 func (p *Publisher) idle() []*entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,9 +83,14 @@ type account struct {
 	number, sequence uint64
 }
 
-// send signs the message if need be and hands it to the node. It reports whether
-// the transaction may still find a block, so that no other may take its sequence.
-func (p *Publisher) send(ctx context.Context, e *entry, height int64, a *account) (waiting bool, err error) {
+// send signs the message if need be and hands it to the node. It reports whether the transaction
+// may still find a block, so that no other may take its sequence.
+func (p *Publisher) send(
+	ctx context.Context,
+	e *entry,
+	height int64,
+	a *account,
+) (waiting bool, err error) {
 	if e.rec.Kind == outbox.Vote && height >= e.rec.Deadline {
 		return false, nil // the next block is too late for it
 	}
@@ -113,7 +120,11 @@ func (p *Publisher) send(ctx context.Context, e *entry, height int64, a *account
 	case err == nil, errors.Is(err, sdkerrors.ErrTxInMempoolCache):
 		p.cfg.Metrics.Sent("accepted")
 		p.setErr(e, nil, nil)
-		p.log.Info().Str("record", r.Name()).Uint64("sequence", r.Sequence).Int("bytes", len(r.Tx)).Msg("sent")
+		p.log.Info().
+			Str("record", r.Name()).
+			Uint64("sequence", r.Sequence).
+			Int("bytes", len(r.Tx)).
+			Msg("sent")
 		return true, nil
 	case errors.Is(err, sdkerrors.ErrWrongSequence):
 		// Signed again at the next poll: the same message, the same envelope.

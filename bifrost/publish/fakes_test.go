@@ -36,9 +36,8 @@ const (
 
 var errNotFound = errors.New("not found")
 
-// fakeChain is a chain with one keygen at a time. Every question for its height
-// makes a block of what is in the mempool. It keeps what queries show, and hands it out
-// as package chain does.
+// fakeChain is a chain with one keygen at a time. Every question for its height makes a block of
+// what is in the mempool. It keeps what queries show, and hands it out as package chain does.
 type fakeChain struct {
 	mu       sync.Mutex
 	height   int64
@@ -50,13 +49,11 @@ type fakeChain struct {
 	mempool  [][]byte
 	blocks   map[int64][][]byte
 
-	// proofs are those that were accepted, by vault/member; shares the public shares
-	// by their hash.
+	// proofs are those that were accepted, by vault/member; shares the public shares by their hash.
 	proofs map[string]types.ProofInfo
 	shares map[string]types.PublicShares
 
-	// envelopes are the hashes of all that was ever handed in, by member, and sent the
-	// proofs.
+	// envelopes are the hashes of all that was ever handed in, by member, and sent the proofs.
 	envelopes map[string]map[string]bool
 	sent      map[string]map[string]bool
 	// received counts the transactions that were handed in, votes those executed.
@@ -447,8 +444,7 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	return nil
 }
 
-// fakeTss is the ceremonies of all members: one runs when all of its members have
-// joined it.
+// fakeTss is the ceremonies of all members: one runs when all of its members have joined it.
 type fakeTss struct {
 	mu       sync.Mutex
 	sessions map[string]*session

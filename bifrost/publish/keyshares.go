@@ -15,21 +15,19 @@ import (
 // errNoKeyshares says that a vault's keyshares are not on this disk.
 var errNoKeyshares = errors.New("the vault's keyshares are not here: recover them")
 
-// checkedKeyshares are two keyshare files that were found to be this member's;
-// vault.Keyshares are.
+// checkedKeyshares are two keyshare files that were found to be this member's; vault.Keyshares are.
 type checkedKeyshares interface {
 	PublicShares() (types.PublicShares, error)
 	Shares() ([]verenc.Share, error)
 	Wipe()
 }
 
-// keyshares are this member's two keyshares of a vault, read from the disk and checked
-// once, for the proof and for the message: what is proven is what is sealed.
+// keyshares are this member's two keyshares of a vault, read from the disk and checked once, for
+// the proof and for the message: what is proven is what is sealed.
 type keyshares struct {
 	// files are the two files, secp256k1 first.
 	files []envelope.File
-	// public are the public shares of all members: the same, byte for byte, for
-	// each of them.
+	// public are the public shares of all members: the same, byte for byte, for each of them.
 	public types.PublicShares
 	// own are this member's secret shares, secp256k1 first.
 	own []verenc.Share
@@ -52,8 +50,8 @@ func (e *entry) forgetKeyshares() {
 	}
 }
 
-// keysharesOf returns the keyshares that an entry holds, or reads those of a vault into
-// it. Whoever advances the entry makes it forget them.
+// keysharesOf returns the keyshares that an entry holds, or reads those of a vault into it. Whoever
+// advances the entry makes it forget them.
 func (p *Publisher) keysharesOf(e *entry, v vault.Vault) (*keyshares, error) {
 	if e.keyshares == nil {
 		var err error
@@ -64,8 +62,8 @@ func (p *Publisher) keysharesOf(e *entry, v vault.Vault) (*keyshares, error) {
 	return e.keyshares, nil
 }
 
-// readKeyshares reads a vault's keyshare files and makes sure that they are this
-// vault's and this member's: a backup of anything else is worse than none.
+// readKeyshares reads a vault's keyshare files and makes sure that they are this vault's and this
+// member's: a backup of anything else is worse than none.
 func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
 	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {

@@ -112,8 +112,8 @@ func TestKeysharesThatAreNotThoseOfTheVault(t *testing.T) {
 	}
 }
 
-// A keyshare file is parsed and checked once for the proof and the message together, in
-// either kind of publication. That each signing does so too is package tss's.
+// A keyshare file is parsed and checked once for the proof and the message together, in either kind
+// of publication. That each signing does so too is package tss's.
 func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
 	w := newWorld(t, 4)
 	w.chain.open(1, 1000, w.infos())

@@ -13,8 +13,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// result makes the vote for a result: with the public shares of all members, and, when
-// the member is asked for its envelope, with that and the proof that the record holds.
+// result makes the vote for a result: with the public shares of all members, and, when the member
+// is asked for its envelope, with that and the proof that the record holds.
 func (p *Publisher) result(
 	ctx context.Context, s *keyshares, v vault.Vault, isAsked bool, next *outbox.Record,
 ) (*outbox.Record, error) {
@@ -40,8 +40,8 @@ func (p *Publisher) result(
 	return next, setMessage(next, msg)
 }
 
-// giveUp makes a blame of the last failure of a ceremony, now that there is no
-// time for another. A failure that was not the others' makes none.
+// giveUp makes a blame of the last failure of a ceremony, now that there is no time for another. A
+// failure that was not the others' makes none.
 func (p *Publisher) giveUp(e *entry, next *outbox.Record) (*outbox.Record, error) {
 	if e.lastBlame == nil {
 		return nil, errLate
@@ -84,8 +84,8 @@ func messageOf(r *outbox.Record) (proto.Message, error) {
 	return msg, nil
 }
 
-// gasMembers is of how many members the public shares are that a message carries, or
-// that the chain reads for it.
+// gasMembers is of how many members the public shares are that a message carries, or that the chain
+// reads for it.
 func gasMembers(r *outbox.Record, msg proto.Message) int {
 	if vote, ok := msg.(*types.MsgTssPool); ok {
 		if vote.PublicShares == nil {

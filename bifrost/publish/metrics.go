@@ -8,8 +8,8 @@ import (
 type Metrics interface {
 	// Polled is told of each look at the chain: the status after it, and its error.
 	Polled(Status, error)
-	// Ceremony is told of each keygen and keysign. The error of one that members are
-	// blamed for wraps a ceremony.BlameError.
+	// Ceremony is told of each keygen and keysign. The error of one that members are blamed for
+	// wraps a ceremony.BlameError.
 	Ceremony(kind string, took time.Duration, err error)
 	// Sealed is told of each envelope, and Proved of each proof.
 	Sealed(took time.Duration)

@@ -36,11 +36,10 @@ func (m *member) readRecord(path ...string) outbox.Record {
 	return r
 }
 
-// TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex has every process die
-// once its vote is handed to a real node that could not say what became of a
-// transaction. Three come back at once, one when its vote stands in state. Each
-// finds its end in state: one transaction, one vote, one envelope and one proof, the
-// first.
+// TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex has every process die once its vote is
+// handed to a real node that could not say what became of a transaction. Three come back at once,
+// one when its vote stands in state. Each finds its end in state: one transaction, one vote, one
+// envelope and one proof, the first.
 func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 	n := network.New(t, network.Config{ChainID: testChain})
 	n.RegisterSigners()

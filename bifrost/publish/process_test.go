@@ -19,13 +19,13 @@ import (
 // errKilled is what a dead process gets from everything that it still tries.
 var errKilled = errors.New("killed")
 
-// mortality says when a member's process is killed, once. A process that is killed does
-// nothing to the world any more: no change to its disk, no transaction, no ceremony, no
-// envelope, no proof. Then it is started again.
+// mortality says when a member's process is killed, once. A process that is killed does nothing to
+// the world any more: no change to its disk, no transaction, no ceremony, no envelope, no proof.
+// Then it is started again.
 type mortality struct {
-	// dieAt names a point: the process is killed by the first thing that it does once
-	// the point is reached. The steps of the outbox are points, and "keyshares" (they
-	// are in their store), "sent" (a transaction was handed to the node) and "closed".
+	// dieAt names a point: the process is killed by the first thing that it does once the point is
+	// reached. The steps of the outbox are points, and "keyshares" (they are in their store),
+	// "sent" (a transaction was handed to the node) and "closed".
 	dieAt string
 	// dieBefore and dieAfter number a change to the disk, from 1.
 	dieBefore, dieAfter int
@@ -38,8 +38,8 @@ type mortality struct {
 	lost bool
 }
 
-// acts is asked before the process does something, a change to its disk or another
-// thing, and after it has done what others see.
+// acts is asked before the process does something, a change to its disk or another thing, and after
+// it has done what others see.
 func (m *member) acts(disk bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,8 +180,8 @@ func (s mortalTss) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]
 	return s.seat.Keysign(ctx, req)
 }
 
-// changesOfAVote is how many changes to its disk a member makes from the keygen to the
-// closed record of its vote.
+// changesOfAVote is how many changes to its disk a member makes from the keygen to the closed
+// record of its vote.
 func changesOfAVote(t *testing.T) int {
 	w := newWorld(t, 4)
 	w.chain.open(1, 1000, w.infos())

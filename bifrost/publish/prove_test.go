@@ -94,8 +94,8 @@ func TestMemberThatIsNotAskedSendsPublicSharesAlone(t *testing.T) {
 	require.Zero(t, w.members[3].proofs())
 }
 
-// missed makes a world in which the last of six members misses its vault, by a vote
-// that finds no block or, when proving or sealing fails, by none.
+// missed makes a world in which the last of six members misses its vault, by a vote that finds no
+// block or, when proving or sealing fails, by none.
 func missed(t *testing.T, spoil func(late *member)) (w *world, late *member, name string) {
 	w = newWorld(t, 6)
 	w.chain.open(1, 1000, w.infos())

@@ -300,8 +300,8 @@ func (m *member) setSealErr(err error) {
 	m.sealErr = err
 }
 
-// checkInvariants holds what must hold whatever happened: one keygen, one
-// envelope per member, one vote per member.
+// checkInvariants holds what must hold whatever happened: one keygen, one envelope per member, one
+// vote per member.
 func (w *world) checkInvariants() {
 	w.t.Helper()
 	w.tss.mu.Lock()
@@ -369,9 +369,9 @@ func TestKilledAfterEveryStep(t *testing.T) {
 	}
 }
 
-// TestKilledBeforeAndAfterEveryChangeToTheDisk kills one member at each change that a vote
-// makes to its disk. One that had not kept its result yet has lost it, and neither votes nor
-// disturbs the others.
+// TestKilledBeforeAndAfterEveryChangeToTheDisk kills one member at each change that a vote makes to
+// its disk. One that had not kept its result yet has lost it, and neither votes nor disturbs the
+// others.
 func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
 	changes := changesOfAVote(t)
 	require.Greater(t, changes, 50)
@@ -696,8 +696,7 @@ func TestMemberThatLostItsResultNeitherBlamesNorRunsAnotherKeygen(t *testing.T) 
 	w.checkInvariants()
 }
 
-// TestKeygenThatStateForgot has a bifrost come back after its keygen failed and was
-// deleted.
+// TestKeygenThatStateForgot has a bifrost come back after its keygen failed and was deleted.
 func TestKeygenThatStateForgot(t *testing.T) {
 	w := newWorld(t, 4)
 	w.chain.open(1, 1000, w.infos())

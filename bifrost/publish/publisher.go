@@ -40,12 +40,12 @@ type Config struct {
 	Chain  Chain
 	SignTx SignTx
 	Tss    Tss
-	// Seal makes an envelope with this scrypt work factor. It is never called twice at a
-	// time: scrypt takes 256 MiB × 2^(workFactor−18).
+	// Seal makes an envelope with this scrypt work factor. It is never called twice at a time:
+	// scrypt takes 256 MiB × 2^(workFactor−18).
 	Seal func(files []envelope.File, workFactor int) ([]byte, error)
-	// Prove proves the statement with the mnemonic's recipient key at the index. The
-	// error wraps ErrRecipient when that is not the statement's. It does not keep the
-	// shares, which are wiped when it returns.
+	// Prove proves the statement with the mnemonic's recipient key at the index. The error wraps
+	// ErrRecipient when that is not the statement's. It does not keep the shares, which are wiped
+	// when it returns.
 	Prove func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error)
 
 	Log     zerolog.Logger
@@ -58,8 +58,7 @@ type Config struct {
 type Store interface {
 	// Save keeps all files or none and never replaces one that differs.
 	Save(files []envelope.File) error
-	// Load returns a file that is there. The error of one that is not wraps
-	// [fs.ErrNotExist].
+	// Load returns a file that is there. The error of one that is not wraps [fs.ErrNotExist].
 	Load(name string) ([]byte, error)
 	// List returns the names of the files that are there.
 	List() ([]string, error)
@@ -83,15 +82,14 @@ type Publisher struct {
 	mu      sync.Mutex // guards what follows, and the entries' fields
 	entries map[string]*entry
 	status  Status
-	// published are the epochs of which a backup was seen in state, proven those of
-	// which the proof was.
+	// published are the epochs of which a backup was seen in state, proven those of which the proof
+	// was.
 	published, proven map[uint64]bool
 
 	workers sync.WaitGroup
 }
 
-// New opens the outbox. It errs when a record cannot be read or belongs to
-// another chain or signer.
+// New opens the outbox. It errs when a record cannot be read or belongs to another chain or signer.
 func New(cfg Config) (*Publisher, error) {
 	if cfg.Poll <= 0 {
 		cfg.Poll = defaultPoll
@@ -116,16 +114,19 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	for _, r := range records {
 		if r.ChainID != cfg.ChainID || r.Signer != cfg.Address {
-			return nil, fmt.Errorf("outbox: %s is of signer %s on chain %s: this home was used for something else",
-				r.Name(), r.Signer, r.ChainID)
+			return nil, fmt.Errorf(
+				"outbox: %s is of signer %s on chain %s: this home was used for something else",
+				r.Name(),
+				r.Signer,
+				r.ChainID,
+			)
 		}
 		p.entries[r.Name()] = &entry{rec: r}
 	}
 	return p, nil
 }
 
-// Run polls until the context ends, and returns when all of its work has
-// stopped.
+// Run polls until the context ends, and returns when all of its work has stopped.
 func (p *Publisher) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer p.workers.Wait()
@@ -160,7 +161,11 @@ func (p *Publisher) poll(ctx context.Context) error {
 	p.mu.Lock()
 	if height < p.status.Height {
 		p.mu.Unlock()
-		return fmt.Errorf("the node shows block %d after block %d: it lags behind", height, p.status.Height)
+		return fmt.Errorf(
+			"the node shows block %d after block %d: it lags behind",
+			height,
+			p.status.Height,
+		)
 	}
 	p.status.Height = height
 	for name, e := range p.entries {
@@ -182,8 +187,8 @@ func (p *Publisher) poll(ctx context.Context) error {
 	return errors.Join(append(errs, p.deliver(ctx, height, open), p.republish(ctx))...)
 }
 
-// lastCall is the height from which no ceremony is begun or awaited: what is left
-// is needed to vote.
+// lastCall is the height from which no ceremony is begun or awaited: what is left is needed to
+// vote.
 func lastCall(k vault.Keygen) int64 {
 	margin := min(max((k.Deadline-k.OpenedHeight)/10, 2), 20)
 	return k.Deadline - margin
@@ -240,12 +245,16 @@ func (p *Publisher) newVote(k vault.Keygen) *outbox.Record {
 	}
 }
 
-// sameKeygen errs when the record is of another keygen with the same number: of a
-// chain that was started again under its old name.
+// sameKeygen errs when the record is of another keygen with the same number: of a chain that was
+// started again under its old name.
 func sameKeygen(r *outbox.Record, k vault.Keygen) error {
 	if r.OpenedHeight == k.OpenedHeight && r.Deadline == k.Deadline {
 		return nil
 	}
-	return fmt.Errorf("the outbox holds keygen %d as opened in block %d, the chain in block %d: it is another chain of the same name",
-		k.Id, r.OpenedHeight, k.OpenedHeight)
+	return fmt.Errorf(
+		"the outbox holds keygen %d as opened in block %d, the chain in block %d: it is another chain of the same name",
+		k.Id,
+		r.OpenedHeight,
+		k.OpenedHeight,
+	)
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// republish looks for live vaults whose backup is missing although it was asked
-// for and the keyshares are here, and makes its publication: when the vault became
-// active without this member's vote, for example.
+// republish looks for live vaults whose backup is missing although it was asked for and the
+// keyshares are here, and makes its publication: when the vault became active without this member's
+// vote, for example.
 func (p *Publisher) republish(ctx context.Context) error {
 	vaults, err := p.chain.Vaults(ctx, p.cfg.Address)
 	if err != nil {
@@ -26,7 +26,12 @@ func (p *Publisher) republish(ctx context.Context) error {
 	list := make([]VaultStatus, 0, len(vaults))
 	for _, v := range vaults {
 		me, _ := v.Member(p.address)
-		s := VaultStatus{Vault: v.Name(), Status: vaultStatus(v.Status), KeygenID: v.Epoch, Asked: me.Asked}
+		s := VaultStatus{
+			Vault:    v.Name(),
+			Status:   vaultStatus(v.Status),
+			KeygenID: v.Epoch,
+			Asked:    me.Asked,
+		}
 		loadErr := p.vaultFilesPresent(v)
 		s.Keyshares = loadErr == nil
 		if s.Published, err = p.isPublished(ctx, v.Epoch, v.Name()); err != nil {
@@ -53,8 +58,7 @@ func (p *Publisher) republish(ctx context.Context) error {
 	return nil
 }
 
-// vaultFilesPresent looks for the files alone: checking a keyshare takes longer
-// than a poll may.
+// vaultFilesPresent looks for the files alone: checking a keyshare takes longer than a poll may.
 func (p *Publisher) vaultFilesPresent(v vault.Vault) error {
 	names, err := p.store.List()
 	if err != nil {
@@ -72,8 +76,8 @@ func (p *Publisher) vaultFilesPresent(v vault.Vault) error {
 	return nil
 }
 
-// isPublished reports whether state holds any commitment of this member's. Once it
-// does, it always will.
+// isPublished reports whether state holds any commitment of this member's. Once it does, it always
+// will.
 func (p *Publisher) isPublished(ctx context.Context, epoch uint64, name string) (bool, error) {
 	p.mu.Lock()
 	known := p.published[epoch]
@@ -125,13 +129,16 @@ func (p *Publisher) publishMissing(ctx context.Context, v vault.Vault) error {
 			return err
 		}
 	}
-	p.log.Warn().Str("vault", v.Name()).Bool("proof", len(e.rec.Proof) > 0).Msg("the backup of a live vault is missing; publishing it")
+	p.log.Warn().
+		Str("vault", v.Name()).
+		Bool("proof", len(e.rec.Proof) > 0).
+		Msg("the backup of a live vault is missing; publishing it")
 	return nil
 }
 
-// backup takes a later publication to its message, or first to the step in which its
-// proof is on the disk. What can never be proven does not hold the envelope back: the
-// vault lives, and an envelope alone is better than none.
+// backup takes a later publication to its message, or first to the step in which its proof is on
+// the disk. What can never be proven does not hold the envelope back: the vault lives, and an
+// envelope alone is better than none.
 func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbox.Record, error) {
 	next := *e.rec
 	made, err := p.laterProof(ctx, e, v, &next)
@@ -162,11 +169,12 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 	})
 }
 
-// unsent returns the envelope of the vote that did not reach its block, when the
-// chain still takes it: others may have seen it, and one vault has one envelope.
+// unsent returns the envelope of the vote that did not reach its block, when the chain still takes
+// it: others may have seen it, and one vault has one envelope.
 func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 	r, err := p.outbox.Closed(outbox.VoteName(v.Epoch))
-	if err != nil || r == nil || r.Vault != v.Name() || r.EnvelopeSHA256 == "" || len(r.Message) == 0 {
+	if err != nil || r == nil || r.Vault != v.Name() || r.EnvelopeSHA256 == "" ||
+		len(r.Message) == 0 {
 		return nil, err
 	}
 	var msg types.MsgTssPool
@@ -178,14 +186,17 @@ func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 		return nil, err
 	}
 	if err := p.checkForm(msg.KeysharesBackup, params); err != nil {
-		p.log.Warn().Err(err).Str("vault", v.Name()).Msg("the chain does not take the vote's envelope any more; sealing another")
+		p.log.Warn().
+			Err(err).
+			Str("vault", v.Name()).
+			Msg("the chain does not take the vote's envelope any more; sealing another")
 		return nil, nil
 	}
 	return msg.KeysharesBackup, nil
 }
 
-// settleBackup looks whether a later publication stands in state, or its vault
-// was retired, for which the chain takes none any more.
+// settleBackup looks whether a later publication stands in state, or its vault was retired, for
+// which the chain takes none any more.
 func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 	published, err := p.isPublished(ctx, e.rec.Epoch, e.rec.Vault)
 	if err != nil {
@@ -198,7 +209,9 @@ func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
 			return false, err
 		}
 		next.Outcome = "retired"
-		p.log.Warn().Str("vault", next.Vault).Msg("the vault was retired before its backup was published")
+		p.log.Warn().
+			Str("vault", next.Vault).
+			Msg("the vault was retired before its backup was published")
 		return true, p.close(e, &next)
 	}
 	next.Step = outbox.StepDone

@@ -12,8 +12,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// seal makes the envelope of a vault's keyshares. Every error of it is loud, because
-// without an envelope there is no vote.
+// seal makes the envelope of a vault's keyshares. Every error of it is loud, because without an
+// envelope there is no vote.
 func (p *Publisher) seal(ctx context.Context, vault string, files []envelope.File) ([]byte, error) {
 	params, err := p.chain.Params(ctx)
 	if err != nil {
@@ -27,8 +27,8 @@ func (p *Publisher) seal(ctx context.Context, vault string, files []envelope.Fil
 	return sealed, nil
 }
 
-// sealFor makes an envelope that the chain takes: with the work factor that it asks for
-// when that is more than ours.
+// sealFor makes an envelope that the chain takes: with the work factor that it asks for when that
+// is more than ours.
 func (p *Publisher) sealFor(files []envelope.File, params types.Params) ([]byte, error) {
 	p.sealing.Lock()
 	defer p.sealing.Unlock()
@@ -43,7 +43,10 @@ func (p *Publisher) sealFor(files []envelope.File, params types.Params) ([]byte,
 
 func (p *Publisher) cannotSeal(vault string, err error) error {
 	p.cfg.Metrics.SealFailed()
-	p.log.Error().Err(err).Str("vault", vault).Msg("SEALING FAILED: the backup of this vault cannot be published")
+	p.log.Error().
+		Err(err).
+		Str("vault", vault).
+		Msg("SEALING FAILED: the backup of this vault cannot be published")
 	err = fmt.Errorf("sealing: %w", err)
 	p.setSealError(err.Error())
 	return err

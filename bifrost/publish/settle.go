@@ -11,8 +11,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// settle looks whether a record has reached its end in state. It reports whether
-// nothing is left to send.
+// settle looks whether a record has reached its end in state. It reports whether nothing is left to
+// send.
 func (p *Publisher) settle(
 	ctx context.Context, e *entry, height int64, open map[string]vault.Keygen,
 ) (bool, error) {
@@ -44,9 +44,10 @@ func (p *Publisher) settle(
 	if isOpen {
 		return e.rec.Step == outbox.StepDone, nil
 	}
-	if e.rec.Final() && e.rec.Step != outbox.StepDone && k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
-		// The votes are gone once the vault is active: what remains are the backups, and
-		// who was silent.
+	if e.rec.Final() && e.rec.Step != outbox.StepDone &&
+		k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+		// The votes are gone once the vault is active: what remains are the backups, and who was
+		// silent.
 		stands := !contains(k.Silent, p.address)
 		if e.rec.EnvelopeSHA256 != "" && types.VaultName(k.Vault) == e.rec.Vault {
 			var err error
@@ -63,8 +64,8 @@ func (p *Publisher) settle(
 	return true, p.closeVote(e, k)
 }
 
-// settleForgotten closes the record of a keygen that state holds no more: it failed so
-// long ago that it was deleted. A node that is still behind may not know it yet.
+// settleForgotten closes the record of a keygen that state holds no more: it failed so long ago
+// that it was deleted. A node that is still behind may not know it yet.
 func (p *Publisher) settleForgotten(e *entry, height int64) (bool, error) {
 	if height <= e.rec.Deadline {
 		return false, fmt.Errorf(
@@ -76,8 +77,8 @@ func (p *Publisher) settleForgotten(e *entry, height int64) (bool, error) {
 	return true, p.closeVote(e, failed)
 }
 
-// compare looks whether the vote in state is the one that was sent. Another one
-// means that a second process votes with this signer's key.
+// compare looks whether the vote in state is the one that was sent. Another one means that a second
+// process votes with this signer's key.
 func (p *Publisher) compare(e *entry, vote *vault.Vote) {
 	envelope, shares := "", ""
 	if vote.Commitment != nil {
@@ -86,14 +87,18 @@ func (p *Publisher) compare(e *entry, vote *vault.Vote) {
 	if vote.Result != nil {
 		shares = hex.EncodeToString(vote.Result.SharesHash)
 	}
-	if e.rec.Final() && (envelope != e.rec.EnvelopeSHA256 || shares != e.rec.SharesHash || e.rec.Blame != (vote.Result == nil)) {
-		p.log.Error().Uint64("keygen", e.rec.Epoch).Msg("ANOTHER PROCESS VOTES WITH THIS SIGNER'S KEY: the vote in state is not the one that this bifrost made")
+	if e.rec.Final() &&
+		(envelope != e.rec.EnvelopeSHA256 || shares != e.rec.SharesHash ||
+			e.rec.Blame != (vote.Result == nil)) {
+		p.log.Error().
+			Uint64("keygen", e.rec.Epoch).
+			Msg("ANOTHER PROCESS VOTES WITH THIS SIGNER'S KEY: the vote in state is not the one that this bifrost made")
 	}
 }
 
-// compareShares looks whether another member voted for the same vault's keys with
-// other public shares. Such votes do not count together: one of the two members was
-// shown another polynomial, or lies.
+// compareShares looks whether another member voted for the same vault's keys with other public
+// shares. Such votes do not count together: one of the two members was shown another polynomial, or
+// lies.
 func (p *Publisher) compareShares(e *entry, k vault.Keygen) {
 	if e.rec.SharesHash == "" {
 		return
@@ -103,7 +108,8 @@ func (p *Publisher) compareShares(e *entry, k vault.Keygen) {
 			continue
 		}
 		name, shares := types.VaultName(v.Result.PubKey), hex.EncodeToString(v.Result.SharesHash)
-		if name != e.rec.Vault || hex.EncodeToString(v.Result.PubKeyEd25519) != e.rec.PubKeyEd25519 ||
+		if name != e.rec.Vault ||
+			hex.EncodeToString(v.Result.PubKeyEd25519) != e.rec.PubKeyEd25519 ||
 			shares == e.rec.SharesHash {
 			continue
 		}
@@ -126,8 +132,8 @@ func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, err
 	return stands, err
 }
 
-// done records that the vote stands in state. What had to be sent is not kept, but
-// for the proof, of which there must never be another one.
+// done records that the vote stands in state. What had to be sent is not kept, but for the proof,
+// of which there must never be another one.
 func (p *Publisher) done(e *entry) error {
 	next := *e.rec
 	if next.Step == outbox.StepResult {
@@ -143,13 +149,16 @@ func (p *Publisher) done(e *entry) error {
 		return err
 	}
 	p.cfg.Metrics.Delivered(kindOf(&next))
-	p.log.Info().Str("record", next.Name()).Str("kind", kindOf(&next)).Str("vault", next.Vault).Msg("it stands in state")
+	p.log.Info().
+		Str("record", next.Name()).
+		Str("kind", kindOf(&next)).
+		Str("vault", next.Vault).
+		Msg("it stands in state")
 	return nil
 }
 
-// closeVote puts the record of a closed keygen aside. One whose vote did not
-// reach its block keeps its message: should the vault live all the same, the
-// envelope in it is the one to publish.
+// closeVote puts the record of a closed keygen aside. One whose vote did not reach its block keeps
+// its message: should the vault live all the same, the envelope in it is the one to publish.
 func (p *Publisher) closeVote(e *entry, k vault.Keygen) error {
 	next := *e.rec
 	if next.Step == outbox.StepResult {
@@ -165,7 +174,11 @@ func (p *Publisher) closeVote(e *entry, k vault.Keygen) error {
 	}
 	next.Tx = nil
 	if next.Step != outbox.StepDone {
-		p.log.Error().Uint64("keygen", k.Id).Str("step", string(next.Step)).Str("outcome", next.Outcome).Msg("the keygen closed without this member's vote")
+		p.log.Error().
+			Uint64("keygen", k.Id).
+			Str("step", string(next.Step)).
+			Str("outcome", next.Outcome).
+			Msg("the keygen closed without this member's vote")
 		p.cfg.Metrics.Missed()
 	}
 	return p.close(e, &next)

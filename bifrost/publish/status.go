@@ -12,15 +12,15 @@ import (
 
 // Status is what an operator may know of the loop. It holds no secret.
 type Status struct {
-	// Height is the latest block seen, LastPoll when the chain last answered, and
-	// Error why it did not since.
+	// Height is the latest block seen, LastPoll when the chain last answered, and Error why it did
+	// not since.
 	Height   int64     `json:"height"`
 	LastPoll time.Time `json:"last_poll"`
 	Error    string    `json:"error,omitempty"`
 	// SealError is set while an envelope cannot be made. No vote goes out then.
 	SealError string `json:"seal_error,omitempty"`
-	// ProofError is set from a proof that could not be made until one is. No vote for
-	// a vault goes out then.
+	// ProofError is set from a proof that could not be made until one is. No vote for a vault goes
+	// out then.
 	ProofError string         `json:"proof_error,omitempty"`
 	Outbox     []RecordStatus `json:"outbox"`
 	Vaults     []VaultStatus  `json:"vaults"`
@@ -41,8 +41,8 @@ type VaultStatus struct {
 	Vault    string `json:"vault"`
 	Status   string `json:"status"`
 	KeygenID uint64 `json:"keygen_id"`
-	// Keyshares says that the files are here, Published that state holds a
-	// commitment, Proven that it holds the proof, Asked that it should.
+	// Keyshares says that the files are here, Published that state holds a commitment, Proven that
+	// it holds the proof, Asked that it should.
 	Keyshares bool   `json:"keyshares"`
 	Published bool   `json:"published"`
 	Proven    bool   `json:"proven"`
@@ -63,7 +63,12 @@ func (p *Publisher) copyStatus() Status {
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
 	for _, e := range p.entries {
-		r := RecordStatus{Deadline: e.rec.Deadline, Vault: e.rec.Vault, Kind: kindOf(e.rec), Step: e.rec.Step}
+		r := RecordStatus{
+			Deadline: e.rec.Deadline,
+			Vault:    e.rec.Vault,
+			Kind:     kindOf(e.rec),
+			Step:     e.rec.Step,
+		}
 		if e.rec.Kind == outbox.Vote {
 			r.KeygenID = e.rec.Epoch
 		}

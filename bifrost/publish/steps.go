@@ -16,8 +16,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ask returns the keygen as it is now, or errOver when it wants nothing more of
-// this member.
+// ask returns the keygen as it is now, or errOver when it wants nothing more of this member.
 func (p *Publisher) ask(ctx context.Context, id uint64) (vault.Keygen, error) {
 	k, err := p.chain.Keygen(ctx, id)
 	if err != nil {
@@ -30,7 +29,11 @@ func (p *Publisher) ask(ctx context.Context, id uint64) (vault.Keygen, error) {
 }
 
 // keygen runs the keygen.
-func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outbox.Record) (*outbox.Record, error) {
+func (p *Publisher) keygen(
+	ctx, ceremonies context.Context,
+	e *entry,
+	next *outbox.Record,
+) (*outbox.Record, error) {
 	k, err := p.ask(ctx, next.Epoch)
 	if err != nil {
 		return nil, err
@@ -41,7 +44,11 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 	if ceremonies.Err() != nil {
 		return p.giveUp(e, next)
 	}
-	p.log.Info().Uint64("keygen", k.Id).Int("members", len(k.Members)).Int64("deadline", k.Deadline).Msg("joining a keygen")
+	p.log.Info().
+		Uint64("keygen", k.Id).
+		Int("members", len(k.Members)).
+		Int64("deadline", k.Deadline).
+		Msg("joining a keygen")
 	begin := time.Now()
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
@@ -61,8 +68,16 @@ func (p *Publisher) keygen(ctx, ceremonies context.Context, e *entry, next *outb
 	if err != nil {
 		return nil, err
 	}
-	if !slices.EqualFunc(res.Files, names[:], func(f envelope.File, name string) bool { return f.Name == name }) {
-		return nil, fmt.Errorf("the keygen did not make the two keyshare files %s and %s", names[0], names[1])
+	if !slices.EqualFunc(
+		res.Files,
+		names[:],
+		func(f envelope.File, name string) bool { return f.Name == name },
+	) {
+		return nil, fmt.Errorf(
+			"the keygen did not make the two keyshare files %s and %s",
+			names[0],
+			names[1],
+		)
 	}
 	next.Step = outbox.StepResult
 	next.Vault = v.Name()
@@ -101,7 +116,11 @@ func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
 }
 
 // sign obtains the vault's signatures over the check message.
-func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *outbox.Record) (*outbox.Record, error) {
+func (p *Publisher) sign(
+	ctx, ceremonies context.Context,
+	e *entry,
+	next *outbox.Record,
+) (*outbox.Record, error) {
 	k, err := p.ask(ctx, next.Epoch)
 	if err != nil {
 		return nil, err
@@ -132,7 +151,13 @@ func (p *Publisher) sign(ctx, ceremonies context.Context, e *entry, next *outbox
 }
 
 // signTogether makes both signatures with the other members.
-func (p *Publisher) signTogether(ctx context.Context, e *entry, k vault.Keygen, v vault.Vault, digest []byte) (signatures, error) {
+func (p *Publisher) signTogether(
+	ctx context.Context,
+	e *entry,
+	k vault.Keygen,
+	v vault.Vault,
+	digest []byte,
+) (signatures, error) {
 	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
 		return signatures{}, err
@@ -151,17 +176,29 @@ func (p *Publisher) signTogether(ctx context.Context, e *entry, k vault.Keygen, 
 			return signatures{}, err
 		}
 		begin := time.Now()
-		sigs[i], err = p.cfg.Tss.Keysign(ctx, ceremony.KeysignRequest{ID: id + "/" + curve, Keyshare: file, Signers: signers, Message: digest})
+		sigs[i], err = p.cfg.Tss.Keysign(
+			ctx,
+			ceremony.KeysignRequest{
+				ID:       id + "/" + curve,
+				Keyshare: file,
+				Signers:  signers,
+				Message:  digest,
+			},
+		)
 		p.cfg.Metrics.Ceremony("keysign", time.Since(begin), err)
 		if err != nil {
-			return signatures{}, fmt.Errorf("signing the check message with the vault's %s key: %w", curve, err)
+			return signatures{}, fmt.Errorf(
+				"signing the check message with the vault's %s key: %w",
+				curve,
+				err,
+			)
 		}
 	}
 	return signatures{secp256k1: sigs[0], ed25519: sigs[1]}, nil
 }
 
-// nextSigners are all members, and every other time those that did not fail the
-// last signing, when they are enough.
+// nextSigners are all members, and every other time those that did not fail the last signing, when
+// they are enough.
 func nextSigners(e *entry, k vault.Keygen) [][]byte {
 	if e.signings%2 == 1 && e.lastBlame != nil {
 		var rest []types.Member
@@ -177,8 +214,8 @@ func nextSigners(e *entry, k vault.Keygen) [][]byte {
 	return vault.MemberKeys(k.Members)
 }
 
-// blame keeps whom a ceremony failed by. One that was cut short blames members who
-// may have been between two attempts, so an earlier failure says more.
+// blame keeps whom a ceremony failed by. One that was cut short blames members who may have been
+// between two attempts, so an earlier failure says more.
 func (e *entry) blame(b *blame, cutShort bool) {
 	if b != nil && (e.lastBlame == nil || !cutShort) {
 		e.lastBlame = b

@@ -21,7 +21,12 @@ func (s signatures) verify(v vault.Vault, digest []byte) bool {
 }
 
 // onChain looks for the vault's signatures in the votes of other members.
-func (p *Publisher) onChain(ctx context.Context, keygen vault.Keygen, v vault.Vault, digest []byte) (signatures, bool) {
+func (p *Publisher) onChain(
+	ctx context.Context,
+	keygen vault.Keygen,
+	v vault.Vault,
+	digest []byte,
+) (signatures, bool) {
 	for _, vote := range keygen.Votes {
 		if vote.Result == nil || !bytes.Equal(vote.Result.PubKey, v.PubKey) ||
 			!bytes.Equal(vote.Result.PubKeyEd25519, v.PubKeyEd25519) {
@@ -29,7 +34,10 @@ func (p *Publisher) onChain(ctx context.Context, keygen vault.Keygen, v vault.Va
 		}
 		txs, err := p.chain.BlockTxs(ctx, vote.Height)
 		if err != nil {
-			p.log.Warn().Err(err).Int64("height", vote.Height).Msg("cannot read the block of another member's vote")
+			p.log.Warn().
+				Err(err).
+				Int64("height", vote.Height).
+				Msg("cannot read the block of another member's vote")
 			continue
 		}
 		for _, raw := range txs {

@@ -14,8 +14,8 @@ import (
 // entry is a record with what the process remembers of it.
 type entry struct {
 	rec *outbox.Record
-	// stop is set while a worker runs, and ends it. late ends its ceremonies, as
-	// their deadline does.
+	// stop is set while a worker runs, and ends it. late ends its ceremonies, as their deadline
+	// does.
 	stop context.CancelFunc
 	late context.CancelCauseFunc
 	// over says why this process has nothing more to do for the record.
@@ -39,7 +39,9 @@ var (
 	// errOver ends a worker: the keygen is closed, or voted on.
 	errOver = errors.New("over")
 	// errLost says that the keyshares of a keygen that others finished are not here.
-	errLost = errors.New("the other members have finished this keygen, and its keyshares are not here: they were lost before they were stored")
+	errLost = errors.New(
+		"the other members have finished this keygen, and its keyshares are not here: they were lost before they were stored",
+	)
 	// errLate says that there is no time for another ceremony.
 	errLate = errors.New("the deadline is near and the result is not complete")
 )
@@ -61,7 +63,11 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 		}
 		switch {
 		case err == nil:
-			log.Info().Str("step", string(next.Step)).Str("vault", next.Vault).Bool("blame", next.Blame).Msg("keygen goes on")
+			log.Info().
+				Str("step", string(next.Step)).
+				Str("vault", next.Vault).
+				Bool("blame", next.Blame).
+				Msg("keygen goes on")
 			if next.Final() {
 				return
 			}
@@ -93,9 +99,13 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 	}
 }
 
-// advance does what comes after the record's step and returns the record of the
-// next one, which the caller saves. It changes nothing that the record depends on.
-func (p *Publisher) advance(ctx, ceremonies context.Context, e *entry, k vault.Keygen) (*outbox.Record, error) {
+// advance does what comes after the record's step and returns the record of the next one, which the
+// caller saves. It changes nothing that the record depends on.
+func (p *Publisher) advance(
+	ctx, ceremonies context.Context,
+	e *entry,
+	k vault.Keygen,
+) (*outbox.Record, error) {
 	next := *e.rec
 	switch e.rec.Step {
 	case outbox.StepNone:
@@ -121,8 +131,8 @@ func (p *Publisher) save(e *entry, r *outbox.Record) error {
 	return nil
 }
 
-// setErr notes an error, or that there is none, for the status. It reports whether
-// the error is a new one.
+// setErr notes an error, or that there is none, for the status. It reports whether the error is a
+// new one.
 func (p *Publisher) setErr(e *entry, err, over error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

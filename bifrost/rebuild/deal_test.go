@@ -18,16 +18,16 @@ import (
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
-// vault is a vault whose members have proven, with everything that nobody has in one place. These tests need no chain
-// either.
+// vault is a vault whose members have proven, with everything that nobody has in one place. These
+// tests need no chain either.
 type vault struct {
 	record    Record
 	mnemonics []string
 	keys      [2][]byte
 }
 
-// deal gives the vault that follows from a name, with n members that have all proven under a chain id. Proofs take time,
-// so it is made once: its record is changed in a copy alone.
+// deal gives the vault that follows from a name, with n members that have all proven under a chain
+// id. Proofs take time, so it is made once: its record is changed in a copy alone.
 func deal(t testing.TB, name, chainID string, n int) *vault {
 	t.Helper()
 	of := fmt.Sprint(name, chainID, n)

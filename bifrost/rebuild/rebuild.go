@@ -1,10 +1,11 @@
-// Package rebuild gives a vault's private keys from mnemonics of its members and the chain's state, when nothing else is
-// left: no keyshare, no envelope, no block, no signer that runs.
+// Package rebuild gives a vault's private keys from mnemonics of its members and the chain's state,
+// when nothing else is left: no keyshare, no envelope, no block, no signer that runs.
 //
-// The state holds, for each member that proved, its shares of the vault's keys encrypted to a key that follows from its
-// mnemonic ([verenc]), and the public points of all shares. A share that was opened is checked against its point, the
-// points against the vault's keys, and the keys that come out against the vault's keys again: whoever made the state up,
-// what comes out is right or an error. It needs no network, no files and no chain, and tells nothing below the threshold.
+// The state holds, for each member that proved, its shares of the vault's keys encrypted to a key
+// that follows from its mnemonic ([verenc]), and the public points of all shares. A share that was
+// opened is checked against its point, the points against the vault's keys, and the keys that come
+// out against the vault's keys again: whoever made the state up, what comes out is right or an
+// error. It needs no network, no files and no chain, and tells nothing below the threshold.
 //
 //	record, err := rebuild.Parse(json)
 //	state, err := rebuild.New(record)
@@ -13,8 +14,8 @@
 //	keys, err := opening.Combine()
 //	file := keys.Encode()
 //
-// Whoever holds the result holds the vault's money, alone. It undoes what the vault was made for, so it is for the
-// emergency in which the members can never sign again.
+// Whoever holds the result holds the vault's money, alone. It undoes what the vault was made for,
+// so it is for the emergency in which the members can never sign again.
 package rebuild
 
 import (
@@ -29,8 +30,11 @@ import (
 var (
 	// ErrStranger means that a mnemonic belongs to no member of the vault.
 	ErrStranger = errors.New("the mnemonic belongs to no member of the vault that has proven")
-	// ErrDamaged means that a mnemonic belongs to a member, and opens nothing that fits the member's public shares.
-	ErrDamaged = errors.New("what the state keeps of the member's proof does not open with its mnemonic")
+	// ErrDamaged means that a mnemonic belongs to a member, and opens nothing that fits the
+	// member's public shares.
+	ErrDamaged = errors.New(
+		"what the state keeps of the member's proof does not open with its mnemonic",
+	)
 	// ErrTooFew means that fewer members' shares are there than are needed.
 	ErrTooFew = errors.New("too few members' mnemonics")
 )
@@ -52,9 +56,10 @@ func (s *State) Open() *Opening {
 	return o
 }
 
-// Add opens the shares of the members whose mnemonic it is, and returns these members' addresses: one, unless an operator
-// used one mnemonic for several. A mnemonic that was added before names them again and counts once. The error wraps
-// [ErrStranger] when it is no member's, [ErrDamaged] when it opens nothing of a member whose it is.
+// Add opens the shares of the members whose mnemonic it is, and returns these members' addresses:
+// one, unless an operator used one mnemonic for several. A mnemonic that was added before names
+// them again and counts once. The error wraps [ErrStranger] when it is no member's, [ErrDamaged]
+// when it opens nothing of a member whose it is.
 func (o *Opening) Add(mnemonic *sanity.Mnemonic) ([]string, error) {
 	seed := mnemonic.Seed()
 	defer sanity.Wipe(seed)
@@ -124,8 +129,8 @@ func (o *Opening) Missing() int {
 	return max(0, missing)
 }
 
-// Combine gives the vault's private keys, which are checked against its public ones. The error wraps [ErrTooFew] when
-// members are missing; nothing is computed then.
+// Combine gives the vault's private keys, which are checked against its public ones. The error
+// wraps [ErrTooFew] when members are missing; nothing is computed then.
 func (o *Opening) Combine() (*Keys, error) {
 	if missing := o.Missing(); missing > 0 {
 		return nil, fmt.Errorf("%w: %d more of %d are needed", ErrTooFew, missing, o.state.Need())
@@ -169,8 +174,8 @@ func (k *Keys) Wipe() {
 // Secp256k1 is the private key as 32 bytes, big-endian. The caller wipes it.
 func (k *Keys) Secp256k1() []byte { return k.keys[0].Bytes() }
 
-// Ed25519 is the scalar a with A = a·B as 32 bytes, little-endian, below the group's order. It is no seed of RFC 8032: a
-// key that was made by a threshold keygen has none. The caller wipes it.
+// Ed25519 is the scalar a with A = a·B as 32 bytes, little-endian, below the group's order. It is
+// no seed of RFC 8032: a key that was made by a threshold keygen has none. The caller wipes it.
 func (k *Keys) Ed25519() []byte { return k.keys[1].Bytes() }
 
 // String returns a constant.

@@ -21,7 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheKeysOfEveryThreshold rebuilds from every set of three of four members; what comes out signs for the vault.
+// TestTheKeysOfEveryThreshold rebuilds from every set of three of four members; what comes out
+// signs for the vault.
 func TestTheKeysOfEveryThreshold(t *testing.T) {
 	v := deal(t, "four", "chain-1", 4)
 	s, err := New(v.copied(t))
@@ -117,8 +118,8 @@ func TestManyMembers(t *testing.T) {
 	signsForTheVault(t, v.record, keys)
 }
 
-// TestAnotherChainID opens what was made under one name of the chain although another name is all that is left: nothing in
-// the record tells it.
+// TestAnotherChainID opens what was made under one name of the chain although another name is all
+// that is left: nothing in the record tells it.
 func TestAnotherChainID(t *testing.T) {
 	before, after := deal(t, "same", "chain-1", 4), deal(t, "same", "chain-2", 4)
 	require.NotEqual(t, before.record.Proofs[0].Stored[:33], after.record.Proofs[0].Stored[:33], "the contexts")
@@ -227,7 +228,8 @@ func TestADamagedMember(t *testing.T) {
 	}
 }
 
-// flipContext changes the context in a way that leaves the nonce admissible, as its challenge then is another.
+// flipContext changes the context in a way that leaves the nonce admissible, as its challenge then
+// is another.
 func flipContext(p *Proof) {
 	form := slices.Clone(p.Stored)
 	for n := uint32(1); ; n++ {
@@ -244,8 +246,8 @@ func flipRows(p *Proof) {
 	}
 }
 
-// TestSwappedMembers gives two members each other's points. The list is still that of the vault's key, and their shares
-// are not those of their points.
+// TestSwappedMembers gives two members each other's points. The list is still that of the vault's
+// key, and their shares are not those of their points.
 func TestSwappedMembers(t *testing.T) {
 	v := deal(t, "four", "chain-1", 4)
 	r := v.copied(t)

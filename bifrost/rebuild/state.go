@@ -20,8 +20,8 @@ const maxMembers = 512
 // ErrState means that a state cannot be what a chain holds of a vault.
 var ErrState = errors.New("the vault's state fails a check")
 
-// Record is what a chain's state holds of a vault for this purpose, in the form in which the module's query Proofs shows
-// it: keys, ids and points in hex.
+// Record is what a chain's state holds of a vault for this purpose, in the form in which the
+// module's query Proofs shows it: keys, ids and points in hex.
 type Record struct {
 	Vault         string  `json:"vault"`
 	PubKeyEd25519 string  `json:"pub_key_ed25519"`
@@ -60,18 +60,25 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Parse reads a record from the JSON that a node's query printed. Fields that it does not know are passed over: what it
-// knows is checked by [New], down to the vault's keys.
+// Parse reads a record from the JSON that a node's query printed. Fields that it does not know are
+// passed over: what it knows is checked by [New], down to the vault's keys.
 func Parse(data []byte) (Record, error) {
 	var r Record
 	if len(data) > MaxBytes {
 		return r, fmt.Errorf("%w: more than %d bytes", ErrState, MaxBytes)
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return r, fmt.Errorf("%w: it is not what the query proofs prints with --output json: %.200s", ErrState, err.Error())
+		return r, fmt.Errorf(
+			"%w: it is not what the query proofs prints with --output json: %.200s",
+			ErrState,
+			err.Error(),
+		)
 	}
 	if r.Vault == "" {
-		return r, fmt.Errorf("%w: it is not what the query proofs prints with --output json: it names no vault", ErrState)
+		return r, fmt.Errorf(
+			"%w: it is not what the query proofs prints with --output json: it names no vault",
+			ErrState,
+		)
 	}
 	return r, nil
 }
@@ -80,7 +87,8 @@ func Parse(data []byte) (Record, error) {
 type Member struct {
 	Address        string
 	RecipientIndex uint32
-	// Err tells why no mnemonic opens anything of this member: it never proved, or its record is damaged.
+	// Err tells why no mnemonic opens anything of this member: it never proved, or its record is
+	// damaged.
 	Err error
 }
 
@@ -111,7 +119,8 @@ var groups = [2]verenc.Group{verenc.Secp256k1, verenc.Ed25519}
 //
 //   - the vault's keys are well-formed, and the threshold is that of so many members;
 //   - each of the two lists of public shares holds each member of the proofs exactly once;
-//   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs to the threshold.
+//   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs
+//     to the threshold.
 //
 // What is wrong with one member's proof is told by [State.Members]: the others may be enough.
 func New(r Record) (*State, error) {
@@ -139,7 +148,10 @@ func (s *State) read(r Record) error {
 			return fmt.Errorf("two proofs of %s", p.Member)
 		}
 		byAddress[p.Member] = i
-		s.members = append(s.members, member{Member: Member{Address: p.Member, RecipientIndex: p.RecipientIndex}})
+		s.members = append(
+			s.members,
+			member{Member: Member{Address: p.Member, RecipientIndex: p.RecipientIndex}},
+		)
 	}
 	keys := [2]string{r.Vault, r.PubKeyEd25519}
 	for g, points := range [2][]Point{r.Secp256k1, r.Ed25519} {
@@ -179,7 +191,10 @@ func (s *State) readList(g int, key string, points []Point, byAddress map[string
 		}
 		list.Entries = append(list.Entries, e)
 		s.members[i].at[g] = at
-		s.members[i].points = append(s.members[i].points, verenc.PublicShare{Group: groups[g], Point: e.Point})
+		s.members[i].points = append(
+			s.members[i].points,
+			verenc.PublicShare{Group: groups[g], Point: e.Point},
+		)
 	}
 	s.lists[g] = list
 	return list.Check()
@@ -202,7 +217,11 @@ func (m *member) read(p Proof) error {
 		return err
 	}
 	if stored.Shares() != len(groups) {
-		return fmt.Errorf("what is kept of the proof holds %d shares instead of %d", stored.Shares(), len(groups))
+		return fmt.Errorf(
+			"what is kept of the proof holds %d shares instead of %d",
+			stored.Shares(),
+			len(groups),
+		)
 	}
 	m.stored = stored
 	return nil
@@ -229,7 +248,8 @@ func (s *State) Members() []Member {
 	return all
 }
 
-// isAddress keeps anything out that would do harm on a terminal. Addresses are names here and nothing more.
+// isAddress keeps anything out that would do harm on a terminal. Addresses are names here and
+// nothing more.
 func isAddress(s string) bool {
 	if s == "" || len(s) > 128 {
 		return false

@@ -112,8 +112,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzState opens whatever can be parsed with a member's mnemonic: nothing panics, and no keys come from fewer
-// mnemonics than are needed.
+// FuzzState opens whatever can be parsed with a member's mnemonic: nothing panics, and no keys come
+// from fewer mnemonics than are needed.
 func FuzzState(f *testing.F) {
 	v := deal(f, "four", "chain-1", 4)
 	data, err := json.Marshal(v.record)

@@ -1,6 +1,6 @@
-// Package registration is about who the signer is: the transaction by which the
-// validator's operator registers it, whether the chain knows it as that operator's,
-// and which vaults still live under a signer that it replaced.
+// Package registration is about who the signer is: the transaction by which the validator's
+// operator registers it, whether the chain knows it as that operator's, and which vaults still live
+// under a signer that it replaced.
 package registration
 
 import (
@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	// ErrRefused means that the mnemonic may not be used with this configuration:
-	// the chain knows another signer, or another recipient key of this one.
+	// ErrRefused means that the mnemonic may not be used with this configuration: the chain knows
+	// another signer, or another recipient key of this one.
 	ErrRefused = errors.New("the mnemonic is not the registered signer's")
 	// ErrRecipient means that the signer is the right one and its recipient key is not.
 	ErrRecipient = errors.New("the signer's recipient key is not the mnemonic's")
@@ -33,17 +33,21 @@ const (
 	Unregistered State = "unregistered"
 	// Ready means that the signer is the operator's.
 	Ready State = "ready"
-	// Replaced means that the signer was the operator's, and another is by now. Vaults
-	// may still live under this one.
+	// Replaced means that the signer was the operator's, and another is by now. Vaults may still
+	// live under this one.
 	Replaced State = "replaced"
 )
 
-// Check asks the chain for the operator's signer, and reports whether the one with
-// this address and mnemonic is Ready, Unregistered or Replaced. An error that wraps
-// [ErrRefused] or [home.ErrConfig] will not go away by itself; one that wraps
-// [ErrRecipient] too is about a signer that is Ready but for its recipient key.
+// Check asks the chain for the operator's signer, and reports whether the one with this address and
+// mnemonic is Ready, Unregistered or Replaced. An error that wraps [ErrRefused] or [home.ErrConfig]
+// will not go away by itself; one that wraps [ErrRecipient] too is about a signer that is Ready but
+// for its recipient key.
 func Check(
-	ctx context.Context, node *chain.Client, c home.Config, address string, mnemonic *sanity.Mnemonic,
+	ctx context.Context,
+	node *chain.Client,
+	c home.Config,
+	address string,
+	mnemonic *sanity.Mnemonic,
 ) (State, error) {
 	if err := checkNode(ctx, node, c); err != nil {
 		return "", err
@@ -55,8 +59,11 @@ func Check(
 	if err == nil && present.Address == address {
 		err := CheckRecipient(mnemonic, present.RecipientKey, present.RecipientIndex)
 		if err != nil {
-			return "", fmt.Errorf("%w: %w: replace the recipient key by what bifrost register prints",
-				ErrRefused, err)
+			return "", fmt.Errorf(
+				"%w: %w: replace the recipient key by what bifrost register prints",
+				ErrRefused,
+				err,
+			)
 		}
 		return Ready, nil
 	}
@@ -77,9 +84,9 @@ func Check(
 	return Unregistered, nil
 }
 
-// CheckRecipient makes sure that the mnemonic derives, at an index, a recipient key
-// that the chain holds for this signer, in hex: it could not open proofs to another
-// one. Its error wraps [ErrRecipient].
+// CheckRecipient makes sure that the mnemonic derives, at an index, a recipient key that the chain
+// holds for this signer, in hex: it could not open proofs to another one. Its error wraps
+// [ErrRecipient].
 func CheckRecipient(mnemonic *sanity.Mnemonic, want string, index uint32) error {
 	key, err := signer.DeriveRecipient(mnemonic, index)
 	if err != nil {
@@ -93,8 +100,8 @@ func CheckRecipient(mnemonic *sanity.Mnemonic, want string, index uint32) error 
 	return nil
 }
 
-// NextIndex asks the node which index the signer's next registration has:
-// one more than that of the recipient key that the chain knows, 0 when it knows none.
+// NextIndex asks the node which index the signer's next registration has: one more than that of the
+// recipient key that the chain knows, 0 when it knows none.
 func NextIndex(ctx context.Context, c home.Config, address string) (uint32, error) {
 	node, err := chain.New(c.Node, 0)
 	if err != nil {
@@ -116,8 +123,7 @@ func NextIndex(ctx context.Context, c home.Config, address string) (uint32, erro
 	return present.RecipientIndex + 1, nil
 }
 
-// checkNode makes sure that the node is of the configured chain and knows its
-// latest state.
+// checkNode makes sure that the node is of the configured chain and knows its latest state.
 func checkNode(ctx context.Context, node *chain.Client, c home.Config) error {
 	status, err := node.Status(ctx)
 	if err != nil {
@@ -133,8 +139,8 @@ func checkNode(ctx context.Context, node *chain.Client, c home.Config) error {
 	return nil
 }
 
-// FormerVault is a live vault in which the operator's member is a signer that was
-// replaced. Only the former mnemonic opens its backup and signs for it.
+// FormerVault is a live vault in which the operator's member is a signer that was replaced. Only
+// the former mnemonic opens its backup and signs for it.
 type FormerVault struct {
 	Vault   string `json:"vault"`
 	Address string `json:"address"`

@@ -18,8 +18,8 @@ type Request struct {
 	ChainID  string `json:"chain_id"`
 	Operator string `json:"operator"`
 	Address  string `json:"address"`
-	// PubKey, Signature, RecipientKey, RecipientIndex and Possession are the arguments
-	// of register-signer, in hex but for the index.
+	// PubKey, Signature, RecipientKey, RecipientIndex and Possession are the arguments of
+	// register-signer, in hex but for the index.
 	PubKey         string `json:"pub_key"`
 	Signature      string `json:"signature"`
 	RecipientKey   string `json:"recipient_key"`
@@ -27,13 +27,13 @@ type Request struct {
 	Possession     string `json:"possession"`
 	// PeerID is by what the other signers know this one.
 	PeerID string `json:"peer_id"`
-	// Command is the transaction to run where the operator's key is; the fee is
-	// for the operator to add.
+	// Command is the transaction to run where the operator's key is; the fee is for the operator to
+	// add.
 	Command string `json:"command"`
 }
 
-// NewRequest signs for a registration with the mnemonic's recipient key at an index: 0
-// for the first one.
+// NewRequest signs for a registration with the mnemonic's recipient key at an index: 0 for the
+// first one.
 func NewRequest(
 	c home.Config, key *signer.Key, mnemonic *sanity.Mnemonic, index uint32,
 ) (*Request, error) {

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	// poll is the time between two looks while the registration is awaited, recheck
-	// afterwards.
+	// poll is the time between two looks while the registration is awaited, recheck afterwards.
 	poll    = 2 * time.Second
 	recheck = time.Minute
 	// reminder is how often a state that waits for the operator is said again.
@@ -49,8 +48,7 @@ type Status struct {
 	expected bool
 }
 
-// NewWatch watches the signer of a request. Former lets it be another than the
-// operator's by now.
+// NewWatch watches the signer of a request. Former lets it be another than the operator's by now.
 func NewWatch(
 	c home.Config, r *Request, former bool, node *chain.Client, mnemonic *sanity.Mnemonic,
 	log zerolog.Logger,
@@ -61,8 +59,8 @@ func NewWatch(
 	}
 }
 
-// Await returns when the chain knows the signer: [Ready], or [Replaced] where that is
-// expected. What Status says changes to that once Run begins.
+// Await returns when the chain knows the signer: [Ready], or [Replaced] where that is expected.
+// What Status says changes to that once Run begins.
 func (w *Watch) Await(ctx context.Context) (State, error) {
 	var said time.Time
 	for {
@@ -104,9 +102,8 @@ func (w *Watch) Await(ctx context.Context) (State, error) {
 	}
 }
 
-// Run begins with the state that Await returned, and looks until the context ends
-// whether the signer or its recipient key was replaced, and which vaults live under a
-// former signer.
+// Run begins with the state that Await returned, and looks until the context ends whether the
+// signer or its recipient key was replaced, and which vaults live under a former signer.
 func (w *Watch) Run(ctx context.Context, state State) error {
 	w.set(state, nil)
 	for {

@@ -24,12 +24,12 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// maxTrips is how many round trips the recovery of one vault may take once there
-// is a verified header: its records and the envelope.
+// maxTrips is how many round trips the recovery of one vault may take once there is a verified
+// header: its records and the envelope.
 const maxTrips = 4
 
-// window is how many blocks after a keygen began a vote may come on THORChain, and
-// so how many a recovery without a record of commitments has to look through.
+// window is how many blocks after a keygen began a vote may come on THORChain, and so how many a
+// recovery without a record of commitments has to look through.
 const window = 720
 
 // traffic is what clients cost the nodes.
@@ -70,8 +70,8 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recoverVerified recovers into a folder by these nodes, as the command does, and
-// returns what the light client has cost and what was asked after it.
+// recoverVerified recovers into a folder by these nodes, as the command does, and returns what the
+// light client has cost and what was asked after it.
 func (s *scene) recoverVerified(ctx context.Context, m *meter, nodes []*chain.Client, dir string) (light, after traffic, err error) {
 	start := m.read()
 	state, err := s.verify(ctx, nodes, s.trusted)
@@ -96,9 +96,8 @@ func TestRoundTrips(t *testing.T) {
 	require.LessOrEqual(t, after.trips, int64(maxTrips))
 }
 
-// scan recovers as one has to without commitments in state: it believes one node,
-// and reads its blocks backwards from one height until it sees the member's vote
-// for the vault.
+// scan recovers as one has to without commitments in state: it believes one node, and reads its
+// blocks backwards from one height until it sees the member's vote for the vault.
 type scan struct {
 	*chain.Client
 	member string
@@ -151,20 +150,19 @@ func voteIn(raw []byte, vault, member string) *types.MsgTssPool {
 	return nil
 }
 
-// BenchmarkRecovery recovers one vault of one member from two nodes of a local
-// network, with verified records, and then by a scan of the last 720 blocks for the vote.
+// BenchmarkRecovery recovers one vault of one member from two nodes of a local network, with
+// verified records, and then by a scan of the last 720 blocks for the vote.
 //
-// The blocks are real, and the scan finds the vote in the last one that it looks
-// at. But for the other members' votes the rest are empty, which is the best that
-// can happen to a scan. When they are there half of the validators stop, so that making blocks takes no time from
-// what is measured. Both ways go through the same proxies and end with the same
-// checks and files, and the envelope has the least scrypt work factor, which takes
-// no time: on a real one both take as much longer as BenchmarkScrypt of package
-// envelope says.
+// The blocks are real, and the scan finds the vote in the last one that it looks at. But for the
+// other members' votes the rest are empty, which is the best that can happen to a scan. When they
+// are there half of the validators stop, so that making blocks takes no time from what is measured.
+// Both ways go through the same proxies and end with the same checks and files, and the envelope
+// has the least scrypt work factor, which takes no time: on a real one both take as much longer as
+// BenchmarkScrypt of package envelope says.
 //
-// roundtrips/op are HTTP requests and bytes/op the answers' bodies, those of the
-// light client included; light-roundtrips/op and after-roundtrips/op are its part
-// and the rest. The ratios are on the line of the scan.
+// roundtrips/op are HTTP requests and bytes/op the answers' bodies, those of the light client
+// included; light-roundtrips/op and after-roundtrips/op are its part and the rest. The ratios are
+// on the line of the scan.
 func BenchmarkRecovery(b *testing.B) {
 	s := newScene(b, network.Config{TimeoutCommit: time.Millisecond})
 	from := s.backups.Heights[0] + window - 1
@@ -205,8 +203,8 @@ func BenchmarkRecovery(b *testing.B) {
 // cost is what one recovery takes.
 type cost struct{ trips, bytes, time float64 }
 
-// measure reports what a way to recover costs, and what else there is to say of
-// it, and requires that it gets the keyshares back.
+// measure reports what a way to recover costs, and what else there is to say of it, and requires
+// that it gets the keyshares back.
 func (s *scene) measure(b *testing.B, name string, m *meter, recover func(ctx context.Context, dir string) error, also func(*testing.B, cost)) (c cost) {
 	b.Run(name, func(b *testing.B) {
 		root, runs := b.TempDir(), 0

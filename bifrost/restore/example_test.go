@@ -21,8 +21,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// records are those of one vault. An embedder has them from its light client, as
-// chain.State has.
+// records are those of one vault. An embedder has them from its light client, as chain.State has.
 type records struct {
 	vault  vault.Vault
 	backup types.Commitment
@@ -71,8 +70,8 @@ func Example() {
 	// Output: 2 files, error: <nil>
 }
 
-// published makes a vault of three members, of whom the first has its envelope in the
-// folder, named by its hash.
+// published makes a vault of three members, of whom the first has its envelope in the folder, named
+// by its hash.
 func published(dir string) (m *sanity.Mnemonic, member string, r records) {
 	var mnemonics []*sanity.Mnemonic
 	var keys [][]byte

@@ -36,8 +36,8 @@ const (
 	envelopePath = "/tssbackup.v1.Query/Envelope"
 )
 
-// scene is a network with a vault whose members have all published. It recovers
-// the keyshares of the first.
+// scene is a network with a vault whose members have all published. It recovers the keyshares of
+// the first.
 type scene struct {
 	network *network.Network
 	backups *network.Backups
@@ -45,8 +45,7 @@ type scene struct {
 	// mnemonic and address are those of the first member.
 	mnemonic *sanity.Mnemonic
 	address  string
-	// trusted is a header that is known from elsewhere, of a time before the vault
-	// was there.
+	// trusted is a header that is known from elsewhere, of a time before the vault was there.
 	trusted chain.Trust
 }
 
@@ -100,8 +99,8 @@ func (s *scene) restore(ctx context.Context, from chainState, dir string) error 
 	return results[0].Err
 }
 
-// recover restores the first member's keyshares by these nodes, and returns what
-// is on the disk and what was reported of which node.
+// recover restores the first member's keyshares by these nodes, and returns what is on the disk and
+// what was reported of which node.
 func (s *scene) recover(t *testing.T, urls ...string) (files map[string][]byte, reports map[string]string, err error) {
 	nodes := clients(t, 2*time.Second, urls...)
 	reports = map[string]string{}
@@ -187,9 +186,9 @@ func askInstead(key, other []byte) func(*hostile.Call) {
 	}
 }
 
-// TestHostileNode has a node lie in one way after the other. Each time recovery
-// works by the next, honest node, the liar is named, and what is written is the
-// truth; with liars alone nothing is written.
+// TestHostileNode has a node lie in one way after the other. Each time recovery works by the next,
+// honest node, the liar is named, and what is written is the truth; with liars alone nothing is
+// written.
 func TestHostileNode(t *testing.T) {
 	s := newScene(t, network.Config{})
 	var liars []*hostile.Proxy
@@ -210,8 +209,8 @@ func TestHostileNode(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		lie hostile.Lie
-		// says is in what is reported of the liar; nothing has to be when the lie
-		// makes no difference beside an honest node.
+		// says is in what is reported of the liar; nothing has to be when the lie makes no
+		// difference beside an honest node.
 		says string
 	}{
 		"another member's envelope":          {envelopeLie(sealed[1]), "envelope is not in its block"},

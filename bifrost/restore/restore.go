@@ -1,16 +1,14 @@
-// Package restore is the way back: from the chain's record of a member's backups
-// to keyshare files on its disk.
+// Package restore is the way back: from the chain's record of a member's backups to keyshare files
+// on its disk.
 //
-// For each vault it takes the member's commitments, the latest first, and stops at
-// the first one whose envelope can be fetched, has the committed hash, opens with
-// the mnemonic, and holds exactly the two keyshares that this member has of this
-// vault. Only then is anything written: both files or none, and never over a file
-// that differs.
+// For each vault it takes the member's commitments, the latest first, and stops at the first one
+// whose envelope can be fetched, has the committed hash, opens with the mnemonic, and holds exactly
+// the two keyshares that this member has of this vault. Only then is anything written: both files
+// or none, and never over a file that differs.
 //
-// It takes two things in. [Records] say which vaults and backups there are, and are
-// believed: whoever hands them over has verified them. A [Source] gets envelopes, from
-// anywhere, and is never believed: everything is checked here that follows from the
-// records.
+// It takes two things in. [Records] say which vaults and backups there are, and are believed:
+// whoever hands them over has verified them. A [Source] gets envelopes, from anywhere, and is never
+// believed: everything is checked here that follows from the records.
 package restore
 
 import (
@@ -26,8 +24,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// The errors of this package to branch on, beside those of the chain, of
-// envelope.Open and durable.ErrDifferent, which are passed on wrapped.
+// The errors of this package to branch on, beside those of the chain, of envelope.Open and
+// durable.ErrDifferent, which are passed on wrapped.
 var (
 	// ErrNoVault means that the member belongs to no vault that could be restored.
 	ErrNoVault = errors.New("member of no vault")
@@ -35,8 +33,8 @@ var (
 	ErrNoBackup = errors.New("no backup is published")
 	// ErrCommitment means that the bytes are not those that the chain committed to.
 	ErrCommitment = errors.New("envelope does not match its commitment")
-	// ErrKeyshares means that what the envelope holds is not this member's share of
-	// this vault, whole.
+	// ErrKeyshares means that what the envelope holds is not this member's share of this vault,
+	// whole.
 	ErrKeyshares = vault.ErrKeyshares
 )
 
@@ -46,14 +44,14 @@ type Records interface {
 	Vaults(ctx context.Context, member []byte) ([]vault.Vault, error)
 	// Vault returns one vault by its compressed secp256k1 key, whatever its status.
 	Vault(ctx context.Context, pubKey []byte) (vault.Vault, error)
-	// Backup returns the commitments of a member of a vault, the latest first; none
-	// when there are none.
+	// Backup returns the commitments of a member of a vault, the latest first; none when there are
+	// none.
 	Backup(ctx context.Context, v vault.Vault, member []byte) ([]types.Commitment, error)
 }
 
-// Source gets the envelope that a commitment of a member of a vault stands for, from
-// somewhere; the method Envelope of chain.State is one. Whatever it returns is compared
-// with the commitment, so it need not be trusted.
+// Source gets the envelope that a commitment of a member of a vault stands for, from somewhere; the
+// method Envelope of chain.State is one. Whatever it returns is compared with the commitment, so it
+// need not be trusted.
 type Source func(
 	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 ) ([]byte, error)
@@ -69,8 +67,8 @@ type Store interface {
 // Step is a part of the work that takes time.
 type Step string
 
-// The steps of one vault, in order. After StepOpen or StepCheck the next may be
-// StepFetch again, of the backup before.
+// The steps of one vault, in order. After StepOpen or StepCheck the next may be StepFetch again, of
+// the backup before.
 const (
 	StepRecord Step = "reading the record"
 	StepFetch  Step = "fetching the envelope"
@@ -95,8 +93,8 @@ type Config struct {
 	Mnemonic *sanity.Mnemonic
 	// Member is the bech32 address under which the member stands in its vaults.
 	Member string
-	// Vault restricts the restore to one vault, named by its compressed secp256k1 key,
-	// which may be a retired one; nil means every active and retiring vault of the member.
+	// Vault restricts the restore to one vault, named by its compressed secp256k1 key, which may be
+	// a retired one; nil means every active and retiring vault of the member.
 	Vault []byte
 	// Progress is called as steps begin; nil is allowed.
 	Progress func(Event)
@@ -113,14 +111,14 @@ type Result struct {
 	Present bool
 	// Rejected tells why each later backup than Commitment was passed over.
 	Rejected []error
-	// Err is nil when the vault's files are in the store. Nothing of this vault was
-	// written otherwise.
+	// Err is nil when the vault's files are in the store. Nothing of this vault was written
+	// otherwise.
 	Err error
 }
 
-// Run restores vault after vault; a failure of one does not keep it from the
-// next. The error says why there are no results or fewer than vaults: the records
-// could not be had, there is no vault ([ErrNoVault]), or ctx ended.
+// Run restores vault after vault; a failure of one does not keep it from the next. The error says
+// why there are no results or fewer than vaults: the records could not be had, there is no vault
+// ([ErrNoVault]), or ctx ended.
 func Run(ctx context.Context, cfg Config) ([]Result, error) {
 	_, member, err := bech32.DecodeAndConvert(cfg.Member)
 	if err != nil {
@@ -165,7 +163,12 @@ func (cfg Config) restore(ctx context.Context, address []byte, result *Result) e
 	v := result.Vault
 	member, ok := v.Member(address)
 	if !ok {
-		return fmt.Errorf("%w: %s is not among its %d members", ErrNoVault, cfg.Member, len(v.Members))
+		return fmt.Errorf(
+			"%w: %s is not among its %d members",
+			ErrNoVault,
+			cfg.Member,
+			len(v.Members),
+		)
 	}
 	cfg.progress(Event{Vault: v.Name(), Step: StepRecord})
 	commitments, err := cfg.Records.Backup(ctx, v, address)
@@ -182,7 +185,10 @@ func (cfg Config) restore(ctx context.Context, address []byte, result *Result) e
 			return ctx.Err()
 		}
 		if err != nil {
-			result.Rejected = append(result.Rejected, fmt.Errorf("backup of block %d: %w", commitment.Height, err))
+			result.Rejected = append(
+				result.Rejected,
+				fmt.Errorf("backup of block %d: %w", commitment.Height, err),
+			)
 			continue
 		}
 		defer wipe(files)
@@ -198,8 +204,7 @@ func (cfg Config) restore(ctx context.Context, address []byte, result *Result) e
 	return err
 }
 
-// open returns the files of one backup, the secp256k1 keyshare first, once every
-// check has passed.
+// open returns the files of one backup, the secp256k1 keyshare first, once every check has passed.
 func (cfg Config) open(
 	ctx context.Context, v vault.Vault, member types.Member, commitment types.Commitment,
 ) ([]envelope.File, error) {

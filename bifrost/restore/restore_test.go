@@ -28,8 +28,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// fakeChain holds what the chain would: vaults, commitments and the bytes behind
-// them. Tests change it.
+// fakeChain holds what the chain would: vaults, commitments and the bytes behind them. Tests change
+// it.
 type fakeChain struct {
 	vaults      []vault.Vault
 	commitments map[string][]types.Commitment // by vault, of member 0
@@ -81,8 +81,8 @@ func (c *fakeChain) publish(vault string, sealed []byte) string {
 	return hash
 }
 
-// world is four members, two vaults of theirs, one active and one retiring, and a
-// chain on which member 0 has published neither yet.
+// world is four members, two vaults of theirs, one active and one retiring, and a chain on which
+// member 0 has published neither yet.
 type world struct {
 	mnemonics []*sanity.Mnemonic
 	addresses []string
@@ -155,8 +155,7 @@ func (w *world) config(t *testing.T) Config {
 	return Config{Records: w.chain, Source: w.chain.Envelope, Store: store, Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
 }
 
-// holds requires that exactly the files of these vaults, as member 0 has them, are
-// in the folder.
+// holds requires that exactly the files of these vaults, as member 0 has them, are in the folder.
 func (w *world) holds(t *testing.T, vaults ...*dealer.Vault) {
 	t.Helper()
 	want := map[string]string{}
@@ -233,8 +232,8 @@ func TestRunOfOneVault(t *testing.T) {
 	require.ErrorIs(t, err, chain.ErrNotFound)
 }
 
-// What may be wrong with the backups of one vault. The other vault is restored all
-// the same; of this one nothing is written.
+// What may be wrong with the backups of one vault. The other vault is restored all the same; of
+// this one nothing is written.
 func TestFaultsOfOneVault(t *testing.T) {
 	for name, tc := range map[string]struct {
 		corrupt func(t *testing.T, w *world)

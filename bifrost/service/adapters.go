@@ -41,7 +41,9 @@ func signTx(chainID string, key *signer.Key) publish.SignTx {
 }
 
 // prove proves with the recipient key of the mnemonic.
-func prove(mnemonic *sanity.Mnemonic) func(verenc.Statement, uint32, []verenc.Share) ([]byte, error) {
+func prove(
+	mnemonic *sanity.Mnemonic,
+) func(verenc.Statement, uint32, []verenc.Share) ([]byte, error) {
 	return func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error) {
 		key, err := signer.DeriveRecipient(mnemonic, index)
 		if err != nil {

@@ -23,8 +23,8 @@ import (
 // maxVault bounds the record of a vault. One of 512 members has less than 256 KiB.
 const maxVault = 4 << 20
 
-// serve starts the control socket and, when it is configured, the metrics. Both
-// end with the context.
+// serve starts the control socket and, when it is configured, the metrics. Both end with the
+// context.
 func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
 	control, err := listenControl(home.SocketPath(s.home))
 	if err != nil {
@@ -53,7 +53,12 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
-func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
+func (s *service) serveOn(
+	ctx context.Context,
+	group *errgroup.Group,
+	l net.Listener,
+	h http.Handler,
+) {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -78,8 +83,8 @@ func (s *service) serveOn(ctx context.Context, group *errgroup.Group, l net.List
 	})
 }
 
-// listenControl listens on a socket for the owner alone. The lock on the home
-// makes sure that a socket that is there already is a dead one's.
+// listenControl listens on a socket for the owner alone. The lock on the home makes sure that a
+// socket that is there already is a dead one's.
 func listenControl(path string) (net.Listener, error) {
 	if err := durable.Remove(path); err != nil {
 		return nil, err

@@ -172,8 +172,8 @@ func (m *metrics) Verified(header time.Time) { m.trustedHeader.Set(float64(heade
 // Untrusted implements care.Metrics.
 func (m *metrics) Untrusted() { m.trustFailures.Inc() }
 
-// Drilled implements care.Metrics. A drill with the own node alone is no success: it
-// says nothing about a day on which that is gone.
+// Drilled implements care.Metrics. A drill with the own node alone is no success: it says nothing
+// about a day on which that is gone.
 func (m *metrics) Drilled(r care.DrillResult) {
 	switch {
 	case r.Error != "":

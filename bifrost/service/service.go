@@ -31,8 +31,8 @@ type Options struct {
 	Config home.Config
 	// Mnemonic has passed CheckSeal. Run wipes it at its end.
 	Mnemonic *sanity.Mnemonic
-	// Former lets bifrost run although the operator has another signer by now, for
-	// the vaults that still live under this one.
+	// Former lets bifrost run although the operator has another signer by now, for the vaults that
+	// still live under this one.
 	Former bool
 	Log    zerolog.Logger
 	// Version is shown in the status.
@@ -67,8 +67,8 @@ type service struct {
 	publisher *publish.Publisher
 }
 
-// Run runs bifrost until the context ends. Errors that wrap [home.ErrInUse],
-// [home.ErrConfig] and [registration.ErrRefused] need the operator.
+// Run runs bifrost until the context ends. Errors that wrap [home.ErrInUse], [home.ErrConfig] and
+// [registration.ErrRefused] need the operator.
 func Run(ctx context.Context, o Options) (err error) {
 	defer o.Mnemonic.Wipe()
 	if err := o.Config.Validate(); err != nil {
@@ -95,7 +95,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	s.log = o.Log.With().Str("signer", s.request.Address).Logger()
-	s.registration = registration.NewWatch(o.Config, s.request, o.Former, s.chain, o.Mnemonic, s.log)
+	s.registration = registration.NewWatch(
+		o.Config,
+		s.request,
+		o.Former,
+		s.chain,
+		o.Mnemonic,
+		s.log,
+	)
 	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	if err := s.newCare(o.Mnemonic); err != nil {
@@ -131,9 +138,13 @@ func Run(ctx context.Context, o Options) (err error) {
 }
 
 // work runs the ceremonies and the loop.
-func (s *service) work(ctx context.Context, state registration.State, mnemonic *sanity.Mnemonic) error {
-	// Before it takes part in anything. What cannot be restored now, or is not verified,
-	// is tried again, and keeps the signer from nothing.
+func (s *service) work(
+	ctx context.Context,
+	state registration.State,
+	mnemonic *sanity.Mnemonic,
+) error {
+	// Before it takes part in anything. What cannot be restored now, or is not verified, is tried
+	// again, and keeps the signer from nothing.
 	wait := s.repairer.Once(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -206,7 +217,10 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
 	s.member = care.Member{
-		Address: s.request.Address, PubKey: s.key.PubKey(), Prefix: s.cfg.Prefix, Mnemonic: mnemonic,
+		Address:  s.request.Address,
+		PubKey:   s.key.PubKey(),
+		Prefix:   s.cfg.Prefix,
+		Mnemonic: mnemonic,
 	}
 	c := care.Config{
 		Member: s.member, Nodes: nodes, Verifier: s.verifier, Store: s.keyshares, Held: s.held,

@@ -70,8 +70,8 @@ func TestChooseSigners(t *testing.T) {
 	}
 }
 
-// TestProve is of real shares and the real scheme: what the service proves, everyone
-// verifies and the mnemonic opens.
+// TestProve is of real shares and the real scheme: what the service proves, everyone verifies and
+// the mnemonic opens.
 func TestProve(t *testing.T) {
 	w := fakemember.New(t)
 	var shares []verenc.Share

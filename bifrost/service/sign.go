@@ -20,9 +20,8 @@ import (
 
 const messageDomain = "tssbackup/message/v1"
 
-// MessageDigest is what a vault signs for a text: SHA-256 of
-// "tssbackup/message/v1" || u32 length || text. It is never the hash of a
-// transaction, whose bytes do not begin like this.
+// MessageDigest is what a vault signs for a text: SHA-256 of "tssbackup/message/v1" || u32 length
+// || text. It is never the hash of a transaction, whose bytes do not begin like this.
 func MessageDigest(text string) []byte {
 	b := []byte(messageDomain)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
@@ -41,8 +40,8 @@ const (
 type SignRequest struct {
 	Vault   string `json:"vault"`
 	Message string `json:"message"`
-	// Signers are the addresses of the members that sign, all when empty. Every
-	// one of them is asked in the same way by its operator, within the timeout.
+	// Signers are the addresses of the members that sign, all when empty. Every one of them is
+	// asked in the same way by its operator, within the timeout.
 	Signers []string `json:"signers,omitempty"`
 	// TimeoutSeconds is DefaultSignTimeout when 0.
 	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
@@ -133,7 +132,10 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 			return nil, fmt.Errorf("signing with the vault's %s key: %w", with.curve, err)
 		}
 		if !with.verify(with.key, digest, signature) {
-			return nil, fmt.Errorf("the signature does not verify under the vault's %s key", with.curve)
+			return nil, fmt.Errorf(
+				"the signature does not verify under the vault's %s key",
+				with.curve,
+			)
 		}
 		*with.out = Signature{
 			PubKey: hex.EncodeToString(with.key), Signature: hex.EncodeToString(signature),
@@ -148,8 +150,8 @@ type chosen struct {
 	pubKey  []byte
 }
 
-// chooseSigners are the vault's members with these addresses, in the order of
-// their addresses; all without any.
+// chooseSigners are the vault's members with these addresses, in the order of their addresses; all
+// without any.
 func chooseSigners(v vault.Vault, prefix, self string, addresses []string) ([]chosen, error) {
 	var signers []chosen
 	for _, m := range v.Members {
@@ -163,7 +165,9 @@ func chooseSigners(v vault.Vault, prefix, self string, addresses []string) ([]ch
 	}
 	switch {
 	case len(addresses) > 0 && len(signers) != len(addresses):
-		return nil, errors.New("not all of the signers are members of the vault, or one is named twice")
+		return nil, errors.New(
+			"not all of the signers are members of the vault, or one is named twice",
+		)
 	case len(signers) < int(v.Threshold):
 		return nil, fmt.Errorf("%d signers, the vault needs %d", len(signers), v.Threshold)
 	case !slices.ContainsFunc(signers, func(m chosen) bool { return m.address == self }):

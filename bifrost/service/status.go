@@ -33,13 +33,11 @@ type Status struct {
 	Trust *care.TrustedHeader `json:"trust,omitempty"`
 	// Drill is the latest fire drill.
 	Drill *care.DrillResult `json:"drill,omitempty"`
-	// Problems are what keeps bifrost from being healthy; there are none when it
-	// is.
+	// Problems are what keeps bifrost from being healthy; there are none when it is.
 	Problems []string `json:"problems"`
 }
 
-// maxPollAge is the age of the last look at the chain from which bifrost is not
-// healthy.
+// maxPollAge is the age of the last look at the chain from which bifrost is not healthy.
 const maxPollAge = time.Minute
 
 func (s *service) status() Status {
@@ -86,8 +84,11 @@ func loopProblems(p publish.Status, now time.Time) (problems []string) {
 	if p.LastPoll.IsZero() {
 		problems = append(problems, "no look at the chain has worked yet: "+p.Error)
 	} else if age := now.Sub(p.LastPoll); age > maxPollAge {
-		problems = append(problems, fmt.Sprintf("the last look at the chain that worked was %s ago: %s",
-			age.Round(time.Second), p.Error))
+		problems = append(
+			problems,
+			fmt.Sprintf("the last look at the chain that worked was %s ago: %s",
+				age.Round(time.Second), p.Error),
+		)
 	}
 	if p.SealError != "" {
 		problems = append(problems, "no backup can be sealed: "+p.SealError)
@@ -119,7 +120,10 @@ func vaultProblems(vaults []publish.VaultStatus) (problems []string) {
 			problems = append(problems,
 				fmt.Sprintf("vault %s: its keyshares are not here; recover them", v.Vault))
 		case v.Asked && !v.Published:
-			problems = append(problems, fmt.Sprintf("vault %s: its backup is not published", v.Vault))
+			problems = append(
+				problems,
+				fmt.Sprintf("vault %s: its backup is not published", v.Vault),
+			)
 		}
 	}
 	return problems

@@ -1,8 +1,10 @@
-// Package signer derives and holds the hot key of a member: the secp256k1 key that signs its transactions, and that its
-// peers know it by. It also derives the recipient keys to which the member's proofs are made.
+// Package signer derives and holds the hot key of a member: the secp256k1 key that signs its
+// transactions, and that its peers know it by. It also derives the recipient keys to which the
+// member's proofs are made.
 //
-// The key follows from the mnemonic alone, by BIP39 and BIP44, so an operator who has the 24 words has the account. It is derived
-// from the BIP39 seed of the mnemonic's normal form; see package sanity.
+// The key follows from the mnemonic alone, by BIP39 and BIP44, so an operator who has the 24 words
+// has the account. It is derived from the BIP39 seed of the mnemonic's normal form; see package
+// sanity.
 package signer
 
 import (
@@ -19,14 +21,16 @@ import (
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
-// DefaultHDPath is the path of the first account of the Cosmos Hub. Chains with a coin type of their own have another.
+// DefaultHDPath is the path of the first account of the Cosmos Hub. Chains with a coin type of
+// their own have another.
 const DefaultHDPath = "m/44'/118'/0'/0/0"
 
 const redacted = "[redacted signer key]"
 
 // A Key is a signer's private key. It prints as a fixed text in every format.
 type Key struct {
-	// Behind a pointer, so that printing a struct that keeps a Key in an unexported field shows an address.
+	// Behind a pointer, so that printing a struct that keeps a Key in an unexported field shows an
+	// address.
 	private *secp256k1.PrivKey
 	public  []byte
 	address []byte
@@ -54,8 +58,8 @@ func Derive(m *sanity.Mnemonic, hdPath string) (*Key, error) {
 	return &Key{private: private, public: public.Bytes(), address: public.Address()}, nil
 }
 
-// DeriveRecipient returns the recipient key of the mnemonic at an index, to which the signer's proofs are made; see package
-// verenc. The caller wipes it.
+// DeriveRecipient returns the recipient key of the mnemonic at an index, to which the signer's
+// proofs are made; see package verenc. The caller wipes it.
 func DeriveRecipient(m *sanity.Mnemonic, index uint32) (*verenc.RecipientKey, error) {
 	if m.Words() == 0 {
 		return nil, errors.New("the mnemonic is empty")
@@ -80,8 +84,8 @@ func (k *Key) Bech32(prefix string) string {
 	return s
 }
 
-// Sign returns the signature of a transaction's sign bytes: R and S, 32 bytes each, S the lower of the two possible, over the
-// SHA-256 of the message.
+// Sign returns the signature of a transaction's sign bytes: R and S, 32 bytes each, S the lower of
+// the two possible, over the SHA-256 of the message.
 func (k *Key) Sign(msg []byte) ([]byte, error) {
 	if k.private == nil {
 		return nil, errors.New("the signer key was wiped")

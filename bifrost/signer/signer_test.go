@@ -48,7 +48,8 @@ func TestDerive(t *testing.T) {
 	}
 }
 
-// The private keys that Ethereum's development tools print for their mnemonic, an independent implementation of the same derivation.
+// The private keys that Ethereum's development tools print for their mnemonic, an independent
+// implementation of the same derivation.
 func TestDeriveKnownPrivateKeys(t *testing.T) {
 	for path, want := range map[string]string{
 		"m/44'/60'/0'/0/0": "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",

@@ -124,7 +124,8 @@ func TestDifferentBroadcastsToDifferentPeersAreDetected(t *testing.T) {
 	}
 }
 
-// One who says that it got something else, with a signature of its own making, is found out, and not the author that it accuses.
+// One who says that it got something else, with a signature of its own making, is found out, and
+// not the author that it accuses.
 func TestAFalseEchoIsDetected(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(s *session, f *frame) *frame{
@@ -248,7 +249,8 @@ func TestAMessageThatIsNoGoodIsBlamedOnItsAuthor(t *testing.T) {
 	}
 }
 
-// A wrong share is detected by its receiver alone; the others have the receiver's word against the sender's.
+// A wrong share is detected by its receiver alone; the others have the receiver's word against the
+// sender's.
 func TestAWrongShare(t *testing.T) {
 	t.Parallel()
 	net := newCluster(t, 4, fast)

@@ -80,7 +80,11 @@ func (s *session) handle(in inbound) error {
 	case frameDirect:
 		s.handleDirect(f)
 	case frameRelay:
-		if s.signed(int(f.slot.author), s.broadcastDigest(f.slot, sha256.Sum256(f.payload)), f.sig) {
+		if s.signed(
+			int(f.slot.author),
+			s.broadcastDigest(f.slot, sha256.Sum256(f.payload)),
+			f.sig,
+		) {
 			return s.handleBroadcast(f, from)
 		}
 		return s.accuse(from, "passed on a message that its author did not sign")
@@ -96,7 +100,8 @@ func (s *session) handle(in inbound) error {
 	return nil
 }
 
-// maxFrames is many times what a member sends in a ceremony without trouble, to leave room for what a reconnection repeats.
+// maxFrames is many times what a member sends in a ceremony without trouble, to leave room for what
+// a reconnection repeats.
 func (s *session) maxFrames() int {
 	steps := 0
 	for _, in := range s.instances {
@@ -157,7 +162,8 @@ func (s *session) handleEcho(f *frame, from int) error {
 		if old.hash == e.hash {
 			return nil
 		}
-		// Two echoes that differ: look at this one as well, it may be what proves the author's doing.
+		// Two echoes that differ: look at this one as well, it may be what proves the author's
+		// doing.
 		m.echoes[from] = e
 		if m.have && e.hash != m.hash {
 			return s.compare(f.slot, from)
@@ -177,7 +183,8 @@ func (s *session) handleEcho(f *frame, from int) error {
 	return nil
 }
 
-// compare sets what a member echoed against what was received. Where they differ, one of two has lied, and signatures tell which.
+// compare sets what a member echoed against what was received. Where they differ, one of two has
+// lied, and signatures tell which.
 func (s *session) compare(at slot, from int) error {
 	m := s.at(at)
 	e := m.echoes[from]
@@ -220,7 +227,9 @@ func (s *session) handleOutcome(o outcome) error {
 			if out.to == s.self || out.to < 0 || out.to >= len(s.links) {
 				return fmt.Errorf("a message to party %d", out.to)
 			}
-			s.links[out.to].send((&frame{kind: frameDirect, slot: at, payload: out.payload}).encode())
+			s.links[out.to].send(
+				(&frame{kind: frameDirect, slot: at, payload: out.payload}).encode(),
+			)
 			continue
 		}
 		m.have, m.payload, m.hash = true, out.payload, sha256.Sum256(out.payload)
@@ -246,7 +255,8 @@ func (s *session) handleOutcome(o outcome) error {
 	return nil
 }
 
-// maxWaiting bounds how many messages of each member somebody can wait for: those of one round of two instances.
+// maxWaiting bounds how many messages of each member somebody can wait for: those of one round of
+// two instances.
 const maxWaiting = 8
 
 // handleWaiting passes broadcasts on to a member that did not get them from their author.
@@ -260,17 +270,20 @@ func (s *session) handleWaiting(slots []slot, from int) error {
 	for _, at := range slots {
 		m := s.at(at)
 		to := relay{at, from}
-		if !s.step(at).broadcast || !m.have || int(at.author) == s.self || int(at.author) == from || s.relayed[to] {
+		if !s.step(at).broadcast || !m.have || int(at.author) == s.self || int(at.author) == from ||
+			s.relayed[to] {
 			continue
 		}
 		s.relayed[to] = true
-		s.links[from].send((&frame{kind: frameRelay, slot: at, sig: m.sig, payload: m.payload}).encode())
+		s.links[from].send(
+			(&frame{kind: frameRelay, slot: at, sig: m.sig, payload: m.payload}).encode(),
+		)
 	}
 	return nil
 }
 
-// handleAbort ends the ceremony on proof. Without, it is remembered: whether it convicts the accused or the accuser shows when
-// this member can go no further.
+// handleAbort ends the ceremony on proof. Without, it is remembered: whether it convicts the
+// accused or the accuser shows when this member can go no further.
 func (s *session) handleAbort(a *abort, from int) error {
 	switch a.proof {
 	case proofEquivocation:
@@ -282,7 +295,8 @@ func (s *session) handleAbort(a *abort, from int) error {
 		return s.accuse(from, "gave a proof that proves nothing")
 	case proofFalseEcho:
 		e := &echo{a.hash1, a.sig1, a.echoerSig}
-		if s.known(a.slot) && int(a.echoer) < len(s.members) && a.echoer != a.slot.author && s.provesFalse(a.slot, int(a.echoer), e) {
+		if s.known(a.slot) && int(a.echoer) < len(s.members) && a.echoer != a.slot.author &&
+			s.provesFalse(a.slot, int(a.echoer), e) {
 			return s.falseEcho(a.slot, int(a.echoer), e)
 		}
 		return s.accuse(from, "gave a proof that proves nothing")
@@ -300,8 +314,19 @@ func (s *session) handleAbort(a *abort, from int) error {
 func (s *session) equivocated(at slot, hash1 hash, sig1 sig, hash2 hash, sig2 sig) error {
 	return &failure{
 		members: []int{int(at.author)},
-		reason:  fmt.Sprintf("%s sent different versions of its %s to different members", s.short(int(at.author)), s.step(at).name()),
-		proof:   &abort{proof: proofEquivocation, slot: at, hash1: hash1, sig1: sig1, hash2: hash2, sig2: sig2},
+		reason: fmt.Sprintf(
+			"%s sent different versions of its %s to different members",
+			s.short(int(at.author)),
+			s.step(at).name(),
+		),
+		proof: &abort{
+			proof: proofEquivocation,
+			slot:  at,
+			hash1: hash1,
+			sig1:  sig1,
+			hash2: hash2,
+			sig2:  sig2,
+		},
 	}
 }
 
@@ -314,8 +339,12 @@ func (s *session) provesFalse(at slot, echoer int, e *echo) bool {
 func (s *session) falseEcho(at slot, echoer int, e *echo) error {
 	f := &failure{
 		members: []int{echoer},
-		reason: fmt.Sprintf("%s told of a %s that %s did not sign", s.short(echoer), s.step(at).name(),
-			s.short(int(at.author))),
+		reason: fmt.Sprintf(
+			"%s told of a %s that %s did not sign",
+			s.short(echoer),
+			s.step(at).name(),
+			s.short(int(at.author)),
+		),
 	}
 	if s.provesFalse(at, echoer, e) {
 		f.proof = &abort{
@@ -330,7 +359,8 @@ func (s *session) accuse(m int, what string) error {
 	return &failure{members: []int{m}, reason: s.short(m) + " " + what}
 }
 
-// broadcastDigest is what the author of a broadcast signs. No transaction, and no handshake, has bytes that begin like these.
+// broadcastDigest is what the author of a broadcast signs. No transaction, and no handshake, has
+// bytes that begin like these.
 func (s *session) broadcastDigest(at slot, h hash) hash {
 	b := append([]byte("tssbackup/tss/broadcast/v1"), s.id[:]...)
 	b = append(b, at.instance, at.step)
@@ -355,7 +385,13 @@ func (s *session) sign(digest hash) (out sig) {
 	return out
 }
 
-func (s *session) signed(m int, digest hash, sg sig) bool { return verify(s.pubs[m], digest[:], sg[:]) }
+func (s *session) signed(
+	m int,
+	digest hash,
+	sg sig,
+) bool {
+	return verify(s.pubs[m], digest[:], sg[:])
+}
 
 // verify checks 64 bytes of R and S.
 func verify(pub *secp256k1.PublicKey, digest, rs []byte) bool {

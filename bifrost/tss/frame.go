@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// What members of a ceremony tell each other, one frame each. A stream carries the frames of one member for one ceremony, in
-// order, each behind its length in four bytes.
+// What members of a ceremony tell each other, one frame each. A stream carries the frames of one
+// member for one ceremony, in order, each behind its length in four bytes.
 type frameKind uint8
 
 const (
-	frameHello     frameKind = iota + 1 // first of every stream: which ceremony, as described by whom, in which life
+	frameHello     frameKind = iota + 1 // first of every stream: which ceremony, in which life
 	frameStart                          // everybody said hello; this is the session that follows
 	frameBroadcast                      // a protocol message to all, signed by its author
 	frameDirect                         // a protocol message to one
@@ -24,7 +24,8 @@ const (
 )
 
 const (
-	// maxFrame bounds a frame. The largest legitimate one, the first message of an ECDSA keygen, has 133 kB.
+	// maxFrame bounds a frame. The largest legitimate one, the first message of an ECDSA keygen,
+	// has 133 kB.
 	maxFrame = 1 << 20
 	// maxHello bounds the first frame, which is read from a peer before its ceremony is known.
 	maxHello = 512
@@ -44,7 +45,8 @@ type (
 	nonce [nonceSize]byte
 )
 
-// slot names one message of a ceremony: a step of the protocol of one of its instances, by one author.
+// slot names one message of a ceremony: a step of the protocol of one of its instances, by one
+// author.
 type slot struct {
 	instance uint8
 	step     uint8
@@ -72,7 +74,8 @@ type frame struct {
 	abort   abort
 }
 
-// abort tells why a member gave up. With proof it convinces anybody; without, it is the word of its sender.
+// abort tells why a member gave up. With proof it convinces anybody; without, it is the word of its
+// sender.
 type abort struct {
 	proof   proofKind
 	members []uint16 // accused without proof
@@ -91,7 +94,7 @@ type proofKind uint8
 const (
 	proofNone         proofKind = iota
 	proofEquivocation           // the author of slot signed hash1 and hash2
-	proofFalseEcho              // the echoer signed an echo of hash1 with a signature that is not the author's
+	proofFalseEcho              // the echoer signed an echo of hash1 without the author's signature
 )
 
 func (f *frame) encode() []byte {

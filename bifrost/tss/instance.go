@@ -8,8 +8,9 @@ import (
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 )
 
-// An instance is one run of one protocol within a ceremony. Its party lives in a goroutine of its own, because a single message
-// can set off minutes of computing, during which the ceremony must go on answering.
+// An instance is one run of one protocol within a ceremony. Its party lives in a goroutine of its
+// own, because a single message can set off minutes of computing, during which the ceremony must go
+// on answering.
 type instance struct {
 	protocol  *protocol
 	known     *known
@@ -62,8 +63,8 @@ func endOf[T any](end <-chan T) func() (any, bool) {
 	}
 }
 
-// run works until its deliveries are closed. It gives one outcome for the start and one for each delivery, until the first that is an
-// error or the end.
+// run works until its deliveries are closed. It gives one outcome for the start and one for each
+// delivery, until the first that is an error or the end.
 func (in *instance) run(number uint8, outcomes chan<- outcome, quit <-chan struct{}) {
 	send := func(o outcome) bool {
 		o.instance = number
@@ -122,7 +123,9 @@ func (in *instance) accept(d delivery) outcome {
 	content, msg, err := in.protocol.parse(in.known, d.slot.step, in.parties[author], d.payload)
 	if err != nil {
 		s := &in.protocol.steps[d.slot.step]
-		o := outcome{err: fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err)}
+		o := outcome{
+			err: fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err),
+		}
 		if !errors.Is(err, errNobody) {
 			o.blame = []int{author}
 		}
@@ -146,8 +149,8 @@ func (in *instance) update(msgs ...tsslib.ParsedMessage) outcome {
 	}))
 }
 
-// guarded calls tss-lib. A panic becomes an error without a culprit: the message that set it off need not be the one that
-// caused it, as a round computes with the messages of all.
+// guarded calls tss-lib. A panic becomes an error without a culprit: the message that set it off
+// need not be the one that caused it, as a round computes with the messages of all.
 func (in *instance) guarded(call func() *tsslib.Error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -203,7 +206,12 @@ func (in *instance) encode(m tsslib.Message) (outgoing, error) {
 	out := outgoing{step: number, payload: payload}
 	if !m.IsBroadcast() {
 		if len(routing.To) != 1 {
-			return outgoing{}, fmt.Errorf("%s: message %s has %d receivers", in.protocol.name, m.Type(), len(routing.To))
+			return outgoing{}, fmt.Errorf(
+				"%s: message %s has %d receivers",
+				in.protocol.name,
+				m.Type(),
+				len(routing.To),
+			)
 		}
 		out.to = routing.To[0].Index
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// join brings all members to one session: each says hello, and when it has heard everybody's, start.
+// join brings all members to one session: each says hello, and when it has heard everybody's,
+// start.
 func (s *session) join(ctx context.Context) error {
 	hello := &frame{kind: frameHello, id: s.name, digest: s.digest, nonce: s.nonce}
 	s.hellos[s.self] = hello
@@ -20,7 +21,8 @@ func (s *session) join(ctx context.Context) error {
 			s.id, s.starts[s.self] = id, id
 			s.sendAll(&frame{kind: frameStart, session: id})
 		}
-		if s.id != (hash{}) && !slices.ContainsFunc(s.starts, func(start hash) bool { return start != s.id }) {
+		if s.id != (hash{}) &&
+			!slices.ContainsFunc(s.starts, func(start hash) bool { return start != s.id }) {
 			return nil
 		}
 		select {
@@ -37,7 +39,8 @@ func (s *session) join(ctx context.Context) error {
 	}
 }
 
-// sessionID binds everything that follows to this attempt at the ceremony: a member that starts anew has another nonce.
+// sessionID binds everything that follows to this attempt at the ceremony: a member that starts
+// anew has another nonce.
 func (s *session) sessionID() (id hash, ok bool) {
 	h := sha256.New()
 	h.Write([]byte("tssbackup/tss/session/v1"))
@@ -105,8 +108,16 @@ func (s *session) absent() error {
 		}
 		return f
 	case len(restarted) > 0:
-		return &failure{members: restarted, reason: "restarted while the others were starting: " + s.list(restarted), quiet: true}
+		return &failure{
+			members: restarted,
+			reason:  "restarted while the others were starting: " + s.list(restarted),
+			quiet:   true,
+		}
 	default:
-		return &failure{members: unstarted, reason: "joined but did not start: " + s.list(unstarted), quiet: true}
+		return &failure{
+			members: unstarted,
+			reason:  "joined but did not start: " + s.list(unstarted),
+			quiet:   true,
+		}
 	}
 }

@@ -21,20 +21,21 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// Keygen makes a new vault together with the other members: a secp256k1 and an
-// ed25519 key, with one ceremony. It returns when this member has its keyshares,
-// checked. When the ceremony fails through other members the error is a
-// [*ceremony.BlameError].
+// Keygen makes a new vault together with the other members: a secp256k1 and an ed25519 key, with
+// one ceremony. It returns when this member has its keyshares, checked. When the ceremony fails
+// through other members the error is a [*ceremony.BlameError].
 //
-// It takes a set of pre-parameters from the node's store, and waits for one while there
-// is none. Attempts of the same name share theirs, because at most one of them makes a
-// vault.
+// It takes a set of pre-parameters from the node's store, and waits for one while there is none.
+// Attempts of the same name share theirs, because at most one of them makes a vault.
 func (n *Node) Keygen(
 	ctx context.Context, r ceremony.KeygenRequest,
 ) (*ceremony.KeygenResult, error) {
 	prefix := n.cfg.Bech32Prefix
 	if n.cfg.PreParams == nil || prefix == "" || strings.ToLower(prefix) != prefix {
-		return nil, fmt.Errorf("a keygen needs pre-parameters and a bech32 prefix in lower case, not %q", prefix)
+		return nil, fmt.Errorf(
+			"a keygen needs pre-parameters and a bech32 prefix in lower case, not %q",
+			prefix,
+		)
 	}
 	d, err := describe(r)
 	if err != nil {
@@ -49,18 +50,31 @@ func (n *Node) Keygen(
 		if err != nil {
 			return nil, err
 		}
-		return []*instance{ec, newEdDSAKeygen(at, r.Threshold, preParams.PaillierSK.PhiN.Bytes())}, nil
+		return []*instance{
+			ec,
+			newEdDSAKeygen(at, r.Threshold, preParams.PaillierSK.PhiN.Bytes()),
+		}, nil
 	}
 	results, err := n.run(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	n.cfg.PreParams.drop(r.ID)
-	ec, err := keyshare.NewSecp256k1(prefix, results[0].(*eckeygen.LocalPartySaveData), n.pub, d.members)
+	ec, err := keyshare.NewSecp256k1(
+		prefix,
+		results[0].(*eckeygen.LocalPartySaveData),
+		n.pub,
+		d.members,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's secp256k1 keyshare: %w", err)
 	}
-	ed, err := keyshare.NewEd25519(prefix, results[1].(*edkeygen.LocalPartySaveData), n.pub, d.members)
+	ed, err := keyshare.NewEd25519(
+		prefix,
+		results[1].(*edkeygen.LocalPartySaveData),
+		n.pub,
+		d.members,
+	)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's ed25519 keyshare: %w", err)
 	}
@@ -76,7 +90,10 @@ func (n *Node) Keygen(
 		}
 		out.Files = append(out.Files, envelope.File{Name: k.FileName(), Data: data})
 	}
-	slices.SortFunc(out.Files, func(a, b envelope.File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(
+		out.Files,
+		func(a, b envelope.File) int { return strings.Compare(a.Name, b.Name) },
+	)
 	return out, nil
 }
 
@@ -89,11 +106,15 @@ func describe(r ceremony.KeygenRequest) (description, error) {
 	if r.Threshold < 2 || r.Threshold > len(r.Members) {
 		return d, fmt.Errorf("a threshold of %d with %d members", r.Threshold, len(r.Members))
 	}
-	d.digest = digest("keygen", r.ID, append([][]byte{binary.BigEndian.AppendUint64(nil, uint64(r.Threshold))}, d.members...)...)
+	d.digest = digest(
+		"keygen",
+		r.ID,
+		append([][]byte{binary.BigEndian.AppendUint64(nil, uint64(r.Threshold))}, d.members...)...)
 	return d, nil
 }
 
-// checkMembers returns the members in the order of parties, and the parties' keys: the integers that the public keys spell.
+// checkMembers returns the members in the order of parties, and the parties' keys: the integers
+// that the public keys spell.
 func checkMembers(id string, members [][]byte) (sorted [][]byte, parties []*big.Int, err error) {
 	if id == "" || len(id) > maxID {
 		return nil, nil, fmt.Errorf("ceremony id of %d characters", len(id))
@@ -102,7 +123,10 @@ func checkMembers(id string, members [][]byte) (sorted [][]byte, parties []*big.
 		return nil, nil, fmt.Errorf("a ceremony of %d members", len(members))
 	}
 	for _, m := range members {
-		if _, err := secp256k1.ParsePubKey(m); err != nil || len(m) != secp256k1.PubKeyBytesLenCompressed {
+		if _, err := secp256k1.ParsePubKey(
+			m,
+		); err != nil ||
+			len(m) != secp256k1.PubKeyBytesLenCompressed {
 			return nil, nil, fmt.Errorf("member %x is not a compressed secp256k1 public key", m)
 		}
 		sorted = append(sorted, bytes.Clone(m))
@@ -129,7 +153,12 @@ func digest(kind, id string, parts ...[]byte) (out hash) {
 }
 
 func newECDSAKeygen(at seat, threshold int, pre eckeygen.LocalPreParams) (*instance, error) {
-	params, random := at.params(ecdsaKeygen, tsslib.S256(), threshold-1, pre.PaillierSK.PhiN.Bytes())
+	params, random := at.params(
+		ecdsaKeygen,
+		tsslib.S256(),
+		threshold-1,
+		pre.PaillierSK.PhiN.Bytes(),
+	)
 	pre = freshBases(random, pre)
 	out, end := newOut(len(at.ids)), make(chan *eckeygen.LocalPartySaveData, 1)
 	k := newKnown(ecdsaKeygen, at, threshold-1)

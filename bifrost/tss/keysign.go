@@ -22,9 +22,10 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// Keysign signs together with other members and returns the signature, 64 bytes, verified under the vault's key. For secp256k1 it is R
-// and S, S the lower of the two possible; for ed25519 that of RFC 8032. When the ceremony fails through other members the
-// error is a [*ceremony.BlameError]. The keyshare file is parsed and checked first.
+// Keysign signs together with other members and returns the signature, 64 bytes, verified under the
+// vault's key. For secp256k1 it is R and S, S the lower of the two possible; for ed25519 that of
+// RFC 8032. When the ceremony fails through other members the error is a [*ceremony.BlameError].
+// The keyshare file is parsed and checked first.
 func (n *Node) Keysign(ctx context.Context, r ceremony.KeysignRequest) ([]byte, error) {
 	share, err := keyshare.Parse(r.Keyshare)
 	if err != nil {
@@ -44,7 +45,14 @@ func (n *Node) Keysign(ctx context.Context, r ceremony.KeysignRequest) ([]byte, 
 }
 
 // keysign takes the parties apart from the members, who have the same order.
-func (n *Node) keysign(ctx context.Context, id string, share *keyshare.Keyshare, members [][]byte, parties []*big.Int, message []byte) ([]byte, error) {
+func (n *Node) keysign(
+	ctx context.Context,
+	id string,
+	share *keyshare.Keyshare,
+	members [][]byte,
+	parties []*big.Int,
+	message []byte,
+) ([]byte, error) {
 	if err := share.Verify(); err != nil {
 		return nil, err
 	}
@@ -97,18 +105,32 @@ func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(seat) *
 		subset := eckeygen.BuildLocalSaveDataSubset(*data, at.ids)
 		for i := range at.ids {
 			k.parameters = append(k.parameters, sanity.Parameters{
-				N: subset.PaillierPKs[i].N, NTilde: subset.NTildej[i], H1: subset.H1j[i], H2: subset.H2j[i],
+				N:      subset.PaillierPKs[i].N,
+				NTilde: subset.NTildej[i],
+				H1:     subset.H1j[i],
+				H2:     subset.H2j[i],
 			})
 		}
 		out, end := newOut(len(at.ids)), make(chan *common.SignatureData, 1)
 		return &instance{
-			protocol: ecdsaKeysign, known: k,
-			party: ecsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
+			protocol: ecdsaKeysign,
+			known:    k,
+			party: ecsigning.NewLocalParty(
+				number(message),
+				params,
+				*data,
+				out,
+				end,
+				len(message),
+			),
+			out: out,
+			end: endOf(end),
 		}
 	}
 }
 
-// eddsaSigner passes the length along with the message, which is a number to tss-lib: leading zero bytes count.
+// eddsaSigner passes the length along with the message, which is a number to tss-lib: leading zero
+// bytes count.
 func eddsaSigner(data *edkeygen.LocalPartySaveData, message []byte) func(seat) *instance {
 	return func(at seat) *instance {
 		params, _ := at.params(eddsaKeysign, tsslib.Edwards(), len(at.ids)-1, data.Xi.Bytes())
@@ -116,8 +138,18 @@ func eddsaSigner(data *edkeygen.LocalPartySaveData, message []byte) func(seat) *
 		k.partial = newPartial(data, at.ids, message)
 		out, end := newOut(len(at.ids)), make(chan *common.SignatureData, 1)
 		return &instance{
-			protocol: eddsaKeysign, known: k,
-			party: edsigning.NewLocalParty(number(message), params, *data, out, end, len(message)), out: out, end: endOf(end),
+			protocol: eddsaKeysign,
+			known:    k,
+			party: edsigning.NewLocalParty(
+				number(message),
+				params,
+				*data,
+				out,
+				end,
+				len(message),
+			),
+			out: out,
+			end: endOf(end),
 		}
 	}
 }

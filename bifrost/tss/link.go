@@ -13,15 +13,18 @@ const (
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 2 * time.Second
 
-	// writeTimeout bounds how long a peer may leave a frame unread before the stream is given up and opened anew.
+	// writeTimeout bounds how long a peer may leave a frame unread before the stream is given up
+	// and opened anew.
 	writeTimeout = 30 * time.Second
-	// closeTimeout bounds how long a finished ceremony waits for what it still has to say to arrive.
+	// closeTimeout bounds how long a finished ceremony waits for what it still has to say to
+	// arrive.
 	closeTimeout = 2 * time.Second
 )
 
-// A link takes what one member has to say in a ceremony to one other member. It keeps every frame, and when a connection breaks it
-// dials again and says everything from the beginning: what the other side has heard already, it passes over. So a
-// connection may be lost at any time, and the two need not start at the same time.
+// A link takes what one member has to say in a ceremony to one other member. It keeps every frame,
+// and when a connection breaks it dials again and says everything from the beginning: what the
+// other side has heard already, it passes over. So a connection may be lost at any time, and the
+// two need not start at the same time.
 type link struct {
 	open   func(context.Context) (network.Stream, error)
 	mangle func([]byte) []byte // of tests: changes a frame, or drops it by giving nil
@@ -36,7 +39,12 @@ type link struct {
 }
 
 func newLink(open func(context.Context) (network.Stream, error)) *link {
-	return &link{open: open, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	return &link{
+		open:    open,
+		wake:    make(chan struct{}, 1),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
 }
 
 func (l *link) send(b []byte) {

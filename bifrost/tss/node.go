@@ -38,23 +38,24 @@ const (
 type Config struct {
 	// Key is the signer's private key, 32 bytes: the node's identity. New makes a copy.
 	Key []byte
-	// ListenAddrs are the multiaddrs to listen on, "/ip4/0.0.0.0/tcp/5040". Without any the node only dials.
+	// ListenAddrs are the multiaddrs to listen on, "/ip4/0.0.0.0/tcp/5040". Without any the node
+	// only dials.
 	ListenAddrs []string
-	// Peers are multiaddrs of other signers, "/dns4/host/tcp/5040/p2p/16Uiu2…". They say where a signer is, should it be a member of a
-	// ceremony; they let nobody in.
+	// Peers are multiaddrs of other signers, "/dns4/host/tcp/5040/p2p/16Uiu2…". They say where a
+	// signer is, should it be a member of a ceremony; they let nobody in.
 	Peers []string
 	// Log receives what happens; never a secret.
 	Log zerolog.Logger
 	// JoinTimeout is how long a ceremony waits for all members, 5 minutes when zero.
 	JoinTimeout time.Duration
-	// RoundTimeout is how long a running ceremony waits for a message while it has nothing to compute, 5 minutes when zero.
-	// It has to cover the slowest member's longest computation.
+	// RoundTimeout is how long a running ceremony waits for a message while it has nothing to
+	// compute, 5 minutes when zero. It has to cover the slowest member's longest computation.
 	RoundTimeout time.Duration
-	// PreParams are what keygens take their pre-parameters from. Making more pauses
-	// while a ceremony runs. A node without them signs and makes no keys.
+	// PreParams are what keygens take their pre-parameters from. Making more pauses while a
+	// ceremony runs. A node without them signs and makes no keys.
 	PreParams *PreParams
-	// Bech32Prefix is the prefix of account addresses ("cosmos"), for the names of the
-	// keys in keyshare files.
+	// Bech32Prefix is the prefix of account addresses ("cosmos"), for the names of the keys in
+	// keyshare files.
 	Bech32Prefix string
 }
 
@@ -146,7 +147,12 @@ func resourceManager() (network.ResourceManager, error) {
 	limits := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&limits)
 	partial := rcmgr.PartialLimitConfig{
-		System:    rcmgr.ResourceLimits{Conns: 1024, ConnsInbound: 768, Streams: 8192, StreamsInbound: 4096},
+		System: rcmgr.ResourceLimits{
+			Conns:          1024,
+			ConnsInbound:   768,
+			Streams:        8192,
+			StreamsInbound: 4096,
+		},
 		Transient: rcmgr.ResourceLimits{Conns: 128, ConnsInbound: 96},
 		PeerDefault: rcmgr.ResourceLimits{
 			Conns: 8, ConnsInbound: 4, Streams: 128, StreamsInbound: 64, StreamsOutbound: 64,
@@ -197,7 +203,8 @@ func (n *Node) PeerID() string { return n.host.ID().String() }
 // PubKey is the compressed public key by which members know this node.
 func (n *Node) PubKey() []byte { return append([]byte(nil), n.pub...) }
 
-// Addrs are the multiaddrs at which the node listens, with its peer id: what the others put among their Peers.
+// Addrs are the multiaddrs at which the node listens, with its peer id: what the others put among
+// their Peers.
 func (n *Node) Addrs() []string {
 	var out []string
 	for _, a := range n.host.Addrs() {
@@ -236,8 +243,8 @@ func (n *Node) open(ctx context.Context, id peer.ID) (network.Stream, error) {
 	return n.host.NewStream(network.WithNoDial(ctx, "ceremony"), id, protocolID)
 }
 
-// handle serves a stream that a peer opened. The connection gater let it in, so it is a member of some ceremony; here
-// it must be one of the ceremony that it names.
+// handle serves a stream that a peer opened. The connection gater let it in, so it is a member of
+// some ceremony; here it must be one of the ceremony that it names.
 func (n *Node) handle(st network.Stream) {
 	n.mu.Lock()
 	if n.closed {
@@ -269,7 +276,8 @@ func (n *Node) handle(st network.Stream) {
 	s.read(st, hello)
 }
 
-// join makes a session known to the stream handler and lets its members connect. The function it returns undoes that.
+// join makes a session known to the stream handler and lets its members connect. The function it
+// returns undoes that.
 func (n *Node) join(s *session) (leave func(), err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -302,7 +310,8 @@ func (n *Node) join(s *session) (leave func(), err error) {
 	}, nil
 }
 
-// The gate lets in, and dials, members of the ceremonies that this node takes part in now, and nobody else.
+// The gate lets in, and dials, members of the ceremonies that this node takes part in now, and
+// nobody else.
 type gate struct {
 	mu      sync.Mutex
 	allowed map[peer.ID]int // in how many ceremonies

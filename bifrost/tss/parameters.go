@@ -48,11 +48,18 @@ func freshBases(random io.Reader, pre eckeygen.LocalPreParams) eckeygen.LocalPre
 
 // proveParameters proves this member's moduli, and writes down its parameters.
 func proveParameters(random io.Reader, k *known, pre eckeygen.LocalPreParams) ([]byte, error) {
-	k.parameters[k.self] = sanity.Parameters{N: pre.PaillierSK.N, NTilde: pre.NTildei, H1: pre.H1i, H2: pre.H2i}
+	k.parameters[k.self] = sanity.Parameters{
+		N:      pre.PaillierSK.N,
+		NTilde: pre.NTildei,
+		H1:     pre.H1i,
+		H2:     pre.H2i,
+	}
 	if err := sanity.CheckParameters(k.parameters[k.self]); err != nil {
 		return nil, fmt.Errorf("the pre-parameters: %w", err)
 	}
-	safe := func(p *big.Int) *big.Int { return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1)) }
+	safe := func(p *big.Int) *big.Int {
+		return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1))
+	}
 	ofN, err := pimod.Prove(random, k.context(k.self, partN), pre.PaillierSK.P, pre.PaillierSK.Q)
 	if err != nil {
 		return nil, fmt.Errorf("the pre-parameters' N: %w", err)
@@ -67,7 +74,10 @@ func proveParameters(random io.Reader, k *known, pre eckeygen.LocalPreParams) ([
 // commit keeps round 1 back and gives the commitment to it instead.
 func (in *instance) commit(round1 []outgoing) outcome {
 	k := in.known
-	commitment, own := wrapOurs(keygenCommitment, k.commitment(k.self, k.sent[keygenRound1][k.self]))
+	commitment, own := wrapOurs(
+		keygenCommitment,
+		k.commitment(k.self, k.sent[keygenRound1][k.self]),
+	)
 	proof, ownProof := wrapOurs(keygenProof, in.admission.proof)
 	k.sent[keygenCommitment][k.self], k.sent[keygenProof][k.self] = own, ownProof
 	in.admission.own = append(round1, proof)
@@ -89,7 +99,12 @@ func (in *instance) admit(step uint8, msg tsslib.ParsedMessage) (o outcome) {
 			return o
 		}
 		if same := k.equal(); len(same) > 0 {
-			return outcome{err: errors.New("ecdsa keygen: members have a number of their parameters in common"), blame: same}
+			return outcome{
+				err: errors.New(
+					"ecdsa keygen: members have a number of their parameters in common",
+				),
+				blame: same,
+			}
 		}
 		return in.update(a.messages...)
 	}
@@ -131,7 +146,12 @@ func checkCommitment(_ *known, _ int, content proto.Message) error {
 }
 
 func parametersOf(m *eckeygen.KGRound1Message) sanity.Parameters {
-	return sanity.Parameters{N: number(m.PaillierN), NTilde: number(m.NTilde), H1: number(m.H1), H2: number(m.H2)}
+	return sanity.Parameters{
+		N:      number(m.PaillierN),
+		NTilde: number(m.NTilde),
+		H1:     number(m.H1),
+		H2:     number(m.H2),
+	}
 }
 
 // checkParameterProof verifies the proofs for both moduli of the author's round 1, and takes its
@@ -159,7 +179,10 @@ func (k *known) equal() (members []int) {
 	for i, p := range k.parameters {
 		for j, other := range k.parameters {
 			if i != j && slices.ContainsFunc(numbers(p), func(v *big.Int) bool {
-				return slices.ContainsFunc(numbers(other), func(w *big.Int) bool { return v.Cmp(w) == 0 })
+				return slices.ContainsFunc(
+					numbers(other),
+					func(w *big.Int) bool { return v.Cmp(w) == 0 },
+				)
 			}) {
 				members = append(members, i)
 				break

@@ -21,7 +21,11 @@ type partial struct {
 	weighted     []*edwards25519.Point
 }
 
-func newPartial(data *edkeygen.LocalPartySaveData, ids tsslib.SortedPartyIDs, message []byte) *partial {
+func newPartial(
+	data *edkeygen.LocalPartySaveData,
+	ids tsslib.SortedPartyIDs,
+	message []byte,
+) *partial {
 	subset := edkeygen.BuildLocalSaveDataSubset(*data, ids)
 	order := tsslib.Edwards().Params().N
 	p := &partial{message: message, key: mustPoint(data.EDDSAPub.X(), data.EDDSAPub.Y()).Bytes()}
@@ -30,7 +34,8 @@ func newPartial(data *edkeygen.LocalPartySaveData, ids tsslib.SortedPartyIDs, me
 		for j, other := range ids.Keys() {
 			if j != i {
 				difference := new(big.Int).Sub(other, own)
-				weight.Mul(weight, other).Mul(weight, difference.ModInverse(difference.Mod(difference, order), order))
+				weight.Mul(weight, other).
+					Mul(weight, difference.ModInverse(difference.Mod(difference, order), order))
 				weight.Mod(weight, order)
 			}
 		}
@@ -86,7 +91,9 @@ func (p *partial) verify(opened []proto.Message, from int, s []byte) error {
 		return err
 	}
 	challenge.Negate(challenge)
-	got := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(challenge, p.weighted[from], edScalar(number(s)))
+	got := new(
+		edwards25519.Point,
+	).VarTimeDoubleScalarBaseMult(challenge, p.weighted[from], edScalar(number(s)))
 	if got.Equal(own) != 1 {
 		return errors.New("not the author's part of the signature")
 	}

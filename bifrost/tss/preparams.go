@@ -34,8 +34,9 @@ const (
 	primalityRounds = 20
 )
 
-// PreParams keeps pre-parameters: the Paillier key and safe primes that an ECDSA keygen consumes, and that take minutes to find. Each
-// set is used for one keygen. What has been taken is remembered, so that it cannot come back by being imported again.
+// PreParams keeps pre-parameters: the Paillier key and safe primes that an ECDSA keygen consumes,
+// and that take minutes to find. Each set is used for one keygen. What has been taken is
+// remembered, so that it cannot come back by being imported again.
 type PreParams struct {
 	dir string
 	log zerolog.Logger
@@ -63,7 +64,8 @@ func (p *PreParams) Count() (int, error) {
 	return len(names), err
 }
 
-// Import checks a set, the JSON of tss-lib's LocalPreParams, and adds it to the store. One that is there, or was used, is refused.
+// Import checks a set, the JSON of tss-lib's LocalPreParams, and adds it to the store. One that is
+// there, or was used, is refused.
 func (p *PreParams) Import(data []byte) error {
 	pre, err := parsePreParams(data)
 	if err != nil {
@@ -74,8 +76,8 @@ func (p *PreParams) Import(data []byte) error {
 	return p.add(pre)
 }
 
-// Take removes a set from the store, durably, and returns it. Without any it returns [ErrNoPreParams]. A set that is taken and
-// then not used is lost.
+// Take removes a set from the store, durably, and returns it. Without any it returns
+// [ErrNoPreParams]. A set that is taken and then not used is lost.
 func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +99,10 @@ func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 			return nil, err
 		}
 		if perr != nil {
-			p.log.Error().Err(perr).Str("file", path).Msg("pre-parameters in store are damaged, removed")
+			p.log.Error().
+				Err(perr).
+				Str("file", path).
+				Msg("pre-parameters in store are damaged, removed")
 			continue
 		}
 		p.signal()
@@ -109,8 +114,8 @@ func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 // importPoll is the time between two looks for a set that may have been imported.
 const importPoll = time.Second
 
-// hold returns the set of the keygen of this name: the one that an earlier attempt took
-// and did not drop, or one from the store. It waits while there is none.
+// hold returns the set of the keygen of this name: the one that an earlier attempt took and did not
+// drop, or one from the store. It waits while there is none.
 func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPreParams, error) {
 	p.holding.Lock()
 	defer p.holding.Unlock()
@@ -129,7 +134,8 @@ func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPrePara
 			return nil, err
 		}
 		if !said {
-			p.log.Error().Msg("a keygen waits for pre-parameters, which are being made; import some with bifrost init --preparams")
+			p.log.Error().
+				Msg("a keygen waits for pre-parameters, which are being made; import some with bifrost init --preparams")
 		}
 		select {
 		case <-ctx.Done():
@@ -148,8 +154,9 @@ func (p *PreParams) drop(id string) {
 	}
 }
 
-// Generate keeps so many sets in store, making what is missing one after the other on a single core, until the context ends. While
-// a node that was given this store runs a ceremony it pauses, which loses nothing: the search has no memory.
+// Generate keeps so many sets in store, making what is missing one after the other on a single
+// core, until the context ends. While a node that was given this store runs a ceremony it pauses,
+// which loses nothing: the search has no memory.
 func (p *PreParams) Generate(ctx context.Context, count int) error {
 	for {
 		p.mu.Lock()
@@ -213,7 +220,8 @@ func (p *PreParams) generateOne(ctx context.Context) error {
 	return nil
 }
 
-// findPreParams does what tss-lib's generator does, one search after the other instead of side by side. A variable, for tests.
+// findPreParams does what tss-lib's generator does, one search after the other instead of side by
+// side. A variable, for tests.
 var findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) {
 	sk, _, err := paillier.GenerateKeyPair(ctx, rand.Reader, paillierBits, 1)
 	if err != nil {
@@ -226,10 +234,18 @@ var findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) 
 	return assemble(sk, primes[0].Prime(), primes[1].Prime()), nil
 }
 
-// assemble makes a set of what was found: a Paillier key, and two primes p of which 2p+1 is prime as well.
+// assemble makes a set of what was found: a Paillier key, and two primes p of which 2p+1 is prime
+// as well.
 func assemble(sk *paillier.PrivateKey, p, q *big.Int) *eckeygen.LocalPreParams {
-	safe := func(p *big.Int) *big.Int { return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1)) }
-	pre := &eckeygen.LocalPreParams{PaillierSK: sk, P: p, Q: q, NTildei: new(big.Int).Mul(safe(p), safe(q))}
+	safe := func(p *big.Int) *big.Int {
+		return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1))
+	}
+	pre := &eckeygen.LocalPreParams{
+		PaillierSK: sk,
+		P:          p,
+		Q:          q,
+		NTildei:    new(big.Int).Mul(safe(p), safe(q)),
+	}
 	order := new(big.Int).Mul(p, q)
 	root := common.GetRandomPositiveRelativelyPrimeInt(rand.Reader, pre.NTildei)
 	for pre.Beta == nil {
@@ -257,7 +273,8 @@ func (p *PreParams) signal() {
 	p.changed = make(chan struct{})
 }
 
-// unused returns the names of the sets in store, and finishes the removal of one that was interrupted.
+// unused returns the names of the sets in store, and finishes the removal of one that was
+// interrupted.
 func (p *PreParams) unused() ([]string, error) {
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -303,7 +320,8 @@ func fingerprint(pre *eckeygen.LocalPreParams) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// parsePreParams reads a set and checks everything that a keygen relies on. Its errors show no number.
+// parsePreParams reads a set and checks everything that a keygen relies on. Its errors show no
+// number.
 func parsePreParams(data []byte) (*eckeygen.LocalPreParams, error) {
 	if len(data) > maxPreParams {
 		return nil, fmt.Errorf("pre-parameters of %d bytes", len(data))
@@ -312,7 +330,8 @@ func parsePreParams(data []byte) (*eckeygen.LocalPreParams, error) {
 	if err := json.Unmarshal(data, pre); err != nil {
 		return nil, errors.New("pre-parameters are not the JSON of tss-lib's LocalPreParams")
 	}
-	if !pre.ValidateWithProof() || pre.PaillierSK.N == nil || pre.PaillierSK.LambdaN == nil || pre.PaillierSK.PhiN == nil {
+	if !pre.ValidateWithProof() || pre.PaillierSK.N == nil || pre.PaillierSK.LambdaN == nil ||
+		pre.PaillierSK.PhiN == nil {
 		return nil, errors.New("pre-parameters are incomplete")
 	}
 	sk := pre.PaillierSK
@@ -325,7 +344,10 @@ func parsePreParams(data []byte) (*eckeygen.LocalPreParams, error) {
 		}
 	}
 	if sk.N.BitLen() != paillierBits || pre.NTildei.BitLen() != paillierBits {
-		return nil, fmt.Errorf("a modulus of the pre-parameters does not have %d bits", paillierBits)
+		return nil, fmt.Errorf(
+			"a modulus of the pre-parameters does not have %d bits",
+			paillierBits,
+		)
 	}
 	one := big.NewInt(1)
 	minusOne := func(v *big.Int) *big.Int { return new(big.Int).Sub(v, one) }
@@ -337,14 +359,20 @@ func parsePreParams(data []byte) (*eckeygen.LocalPreParams, error) {
 	lambda := new(big.Int).Div(phi, new(big.Int).GCD(nil, nil, minusOne(sk.P), minusOne(sk.Q)))
 	safeP, safeQ := double(pre.P), double(pre.Q)
 	order := mul(pre.P, pre.Q)
-	if !equal(mul(sk.P, sk.Q), sk.N) || !equal(phi, sk.PhiN) || !equal(lambda, sk.LambdaN) || equal(sk.P, sk.Q) ||
+	if !equal(mul(sk.P, sk.Q), sk.N) || equal(sk.P, sk.Q) ||
+		!equal(phi, sk.PhiN) || !equal(lambda, sk.LambdaN) ||
 		!equal(mul(safeP, safeQ), pre.NTildei) || equal(pre.P, pre.Q) ||
 		!equal(new(big.Int).Exp(pre.H1i, pre.Alpha, pre.NTildei), pre.H2i) ||
 		!equal(new(big.Int).Mod(mul(pre.Alpha, pre.Beta), order), one) ||
-		!equal(new(big.Int).Exp(pre.H1i, order, pre.NTildei), one) || equal(pre.H1i, one) || equal(pre.H1i, pre.H2i) {
+		!equal(new(big.Int).Exp(pre.H1i, order, pre.NTildei), one) ||
+		equal(pre.H1i, one) ||
+		equal(pre.H1i, pre.H2i) {
 		return nil, errors.New("the numbers of the pre-parameters do not fit together")
 	}
-	for _, prime := range []*big.Int{sk.P, sk.Q, new(big.Int).Rsh(sk.P, 1), new(big.Int).Rsh(sk.Q, 1), pre.P, pre.Q, safeP, safeQ} {
+	for _, prime := range []*big.Int{
+		sk.P, sk.Q, new(big.Int).Rsh(sk.P, 1), new(big.Int).Rsh(sk.Q, 1),
+		pre.P, pre.Q, safeP, safeQ,
+	} {
 		if !prime.ProbablyPrime(primalityRounds) {
 			return nil, errors.New("a number of the pre-parameters is not prime")
 		}

@@ -181,7 +181,8 @@ func TestAssembledPreParamsFitTogether(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The real search is the one of tss-lib; that it stops when told is what can be tested in little time.
+// The real search is the one of tss-lib; that it stops when told is what can be tested in little
+// time.
 func TestFindPreParamsStops(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()

@@ -28,15 +28,17 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// A protocol is the schedule of one of tss-lib's protocols: every member sends each of its steps once. Knowing the schedule, rather
-// than taking what comes, is what bounds memory, tells a message that nobody asked for, and says what is missing.
+// A protocol is the schedule of one of tss-lib's protocols: every member sends each of its steps
+// once. Knowing the schedule, rather than taking what comes, is what bounds memory, tells a message
+// that nobody asked for, and says what is missing.
 type protocol struct {
 	name  string
 	steps []step
 }
 
-// A step is one message type. Its check looks at everything in a message that could make tss-lib panic, some of it in goroutines
-// of its own, where a panic ends the process, or fail without naming who made it.
+// A step is one message type. Its check looks at everything in a message that could make tss-lib
+// panic, some of it in goroutines of its own, where a panic ends the process, or fail without
+// naming who made it.
 type step struct {
 	message   proto.Message
 	title     string // of a step that tss-lib does not know
@@ -48,8 +50,8 @@ type step struct {
 
 type check func(k *known, from int, m proto.Message) error
 
-// A need is a step that must be here before a message is looked at: its author's, or all members'. So it does not matter in which order
-// a member says what it says.
+// A need is a step that must be here before a message is looked at: its author's, or all members'.
+// So it does not matter in which order a member says what it says.
 type need struct {
 	step uint8
 	all  bool
@@ -68,7 +70,14 @@ func toOne(round int, m proto.Message, c check, needs ...need) step {
 
 // ours is a broadcast that tss-lib knows nothing of.
 func ours(round int, title string, c check, needs ...need) step {
-	return step{message: &wrapperspb.BytesValue{}, title: title, round: round, broadcast: true, check: c, needs: needs}
+	return step{
+		message:   &wrapperspb.BytesValue{},
+		title:     title,
+		round:     round,
+		broadcast: true,
+		check:     c,
+		needs:     needs,
+	}
 }
 
 func (s *step) name() string {
@@ -83,13 +92,18 @@ type known struct {
 	threshold  int // tss-lib's: one less than sign
 	self       int
 	parameters []sanity.Parameters // for ECDSA, by member; in a keygen those that are proven
-	sent       [][]proto.Message   // what was accepted, by step and member; of this member its broadcasts
+	sent       [][]proto.Message   // what was accepted, by step and member; own broadcasts too
 	partial    *partial            // for EdDSA keysign
 	context    func(author int, part string) []byte
 }
 
 func newKnown(p *protocol, at seat, threshold int) *known {
-	k := &known{threshold: threshold, self: at.self, context: at.context, sent: make([][]proto.Message, len(p.steps))}
+	k := &known{
+		threshold: threshold,
+		self:      at.self,
+		context:   at.context,
+		sent:      make([][]proto.Message, len(p.steps)),
+	}
 	for i := range k.sent {
 		k.sent[i] = make([]proto.Message, len(at.ids))
 	}
@@ -158,8 +172,8 @@ func (p *protocol) stepOf(messageType string) (uint8, bool) {
 // maxField bounds every number in a message. The longest, in the proofs, have some 4700 bits.
 const maxField = 1024
 
-// parse turns the bytes of a message into what tss-lib takes, or tells what is wrong with them. There is nothing for tss-lib in a message
-// of a step of ours.
+// parse turns the bytes of a message into what tss-lib takes, or tells what is wrong with them.
+// There is nothing for tss-lib in a message of a step of ours.
 func (p *protocol) parse(
 	k *known, i uint8, from *tsslib.PartyID, payload []byte,
 ) (content proto.Message, msg tsslib.ParsedMessage, err error) {
@@ -221,7 +235,10 @@ func checkFields(m proto.Message) (err error) {
 
 func checkECKeygen1(k *known, from int, content proto.Message) error {
 	m := content.(*eckeygen.KGRound1Message)
-	if c := k.sent[keygenCommitment][from].(*wrapperspb.BytesValue).Value; !bytes.Equal(c, k.commitment(from, m)) {
+	if c := k.sent[keygenCommitment][from].(*wrapperspb.BytesValue).Value; !bytes.Equal(
+		c,
+		k.commitment(from, m),
+	) {
 		return errors.New("not what its author committed to")
 	}
 	if len(m.Commitment) > hashSize {
@@ -234,7 +251,10 @@ func checkECKeygen1(k *known, from int, content proto.Message) error {
 	length := big.NewInt(dlnproof.Iterations)
 	for _, proof := range [][][]byte{m.Dlnproof_1, m.Dlnproof_2} {
 		if len(proof) != 2+2*dlnproof.Iterations ||
-			number(proof[0]).Cmp(length) != 0 || number(proof[1+dlnproof.Iterations]).Cmp(length) != 0 {
+			number(
+				proof[0],
+			).Cmp(length) !=
+				0 || number(proof[1+dlnproof.Iterations]).Cmp(length) != 0 {
 			return errors.New("dln proof has the wrong length")
 		}
 	}
@@ -246,7 +266,11 @@ func checkECKeygen2Share(k *known, from int, content proto.Message) error {
 	if len(m.FacProof) != facproof.ProofFacBytesParts {
 		return errors.New("fac proof has the wrong length")
 	}
-	if err := checkFacProof(k.parameters[k.self].NTilde, k.parameters[from].N, m.FacProof); err != nil {
+	if err := checkFacProof(
+		k.parameters[k.self].NTilde,
+		k.parameters[from].N,
+		m.FacProof,
+	); err != nil {
 		return err
 	}
 	return checkScalar(tsslib.S256().Params().N, m.Share)
@@ -283,7 +307,12 @@ func checkEdKeygen2(k *known, from int, content proto.Message) error {
 
 func checkECSign1(k *known, from int, content proto.Message) error {
 	m := content.(*ecsigning.SignRound1Message1)
-	return checkAliceProof(k.parameters[k.self].NTilde, k.parameters[from].N, m.C, m.RangeProofAlice)
+	return checkAliceProof(
+		k.parameters[k.self].NTilde,
+		k.parameters[from].N,
+		m.C,
+		m.RangeProofAlice,
+	)
 }
 
 func checkECSign2(k *known, _ int, content proto.Message) error {
@@ -337,7 +366,9 @@ func checkECSign6(k *known, from int, content proto.Message) error {
 	if err := checkPoints(m.DeCommitment, 2, secpPoint); err != nil {
 		return err
 	}
-	for _, p := range [][2][]byte{{m.ProofAlphaX, m.ProofAlphaY}, {m.VProofAlphaX, m.VProofAlphaY}} {
+	for _, p := range [][2][]byte{
+		{m.ProofAlphaX, m.ProofAlphaY}, {m.VProofAlphaX, m.VProofAlphaY},
+	} {
 		if err := secpPoint(p[0], p[1]); err != nil {
 			return err
 		}
@@ -383,10 +414,14 @@ func checkEdSign3(k *known, from int, content proto.Message) error {
 // errNobody is wrapped by what cannot be laid at one member's door.
 var errNobody = errors.New("a member spoilt the signature, and nothing tells which")
 
-// opens checks what a member opens against what it committed to. tss-lib does so in most places, and does not name who failed in some.
+// opens checks what a member opens against what it committed to. tss-lib does so in most places,
+// and does not name who failed in some.
 func (k *known) opens(step, from int, opening [][]byte) error {
 	c := k.sent[step][from].(interface{ GetCommitment() []byte })
-	opened := commitments.HashCommitDecommit{C: number(c.GetCommitment()), D: common.MultiBytesToBigInts(opening)}
+	opened := commitments.HashCommitDecommit{
+		C: number(c.GetCommitment()),
+		D: common.MultiBytesToBigInts(opening),
+	}
 	if !opened.Verify() {
 		return errors.New("opens something else than its author committed to")
 	}
@@ -439,7 +474,8 @@ func secpPoint(x, y []byte) error {
 	return err
 }
 
-// edPoint refuses points of small order as well: tss-lib takes away what they add, and is left with nothing.
+// edPoint refuses points of small order as well: tss-lib takes away what they add, and is left with
+// nothing.
 func edPoint(x, y []byte) error {
 	p, err := edwardsPoint(x, y)
 	if err != nil {

@@ -71,8 +71,9 @@ func (edw) base() (x, y []byte) {
 	return p.Gx.Bytes(), p.Gy.Bytes()
 }
 
-// Each row is a message that a member could send, and that tss-lib v2.0.2 would panic on, mostly in a goroutine of its own, or that would
-// cost it more than it should. The first row of each kind is one that passes.
+// Each row is a message that a member could send, and that tss-lib v2.0.2 would panic on, mostly in
+// a goroutine of its own, or that would cost it more than it should. The first row of each kind is
+// one that passes.
 func TestHostileMessagesAreStopped(t *testing.T) {
 	share, err := keyshare.Parse(fixtureShare(t, 0))
 	require.NoError(t, err)
@@ -325,7 +326,8 @@ func (k *known) answer(step uint8, m proto.Message) {
 	}
 }
 
-// What opens something else than its author committed to is refused with its author's name, in every protocol.
+// What opens something else than its author committed to is refused with its author's name, in
+// every protocol.
 func TestOpeningsAreCheckedAgainstCommitments(t *testing.T) {
 	x, y := secp{}.base()
 	ex, ey := edw{}.base()

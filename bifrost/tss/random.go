@@ -42,7 +42,13 @@ func (r *random) Read(p []byte) (int, error) {
 		r.reads++
 		info := binary.BigEndian.AppendUint64(append([]byte(nil), r.info...), r.reads)
 		r.mu.Unlock()
-		out, err := hkdf.Key(sha256.New, append(fresh, r.secret...), nil, string(info), min(len(p)-done, maxExpand))
+		out, err := hkdf.Key(
+			sha256.New,
+			append(fresh, r.secret...),
+			nil,
+			string(info),
+			min(len(p)-done, maxExpand),
+		)
 		if err != nil {
 			return done, err
 		}

@@ -25,7 +25,8 @@ func double(n *big.Int) *big.Int { return new(big.Int).Lsh(n, 1) }
 func checkUnits(n *big.Int, values ...[]byte) error {
 	for _, b := range values {
 		v := number(b)
-		if v.Sign() == 0 || v.Cmp(n) >= 0 || new(big.Int).GCD(nil, nil, v, n).Cmp(big.NewInt(1)) != 0 {
+		if v.Sign() == 0 || v.Cmp(n) >= 0 ||
+			new(big.Int).GCD(nil, nil, v, n).Cmp(big.NewInt(1)) != 0 {
 			return errors.New("not a unit of its modulus")
 		}
 	}

@@ -18,7 +18,13 @@ type seat struct {
 func (s seat) params(
 	p *protocol, curve elliptic.Curve, degree int, secret []byte,
 ) (*tsslib.Parameters, *random) {
-	params := tsslib.NewParameters(curve, tsslib.NewPeerContext(s.ids), s.ids[s.self], len(s.ids), degree)
+	params := tsslib.NewParameters(
+		curve,
+		tsslib.NewPeerContext(s.ids),
+		s.ids[s.self],
+		len(s.ids),
+		degree,
+	)
 	r := newRandom(s.session, p.name, secret)
 	params.SetRand(r)
 	params.SetPartialKeyRand(r)

@@ -26,7 +26,8 @@ var errClosed = errors.New("the node was closed")
 const (
 	// lingerTimeout is how long a member with a result goes on answering those without.
 	lingerTimeout = 5 * time.Second
-	// inboxSize is how many frames of all peers together wait for the ceremony; beyond, their streams stand still.
+	// inboxSize is how many frames of all peers together wait for the ceremony; beyond, their
+	// streams stand still.
 	inboxSize = 64
 	// maxEarly bounds the frames of one member that is ahead by a start.
 	maxEarly = 4 << 20
@@ -41,7 +42,8 @@ type description struct {
 	build   func(at seat) ([]*instance, error)
 }
 
-// A session is one member's part in one ceremony. Everything below the line is touched by the goroutine of run alone.
+// A session is one member's part in one ceremony. Everything below the line is touched by the
+// goroutine of run alone.
 type session struct {
 	description
 	self         int
@@ -96,7 +98,8 @@ type relay struct {
 	to   int
 }
 
-// inbound is a frame from a member, under the session that its stream was in. Without a frame, it was malformed.
+// inbound is a frame from a member, under the session that its stream was in. Without a frame, it
+// was malformed.
 type inbound struct {
 	from    int
 	frame   *frame
@@ -152,7 +155,9 @@ func (n *Node) newSession(d description) (*session, error) {
 		if i == self {
 			continue
 		}
-		s.links[i] = newLink(func(ctx context.Context) (network.Stream, error) { return n.open(ctx, id) })
+		s.links[i] = newLink(
+			func(ctx context.Context) (network.Stream, error) { return n.open(ctx, id) },
+		)
 		if n.mangle != nil {
 			s.links[i].mangle = func(b []byte) []byte { return n.mangle(id, b) }
 		}
@@ -232,7 +237,8 @@ func (s *session) end() {
 	s.workers.Wait()
 }
 
-// read passes on what a member says over a stream, until it ends. A later stream of the same member takes its place.
+// read passes on what a member says over a stream, until it ends. A later stream of the same member
+// takes its place.
 func (s *session) read(st network.Stream, hello *frame) {
 	from := slices.Index(s.peers, st.Conn().RemotePeer())
 	if from < 0 || from == s.self {
@@ -283,7 +289,9 @@ func (s *session) work(ctx context.Context) error {
 	}
 	sorted := tsslib.SortPartyIDs(ids)
 	var err error
-	if s.instances, err = s.build(seat{ids: sorted, self: s.self, session: s.id, members: s.members}); err != nil {
+	if s.instances, err = s.build(
+		seat{ids: sorted, self: s.self, session: s.id, members: s.members},
+	); err != nil {
 		return err
 	}
 	s.results = make([]any, len(s.instances))
@@ -328,7 +336,8 @@ func (s *session) work(ctx context.Context) error {
 	return nil
 }
 
-// linger goes on answering until everybody has a result. Failures are no longer this member's concern.
+// linger goes on answering until everybody has a result. Failures are no longer this member's
+// concern.
 func (s *session) linger(ctx context.Context) {
 	s.finished[s.self] = true
 	timer := time.NewTimer(lingerTimeout)
@@ -355,7 +364,8 @@ type failure struct {
 
 func (f *failure) Error() string { return f.reason }
 
-// giveUp tells the others, so that they need not wait for what will not come, and makes the error for the caller.
+// giveUp tells the others, so that they need not wait for what will not come, and makes the error
+// for the caller.
 func (s *session) giveUp(err error) error {
 	var f *failure
 	if !errors.As(err, &f) {

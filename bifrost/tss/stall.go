@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// missing is what this member lacks to go on: in each unfinished instance, of the first round that is incomplete.
+// missing is what this member lacks to go on: in each unfinished instance, of the first round that
+// is incomplete.
 type missing struct {
 	messages []slot           // that it did not get
 	what     map[int][]string // by member that should have sent it
@@ -36,12 +37,18 @@ func (s *session) missing() missing {
 				out.round[uint8(i)] = round
 				if !m.have {
 					out.messages = append(out.messages, at)
-					out.what[author] = append(out.what[author], fmt.Sprintf("%s of %s", step.name(), in.protocol.name))
+					out.what[author] = append(
+						out.what[author],
+						fmt.Sprintf("%s of %s", step.name(), in.protocol.name),
+					)
 					continue
 				}
 				for other, e := range m.echoes {
 					if e == nil && other != s.self && other != author {
-						out.what[other] = append(out.what[other], fmt.Sprintf("what it got as %s from %s", step.name(), s.short(author)))
+						out.what[other] = append(
+							out.what[other],
+							fmt.Sprintf("what it got as %s from %s", step.name(), s.short(author)),
+						)
 					}
 				}
 			}
@@ -50,7 +57,8 @@ func (s *session) missing() missing {
 	return out
 }
 
-// tick looks at the time. While this member computes it expects nothing of the others, who are likely to compute as well.
+// tick looks at the time. While this member computes it expects nothing of the others, who are
+// likely to compute as well.
 func (s *session) tick() error {
 	if s.busy > 0 {
 		s.progress, s.reported = s.now(), false
@@ -67,7 +75,8 @@ func (s *session) tick() error {
 	return nil
 }
 
-// A claim is one member holding another responsible: it waits for its message of a round, or gave up because of it.
+// A claim is one member holding another responsible: it waits for its message of a round, or gave
+// up because of it.
 type claim struct {
 	by, on   int
 	instance uint8
@@ -93,7 +102,7 @@ func (s *session) claims(lack missing) []claim {
 			round, own := s.step(at).round, lack.round[at.instance]
 			switch {
 			case s.step(at).broadcast && s.at(at).have && !s.gaveUp[m]: // it was passed on
-			case s.reached(m, at.instance) > round: // a message of a later round shows that it has all of this one
+			case s.reached(m, at.instance) > round: // who is in a later round has all of this one
 			case own != 0 && own < round: // like this member, the others have not got so far
 			default:
 				add(m, at)
@@ -116,7 +125,8 @@ func (s *session) reached(m int, instance uint8) (round int) {
 	return round
 }
 
-// stalled decides whom to blame for a ceremony that does not go on. See the package comment for the rules.
+// stalled decides whom to blame for a ceremony that does not go on. See the package comment for the
+// rules.
 func (s *session) stalled(why string) error {
 	lack := s.missing()
 	if len(lack.what) == 0 {
@@ -155,9 +165,10 @@ func (s *session) stalled(why string) error {
 	return &failure{members: blamed, reason: why + ": " + strings.Join(reasons, "; "), quiet: true}
 }
 
-// decide names the members to blame, from who lacks and who holds whom responsible. A member that lacks is stuck behind others when
-// each that it points to lacks as well, or is pointed to by so many that one of those is honest. Otherwise it is
-// its word against theirs, and all of them are named.
+// decide names the members to blame, from who lacks and who holds whom responsible. A member that
+// lacks is stuck behind others when each that it points to lacks as well, or is pointed to by so
+// many that one of those is honest. Otherwise it is its word against theirs, and all of them are
+// named.
 func decide(members, self int, lacking map[int]bool, claims []claim) []int {
 	// Waiting for one who itself waits for an earlier round holds nothing against it.
 	counts := func(c claim) bool {

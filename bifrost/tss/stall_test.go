@@ -37,7 +37,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// Whatever is claimed, somebody is blamed, never this member, and never one who neither lacks nor is pointed at.
+// Whatever is claimed, somebody is blamed, never this member, and never one who neither lacks nor
+// is pointed at.
 func TestDecideAlwaysBlamesSomebody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(3, 8).Draw(t, "members")

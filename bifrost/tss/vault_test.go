@@ -30,7 +30,8 @@ func requireECDSA(t *testing.T, vault, digest, signature []byte) {
 	require.True(t, ecdsa.NewSignature(&r, &s).Verify(digest, pub))
 }
 
-// A whole vault: keygen of both keys among four, then signatures by all and by exactly the threshold.
+// A whole vault: keygen of both keys among four, then signatures by all and by exactly the
+// threshold.
 func TestVault(t *testing.T) {
 	noLeak(t)
 	made := 0
@@ -130,8 +131,8 @@ func TestVault(t *testing.T) {
 	})
 }
 
-// Keyshares that an earlier keygen left, as restored from a backup, sign. Their members' signer keys are gone, so others stand in as
-// peers.
+// Keyshares that an earlier keygen left, as restored from a backup, sign. Their members' signer
+// keys are gone, so others stand in as peers.
 func TestFixtureKeysharesSign(t *testing.T) {
 	net := newCluster(t, 4, nil)
 	digest := sha256.Sum256([]byte("message"))

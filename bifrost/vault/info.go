@@ -20,7 +20,11 @@ func FromInfo(info types.VaultInfo) (v Vault, err error) {
 	if v.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
 		return v, err
 	}
-	if v.PubKeyEd25519, err = decodeHex("ed25519 key", info.PubKeyEd25519, types.PubKeyEd25519Size); err != nil {
+	if v.PubKeyEd25519, err = decodeHex(
+		"ed25519 key",
+		info.PubKeyEd25519,
+		types.PubKeyEd25519Size,
+	); err != nil {
 		return v, err
 	}
 	if v.SharesHash, err = optional("shares hash", info.SharesHash, types.HashSize); err != nil {
@@ -35,7 +39,11 @@ func decodeMembers(infos []types.MemberInfo) ([]types.Member, []types.Recipient,
 	recipients := make([]types.Recipient, len(infos))
 	for i, m := range infos {
 		var err error
-		if members[i].PubKey, err = decodeHex("member's key", m.PubKey, types.PubKeySize); err != nil {
+		if members[i].PubKey, err = decodeHex(
+			"member's key",
+			m.PubKey,
+			types.PubKeySize,
+		); err != nil {
 			return nil, nil, err
 		}
 		members[i].Asked = m.Asked
@@ -89,11 +97,19 @@ func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
 	if v.Result.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
 		return v, err
 	}
-	v.Result.PubKeyEd25519, err = decodeHex("ed25519 key", info.PubKeyEd25519, types.PubKeyEd25519Size)
+	v.Result.PubKeyEd25519, err = decodeHex(
+		"ed25519 key",
+		info.PubKeyEd25519,
+		types.PubKeyEd25519Size,
+	)
 	if err != nil {
 		return v, err
 	}
-	if v.Result.SharesHash, err = optional("shares hash", info.SharesHash, types.HashSize); err != nil {
+	if v.Result.SharesHash, err = optional(
+		"shares hash",
+		info.SharesHash,
+		types.HashSize,
+	); err != nil {
 		return v, err
 	}
 	if info.Commitment != nil {

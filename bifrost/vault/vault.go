@@ -13,7 +13,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ErrKeyshares means that files are not a member's two keyshares of a vault, whole and nothing else.
+// ErrKeyshares means that files are not a member's two keyshares of a vault, whole and nothing
+// else.
 var ErrKeyshares = errors.New("keyshares do not fit")
 
 // Vault is a vault in its present epoch: the chain's record of it and its name. Of a vault that a
@@ -67,8 +68,8 @@ func (v Vault) FileNames(prefix string) ([2]string, error) {
 	return [2]string{keyshare.FileName(ecdsa), keyshare.FileName(eddsa)}, nil
 }
 
-// Keyshares are a member's two keyshares of a vault, which [Vault.Check] found to be right. They are
-// secret: the caller wipes them.
+// Keyshares are a member's two keyshares of a vault, which [Vault.Check] found to be right. They
+// are secret: the caller wipes them.
 type Keyshares struct {
 	Secp256k1, Ed25519 *keyshare.Keyshare
 	// Files are the two files, in the same order. They are the caller's, and not wiped with this.
@@ -107,7 +108,11 @@ func (v Vault) Check(files []envelope.File, member []byte) (_ *Keyshares, err er
 		}
 		if *place != nil {
 			share.Wipe()
-			return nil, fmt.Errorf("%w: two keyshares of the vault's %s key", ErrKeyshares, share.Curve())
+			return nil, fmt.Errorf(
+				"%w: two keyshares of the vault's %s key",
+				ErrKeyshares,
+				share.Curve(),
+			)
 		}
 		*place, keys.Files[i] = share, f
 	}
@@ -152,7 +157,10 @@ func (k *Keyshares) PublicShares() (types.PublicShares, error) {
 			return types.PublicShares{}, fmt.Errorf("%s: %w", c.share.FileName(), err)
 		}
 		for _, p := range public {
-			*c.list = append(*c.list, types.PublicShare{Member: types.SignerAddress(p.Member), Id: p.ID, Point: p.Point})
+			*c.list = append(
+				*c.list,
+				types.PublicShare{Member: types.SignerAddress(p.Member), Id: p.ID, Point: p.Point},
+			)
 		}
 	}
 	return shares, nil

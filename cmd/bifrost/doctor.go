@@ -32,8 +32,10 @@ doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes) },
 	}
-	cmd.Flags().StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node as a witness and for the fire drill; give several (default: witnesses in config.toml)")
-	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	cmd.Flags().
+		StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node as a witness and for the fire drill; give several (default: witnesses in config.toml)")
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
 	return cmd
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
-// The exit codes are part of the command's interface. 4, 5 and 6 mean what they
-// mean for recover-keyshares.
+// The exit codes are part of the command's interface. 4, 5 and 6 mean what they mean for
+// recover-keyshares.
 const (
 	codeOther       = command.CodeOther
 	codeUsage       = command.CodeUsage

@@ -47,16 +47,51 @@ first registration; bifrost register prints later ones.`,
 	f.StringVar(&flags.Operator, "operator", "", "operator address of the validator (…valoper1…)")
 	f.StringVar(&flags.Node, "node", flags.Node, "CometBFT RPC address of the validator's node")
 	f.StringVar(&flags.Prefix, "prefix", flags.Prefix, "prefix of the chain's addresses")
-	f.StringVar(&flags.HDPath, "hd-path", flags.HDPath, "path by which the mnemonic derives the signer's key")
-	f.StringSliceVar(&flags.P2P.Listen, "p2p-listen", flags.P2P.Listen, "multiaddr to listen on for the other signers, repeatable")
-	f.StringSliceVar(&flags.P2P.Peers, "peer", flags.P2P.Peers, "multiaddr of another signer, repeatable")
-	f.StringVar(&flags.Metrics.Listen, "metrics-listen", flags.Metrics.Listen, "address for metrics and health, empty for none")
-	f.StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic to import, - for standard input (default: a new one)")
-	f.StringSliceVar(&preParams, "preparams", nil, "file of pre-parameters to import (tss-lib's LocalPreParams in JSON), repeatable")
+	f.StringVar(
+		&flags.HDPath,
+		"hd-path",
+		flags.HDPath,
+		"path by which the mnemonic derives the signer's key",
+	)
+	f.StringSliceVar(
+		&flags.P2P.Listen,
+		"p2p-listen",
+		flags.P2P.Listen,
+		"multiaddr to listen on for the other signers, repeatable",
+	)
+	f.StringSliceVar(
+		&flags.P2P.Peers,
+		"peer",
+		flags.P2P.Peers,
+		"multiaddr of another signer, repeatable",
+	)
+	f.StringVar(
+		&flags.Metrics.Listen,
+		"metrics-listen",
+		flags.Metrics.Listen,
+		"address for metrics and health, empty for none",
+	)
+	f.StringVar(
+		&a.mnemonicFile,
+		"mnemonic-file",
+		"",
+		"file that holds the mnemonic to import, - for standard input (default: a new one)",
+	)
+	f.StringSliceVar(
+		&preParams,
+		"preparams",
+		nil,
+		"file of pre-parameters to import (tss-lib's LocalPreParams in JSON), repeatable",
+	)
 	return cmd
 }
 
-func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, preParams []string) error {
+func (a *app) init(
+	ctx context.Context,
+	set *pflag.FlagSet,
+	flags home.Config,
+	preParams []string,
+) error {
 	cfg, isNew, err := a.initConfig(set, flags)
 	if err != nil {
 		return err
@@ -103,9 +138,12 @@ func (a *app) init(ctx context.Context, set *pflag.FlagSet, flags home.Config, p
 	return a.printRegistration(request)
 }
 
-// initConfig returns the configuration that is there, which the flags must not
-// contradict, or that of the flags.
-func (a *app) initConfig(set *pflag.FlagSet, flags home.Config) (cfg home.Config, isNew bool, err error) {
+// initConfig returns the configuration that is there, which the flags must not contradict, or that
+// of the flags.
+func (a *app) initConfig(
+	set *pflag.FlagSet,
+	flags home.Config,
+) (cfg home.Config, isNew bool, err error) {
 	cfg, err = home.Load(a.home)
 	if errors.Is(err, fs.ErrNotExist) {
 		if flags.ChainID == "" || flags.Operator == "" {
@@ -133,7 +171,13 @@ func (a *app) initConfig(set *pflag.FlagSet, flags home.Config) (cfg home.Config
 		{"metrics-listen", cfg.Metrics.Listen == flags.Metrics.Listen},
 	} {
 		if set.Changed(f.name) && !f.same {
-			return cfg, false, command.Usage(fmt.Errorf("%s is there already and says something else than --%s: edit it", home.ConfigPath(a.home), f.name))
+			return cfg, false, command.Usage(
+				fmt.Errorf(
+					"%s is there already and says something else than --%s: edit it",
+					home.ConfigPath(a.home),
+					f.name,
+				),
+			)
 		}
 	}
 	return cfg, false, nil

@@ -1,6 +1,6 @@
-// Command bifrost is the signer beside a validator: it holds the signer's
-// mnemonic and keyshares, makes vaults and signatures with the other signers, and
-// publishes the encrypted backup of every keyshare.
+// Command bifrost is the signer beside a validator: it holds the signer's mnemonic and keyshares,
+// makes vaults and signatures with the other signers, and publishes the encrypted backup of every
+// keyshare.
 package main
 
 import "github.com/tssbackup/tssbackup/bifrost/command"

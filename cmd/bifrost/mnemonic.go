@@ -17,12 +17,12 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// credential is the name of the mnemonic among the credentials that systemd hands
-// to the service, in the folder that $CREDENTIALS_DIRECTORY names.
+// credential is the name of the mnemonic among the credentials that systemd hands to the service,
+// in the folder that $CREDENTIALS_DIRECTORY names.
 const credential = "mnemonic"
 
-// readMnemonic reads a mnemonic that anything may be sealed with. Path is a file,
-// "-" for standard input, or empty for a question on the terminal.
+// readMnemonic reads a mnemonic that anything may be sealed with. Path is a file, "-" for standard
+// input, or empty for a question on the terminal.
 func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, error) {
 	if path != "" && path != "-" {
 		if err := checkSecretFile(path); err != nil {
@@ -30,11 +30,16 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 		}
 	}
 	raw, _, err := process.Secret{
-		Path: path, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.Stdin, Stderr: a.Stderr,
+		Path:   path,
+		Prompt: "Mnemonic of the signer (it is not shown): ",
+		Stdin:  a.Stdin,
+		Stderr: a.Stderr,
 	}.Read(ctx)
 	defer sanity.Wipe(raw)
 	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, command.Usage(fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err))
+		return nil, command.Usage(
+			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
+		)
 	}
 	if err != nil {
 		return nil, err
@@ -56,13 +61,18 @@ func checkSecretFile(path string) error {
 		return err
 	}
 	if process.Exposed(path, info) {
-		return fmt.Errorf("%w: others may read %s (mode %04o): give it mode 0600, and think about who has read it", errMnemonic, path, info.Mode().Perm())
+		return fmt.Errorf(
+			"%w: others may read %s (mode %04o): give it mode 0600, and think about who has read it",
+			errMnemonic,
+			path,
+			info.Mode().Perm(),
+		)
 	}
 	return nil
 }
 
-// findMnemonic says where the mnemonic of this home is: where the user says, among
-// the credentials of the service, or in the home.
+// findMnemonic says where the mnemonic of this home is: where the user says, among the credentials
+// of the service, or in the home.
 func (a *app) findMnemonic() string {
 	if a.mnemonicFile != "" {
 		return a.mnemonicFile
@@ -92,8 +102,7 @@ func newMnemonic() (*sanity.Mnemonic, error) {
 		if err != nil {
 			return nil, err
 		}
-		// In far less than one of a hundred million draws chance looks like a bad
-		// source.
+		// In far less than one of a hundred million draws chance looks like a bad source.
 		if m.CheckSeal() == nil {
 			return m, nil
 		}

@@ -174,11 +174,10 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 	return signers
 }
 
-// TestFourSigners is the way of the data with nothing in it replaced, from the keygen
-// to the keys that are rebuilt when all signers and nodes are gone: four bifrost
-// processes, tss-lib's keygen and signings, and a chain of four validators. One
-// process is killed once its keyshares are saved, while the others wait for it to
-// sign, and another when its vote is on its way.
+// TestFourSigners is the way of the data with nothing in it replaced, from the keygen to the keys
+// that are rebuilt when all signers and nodes are gone: four bifrost processes, tss-lib's keygen
+// and signings, and a chain of four validators. One process is killed once its keyshares are saved,
+// while the others wait for it to sign, and another when its vote is on its way.
 func TestFourSigners(t *testing.T) {
 	n := network.New(t, network.Config{
 		Validators: 4,
@@ -334,8 +333,8 @@ func TestFourSigners(t *testing.T) {
 	require.Contains(t, string(report), "is what is on the disk")
 	require.Contains(t, string(report), "is to a recipient key of the mnemonic")
 
-	// The chain takes what bifrost register prints, and the running signer goes on with
-	// its next recipient key; the proof stays one to the key before.
+	// The chain takes what bifrost register prints, and the running signer goes on with its next
+	// recipient key; the proof stays one to the key before.
 	out, err := victim.command("register", "--output", "json")
 	require.NoError(t, err)
 	var r registration.Request
@@ -366,9 +365,8 @@ func TestFourSigners(t *testing.T) {
 	rebuildAndSign(t, state, signers)
 }
 
-// rebuildAndSign has nothing left but mnemonics and the saved state of the vault that
-// the signers made together: so many of them as can sign give its keys, and one fewer
-// gives nothing.
+// rebuildAndSign has nothing left but mnemonics and the saved state of the vault that the signers
+// made together: so many of them as can sign give its keys, and one fewer gives nothing.
 func rebuildAndSign(t *testing.T, state []byte, signers []*signerProcess) {
 	record, err := rebuild.Parse(state)
 	require.NoError(t, err)

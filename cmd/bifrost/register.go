@@ -36,8 +36,10 @@ It changes nothing, and can be used while bifrost runs.`,
 			return a.register(cmd.Context(), nil)
 		},
 	}
-	cmd.Flags().Uint32Var(&index, "recipient-index", 0, "index of the recipient key (default: the next one)")
-	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	cmd.Flags().
+		Uint32Var(&index, "recipient-index", 0, "index of the recipient key (default: the next one)")
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
 	return cmd
 }
 
@@ -60,7 +62,10 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 	if index == nil {
 		next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
 		if err != nil {
-			return fmt.Errorf("which recipient key comes next is not known, give --recipient-index: %w", err)
+			return fmt.Errorf(
+				"which recipient key comes next is not known, give --recipient-index: %w",
+				err,
+			)
 		}
 		index = &next
 	}
@@ -73,7 +78,14 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 
 func (a *app) printRegistration(r *registration.Request) error {
 	return a.Print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",
-			r.Address, r.PeerID, r.RecipientKey, r.RecipientIndex, r.Command)
+		fmt.Fprintf(
+			w,
+			"Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",
+			r.Address,
+			r.PeerID,
+			r.RecipientKey,
+			r.RecipientIndex,
+			r.Command,
+		)
 	})
 }

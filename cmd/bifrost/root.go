@@ -38,14 +38,25 @@ Results go to standard output, everything else to standard error.
 		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			if a.home == "" {
 				if a.home, err = home.Default(); err != nil {
-					return command.Usage(fmt.Errorf("--home is missing, and there is no home folder: %w", err))
+					return command.Usage(
+						fmt.Errorf("--home is missing, and there is no home folder: %w", err),
+					)
 				}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&a.home, "home", "", "folder of bifrost's files (default: bifrost under $XDG_DATA_HOME or ~/.local/share)")
-	cmd.AddCommand(a.initCommand(), a.registerCommand(), a.startCommand(), a.statusCommand(), a.doctorCommand(), a.signCommand(), a.sealCommand())
+	cmd.PersistentFlags().
+		StringVar(&a.home, "home", "", "folder of bifrost's files (default: bifrost under $XDG_DATA_HOME or ~/.local/share)")
+	cmd.AddCommand(
+		a.initCommand(),
+		a.registerCommand(),
+		a.startCommand(),
+		a.statusCommand(),
+		a.doctorCommand(),
+		a.signCommand(),
+		a.sealCommand(),
+	)
 	return cmd
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// The mnemonics are valid, and made of words that occur in no message, so that
-// finding one in an output means that the mnemonic was printed.
+// The mnemonics are valid, and made of words that occur in no message, so that finding one in an
+// output means that the mnemonic was printed.
 var mnemonics = []string{
 	"december noodle battle screen artist miracle exercise amused jacket rhythm marble prepare despair pigeon resist caution twenty pumpkin inmate fragile genius digital panther adjust",
 	"ticket olympic capable gesture mountain burger august quality cupboard dismiss emotion holiday parrot dilemma perfect mystery anchor canyon kingdom narrow company decade mammal choice",
@@ -51,8 +51,8 @@ func address(t testing.TB, words string) string {
 	return key.Bech32("cosmos")
 }
 
-// scene is what one script plays in: a node, the signers that it knows by
-// operator, and the operators of those that were replaced.
+// scene is what one script plays in: a node, the signers that it knows by operator, and the
+// operators of those that were replaced.
 type scene struct {
 	node            *fakenode.Node
 	signers, former map[string]string
@@ -128,9 +128,8 @@ func (s *scene) signer(data []byte) abci.ResponseQuery {
 	return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode(), Log: "not found"}
 }
 
-// register OPERATOR FILE [INDEX [OTHERFILE]] registers the signer of the mnemonic in a
-// file with its recipient key at the index, or, as no bifrost would, with that of
-// another mnemonic.
+// register OPERATOR FILE [INDEX [OTHERFILE]] registers the signer of the mnemonic in a file with
+// its recipient key at the index, or, as no bifrost would, with that of another mnemonic.
 func cmdRegister(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	m, err := sanity.ParseMnemonic([]byte(ts.ReadFile(args[1])))
@@ -158,8 +157,8 @@ func cmdRegister(ts *testscript.TestScript, _ bool, args []string) {
 	s.signers[args[0]], s.recipients[address] = address, recipient
 }
 
-// run CODE ARGS... runs bifrost, requires this exit code, and that no word
-// of a mnemonic is in what it prints.
+// run CODE ARGS... runs bifrost, requires this exit code, and that no word of a mnemonic is in what
+// it prints.
 func cmdRun(ts *testscript.TestScript, _ bool, args []string) {
 	if code := runBifrost(ts, args[1:]); strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d instead of %s", code, args[0])
@@ -177,8 +176,8 @@ func runBifrost(ts *testscript.TestScript, args []string) int {
 	return 0
 }
 
-// checkQuiet requires that the last output holds no word of the known mnemonics,
-// and no three words in a row of one that was drawn.
+// checkQuiet requires that the last output holds no word of the known mnemonics, and no three words
+// in a row of one that was drawn.
 func checkQuiet(ts *testscript.TestScript) {
 	for _, stream := range []string{"stdout", "stderr"} {
 		text := strings.ToLower(ts.ReadFile(stream))
@@ -203,8 +202,8 @@ func checkQuiet(ts *testscript.TestScript) {
 	}
 }
 
-// await CODE TEXT ARGS... runs the command until it ends with this code and its
-// standard output holds the text.
+// await CODE TEXT ARGS... runs the command until it ends with this code and its standard output
+// holds the text.
 func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.After(time.Minute)
 	for {

@@ -18,8 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// maxInput bounds a file to seal: the keyshare of a vault of a hundred members is
-// half a megabyte.
+// maxInput bounds a file to seal: the keyshare of a vault of a hundred members is half a megabyte.
 const maxInput = 64 << 20
 
 // sealed is the result of seal in JSON.
@@ -38,10 +37,13 @@ func (a *app) sealCommand() *cobra.Command {
 checks. recover-keyshares open is the way back, and so is
 "age -d ENVELOPE | xz -dc --format=lzma | tar x". It never replaces a file.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.seal(cmd.Context(), out, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.seal(cmd.Context(), out, args)
+		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file for the envelope")
-	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
 	return cmd
 }
 

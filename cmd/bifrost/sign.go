@@ -34,8 +34,10 @@ which is never what a transaction is signed as.`,
 	}
 	cmd.Flags().StringVar(&req.Vault, "vault", "", "the vault, by its secp256k1 key in hex")
 	cmd.Flags().StringVar(&req.Message, "message", "", "the text")
-	cmd.Flags().StringSliceVar(&req.Signers, "signers", nil, "addresses of the members that sign (default: all)")
-	cmd.Flags().DurationVar(&timeout, "timeout", service.DefaultSignTimeout, "how long to wait for the others")
+	cmd.Flags().
+		StringSliceVar(&req.Signers, "signers", nil, "addresses of the members that sign (default: all)")
+	cmd.Flags().
+		DurationVar(&timeout, "timeout", service.DefaultSignTimeout, "how long to wait for the others")
 	return cmd
 }
 

@@ -32,8 +32,10 @@ it was doing goes on at the next start.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd.Context(), former) },
 	}
-	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
-	cmd.Flags().BoolVar(&former, "former", false, "run although the operator has another signer by now")
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	cmd.Flags().
+		BoolVar(&former, "former", false, "run although the operator has another signer by now")
 	return cmd
 }
 

@@ -55,7 +55,15 @@ func writeStatus(w io.Writer, st *service.Status) {
 	}
 	row("pre-parameters", st.PreParams)
 	if st.Trust != nil {
-		row("verified by", fmt.Sprintf("header %d of %s, %s", st.Trust.Height, st.Trust.Time.Format(time.RFC3339), st.Trust.Hash))
+		row(
+			"verified by",
+			fmt.Sprintf(
+				"header %d of %s, %s",
+				st.Trust.Height,
+				st.Trust.Time.Format(time.RFC3339),
+				st.Trust.Hash,
+			),
+		)
 	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {
@@ -68,7 +76,15 @@ func writeStatus(w io.Writer, st *service.Status) {
 				if step == "" {
 					step = "keygen"
 				}
-				fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.Kind, r.KeygenID, r.Deadline, step, r.Vault)
+				fmt.Fprintf(
+					table,
+					"%s\t%d\t%d\t%s\t%s\n",
+					r.Kind,
+					r.KeygenID,
+					r.Deadline,
+					step,
+					r.Vault,
+				)
 			}
 			_ = table.Flush()
 		}
@@ -79,16 +95,33 @@ func writeStatus(w io.Writer, st *service.Status) {
 				if !v.Asked {
 					published, proven = "not asked", "not asked"
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Vault, v.Status, yes(v.Keyshares), published, proven)
+				fmt.Fprintf(
+					table,
+					"%s\t%s\t%s\t%s\t%s\n",
+					v.Vault,
+					v.Status,
+					yes(v.Keyshares),
+					published,
+					proven,
+				)
 			}
 		}
 	}
 	_ = table.Flush()
 	for _, f := range st.FormerVaults {
-		fmt.Fprintf(w, "\nVault %s lives under the former signer %s: keep its mnemonic.\n", f.Vault, f.Address)
+		fmt.Fprintf(
+			w,
+			"\nVault %s lives under the former signer %s: keep its mnemonic.\n",
+			f.Vault,
+			f.Address,
+		)
 	}
 	if st.RegisterCommand != "" {
-		fmt.Fprintf(w, "\nRegister the signer with the operator's key:\n\n  %s\n", st.RegisterCommand)
+		fmt.Fprintf(
+			w,
+			"\nRegister the signer with the operator's key:\n\n  %s\n",
+			st.RegisterCommand,
+		)
 	}
 	if len(st.Problems) > 0 {
 		fmt.Fprintln(w, "\nProblems:")

@@ -38,8 +38,8 @@ type coveredVault struct {
 	Published int    `json:"published"`
 	// Proven is how many members have published and proven.
 	Proven int `json:"proven"`
-	// Covered tells that as many members have published as can sign together, and with
-	// --verify that as many have proven, and every check holds.
+	// Covered tells that as many members have published as can sign together, and with --verify
+	// that as many have proven, and every check holds.
 	Covered bool `json:"covered"`
 	// ProvenCovered tells that as many members have proven as can sign together.
 	ProvenCovered bool            `json:"proven_covered"`
@@ -70,9 +70,9 @@ func (a *app) coverageCommand() *cobra.Command {
 		Long: `coverage counts the members of each active and retiring vault that have published
 a backup, and those that have proven to consensus that their mnemonic opens their
 keyshares. Every record is verified and all are of one height, so that the verdict
-rests on the validators' signatures alone. It exits with 0 only when there is an active vault, and in every active
-vault as many members have published as can sign together; otherwise with 3. With
---vault the verdict is on that vault alone.
+rests on the validators' signatures alone. It exits with 0 only when there is an
+active vault, and in every active vault as many members have published as can sign
+together; otherwise with 3. With --vault the verdict is on that vault alone.
 
 With --verify the checks that consensus made are made again here: that the public
 shares are those of the vault's keys, that what state keeps of each proof can be
@@ -83,10 +83,12 @@ have proven as can sign together; with 5 when a check fails, otherwise with 3.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.coverage(cmd.Context(), v) },
 	}
 	cmd.Flags().BoolVar(&v.on, "verify", false, "repeat the checks of the proofs here")
-	cmd.Flags().StringArrayVar(&v.former, "former-chain-id", nil, "with --verify: a name of the chain from before it was exported; give all of them, or none")
+	cmd.Flags().
+		StringArrayVar(&v.former, "former-chain-id", nil, "with --verify: a name of the chain from before it was exported; give all of them, or none")
 	a.nodeFlags(cmd)
 	a.prefixFlag(cmd)
-	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex (default: all active and retiring)")
+	cmd.Flags().
+		StringVar(&a.vault, "vault", "", "one vault, by its key in hex (default: all active and retiring)")
 	return cmd
 }
 
@@ -107,7 +109,11 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		return err
 	}
 	v := &verdict{
-		Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Height: state.Height(), ProofsChecked: verify.on, Vaults: []coveredVault{},
+		Nodes:         nodeNames(a.nodes),
+		ChainID:       command.OneLine(light.ChainID()),
+		Height:        state.Height(),
+		ProofsChecked: verify.on,
+		Vaults:        []coveredVault{},
 	}
 	judged, covered, failed := 0, 0, 0
 	for _, vault := range vaults {
@@ -139,7 +145,12 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	case judged == 0:
 		return fmt.Errorf("%w: there is no active vault", errNotCovered)
 	case !v.Covered:
-		return fmt.Errorf("%w: %d of %d vaults do not reach their threshold", errNotCovered, judged-covered, judged)
+		return fmt.Errorf(
+			"%w: %d of %d vaults do not reach their threshold",
+			errNotCovered,
+			judged-covered,
+			judged,
+		)
 	}
 	return nil
 }
@@ -155,8 +166,11 @@ func judge(vault types.VaultCoverage) coveredVault {
 	}
 	for _, m := range vault.List {
 		c.List = append(c.List, coveredMember{
-			Address: command.OneLine(m.Address), Operator: command.OneLine(m.Operator), Asked: m.Asked,
-			Backups: describeBackups(m.Commitments), Proven: m.Proven,
+			Address:  command.OneLine(m.Address),
+			Operator: command.OneLine(m.Operator),
+			Asked:    m.Asked,
+			Backups:  describeBackups(m.Commitments),
+			Proven:   m.Proven,
 		})
 	}
 	for _, address := range vault.Missing {
@@ -176,10 +190,23 @@ func (c *coveredVault) verdict() string {
 	case c.ProvenCovered:
 		return fmt.Sprintf("recoverable: proven %d/%d, need %d", c.Proven, c.Members, c.Threshold)
 	case c.reaches(c.Published):
-		return fmt.Sprintf("recoverable if the envelopes hold what the members say: published %d/%d, proven %d/%d, need %d",
-			c.Published, c.Members, c.Proven, c.Members, c.Threshold)
+		return fmt.Sprintf(
+			"recoverable if the envelopes hold what the members say: published %d/%d, proven %d/%d, need %d",
+			c.Published,
+			c.Members,
+			c.Proven,
+			c.Members,
+			c.Threshold,
+		)
 	}
-	return fmt.Sprintf("NOT recoverable: published %d/%d, proven %d/%d, need %d", c.Published, c.Members, c.Proven, c.Members, c.Threshold)
+	return fmt.Sprintf(
+		"NOT recoverable: published %d/%d, proven %d/%d, need %d",
+		c.Published,
+		c.Members,
+		c.Proven,
+		c.Members,
+		c.Threshold,
+	)
 }
 
 func (v *verdict) text(w io.Writer) {
@@ -190,7 +217,18 @@ func (v *verdict) text(w io.Writer) {
 		if c.Covered {
 			answer = "yes"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", c.Vault, c.Status, c.Members, c.Asked, c.Published, c.Proven, c.Threshold, answer)
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n",
+			c.Vault,
+			c.Status,
+			c.Members,
+			c.Asked,
+			c.Published,
+			c.Proven,
+			c.Threshold,
+			answer,
+		)
 	}
 	_ = table.Flush()
 	for _, c := range v.Vaults {

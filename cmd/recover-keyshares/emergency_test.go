@@ -31,8 +31,9 @@ func scalarOf(key ed25519.PrivateKey) []byte {
 	return b
 }
 
-// TestEmergency takes a vault whose members have proven through the loss of everything but the state and mnemonics: on
-// the chain, off it, and after the chain was exported and began again under another name.
+// TestEmergency takes a vault whose members have proven through the loss of everything but the
+// state and mnemonics: on the chain, off it, and after the chain was exported and began again under
+// another name.
 func TestEmergency(t *testing.T) {
 	daemon := filepath.Join(t.TempDir(), "tssbackupd")
 	build := exec.Command("go", "build", "-o", daemon, "github.com/tssbackup/tssbackup/cmd/tssbackupd")

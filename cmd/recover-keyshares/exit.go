@@ -36,8 +36,8 @@ const exitCodes = `Exit codes:
   5  an envelope, a keyshare, a record, a proof or a state file fails a check
   6  no node can be reached, or none holds the block any more
   7  what the nodes say is not verified: there is no header to trust, or one node
-     alone and nobody to contradict it, the trusting period is over, headers are pruned, the nodes contradict each other, or no
-     answer has a valid Merkle proof
+     alone and nobody to contradict it, the trusting period is over, headers are
+     pruned, the nodes contradict each other, or no answer has a valid Merkle proof
   8  rebuild: the mnemonics that were given belong to fewer members than are needed;
      nothing was written
 When several vaults, or the two backups of a vault, fail in different ways, the
@@ -68,12 +68,16 @@ func codeOf(err error) int {
 	}{
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
-			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge, audit.ErrCheck, rebuild.ErrState,
+			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
+			audit.ErrCheck, rebuild.ErrState,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
-		{codeNoBackup, []error{restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone, errNotCovered, rebuild.ErrUnproven}},
+		{codeNoBackup, []error{
+			restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone,
+			errNotCovered, rebuild.ErrUnproven,
+		}},
 	} {
 		for _, target := range kind.of {
 			if errors.Is(err, target) {
@@ -86,7 +90,9 @@ func codeOf(err error) int {
 
 // worst is the code of the whole when its parts end with these.
 func worst(codes []int) int {
-	for _, code := range []int{codeTrust, codeCheck, codeMnemonic, codeUnreachable, codeOther, codeNoBackup} {
+	for _, code := range []int{
+		codeTrust, codeCheck, codeMnemonic, codeUnreachable, codeOther, codeNoBackup,
+	} {
 		for _, c := range codes {
 			if c == code {
 				return code

@@ -72,7 +72,11 @@ func (a *app) list(ctx context.Context) error {
 		return err
 	}
 	l := &listing{
-		Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Height: state.Height(), Address: a.address, Vaults: []listedVault{},
+		Nodes:   nodeNames(a.nodes),
+		ChainID: command.OneLine(light.ChainID()),
+		Height:  state.Height(),
+		Address: a.address,
+		Vaults:  []listedVault{},
 	}
 	published := 0
 	for _, v := range vaults {
@@ -83,8 +87,13 @@ func (a *app) list(ctx context.Context) error {
 		published += len(commitments)
 		of, _ := v.Member(member)
 		listed := listedVault{
-			Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519), Status: statusName(v.Status),
-			Members: len(v.Members), Threshold: v.Threshold, Asked: of.Asked, Backups: []backup{},
+			Vault:         v.Name(),
+			PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519),
+			Status:        statusName(v.Status),
+			Members:       len(v.Members),
+			Threshold:     v.Threshold,
+			Asked:         of.Asked,
+			Backups:       []backup{},
 		}
 		for _, c := range commitments {
 			listed.Backups = append(listed.Backups, describeBackup(c.Info()))
@@ -106,7 +115,14 @@ func (a *app) list(ctx context.Context) error {
 
 func (l *listing) text(w io.Writer) {
 	for _, v := range l.Vaults {
-		fmt.Fprintf(w, "vault %s (%s): %d of %d members sign\n", v.Vault, v.Status, v.Threshold, v.Members)
+		fmt.Fprintf(
+			w,
+			"vault %s (%s): %d of %d members sign\n",
+			v.Vault,
+			v.Status,
+			v.Threshold,
+			v.Members,
+		)
 		switch {
 		case len(v.Backups) > 0:
 			for i, b := range v.Backups {

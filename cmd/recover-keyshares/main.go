@@ -1,5 +1,5 @@
-// Command recover-keyshares gets a member's keyshares back from the chain: with a
-// node's address and the 24 words, and nothing else.
+// Command recover-keyshares gets a member's keyshares back from the chain: with a node's address
+// and the 24 words, and nothing else.
 package main
 
 import "github.com/tssbackup/tssbackup/bifrost/command"

@@ -26,9 +26,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestRecoveryFromAChain takes the way of the data on a real chain: four signers
-// vote with their envelopes, as bifrost sends them, and the command gets each
-// member's keyshares back over RPC.
+// TestRecoveryFromAChain takes the way of the data on a real chain: four signers vote with their
+// envelopes, as bifrost sends them, and the command gets each member's keyshares back over RPC.
 func TestRecoveryFromAChain(t *testing.T) {
 	n := network.New(t, network.Config{Node: func(_ int, cfg *network.NodeConfig) { cfg.Comet.TxIndex.Indexer = "kv" }})
 	n.RegisterSigners()
@@ -61,8 +60,8 @@ func TestRecoveryFromAChain(t *testing.T) {
 		send(ctx, t, n, node, keys[i], vote)
 	}
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
-	// The header of the next block verifies it, and the one after is where that one is
-	// surely found.
+	// The header of the next block verifies it, and the one after is where that one is surely
+	// found.
 	n.WaitBlocks(2)
 
 	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
@@ -73,9 +72,8 @@ func TestRecoveryFromAChain(t *testing.T) {
 	recoverAll(t, n, vault, nodes...)
 }
 
-// recoverAll has each member recover with the command, with nothing but its
-// mnemonic and these arguments, and requires that it gets its keyshares back byte
-// for byte.
+// recoverAll has each member recover with the command, with nothing but its mnemonic and these
+// arguments, and requires that it gets its keyshares back byte for byte.
 func recoverAll(t *testing.T, n *network.Network, vault *dealer.Vault, args ...string) {
 	work := t.TempDir()
 	for i, v := range n.Validators {
@@ -126,9 +124,9 @@ func TestRecoveryFromPrunedNodes(t *testing.T) {
 	recoverAll(t, n, b.Vault, "--trust-first", "--node", n.Validators[2].RPC(), "--node", n.Validators[3].RPC())
 }
 
-// TestRecoveryFromAStateSyncedNode recovers from a node that joined by state sync
-// and never held the block of any vote, when it is the only one that is left. The
-// trusted header was noted while there were others.
+// TestRecoveryFromAStateSyncedNode recovers from a node that joined by state sync and never held
+// the block of any vote, when it is the only one that is left. The trusted header was noted while
+// there were others.
 func TestRecoveryFromAStateSyncedNode(t *testing.T) {
 	made := network.Snapshots{}
 	n := network.New(t, made.Config(t.TempDir))
@@ -147,9 +145,9 @@ func TestRecoveryFromAStateSyncedNode(t *testing.T) {
 	recoverAll(t, n, b.Vault, "--node", joined.RPC(), "--trust-height", fmt.Sprint(height), "--trust-hash", commit.Hash().String())
 }
 
-// TestRecoveryAfterARestartFromGenesis recovers on a chain of another id that goes
-// on from an exported state: its blocks hold no vote, and the recorded heights are
-// of the old chain. The node that is asked first forgot to import the archive.
+// TestRecoveryAfterARestartFromGenesis recovers on a chain of another id that goes on from an
+// exported state: its blocks hold no vote, and the recorded heights are of the old chain. The node
+// that is asked first forgot to import the archive.
 func TestRecoveryAfterARestartFromGenesis(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
@@ -163,8 +161,8 @@ func TestRecoveryAfterARestartFromGenesis(t *testing.T) {
 	recoverAll(t, again, b.Vault, "--trust-first", "--node", again.Validators[3].RPC(), "--node", again.Validators[0].RPC())
 }
 
-// send sends a vote as bifrost does, and holds what a node answers on the way
-// against what package chain makes of it.
+// send sends a vote as bifrost does, and holds what a node answers on the way against what package
+// chain makes of it.
 func send(ctx context.Context, t *testing.T, n *network.Network, node *chain.Client, key *signer.Key, vote *types.MsgTssPool) {
 	number, sequence, err := node.Account(ctx, vote.Signer)
 	require.NoError(t, err)

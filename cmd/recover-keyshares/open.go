@@ -58,7 +58,8 @@ vault. It checks that each is sound in itself, and writes nothing otherwise.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	a.openFlags(cmd)
-	cmd.Flags().StringVar(&o.format, "format", formatAuto, "what was published: envelope, thornode, or auto to find out")
+	cmd.Flags().
+		StringVar(&o.format, "format", formatAuto, "what was published: envelope, thornode, or auto to find out")
 	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
 	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
 	return cmd
@@ -124,7 +125,9 @@ func (o *opening) read(args []string) ([][]byte, error) {
 		}
 	}
 	if len(paths) != 1 {
-		return nil, command.Usage(errors.New("give one of a file that holds an envelope, --tx and --block"))
+		return nil, command.Usage(
+			errors.New("give one of a file that holds an envelope, --tx and --block"),
+		)
 	}
 	if len(args) == 1 {
 		sealed, err := readFile(paths[0], envelope.MaxBytes)
@@ -141,9 +144,13 @@ func (o *opening) read(args []string) ([][]byte, error) {
 	return candidates, nil
 }
 
-// openAll returns the files of all that opens. When nothing does, it tells why of
-// the first that the mnemonic fits, if there is one.
-func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity.Mnemonic) (files []envelope.File, err error) {
+// openAll returns the files of all that opens. When nothing does, it tells why of the first that
+// the mnemonic fits, if there is one.
+func (o *opening) openAll(
+	ctx context.Context,
+	sealed [][]byte,
+	mnemonic *sanity.Mnemonic,
+) (files []envelope.File, err error) {
 	var damaged []error
 	wrong := 0
 	names := make(map[string][]byte)
@@ -173,7 +180,11 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 				sanity.Wipe(f.Data)
 			default:
 				sanity.Wipe(f.Data)
-				return files, fmt.Errorf("%w: there are two different ones named %s", restore.ErrKeyshares, f.Name)
+				return files, fmt.Errorf(
+					"%w: there are two different ones named %s",
+					restore.ErrKeyshares,
+					f.Name,
+				)
 			}
 		}
 	}
@@ -183,8 +194,11 @@ func (o *opening) openAll(ctx context.Context, sealed [][]byte, mnemonic *sanity
 	case len(files) == 0 && wrong == 0:
 		return nil, fmt.Errorf("%w: nothing begins as an envelope does", saved.ErrNone)
 	case len(files) == 0:
-		return nil, fmt.Errorf("%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
-			envelope.ErrWrongMnemonic, wrong)
+		return nil, fmt.Errorf(
+			"%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
+			envelope.ErrWrongMnemonic,
+			wrong,
+		)
 	}
 	for _, err := range damaged {
 		o.warn(command.OneLine(err.Error()))
@@ -203,8 +217,7 @@ func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.
 	return thornode.Open(sealed, mnemonic)
 }
 
-// inspect says what is wrong with a keyshare, as far as that shows without the
-// chain.
+// inspect says what is wrong with a keyshare, as far as that shows without the chain.
 func inspect(f envelope.File) error {
 	share, err := keyshare.Parse(f.Data)
 	if err != nil {

@@ -65,8 +65,7 @@ func echoes(t *testing.T, tty *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// startAtPrompt starts the command on a terminal and returns when it asks for the
-// mnemonic.
+// startAtPrompt starts the command on a terminal and returns when it asks for the mnemonic.
 func startAtPrompt(t *testing.T, args ...string) (cmd *exec.Cmd, keyboard, tty *os.File, screen *output) {
 	return startUntil(t, "it is not shown", args...)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// prove VAULT MEMBER [CHAIN-ID] has a member, by its number, prove: in a block of this
-// chain, or, with another's id, before that was exported.
+// prove VAULT MEMBER [CHAIN-ID] has a member, by its number, prove: in a block of this chain, or,
+// with another's id, before that was exported.
 func cmdProve(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	member, err := strconv.Atoi(args[1])

@@ -21,8 +21,8 @@ import (
 
 // rebuilt is the result of rebuild in JSON.
 type rebuilt struct {
-	// Nodes, ChainID and Height are those of the verified records, empty when the state
-	// was read from a file.
+	// Nodes, ChainID and Height are those of the verified records, empty when the state was read
+	// from a file.
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
 	Height  int64    `json:"height"`
@@ -102,8 +102,18 @@ is 8.
 	flags := cmd.Flags()
 	flags.StringVar(&a.vault, "vault", "", "the vault, by its key in hex")
 	flags.StringVar(&a.out, "out", "", "file for the keys, which must not exist yet")
-	flags.StringVar(&r.stateFile, "state", "", "file that holds the saved state, - for standard input")
-	flags.StringArrayVar(&r.files, "mnemonic-file", nil, "file that holds a member's mnemonic, - for standard input; give several (default: ask)")
+	flags.StringVar(
+		&r.stateFile,
+		"state",
+		"",
+		"file that holds the saved state, - for standard input",
+	)
+	flags.StringArrayVar(
+		&r.files,
+		"mnemonic-file",
+		nil,
+		"file that holds a member's mnemonic, - for standard input; give several (default: ask)",
+	)
 	flags.BoolVar(&r.understood, "i-understand", false, "do not ask whether this is meant")
 	return cmd
 }
@@ -143,8 +153,8 @@ func (r *rebuilding) run(ctx context.Context) error {
 	return errors.Join(r.Print(result, result.text), result.reason(failed))
 }
 
-// elsewhere is what helps when a state is damaged: a node that lied, or a bad disk,
-// can have changed what no check of the state alone finds.
+// elsewhere is what helps when a state is damaged: a node that lied, or a bad disk, can have
+// changed what no check of the state alone finds.
 const elsewhere = "take the state from another node"
 
 // reason says what else than too few mnemonics may be why there are too few shares.
@@ -159,9 +169,19 @@ func (v *rebuilt) reason(failed error) error {
 	case failed == nil:
 		return nil
 	case damaged > 0 && damaged >= v.Missing:
-		return fmt.Errorf("%w: what it keeps of %d members' proofs is damaged: %s", rebuild.ErrState, damaged, elsewhere)
+		return fmt.Errorf(
+			"%w: what it keeps of %d members' proofs is damaged: %s",
+			rebuild.ErrState,
+			damaged,
+			elsewhere,
+		)
 	case len(v.Unreadable) > 0 && len(v.Unreadable) >= v.Missing:
-		return fmt.Errorf("%w: %d of the files hold none, and %d more members are needed", errMnemonic, len(v.Unreadable), v.Missing)
+		return fmt.Errorf(
+			"%w: %d of the files hold none, and %d more members are needed",
+			errMnemonic,
+			len(v.Unreadable),
+			v.Missing,
+		)
 	}
 	return failed
 }
@@ -187,8 +207,11 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 	case len(r.files) == 0 && (!terminal || fromStdin > 0):
 		err = fmt.Errorf("%w to ask for mnemonics on: give --mnemonic-file", process.ErrNoTerminal)
 	case !r.understood && (!terminal || fromStdin > 0):
-		err = fmt.Errorf("%w to ask on whether a vault's private keys are to be written to a file: "+
-			"read 'recover-keyshares rebuild --help', and give --i-understand if that is meant", process.ErrNoTerminal)
+		err = fmt.Errorf(
+			"%w to ask on whether a vault's private keys are to be written to a file: "+
+				"read 'recover-keyshares rebuild --help', and give --i-understand if that is meant",
+			process.ErrNoTerminal,
+		)
 	}
 	if err != nil {
 		return "", command.Usage(err)
@@ -201,10 +224,17 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 	}
 	// Said before anybody types 24 words.
 	if _, err := os.Lstat(out); err == nil {
-		return "", fmt.Errorf("%s is there already, and nothing is ever replaced: give another --out", out)
+		return "", fmt.Errorf(
+			"%s is there already, and nothing is ever replaced: give another --out",
+			out,
+		)
 	}
 	if err := durable.TryFolder(filepath.Dir(out)); err != nil {
-		return "", fmt.Errorf("the folder of --out cannot take the file %s (%w): give another one, such as /dev/shm, on a file system that knows hard links", out, err)
+		return "", fmt.Errorf(
+			"the folder of --out cannot take the file %s (%w): give another one, such as /dev/shm, on a file system that knows hard links",
+			out,
+			err,
+		)
 	}
 	return out, nil
 }
@@ -225,20 +255,37 @@ func (r *rebuilding) agree(ctx context.Context, state *rebuild.State, out string
   %s
 into %s, in plain hex. Until now they are nowhere: the vault's %d members
 hold a share each. Whoever has that file moves everything that the vault holds, alone.
-It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), command.OneLine(out), len(members), state.Need(), helpful)
+It takes the mnemonics of %d members; those of %d would do.`,
+		state.Vault(), command.OneLine(out), len(members), state.Need(), helpful)
 	if helpful < state.Need() && helpful+damaged >= state.Need() {
-		return fmt.Errorf("%w: what it keeps of %d members' proofs is damaged, and of %d members it can be opened, of which %d are needed: %s",
-			rebuild.ErrState, damaged, helpful, state.Need(), elsewhere)
+		return fmt.Errorf(
+			"%w: what it keeps of %d members' proofs is damaged, and of %d members it can be opened, of which %d are needed: %s",
+			rebuild.ErrState,
+			damaged,
+			helpful,
+			state.Need(),
+			elsewhere,
+		)
 	}
 	if helpful < state.Need() {
-		return fmt.Errorf("%w of enough members: the state holds %d that can be opened, and %d are needed", rebuild.ErrUnproven, helpful, state.Need())
+		return fmt.Errorf(
+			"%w of enough members: the state holds %d that can be opened, and %d are needed",
+			rebuild.ErrUnproven,
+			helpful,
+			state.Need(),
+		)
 	}
 	if r.understood {
 		return nil
 	}
 	const digits = 8
-	r.Progress("Go on only if the members can never sign together again, and on a machine without a network.")
-	answer, err := r.ask(ctx, fmt.Sprintf("Type the first %d digits of the vault to go on: ", digits))
+	r.Progress(
+		"Go on only if the members can never sign together again, and on a machine without a network.",
+	)
+	answer, err := r.ask(
+		ctx,
+		fmt.Sprintf("Type the first %d digits of the vault to go on: ", digits),
+	)
 	if err != nil {
 		return err
 	}
@@ -249,7 +296,13 @@ It takes the mnemonics of %d members; those of %d would do.`, state.Vault(), com
 }
 
 func (v *rebuilt) text(w io.Writer) {
-	fmt.Fprintf(w, "vault %s: the mnemonics of %d of %d members are needed\n", v.Vault, v.Need, len(v.Members))
+	fmt.Fprintf(
+		w,
+		"vault %s: the mnemonics of %d of %d members are needed\n",
+		v.Vault,
+		v.Need,
+		len(v.Members),
+	)
 	for _, m := range v.Members {
 		switch m.Result {
 		case "opened":
@@ -267,7 +320,11 @@ func (v *rebuilt) text(w io.Writer) {
 		fmt.Fprintf(w, "  %s: not a mnemonic\n", source)
 	}
 	if v.Out == "" {
-		fmt.Fprintf(w, "nothing was written: the mnemonics of %d more members are needed\n", v.Missing)
+		fmt.Fprintf(
+			w,
+			"nothing was written: the mnemonics of %d more members are needed\n",
+			v.Missing,
+		)
 		return
 	}
 	fmt.Fprintf(w, "the private keys of the vault are in %s\n", v.Out)

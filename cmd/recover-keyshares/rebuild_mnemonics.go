@@ -14,16 +14,31 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// collect opens the members' shares with the mnemonics, and tells what came of
-// each.
-func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening *rebuild.Opening) (*rebuilt, error) {
+// collect opens the members' shares with the mnemonics, and tells what came of each.
+func (r *rebuilding) collect(
+	ctx context.Context,
+	state *rebuild.State,
+	opening *rebuild.Opening,
+) (*rebuilt, error) {
 	result := &rebuilt{
-		Vault: state.Vault(), PubKeyEd25519: state.Ed25519(), KeygenID: state.Keygen(), Need: state.Need(),
-		Nodes: nodeNames(r.nodes), ChainID: command.OneLine(r.chainID), Height: r.height,
-		Members: []rebuiltMember{}, Strangers: []string{}, Unreadable: []string{},
+		Vault:         state.Vault(),
+		PubKeyEd25519: state.Ed25519(),
+		KeygenID:      state.Keygen(),
+		Need:          state.Need(),
+		Nodes:         nodeNames(r.nodes),
+		ChainID:       command.OneLine(r.chainID),
+		Height:        r.height,
+		Members:       []rebuiltMember{},
+		Strangers:     []string{},
+		Unreadable:    []string{},
 	}
 	for _, m := range state.Members() {
-		member := rebuiltMember{Address: m.Address, RecipientIndex: m.RecipientIndex, Result: "missing", Mnemonics: []string{}}
+		member := rebuiltMember{
+			Address:        m.Address,
+			RecipientIndex: m.RecipientIndex,
+			Result:         "missing",
+			Mnemonics:      []string{},
+		}
 		if m.Err != nil {
 			member.Result, member.Error = "damaged", command.OneLine(m.Err.Error()+": "+elsewhere)
 		}
@@ -36,7 +51,11 @@ func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening 
 		defer mnemonic.Wipe()
 		whose, err := opening.Add(mnemonic)
 		if errors.Is(err, rebuild.ErrStranger) {
-			r.warn(command.OneLine(source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere))
+			r.warn(
+				command.OneLine(
+					source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere,
+				),
+			)
 			result.Strangers = append(result.Strangers, command.OneLine(source))
 			return
 		}
@@ -76,13 +95,21 @@ func (r *rebuilding) collect(ctx context.Context, state *rebuild.State, opening 
 	return result, nil
 }
 
-// prompt asks for mnemonics at the terminal until there are enough, or an empty line
-// comes.
-func (r *rebuilding) prompt(ctx context.Context, opening *rebuild.Opening, use func(string, *sanity.Mnemonic)) error {
+// prompt asks for mnemonics at the terminal until there are enough, or an empty line comes.
+func (r *rebuilding) prompt(
+	ctx context.Context,
+	opening *rebuild.Opening,
+	use func(string, *sanity.Mnemonic),
+) error {
 	for number := 1; opening.Missing() > 0; {
 		mnemonic, err := r.read(ctx, process.Secret{
-			Prompt: fmt.Sprintf("Mnemonic %d, %d more are needed (it is not shown; empty to end): ", number, opening.Missing()),
-			Stdin:  r.Stdin, Stderr: r.Stderr,
+			Prompt: fmt.Sprintf(
+				"Mnemonic %d, %d more are needed (it is not shown; empty to end): ",
+				number,
+				opening.Missing(),
+			),
+			Stdin:  r.Stdin,
+			Stderr: r.Stderr,
 		})
 		switch {
 		case errors.Is(err, errEmpty), errors.Is(err, io.EOF):

@@ -27,7 +27,12 @@ func (r *rebuilding) state(ctx context.Context) (*rebuild.State, error) {
 		return nil, err
 	}
 	if record.Vault != r.vault {
-		return nil, fmt.Errorf("%w: it is that of vault %.80q, and --vault is %s", rebuild.ErrState, record.Vault, r.vault)
+		return nil, fmt.Errorf(
+			"%w: it is that of vault %.80q, and --vault is %s",
+			rebuild.ErrState,
+			record.Vault,
+			r.vault,
+		)
 	}
 	return rebuild.New(record)
 }
@@ -76,15 +81,24 @@ func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
 	return recordOf(v, r.prefix, shares, proofs)
 }
 
-// recordOf shows a vault's records as the query proofs shows them. The prefix is that of
-// account addresses.
-func recordOf(v vault.Vault, prefix string, shares types.PublicShares, proofs []types.Proof) (rebuild.Record, error) {
+// recordOf shows a vault's records as the query proofs shows them. The prefix is that of account
+// addresses.
+func recordOf(
+	v vault.Vault,
+	prefix string,
+	shares types.PublicShares,
+	proofs []types.Proof,
+) (rebuild.Record, error) {
 	record := rebuild.Record{
 		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519),
 		KeygenID: rebuild.Number(v.Epoch), Threshold: v.Threshold,
 	}
 	if shares.IsEmpty() {
-		return record, fmt.Errorf("%w: vault %s was made without proofs, or they are deleted", rebuild.ErrUnproven, v.Name())
+		return record, fmt.Errorf(
+			"%w: vault %s was made without proofs, or they are deleted",
+			rebuild.ErrUnproven,
+			v.Name(),
+		)
 	}
 	addresses := map[string]string{}
 	for i, m := range v.Members {
@@ -101,7 +115,9 @@ func recordOf(v vault.Vault, prefix string, shares types.PublicShares, proofs []
 	points := func(list []types.PublicShare) (all []rebuild.Point) {
 		for _, e := range list {
 			all = append(all, rebuild.Point{
-				Member: addresses[string(e.Member)], ID: hex.EncodeToString(e.Id), Point: hex.EncodeToString(e.Point),
+				Member: addresses[string(e.Member)],
+				ID:     hex.EncodeToString(e.Id),
+				Point:  hex.EncodeToString(e.Point),
 			})
 		}
 		return all

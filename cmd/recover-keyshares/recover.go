@@ -61,7 +61,12 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	r := &recovery{Nodes: nodeNames(a.nodes), ChainID: command.OneLine(light.ChainID()), Out: dir, Vaults: []recoveredVault{}}
+	r := &recovery{
+		Nodes:   nodeNames(a.nodes),
+		ChainID: command.OneLine(light.ChainID()),
+		Out:     dir,
+		Vaults:  []recoveredVault{},
+	}
 	if r.Address, err = a.member(mnemonic); err != nil {
 		return err
 	}
@@ -76,7 +81,10 @@ func (a *app) recover(ctx context.Context) error {
 		Member: r.Address, Vault: a.vaultKey, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {
-		runErr = fmt.Errorf("%w (if it should be: --hd-path, --prefix and --address say which address to look for)", runErr)
+		runErr = fmt.Errorf(
+			"%w (if it should be: --hd-path, --prefix and --address say which address to look for)",
+			runErr,
+		)
 	}
 	codes := make([]int, 0, len(results))
 	var failed []error
@@ -96,7 +104,10 @@ func (a *app) recover(ctx context.Context) error {
 		return runErr
 	}
 	if len(failed) > 0 {
-		return incomplete{fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)), worst(codes)}
+		return incomplete{
+			fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)),
+			worst(codes),
+		}
 	}
 	return nil
 }
@@ -125,7 +136,13 @@ func (a *app) step(e restore.Event) {
 	case restore.StepRecord:
 		a.Progress("vault %s: %s", vault, e.Step)
 	case restore.StepFetch:
-		a.Progress("vault %s: %s of block %d (%d bytes)", vault, e.Step, e.Commitment.Height, e.Commitment.Size_)
+		a.Progress(
+			"vault %s: %s of block %d (%d bytes)",
+			vault,
+			e.Step,
+			e.Commitment.Height,
+			e.Commitment.Size_,
+		)
 	case restore.StepOpen:
 		a.Progress("vault %s: %s, which takes a few seconds", vault, e.Step)
 	default:

@@ -56,9 +56,12 @@ to standard error.
 	}
 	a.nodeFlags(cmd)
 	a.openFlags(cmd)
-	cmd.Flags().StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
-	cmd.Flags().StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
-	cmd.Flags().StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
+	cmd.Flags().
+		StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
+	cmd.Flags().
+		StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
+	cmd.Flags().
+		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
 	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand())
 	return cmd
@@ -69,8 +72,10 @@ func (a *app) prefixFlag(cmd *cobra.Command) {
 }
 
 func (a *app) openFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
-	cmd.Flags().StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
+	cmd.Flags().
+		StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
 }
 
 // checkNames brings --address and --vault into their normal forms.
@@ -89,19 +94,23 @@ func (a *app) checkNames() error {
 		var err error
 		a.vault = strings.ToLower(a.vault)
 		if a.vaultKey, err = types.ParseVault(a.vault); err != nil {
-			return command.Usage(errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits"))
+			return command.Usage(
+				errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits"),
+			)
 		}
 	}
 	return nil
 }
 
-// takeOut returns the folder for the keyshares. When it is that of a bifrost's home, the
-// home is this process's until release: nobody writes there beside a bifrost that runs.
+// takeOut returns the folder for the keyshares. When it is that of a bifrost's home, the home is
+// this process's until release: nobody writes there beside a bifrost that runs.
 func (a *app) takeOut() (dir string, release func(), err error) {
 	if dir = a.out; dir == "" {
 		main, err := home.Default()
 		if err != nil {
-			return "", nil, command.Usage(fmt.Errorf("--out is missing, and there is no home folder: %w", err))
+			return "", nil, command.Usage(
+				fmt.Errorf("--out is missing, and there is no home folder: %w", err),
+			)
 		}
 		dir = home.KeysharesDir(main)
 	}
@@ -114,8 +123,11 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 	}
 	release, err = home.Lock(of)
 	if errors.Is(err, home.ErrInUse) {
-		err = fmt.Errorf("%w: stop that bifrost first (while it runs it restores what is missing by itself), "+
-			"or give another folder with --out", err)
+		err = fmt.Errorf(
+			"%w: stop that bifrost first (while it runs it restores what is missing by itself), "+
+				"or give another folder with --out",
+			err,
+		)
 	}
 	return dir, release, err
 }
@@ -123,11 +135,16 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 // mnemonic reads the mnemonic from where the user has it.
 func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 	raw, warning, err := process.Secret{
-		Path: a.mnemonicFile, Prompt: "Mnemonic of the signer (it is not shown): ", Stdin: a.Stdin, Stderr: a.Stderr,
+		Path:   a.mnemonicFile,
+		Prompt: "Mnemonic of the signer (it is not shown): ",
+		Stdin:  a.Stdin,
+		Stderr: a.Stderr,
 	}.Read(ctx)
 	defer sanity.Wipe(raw)
 	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, command.Usage(fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err))
+		return nil, command.Usage(
+			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
+		)
 	}
 	if err != nil {
 		return nil, err

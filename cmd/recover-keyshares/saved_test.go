@@ -18,8 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
-// thornodeBackup is a backup as THORNode published it, of one of the two keyshares
-// of a fixture.
+// thornodeBackup is a backup as THORNode published it, of one of the two keyshares of a fixture.
 type thornodeBackup struct {
 	Mnemonic string
 	Envelope []byte
@@ -32,8 +31,8 @@ func thornodeBackups(t testing.TB) (backups []thornodeBackup) {
 	return backups
 }
 
-// thornode FILE NUMBER writes a backup of THORNode's to a file. Its mnemonic is in
-// the file thorwords.
+// thornode FILE NUMBER writes a backup of THORNode's to a file. Its mnemonic is in the file
+// thorwords.
 func cmdThornode(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	number, err := strconv.Atoi(args[1])
@@ -42,8 +41,8 @@ func cmdThornode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("thorwords"), []byte(s.thornode[number].Mnemonic), 0o600))
 }
 
-// respond FILE FORM BACKUP... writes a node's answer to a file: a transaction that
-// carries these backups, or a block with one transaction for each.
+// respond FILE FORM BACKUP... writes a node's answer to a file: a transaction that carries these
+// backups, or a block with one transaction for each.
 func cmdRespond(ts *testscript.TestScript, _ bool, args []string) {
 	var txs, fields []string
 	var all [][]byte

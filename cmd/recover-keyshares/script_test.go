@@ -26,8 +26,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// The mnemonics are valid, and made of words that occur in no message, so that
-// finding one in an output means that the mnemonic was printed.
+// The mnemonics are valid, and made of words that occur in no message, so that finding one in an
+// output means that the mnemonic was printed.
 var mnemonics = []string{
 	"december noodle battle screen artist miracle exercise amused jacket rhythm marble prepare despair pigeon resist caution twenty pumpkin inmate fragile genius digital panther adjust",
 	"ticket olympic capable gesture mountain burger august quality cupboard dismiss emotion holiday parrot dilemma perfect mystery anchor canyon kingdom narrow company decade mammal choice",
@@ -38,8 +38,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"recover-keyshares": main})
 }
 
-// members are three members and two vaults of theirs. The scripts are about the
-// first member.
+// members are three members and two vaults of theirs. The scripts are about the first member.
 type members struct {
 	mnemonics []*sanity.Mnemonic
 	infos     []types.MemberInfo
@@ -159,8 +158,8 @@ func twoNodes(url string) string {
 	return url + "," + strings.Replace(url, "127.0.0.1", "localhost", 1)
 }
 
-// recover CODE ARGS... runs the command, requires this exit code, and that no word
-// of a mnemonic is in what it prints.
+// recover CODE ARGS... runs the command, requires this exit code, and that no word of a mnemonic is
+// in what it prints.
 func cmdRecover(ts *testscript.TestScript, _ bool, args []string) {
 	code := 0
 	err := ts.Exec("recover-keyshares", args[1:]...)
@@ -219,8 +218,8 @@ func seal(mnemonic *sanity.Mnemonic, files []fixture.File) ([]byte, error) {
 	return envelope.Seal(in, mnemonic, envelope.WithWorkFactor(10))
 }
 
-// publish VAULT KIND [MEMBER] publishes an envelope, for the first member unless
-// another is given by its number.
+// publish VAULT KIND [MEMBER] publishes an envelope, for the first member unless another is given
+// by its number.
 func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	sealed, err := s.seal(args[0], args[1])
@@ -275,8 +274,8 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// holds DIR VAULT... requires that DIR holds the first member's keyshares of these
-// vaults and nothing else; without vaults, that it does not exist or is empty.
+// holds DIR VAULT... requires that DIR holds the first member's keyshares of these vaults and
+// nothing else; without vaults, that it does not exist or is empty.
 func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	want := map[string]string{}

@@ -38,17 +38,42 @@ type trustFlags struct {
 
 func (a *app) nodeFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&a.nodes, "node", nil, "CometBFT RPC address of a node, http://HOST:26657; give several")
+	flags.StringSliceVar(
+		&a.nodes,
+		"node",
+		nil,
+		"CometBFT RPC address of a node, http://HOST:26657; give several",
+	)
 	flags.Int64Var(&a.trust.height, "trust-height", 0, "height of a header that you trust")
 	flags.StringVar(&a.trust.hash, "trust-hash", "", "hash of that header, 64 hex digits")
-	flags.BoolVar(&a.trust.first, "trust-first", false, "trust a header on which all nodes agree, or that the only node shows, without asking")
-	flags.DurationVar(&a.trust.period, "trusting-period", chain.DefaultTrustingPeriod, "how long a verified header is trusted; well under the chain's unbonding time")
-	flags.StringVar(&a.trust.chainID, "chain-id", "", "the chain (default: the one that all nodes name)")
+	flags.BoolVar(
+		&a.trust.first,
+		"trust-first",
+		false,
+		"trust a header on which all nodes agree, or that the only node shows, without asking",
+	)
+	flags.DurationVar(
+		&a.trust.period,
+		"trusting-period",
+		chain.DefaultTrustingPeriod,
+		"how long a verified header is trusted; well under the chain's unbonding time",
+	)
+	flags.StringVar(
+		&a.trust.chainID,
+		"chain-id",
+		"",
+		"the chain (default: the one that all nodes name)",
+	)
 }
 
 // connect makes the clients of the nodes, and the trust that the flags describe.
 func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
-	trust := chain.Trust{ChainID: a.trust.chainID, Period: a.trust.period, Height: a.trust.height, Report: a.reportNode}
+	trust := chain.Trust{
+		ChainID: a.trust.chainID,
+		Period:  a.trust.period,
+		Height:  a.trust.height,
+		Report:  a.reportNode,
+	}
 	if len(a.nodes) == 0 {
 		return nil, trust, command.Usage(errors.New("--node is missing"))
 	}
@@ -59,12 +84,19 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 			return nil, trust, command.Usage(err)
 		}
 		name := clients[i].Name()
-		if slices.ContainsFunc(clients[:i], func(c *chain.Client) bool { return c.Name() == name }) {
-			return nil, trust, command.Usage(fmt.Errorf("--node names %s twice: a node is no witness of itself", name))
+		if slices.ContainsFunc(
+			clients[:i],
+			func(c *chain.Client) bool { return c.Name() == name },
+		) {
+			return nil, trust, command.Usage(
+				fmt.Errorf("--node names %s twice: a node is no witness of itself", name),
+			)
 		}
 	}
 	if (a.trust.height != 0) != (a.trust.hash != "") {
-		return nil, trust, command.Usage(errors.New("--trust-height and --trust-hash belong together"))
+		return nil, trust, command.Usage(
+			errors.New("--trust-height and --trust-hash belong together"),
+		)
 	}
 	if a.trust.height < 0 {
 		return nil, trust, command.Usage(errors.New("--trust-height must be positive"))
@@ -75,7 +107,9 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 	if a.trust.hash != "" {
 		hash, err := hex.DecodeString(a.trust.hash)
 		if err != nil || len(hash) != 32 {
-			return nil, trust, command.Usage(errors.New("--trust-hash must be a block's hash, 64 hex digits"))
+			return nil, trust, command.Usage(
+				errors.New("--trust-hash must be a block's hash, 64 hex digits"),
+			)
 		}
 		trust.Hash = hash
 	}
@@ -125,29 +159,52 @@ func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error
 		return nil, advise(err)
 	}
 	height, hash, at := state.Header()
-	a.Progress("chain %s: header %d of %s is verified, hash %X", command.OneLine(light.ChainID()), height, at.UTC().Format(time.RFC3339), hash)
+	a.Progress(
+		"chain %s: header %d of %s is verified, hash %X",
+		command.OneLine(light.ChainID()),
+		height,
+		at.UTC().Format(time.RFC3339),
+		hash,
+	)
 	return state, nil
 }
 
-// confirm asks whether a header on which all nodes agree is the right one. One node
-// alone is not asked about: what the user knows from elsewhere, or that this node is
-// to decide, must be said.
+// confirm asks whether a header on which all nodes agree is the right one. One node alone is not
+// asked about: what the user knows from elsewhere, or that this node is to decide, must be said.
 func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 	alone := len(first.Nodes) == 1
 	options := fmt.Sprintf("--trust-height %d --trust-hash %X", first.Height, first.Hash)
 	if alone && !a.trust.first {
-		return fmt.Errorf("%w: %s and nobody to contradict it. It could show a chain of its own making, with backups that do not exist, "+
-			"and hide those that do. Give a second --node, one that somebody else runs, as a witness; "+
-			"or %s, once a source beside this node (a validator, a block explorer) shows the same hash at this height; "+
-			"or --trust-first, by which this one node decides what exists", errUntrusted, a.theOne(first.Nodes[0]), options)
+		return fmt.Errorf(
+			"%w: %s and nobody to contradict it. It could show a chain of its own making, with backups that do not exist, "+
+				"and hide those that do. Give a second --node, one that somebody else runs, as a witness; "+
+				"or %s, once a source beside this node (a validator, a block explorer) shows the same hash at this height; "+
+				"or --trust-first, by which this one node decides what exists",
+			errUntrusted,
+			a.theOne(first.Nodes[0]),
+			options,
+		)
 	}
 	who := "all nodes agree on this header"
 	if alone {
-		a.warn(fmt.Sprintf("%s and nobody to contradict it: this node decides what exists, and it could show a chain of its own making. "+
-			"Compare height %d and hash %X with another source", a.theOne(first.Nodes[0]), first.Height, first.Hash))
+		a.warn(
+			fmt.Sprintf(
+				"%s and nobody to contradict it: this node decides what exists, and it could show a chain of its own making. "+
+					"Compare height %d and hash %X with another source",
+				a.theOne(first.Nodes[0]),
+				first.Height,
+				first.Hash,
+			),
+		)
 		who = "the node shows this header"
 	}
-	a.Progress("%s:\n  height %d\n  hash   %X\n  time   %s", who, first.Height, first.Hash, first.Time.UTC().Format(time.RFC3339))
+	a.Progress(
+		"%s:\n  height %d\n  hash   %X\n  time   %s",
+		who,
+		first.Height,
+		first.Hash,
+		first.Time.UTC().Format(time.RFC3339),
+	)
 	if a.trust.first {
 		a.Progress("it is trusted, as --trust-first says")
 		return nil
@@ -156,7 +213,9 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 		return fmt.Errorf("%w: standard input is not a terminal to confirm it on: give %s "+
 			"once you have compared them with another source, or --trust-first", errUntrusted, options)
 	}
-	a.Progress("Compare it with a source that is independent of these nodes: a validator, a block explorer.")
+	a.Progress(
+		"Compare it with a source that is independent of these nodes: a validator, a block explorer.",
+	)
 	answer, err := a.ask(ctx, "Is it the same there? [yes/no] ")
 	if err != nil {
 		return err

@@ -26,9 +26,14 @@ type checkedProof struct {
 	Text   string `json:"text"`
 }
 
-// vault repeats the checks of one vault's proofs, and tells whether none of them
-// fails. What did not hold is not counted any more.
-func (v *verification) vault(ctx context.Context, state *chain.State, chainID string, c *coveredVault) (holds bool, err error) {
+// vault repeats the checks of one vault's proofs, and tells whether none of them fails. What did
+// not hold is not counted any more.
+func (v *verification) vault(
+	ctx context.Context,
+	state *chain.State,
+	chainID string,
+	c *coveredVault,
+) (holds bool, err error) {
 	v.Progress("vault %s: repeating the checks of the proofs", short(c.Vault))
 	pubKey, err := types.ParseVault(c.Vault)
 	if err != nil {
@@ -68,14 +73,17 @@ func (v *verification) vault(ctx context.Context, state *chain.State, chainID st
 	return c.recount(a.Members()), nil
 }
 
-// recount counts anew, from what was checked here. The members are in the order of
-// the list.
+// recount counts anew, from what was checked here. The members are in the order of the list.
 func (c *coveredVault) recount(members []audit.Member) (holds bool) {
 	holds = true
 	c.Proven = 0
 	for i, m := range members {
 		of := &c.List[i]
-		of.Proof = &checkedProof{Result: string(m.Result), Height: m.Height, Text: command.OneLine(explain(m))}
+		of.Proof = &checkedProof{
+			Result: string(m.Result),
+			Height: m.Height,
+			Text:   command.OneLine(explain(m)),
+		}
 		switch m.Result {
 		case audit.Failed:
 			holds, of.Proven = false, false
@@ -98,7 +106,11 @@ func (c *coveredVault) recount(members []audit.Member) (holds bool) {
 // explain says in a line what is known of a member's proof.
 func explain(m audit.Member) string {
 	if m.Result != audit.Failed && m.Err != nil {
-		return fmt.Sprintf("accepted by consensus; what is shown as its block %d does not bear it out, so the proof itself is not repeated: %s", m.Height, m.Err)
+		return fmt.Sprintf(
+			"accepted by consensus; what is shown as its block %d does not bear it out, so the proof itself is not repeated: %s",
+			m.Height,
+			m.Err,
+		)
 	}
 	switch m.Result {
 	case audit.None:
@@ -106,10 +118,16 @@ func explain(m audit.Member) string {
 	case audit.Repeated:
 		return fmt.Sprintf("the proof of block %d holds", m.Height)
 	case audit.Accepted:
-		return fmt.Sprintf("accepted by consensus in block %d; no node shows the block any more, so the proof itself is not repeated", m.Height)
+		return fmt.Sprintf(
+			"accepted by consensus in block %d; no node shows the block any more, so the proof itself is not repeated",
+			m.Height,
+		)
 	case audit.Imported:
-		return fmt.Sprintf("accepted under another name of the chain in its block %d and imported; "+
-			"the block is none of this chain's, so the proof itself is not repeated", m.Height)
+		return fmt.Sprintf(
+			"accepted under another name of the chain in its block %d and imported; "+
+				"the block is none of this chain's, so the proof itself is not repeated",
+			m.Height,
+		)
 	}
 	return "the check FAILS: " + m.Err.Error()
 }

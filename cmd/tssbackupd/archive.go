@@ -71,7 +71,9 @@ func archiveRepairCmd() *cobra.Command {
 					if err != nil {
 						return fmt.Errorf("%s: %w", url, err)
 					}
-					query := types.NewQueryClient(client.GetClientContextFromCmd(cmd).WithClient(node))
+					query := types.NewQueryClient(
+						client.GetClientContextFromCmd(cmd).WithClient(node),
+					)
 					sources = append(sources,
 						archive.FromArchive(query, a.AccountKeeper.AddressCodec()),
 						archive.FromBlock(node))
@@ -84,7 +86,8 @@ func archiveRepairCmd() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&nodes, "node", nil, "RPC address of a node to ask; may be given several times")
+	cmd.Flags().
+		StringSliceVar(&nodes, "node", nil, "RPC address of a node to ask; may be given several times")
 	_ = cmd.MarkFlagRequired("node") // fails only for a flag that is not there
 	return cmd
 }
@@ -135,7 +138,9 @@ func archiveImportCmd() *cobra.Command {
 				return err
 			}
 			defer func() { _ = file.Close() }() // it is only read
-			a, err := archive.Open(tssbackup.ArchiveDir(server.GetServerContextFromCmd(cmd).Config.RootDir))
+			a, err := archive.Open(
+				tssbackup.ArchiveDir(server.GetServerContextFromCmd(cmd).Config.RootDir),
+			)
 			if err != nil {
 				return err
 			}
@@ -152,11 +157,23 @@ func archiveImportCmd() *cobra.Command {
 // withApp runs f with the app of the stopped node at its last state.
 func withApp(cmd *cobra.Command, f func(*app.App) error) (err error) {
 	ctx := server.GetServerContextFromCmd(cmd)
-	db, err := dbm.NewDB("application", server.GetAppDBBackend(ctx.Viper), filepath.Join(ctx.Config.RootDir, "data"))
+	db, err := dbm.NewDB(
+		"application",
+		server.GetAppDBBackend(ctx.Viper),
+		filepath.Join(ctx.Config.RootDir, "data"),
+	)
 	if err != nil {
-		return fmt.Errorf("open the node's database, which works while the node is stopped: %w", err)
+		return fmt.Errorf(
+			"open the node's database, which works while the node is stopped: %w",
+			err,
+		)
 	}
-	a, err := app.New(log.NewNopLogger(), db, true, ctx.Viper, server.DefaultBaseappOptions(ctx.Viper)...)
+	a, err := app.New(
+		log.NewNopLogger(),
+		db,
+		true,
+		ctx.Viper,
+		server.DefaultBaseappOptions(ctx.Viper)...)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -164,8 +181,7 @@ func withApp(cmd *cobra.Command, f func(*app.App) error) (err error) {
 	return f(a)
 }
 
-// reportArchive prints what the archive cannot serve, which is an error, or that
-// it is complete.
+// reportArchive prints what the archive cannot serve, which is an error, or that it is complete.
 func reportArchive(cmd *cobra.Command, a *app.App, faults []archive.Fault) error {
 	for _, f := range faults {
 		member, err := a.AccountKeeper.AddressCodec().BytesToString(f.Member)
@@ -181,12 +197,16 @@ func reportArchive(cmd *cobra.Command, a *app.App, faults []archive.Fault) error
 	if len(faults) > 0 {
 		return fmt.Errorf("this node cannot serve %d live backups", len(faults))
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "this node can serve every live backup at height %d\n", a.LastBlockHeight())
+	_, err := fmt.Fprintf(
+		cmd.OutOrStdout(),
+		"this node can serve every live backup at height %d\n",
+		a.LastBlockHeight(),
+	)
 	return err
 }
 
-// keepArchiveWhole has a node that has started check and repair its archive
-// beside its work, from its own blocks.
+// keepArchiveWhole has a node that has started check and repair its archive beside its work, from
+// its own blocks.
 func keepArchiveWhole(ctx context.Context, a *app.App, rpcAddress string) error {
 	blocks, err := rpchttp.New(rpcAddress, "/websocket")
 	if err != nil {

@@ -31,15 +31,14 @@ import (
 
 const (
 	restartedChain = "tssbackup-restarted"
-	// failPoints is how often a validator alone comes to a point where
-	// FAIL_TEST_INDEX can end it, in one block: at its two votes, five times
-	// around its commit, four times in the execution, and once between the archive
-	// and the application's commit.
+	// failPoints is how often a validator alone comes to a point where FAIL_TEST_INDEX can end it,
+	// in one block: at its two votes, five times around its commit, four times in the execution,
+	// and once between the archive and the application's commit.
 	failPoints = 12
 )
 
-// daemon is a tssbackupd process with its home. It is a validator that is enough
-// for the chain to go on alone.
+// daemon is a tssbackupd process with its home. It is a validator that is enough for the chain to
+// go on alone.
 type daemon struct {
 	t      *testing.T
 	home   string
@@ -65,8 +64,8 @@ func (d *daemon) mustRun(args ...string) string {
 	return out
 }
 
-// start starts the node and waits until its RPC server answers. It ends at its
-// n-th fail point from then on, or at none for -1.
+// start starts the node and waits until its RPC server answers. It ends at its n-th fail point from
+// then on, or at none for -1.
 func (d *daemon) start(failPoint int) {
 	d.t.Helper()
 	d.cmd = exec.Command("tssbackupd", "start", "--home", d.home, "--log_level", "error", "--log_no_color")
@@ -134,9 +133,9 @@ func (d *daemon) publication(member network.Account, vault network.Vault) (tx, s
 	return tx, sealed
 }
 
-// confirm sends the publication, again if the node's end lost it, and waits until
-// the state has it. It returns the height of its block. (A node that ends between
-// a block's commit and its events never indexes its transactions.)
+// confirm sends the publication, again if the node's end lost it, and waits until the state has it.
+// It returns the height of its block. (A node that ends between a block's commit and its events
+// never indexes its transactions.)
 func (d *daemon) confirm(member network.Account, vault network.Vault, tx, sealed []byte) int64 {
 	d.t.Helper()
 	var height int64
@@ -178,9 +177,9 @@ func (d *daemon) envelope(member network.Account, vault network.Vault, sealed []
 	return res.Envelope, nil
 }
 
-// newDaemon takes a network through a churn, and has one validator, which has
-// nearly all of the power, go on from the exported state with a new chain id and
-// an archive that is still empty. The network is stopped.
+// newDaemon takes a network through a churn, and has one validator, which has nearly all of the
+// power, go on from the exported state with a new chain id and an archive that is still empty. The
+// network is stopped.
 func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
@@ -230,9 +229,9 @@ func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 	return d, n, vault
 }
 
-// TestArchiveSurvivesEveryKill imports the archive of the old chain, ends the node
-// at every point around the commit of a block with an envelope, and then lets the
-// commands look after what is there.
+// TestArchiveSurvivesEveryKill imports the archive of the old chain, ends the node at every point
+// around the commit of a block with an envelope, and then lets the commands look after what is
+// there.
 func TestArchiveSurvivesEveryKill(t *testing.T) {
 	d, n, vault := newDaemon(t)
 	old := n.Validators[0]
@@ -254,10 +253,9 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 	d.nextBlock()
 	var last []byte
 	for point := range failPoints {
-		// The block with the envelope is to be the second one after the start,
-		// because a node that was just started rejects transactions until it has
-		// committed a block. On a busy machine it may come too late: then it is
-		// tried again.
+		// The block with the envelope is to be the second one after the start, because a node that
+		// was just started rejects transactions until it has committed a block. On a busy machine
+		// it may come too late: then it is tried again.
 		hit := false
 		for try := 0; try < 3 && !hit; try++ {
 			tx, sealed := d.publication(member, vault)
@@ -297,8 +295,8 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 	d.stop()
 	require.Contains(t, d.mustRun("archive", "verify"), "this node can serve every live backup")
 
-	// What it has no block of comes from another node: here one of the old chain,
-	// whose commitments are the same.
+	// What it has no block of comes from another node: here one of the old chain, whose commitments
+	// are the same.
 	var lost string
 	for _, e := range kept {
 		if !bytes.Equal(e.Member, member.Address()) {

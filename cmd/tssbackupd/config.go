@@ -101,8 +101,7 @@ func getSetting(content []byte, key string) (any, error) {
 	return value, nil
 }
 
-// setSetting replaces the line of the setting, so that the comments around it
-// stay.
+// setSetting replaces the line of the setting, so that the comments around it stay.
 func setSetting(content []byte, key, value string) ([]byte, error) {
 	old, err := getSetting(content, key)
 	if err != nil {

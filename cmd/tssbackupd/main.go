@@ -1,5 +1,5 @@
-// Command tssbackupd runs a node of the smallest chain that embeds the tssbackup
-// module, and is the chain's command line: keys, transactions and queries.
+// Command tssbackupd runs a node of the smallest chain that embeds the tssbackup module, and is the
+// chain's command line: keys, transactions and queries.
 package main
 
 import (

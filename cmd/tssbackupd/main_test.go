@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tssbackupd": main})
 }
 
-// TestScripts runs the daemon's command line as an operator does. Each script
-// has a home of its own and free ports in $RPC, $P2P and $API.
+// TestScripts runs the daemon's command line as an operator does. Each script has a home of its own
+// and free ports in $RPC, $P2P and $API.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",

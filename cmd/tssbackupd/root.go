@@ -80,7 +80,10 @@ func newRootCmd(home string) (*cobra.Command, error) {
 			cmd.SetOut(cmd.OutOrStdout())
 			cmd.SetErr(cmd.ErrOrStderr())
 
-			ctx, err := client.ReadPersistentCommandFlags(clientCtx.WithCmdContext(cmd.Context()).WithViper(""), cmd.Flags())
+			ctx, err := client.ReadPersistentCommandFlags(
+				clientCtx.WithCmdContext(cmd.Context()).WithViper(""),
+				cmd.Flags(),
+			)
 			if err != nil {
 				return err
 			}
@@ -92,17 +95,28 @@ func newRootCmd(home string) (*cobra.Command, error) {
 			}
 			appConfig := serverconfig.DefaultConfig()
 			appConfig.MinGasPrices = minGasPrices
-			return server.InterceptConfigsPreRunHandler(cmd, serverconfig.DefaultConfigTemplate, appConfig, cmtcfg.DefaultConfig())
+			return server.InterceptConfigsPreRunHandler(
+				cmd,
+				serverconfig.DefaultConfigTemplate,
+				appConfig,
+				cmtcfg.DefaultConfig(),
+			)
 		},
 	}
 	var running *app.App
-	start := func(logger log.Logger, db dbm.DB, appOpts servertypes.AppOptions) servertypes.Application {
+	start := func(
+		logger log.Logger, db dbm.DB, appOpts servertypes.AppOptions,
+	) servertypes.Application {
 		running = newApp(logger, db, appOpts)
 		return running
 	}
 	server.AddCommandsWithStartCmdOptions(root, home, start, exportApp, server.StartCmdOptions{
-		PostSetup: func(svrCtx *server.Context, _ client.Context, ctx context.Context, g *errgroup.Group) error {
-			g.Go(func() error { return keepArchiveWhole(ctx, running, svrCtx.Config.RPC.ListenAddress) })
+		PostSetup: func(
+			svrCtx *server.Context, _ client.Context, ctx context.Context, g *errgroup.Group,
+		) error {
+			g.Go(func() error {
+				return keepArchiveWhole(ctx, running, svrCtx.Config.RPC.ListenAddress)
+			})
 			return nil
 		},
 	})

@@ -23,7 +23,8 @@ var faults struct {
 // Inject is a seam for tests, and nothing else calls it: until restore is called, fault is asked
 // ahead of every change that this package makes to a disk, in the whole process, one at a time. An
 // error that it returns is the disk's: the step does not happen and fails with it. A process that
-// dies at a step is one for which that step and all later ones fail; package testutil/disk has both.
+// dies at a step is one for which that step and all later ones fail; package testutil/disk has
+// both.
 //
 // The steps are "create", "write", "sync", "link", "rename", "remove", "mkdir" and "chmod"; path is
 // the file or folder that would change, for link and rename its new name.

@@ -1,6 +1,6 @@
-// Command calibrate measures the Shannon entropy of random 24-word mnemonics: its minimum is what the entropy check of
-// package sanity must not exceed. It draws 10⁸ of them by default, in about half a minute on two cores, and prints the
-// minimum, mean and maximum in bits per byte.
+// Command calibrate measures the Shannon entropy of random 24-word mnemonics: its minimum is what
+// the entropy check of package sanity must not exceed. It draws 10⁸ of them by default, in about
+// half a minute on two cores, and prints the minimum, mean and maximum in bits per byte.
 package main
 
 import (
@@ -37,8 +37,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "calibrate:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d random mnemonics of %d words in %.0f s\n", r.n, words, time.Since(start).Seconds())
-	fmt.Printf("bits of entropy per byte: minimum %.4f  mean %.4f  maximum %.4f\n", r.min, r.sum/float64(r.n), r.max)
+	fmt.Printf(
+		"%d random mnemonics of %d words in %.0f s\n",
+		r.n,
+		words,
+		time.Since(start).Seconds(),
+	)
+	fmt.Printf(
+		"bits of entropy per byte: minimum %.4f  mean %.4f  maximum %.4f\n",
+		r.min,
+		r.sum/float64(r.n),
+		r.max,
+	)
 }
 
 // result is what one worker saw, or all together.
@@ -57,7 +67,8 @@ func (r *result) add(o result) {
 	r.n += o.n
 }
 
-// run draws n mnemonics with so many workers, and has package sanity confirm the entropy of the lowest.
+// run draws n mnemonics with so many workers, and has package sanity confirm the entropy of the
+// lowest.
 func run(n, workers int) (result, error) {
 	t := newTables()
 	parts := make([]result, workers)
@@ -88,13 +99,17 @@ func run(n, workers int) (result, error) {
 		return all, err
 	}
 	if got := m.Entropy(); math.Abs(got-all.min) > 1e-9 {
-		return all, fmt.Errorf("entropy of the lowest is %.6f, package sanity says %.6f", all.min, got)
+		return all, fmt.Errorf(
+			"entropy of the lowest is %.6f, package sanity says %.6f",
+			all.min,
+			got,
+		)
 	}
 	return all, nil
 }
 
-// histogram counts the letters of a word or of several: letter i in byte i%8 of element i/8. No letter comes up 256 times
-// in 24 words of at most 8 letters, so the bytes add up without a carry.
+// histogram counts the letters of a word or of several: letter i in byte i%8 of element i/8. No
+// letter comes up 256 times in 24 words of at most 8 letters, so the bytes add up without a carry.
 type histogram [4]uint64
 
 type tables struct {

@@ -1,5 +1,5 @@
-// Package appchain runs the whole app without a node: the test makes the blocks, so that it decides what is in each of
-// them and sees what became of every transaction.
+// Package appchain runs the whole app without a node: the test makes the blocks, so that it decides
+// what is in each of them and sees what became of every transaction.
 package appchain
 
 import (
@@ -31,7 +31,8 @@ import (
 )
 
 const (
-	// Deadline is the number of blocks in which votes count, unless the parameters of the test say otherwise.
+	// Deadline is the number of blocks in which votes count, unless the parameters of the test say
+	// otherwise.
 	Deadline = 10
 	// defaultGas is the gas limit of a transaction that names none.
 	defaultGas = 1_000_000
@@ -144,7 +145,8 @@ func (c *Chain) Fork(t testing.TB) *Chain {
 	return &fork
 }
 
-// genesis has bonded validators of the same power whose signers are registered, and a churn that opens in the first block.
+// genesis has bonded validators of the same power whose signers are registered, and a churn that
+// opens in the first block.
 func (c *Chain) genesis() map[string]json.RawMessage {
 	cdc := c.App.Codec()
 	state := c.App.DefaultGenesis()
@@ -152,7 +154,10 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 	accounts := []authtypes.GenesisAccount{authtypes.NewBaseAccount(c.Rich.Address(), nil, 0, 0)}
 	bonded := math.NewInt(int64(len(c.Signers))).Mul(sdk.DefaultPowerReduction)
 	balances := []banktypes.Balance{
-		{Address: c.Rich.Bech32(), Coins: sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1_000_000_000))},
+		{
+			Address: c.Rich.Bech32(),
+			Coins:   sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1_000_000_000)),
+		},
 		{
 			Address: authtypes.NewModuleAddress(stakingtypes.BondedPoolName).String(),
 			Coins:   sdk.NewCoins(sdk.NewCoin(network.Denom, bonded)),
@@ -169,10 +174,14 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 
 	for i, signer := range c.Signers {
 		c.numbers[signer.Bech32()] = uint64(len(accounts))
-		accounts = append(accounts, authtypes.NewBaseAccount(signer.Address(), nil, c.numbers[signer.Bech32()], 0))
+		accounts = append(
+			accounts,
+			authtypes.NewBaseAccount(signer.Address(), nil, c.numbers[signer.Bech32()], 0),
+		)
 		if c.cfg.Funds > 0 {
 			balances = append(balances, banktypes.Balance{
-				Address: signer.Bech32(), Coins: sdk.NewCoins(sdk.NewInt64Coin(network.Denom, c.cfg.Funds)),
+				Address: signer.Bech32(),
+				Coins:   sdk.NewCoins(sdk.NewInt64Coin(network.Denom, c.cfg.Funds)),
 			})
 		}
 
@@ -181,23 +190,35 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 		require.NoError(c.t, err)
 		operator := sdk.ValAddress(network.NewAccount(signer.Mnemonic).Address())
 		staking.Validators = append(staking.Validators, stakingtypes.Validator{
-			OperatorAddress:   operator.String(),
-			ConsensusPubkey:   anyKey,
-			Status:            stakingtypes.Bonded,
-			Tokens:            sdk.DefaultPowerReduction,
-			DelegatorShares:   math.LegacyNewDecFromInt(sdk.DefaultPowerReduction),
-			Description:       stakingtypes.Description{Moniker: fmt.Sprint("validator ", i)},
-			UnbondingTime:     time.Unix(0, 0).UTC(),
-			Commission:        stakingtypes.NewCommission(math.LegacyZeroDec(), math.LegacyZeroDec(), math.LegacyZeroDec()),
+			OperatorAddress: operator.String(),
+			ConsensusPubkey: anyKey,
+			Status:          stakingtypes.Bonded,
+			Tokens:          sdk.DefaultPowerReduction,
+			DelegatorShares: math.LegacyNewDecFromInt(sdk.DefaultPowerReduction),
+			Description:     stakingtypes.Description{Moniker: fmt.Sprint("validator ", i)},
+			UnbondingTime:   time.Unix(0, 0).UTC(),
+			Commission: stakingtypes.NewCommission(
+				math.LegacyZeroDec(),
+				math.LegacyZeroDec(),
+				math.LegacyZeroDec(),
+			),
 			MinSelfDelegation: math.OneInt(),
 		})
 		staking.Delegations = append(staking.Delegations, stakingtypes.NewDelegation(
-			sdk.AccAddress(operator).String(), operator.String(), math.LegacyNewDecFromInt(sdk.DefaultPowerReduction)))
+			sdk.AccAddress(operator).
+				String(),
+			operator.String(),
+			math.LegacyNewDecFromInt(sdk.DefaultPowerReduction),
+		))
 
 		recipient := signer.Recipient(0).Public()
 		tssbackup.Signers = append(tssbackup.Signers, types.GenesisSigner{
 			Operator: operator,
-			Signer:   types.Signer{Address: signer.Address(), PubKey: c.Members[i], Recipient: types.Recipient{Key: recipient}},
+			Signer: types.Signer{
+				Address:   signer.Address(),
+				PubKey:    c.Members[i],
+				Recipient: types.Recipient{Key: recipient},
+			},
 		})
 		tssbackup.RecipientOwners = append(tssbackup.RecipientOwners, types.GenesisRecipientOwner{
 			Key:     recipient,
@@ -210,13 +231,24 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 	}
 
 	// The module's lists are in ascending order.
-	slices.SortFunc(tssbackup.Signers, func(a, b types.GenesisSigner) int { return bytes.Compare(a.Operator, b.Operator) })
-	slices.SortFunc(tssbackup.SignerOwners, func(a, b types.GenesisSignerOwner) int { return bytes.Compare(a.Address, b.Address) })
-	slices.SortFunc(tssbackup.RecipientOwners, func(a, b types.GenesisRecipientOwner) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortFunc(
+		tssbackup.Signers,
+		func(a, b types.GenesisSigner) int { return bytes.Compare(a.Operator, b.Operator) },
+	)
+	slices.SortFunc(
+		tssbackup.SignerOwners,
+		func(a, b types.GenesisSignerOwner) int { return bytes.Compare(a.Address, b.Address) },
+	)
+	slices.SortFunc(
+		tssbackup.RecipientOwners,
+		func(a, b types.GenesisRecipientOwner) int { return bytes.Compare(a.Key, b.Key) },
+	)
 
 	bank := banktypes.DefaultGenesisState()
 	bank.Balances = balances
-	state[authtypes.ModuleName] = cdc.MustMarshalJSON(authtypes.NewGenesisState(authtypes.DefaultParams(), accounts))
+	state[authtypes.ModuleName] = cdc.MustMarshalJSON(
+		authtypes.NewGenesisState(authtypes.DefaultParams(), accounts),
+	)
 	state[banktypes.ModuleName] = cdc.MustMarshalJSON(bank)
 	state[stakingtypes.ModuleName] = cdc.MustMarshalJSON(staking)
 	state[types.ModuleName] = cdc.MustMarshalJSON(&tssbackup)
@@ -228,7 +260,9 @@ func (c *Chain) Finalize(txs ...[]byte) []*abci.ExecTxResult {
 	c.t.Helper()
 	c.Height++
 	c.Time = c.Time.Add(time.Second)
-	res, err := c.App.FinalizeBlock(&abci.RequestFinalizeBlock{Height: c.Height, Time: c.Time, Txs: txs})
+	res, err := c.App.FinalizeBlock(
+		&abci.RequestFinalizeBlock{Height: c.Height, Time: c.Time, Txs: txs},
+	)
 	require.NoError(c.t, err)
 	return res.TxResults
 }
@@ -252,7 +286,10 @@ func (c *Chain) Block(txs ...[]byte) []*abci.ExecTxResult {
 func (c *Chain) Propose(txs ...[]byte) [][]byte {
 	c.t.Helper()
 	res, err := c.App.PrepareProposal(&abci.RequestPrepareProposal{
-		Height: c.Height + 1, Time: c.Time, Txs: txs, MaxTxBytes: app.DefaultConsensusParams().Block.MaxBytes,
+		Height:     c.Height + 1,
+		Time:       c.Time,
+		Txs:        txs,
+		MaxTxBytes: app.DefaultConsensusParams().Block.MaxBytes,
 	})
 	require.NoError(c.t, err)
 	return res.Txs
@@ -261,7 +298,9 @@ func (c *Chain) Propose(txs ...[]byte) [][]byte {
 // Process tells whether a validator votes for a block of these transactions.
 func (c *Chain) Process(txs ...[]byte) bool {
 	c.t.Helper()
-	res, err := c.App.ProcessProposal(&abci.RequestProcessProposal{Height: c.Height + 1, Time: c.Time, Txs: txs})
+	res, err := c.App.ProcessProposal(
+		&abci.RequestProcessProposal{Height: c.Height + 1, Time: c.Time, Txs: txs},
+	)
 	require.NoError(c.t, err)
 	return res.IsAccepted()
 }
@@ -291,7 +330,12 @@ func (c *Chain) Tx(from network.Account, opts network.TxOptions, msgs ...sdk.Msg
 }
 
 // TxAt signs messages with a sequence.
-func (c *Chain) TxAt(from network.Account, sequence uint64, opts network.TxOptions, msgs ...sdk.Msg) []byte {
+func (c *Chain) TxAt(
+	from network.Account,
+	sequence uint64,
+	opts network.TxOptions,
+	msgs ...sdk.Msg,
+) []byte {
 	c.t.Helper()
 	if opts.Gas == 0 {
 		opts.Gas = defaultGas

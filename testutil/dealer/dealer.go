@@ -1,6 +1,6 @@
-// Package dealer deals out the shares of a vault's keys that a test knows, as a
-// keygen would leave them: for tests that need public shares and proofs of given
-// members, or their keyshare files, without a ceremony.
+// Package dealer deals out the shares of a vault's keys that a test knows, as a keygen would leave
+// them: for tests that need public shares and proofs of given members, or their keyshare files,
+// without a ceremony.
 package dealer
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// PrivateKeys are those of a vault, which no real vault has anywhere. They sign what the
-// members would sign together.
+// PrivateKeys are those of a vault, which no real vault has anywhere. They sign what the members
+// would sign together.
 type PrivateKeys struct{ shamir.Keys }
 
 // NewPrivateKeys returns the keys that follow from a name.
@@ -34,8 +34,8 @@ type Dealt struct {
 	dealt *shamir.Dealt
 }
 
-// Deal deals the keys among members, given by their compressed public keys; two thirds of
-// them sign. The same keys and members give the same shares.
+// Deal deals the keys among members, given by their compressed public keys; two thirds of them
+// sign. The same keys and members give the same shares.
 func (k PrivateKeys) Deal(members [][]byte) *Dealt {
 	d := &Dealt{dealt: k.Keys.Deal(members)}
 	d.Public.Secp256k1, d.Public.Ed25519 = public(d.dealt.Secp256k1), public(d.dealt.Ed25519)
@@ -47,19 +47,22 @@ func Deal(key *secp256k1.PrivateKey, keyEd25519 ed25519.PrivateKey, members [][]
 	return PrivateKeys{shamir.Keys{Secp256k1: key, Ed25519: keyEd25519}}.Deal(members)
 }
 
-// Shares are the secret shares of a member, given by its compressed public key, in
-// the order in which a proof speaks of them.
+// Shares are the secret shares of a member, given by its compressed public key, in the order in
+// which a proof speaks of them.
 func (d *Dealt) Shares(member []byte) []verenc.Share { return d.dealt.Shares(member) }
 
 func public(list []shamir.Entry) (all []types.PublicShare) {
 	for _, e := range list {
-		all = append(all, types.PublicShare{Member: types.SignerAddress(e.Member), Id: e.ID, Point: e.Point})
+		all = append(
+			all,
+			types.PublicShare{Member: types.SignerAddress(e.Member), Id: e.ID, Point: e.Point},
+		)
 	}
 	return all
 }
 
-// SignEd25519 signs a message with the scalar of an ed25519 key, 32 bytes little-endian,
-// as RFC 8032 does from the scalar on: R = r·B, S = r + SHA-512(R ‖ A ‖ message)·a.
+// SignEd25519 signs a message with the scalar of an ed25519 key, 32 bytes little-endian, as RFC
+// 8032 does from the scalar on: R = r·B, S = r + SHA-512(R ‖ A ‖ message)·a.
 func SignEd25519(scalar, message []byte) []byte {
 	a, err := edwards25519.NewScalar().SetCanonicalBytes(scalar)
 	if err != nil {
@@ -76,7 +79,9 @@ func SignEd25519(scalar, message []byte) []byte {
 	nonce := wide(scalar, message)
 	r := new(edwards25519.Point).ScalarBaseMult(nonce).Bytes()
 	public := new(edwards25519.Point).ScalarBaseMult(a).Bytes()
-	return append(r, edwards25519.NewScalar().MultiplyAdd(wide(r, public, message), a, nonce).Bytes()...)
+	return append(
+		r,
+		edwards25519.NewScalar().MultiplyAdd(wide(r, public, message), a, nonce).Bytes()...)
 }
 
 // RecipientKey is the recipient key that follows from a name, at an index.
@@ -89,8 +94,8 @@ func RecipientKey(name []byte, index uint32) *verenc.RecipientKey {
 	return key
 }
 
-// FakeProof is what stands for the proof of a statement where a test is about
-// something else: a real one takes some 30 ms to make. Verify takes it.
+// FakeProof is what stands for the proof of a statement where a test is about something else: a
+// real one takes some 30 ms to make. Verify takes it.
 func FakeProof(st verenc.Statement) []byte {
 	ctx, err := st.Context()
 	if err != nil {
@@ -101,8 +106,8 @@ func FakeProof(st verenc.Statement) []byte {
 
 const fakePrefix = "a fake proof of "
 
-// Verify takes a fake proof of the statement, and asks verenc about all others. It
-// returns the stored form.
+// Verify takes a fake proof of the statement, and asks verenc about all others. It returns the
+// stored form.
 func Verify(st verenc.Statement, proof []byte) ([]byte, error) {
 	if !bytes.HasPrefix(proof, []byte(fakePrefix)) || !bytes.Equal(proof, FakeProof(st)) {
 		stored, err := verenc.Verify(st, proof)

@@ -23,15 +23,15 @@ import (
 type Vault struct {
 	PrivateKeys
 	Keys keyshare.VaultKeys
-	// Files are each member's two files, the secp256k1 one first, in the order in
-	// which the members were given.
+	// Files are each member's two files, the secp256k1 one first, in the order in which the members
+	// were given.
 	Files [][]fixture.File
 }
 
-// NewVault makes the vault that follows from a name and these members, given by their
-// compressed public keys, with the files that a keygen would leave: for tests that need
-// keyshares without the minutes of a ceremony. At most eight members, of whom two thirds
-// sign; their Paillier keys are the public fixtures. The prefix is that of account addresses.
+// NewVault makes the vault that follows from a name and these members, given by their compressed
+// public keys, with the files that a keygen would leave: for tests that need keyshares without the
+// minutes of a ceremony. At most eight members, of whom two thirds sign; their Paillier keys are
+// the public fixtures. The prefix is that of account addresses.
 func NewVault(name, prefix string, members [][]byte) *Vault {
 	if n := len(fixture.PreParams()); len(members) > n {
 		panic(fmt.Sprintf("there are pre-parameters for %d members", n))
@@ -41,7 +41,13 @@ func NewVault(name, prefix string, members [][]byte) *Vault {
 
 	v := &Vault{PrivateKeys: NewPrivateKeys(name), Files: make([][]fixture.File, len(members))}
 	shares := v.Deal(sorted)
-	ec := newParties(verenc.Secp256k1, tss.S256(), new(big.Int).SetBytes(v.Secp256k1.Serialize()), shares, sorted)
+	ec := newParties(
+		verenc.Secp256k1,
+		tss.S256(),
+		new(big.Int).SetBytes(v.Secp256k1.Serialize()),
+		shares,
+		sorted,
+	)
 	ed := newParties(verenc.Ed25519, tss.Edwards(), shamir.Scalar(v.Ed25519), shares, sorted)
 	ecData, edData := ec.ecdsa(), ed.eddsa()
 	for i, m := range members {
@@ -50,7 +56,10 @@ func NewVault(name, prefix string, members [][]byte) *Vault {
 		b := must(keyshare.NewEd25519(prefix, edData[at], m, members))
 		v.Keys = keyshare.VaultKeys{Secp256k1: a.VaultKey(), Ed25519: b.VaultKey()}
 		for _, share := range []*keyshare.Keyshare{a, b} {
-			v.Files[i] = append(v.Files[i], fixture.File{Name: share.FileName(), Data: must(share.Encode())})
+			v.Files[i] = append(
+				v.Files[i],
+				fixture.File{Name: share.FileName(), Data: must(share.Encode())},
+			)
 		}
 	}
 	return v
@@ -71,7 +80,13 @@ type parties struct {
 	pub    *crypto.ECPoint
 }
 
-func newParties(group verenc.Group, curve elliptic.Curve, secret *big.Int, shares *Dealt, sorted [][]byte) *parties {
+func newParties(
+	group verenc.Group,
+	curve elliptic.Curve,
+	secret *big.Int,
+	shares *Dealt,
+	sorted [][]byte,
+) *parties {
 	d := &parties{pub: crypto.ScalarBaseMult(curve, secret)}
 	for _, m := range sorted {
 		of := shares.Shares(m)

@@ -1,10 +1,10 @@
-// Demo is the main job on a real network, from the built binaries: four
-// validators and four signers as processes of their own, a churn with tss-lib's
-// keygens over libp2p, backups through consensus, the loss of one signer's whole
-// home, its recovery from 24 words, and a signature by the recovered vault.
+// Demo is the main job on a real network, from the built binaries: four validators and four signers
+// as processes of their own, a churn with tss-lib's keygens over libp2p, backups through consensus,
+// the loss of one signer's whole home, its recovery from 24 words, and a signature by the recovered
+// vault.
 //
-// It exits with 0 when all of it held and with 1 when anything did not. It
-// leaves .demo/summary.json; with KEEP=1 the network goes on running.
+// It exits with 0 when all of it held and with 1 when anything did not. It leaves
+// .demo/summary.json; with KEEP=1 the network goes on running.
 package main
 
 import (
@@ -41,7 +41,10 @@ func run(ctx context.Context) (err error) {
 	keep := os.Getenv("KEEP") == "1"
 	defer func() {
 		if keep && err == nil {
-			fmt.Printf("\nThe network goes on running. Stop it with: kill $(cat %s)\n", net.pidFile())
+			fmt.Printf(
+				"\nThe network goes on running. Stop it with: kill $(cat %s)\n",
+				net.pidFile(),
+			)
 			return
 		}
 		net.procs.stopAll()

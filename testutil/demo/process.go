@@ -24,8 +24,8 @@ type process struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// start runs a daemon with its output in a file. It leads a process group of its
-// own, so that it neither dies with the demo (KEEP=1) nor leaves children.
+// start runs a daemon with its output in a file. It leads a process group of its own, so that it
+// neither dies with the demo (KEEP=1) nor leaves children.
 func (p *processes) start(name, logFile, bin string, args ...string) error {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -110,22 +110,33 @@ func (p *processes) pids() []string {
 	return pids
 }
 
-// command runs a binary to its end and returns its standard output. An error
-// holds what it said on standard error.
+// command runs a binary to its end and returns its standard output. An error holds what it said on
+// standard error.
 func command(ctx context.Context, bin string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, bin, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		said := strings.TrimSpace(stderr.String())
-		return stdout.Bytes(), fmt.Errorf("%s %s: %w: %s", filepath.Base(bin), strings.Join(args, " "), err, said)
+		return stdout.Bytes(), fmt.Errorf(
+			"%s %s: %w: %s",
+			filepath.Base(bin),
+			strings.Join(args, " "),
+			err,
+			said,
+		)
 	}
 	return stdout.Bytes(), nil
 }
 
-// await asks until it is so, until the context ends, or until a minute-long
-// patience given in d is over.
-func await(ctx context.Context, d time.Duration, what string, ask func(context.Context) (bool, error)) error {
+// await asks until it is so, until the context ends, or until a minute-long patience given in d is
+// over.
+func await(
+	ctx context.Context,
+	d time.Duration,
+	what string,
+	ask func(context.Context) (bool, error),
+) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)

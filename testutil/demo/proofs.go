@@ -15,8 +15,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// checks is how often a proof is checked for its time: eight processes want
-// the cores at the same time, and the shortest says most about the work.
+// checks is how often a proof is checked for its time: eight processes want the cores at the same
+// time, and the shortest says most about the work.
 const checks = 5
 
 // proof is what the demo says of a member's proof.
@@ -25,8 +25,8 @@ type proof struct {
 	VerifyMicros int64 `json:"verify_micros"`
 }
 
-// checkProof verifies the proof in the transaction of a member's vote, as an outsider
-// who has the block and the member's recipient key.
+// checkProof verifies the proof in the transaction of a member's vote, as an outsider who has the
+// block and the member's recipient key.
 func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 	msg, err := voteIn(raw)
 	if err != nil {
@@ -59,7 +59,14 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 	if err := msg.PublicShares.Check(pubKey, pubKeyEd25519); err != nil {
 		return fmt.Errorf("the public shares in the vote of %s: %w", m.Address, err)
 	}
-	st, ok := msg.PublicShares.Statement(chainID, msg.KeygenId, pubKey, pubKeyEd25519, address, recipient)
+	st, ok := msg.PublicShares.Statement(
+		chainID,
+		msg.KeygenId,
+		pubKey,
+		pubKeyEd25519,
+		address,
+		recipient,
+	)
 	if !ok {
 		return fmt.Errorf("%s has no public shares", m.Address)
 	}
@@ -87,7 +94,8 @@ func voteIn(raw []byte) (*types.MsgTssPool, error) {
 	if err := proto.Unmarshal(outer.BodyBytes, &body); err != nil {
 		return nil, err
 	}
-	if len(body.Messages) != 1 || body.Messages[0].TypeUrl != "/"+proto.MessageName(&types.MsgTssPool{}) {
+	if len(body.Messages) != 1 ||
+		body.Messages[0].TypeUrl != "/"+proto.MessageName(&types.MsgTssPool{}) {
 		return nil, errors.New("the envelope did not come in a vote")
 	}
 	var msg types.MsgTssPool
@@ -113,7 +121,8 @@ func (n *network) verdict(ctx context.Context) (string, error) {
 	if err := n.query(ctx, &coverage, "tssbackup", "coverage", n.vault.Vault); err != nil {
 		return "", err
 	}
-	if len(coverage.Vaults) != 1 || coverage.Vaults[0].Proven != members || !coverage.Vaults[0].ProvenRecoverable {
+	if len(coverage.Vaults) != 1 || coverage.Vaults[0].Proven != members ||
+		!coverage.Vaults[0].ProvenRecoverable {
 		return "", fmt.Errorf("not all backups are proven: %+v", coverage.Vaults)
 	}
 	c := coverage.Vaults[0]

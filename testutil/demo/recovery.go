@@ -30,7 +30,12 @@ const victim = 2
 
 // carrier is the transaction that carried the member's envelope.
 func (n *network) carrier(ctx context.Context, m *member) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/block?height=%d", m.RPC, m.Envelope.Height), nil)
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodGet,
+		fmt.Sprintf("%s/block?height=%d", m.RPC, m.Envelope.Height),
+		nil,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +65,22 @@ func (n *network) carrier(ctx context.Context, m *member) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if start := bytes.Index(tx, []byte("age-encryption.org/v1\n")); start >= 0 && start+int(m.Envelope.Size) <= len(tx) {
+		if start := bytes.Index(
+			tx,
+			[]byte("age-encryption.org/v1\n"),
+		); start >= 0 &&
+			start+int(m.Envelope.Size) <= len(tx) {
 			sum := sha256.Sum256(tx[start : start+int(m.Envelope.Size)])
 			if hex.EncodeToString(sum[:]) == m.Envelope.SHA256 {
 				return tx, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("block %d does not carry the envelope of %s", m.Envelope.Height, m.Address)
+	return nil, fmt.Errorf(
+		"block %d does not carry the envelope of %s",
+		m.Envelope.Height,
+		m.Address,
+	)
 }
 
 // loseSigner stops a signer and deletes all that its host had.
@@ -81,7 +94,11 @@ func (n *network) loseSigner(context.Context) (string, error) {
 	if err := os.RemoveAll(m.SignerHome); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s is gone, with %d keyshare files", filepath.Base(m.SignerHome), len(n.lost)), nil
+	return fmt.Sprintf(
+		"%s is gone, with %d keyshare files",
+		filepath.Base(m.SignerHome),
+		len(n.lost),
+	), nil
 }
 
 func keyshares(m *member) (map[string][]byte, error) {
@@ -102,8 +119,8 @@ func keyshares(m *member) (map[string][]byte, error) {
 	return files, nil
 }
 
-// verifying are the arguments by which recover-keyshares believes no node: the nodes
-// of all members but one, and that a first header on which they agree will do.
+// verifying are the arguments by which recover-keyshares believes no node: the nodes of all members
+// but one, and that a first header on which they agree will do.
 func (n *network) verifying(without *member) []string {
 	args := []string{"--trust-first"}
 	for _, node := range n.othersOf(without) {
@@ -114,20 +131,25 @@ func (n *network) verifying(without *member) []string {
 
 // waitPruned waits until no node has the block any more.
 func (n *network) waitPruned(ctx context.Context, height int64) error {
-	return await(ctx, time.Minute, fmt.Sprintf("block %d to be pruned", height), func(ctx context.Context) (bool, error) {
-		for _, m := range n.members {
-			status, err := n.status(ctx, m)
-			if err != nil || status.Earliest <= height {
-				return false, err
+	return await(
+		ctx,
+		time.Minute,
+		fmt.Sprintf("block %d to be pruned", height),
+		func(ctx context.Context) (bool, error) {
+			for _, m := range n.members {
+				status, err := n.status(ctx, m)
+				if err != nil || status.Earliest <= height {
+					return false, err
+				}
 			}
-		}
-		return true, nil
-	})
+			return true, nil
+		},
+	)
 }
 
-// recoverSigner makes the home anew from the 24 words and fetches the keyshares
-// from the other validators' nodes, which have pruned the block of the vote and
-// keep the envelope in their archives. Then it starts the signer.
+// recoverSigner makes the home anew from the 24 words and fetches the keyshares from the other
+// validators' nodes, which have pruned the block of the vote and keep the envelope in their
+// archives. Then it starts the signer.
 func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	m := n.members[victim]
 	reg, err := n.initSigner(ctx, m, "--mnemonic-file", m.MnemonicFile)
@@ -143,7 +165,13 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.waitPruned(ctx, m.Envelope.Height); err != nil {
 		return "", err
 	}
-	args := append(n.verifying(m), "--mnemonic-file", m.MnemonicFile, "--out", filepath.Join(m.SignerHome, "keyshares"))
+	args := append(
+		n.verifying(m),
+		"--mnemonic-file",
+		m.MnemonicFile,
+		"--out",
+		filepath.Join(m.SignerHome, "keyshares"),
+	)
 	if _, err := command(ctx, n.path("recover-keyshares"), args...); err != nil {
 		return "", err
 	}
@@ -164,7 +192,11 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.waitSigner(ctx, m); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d bytes of keyshares, each as it was; verified, from nodes that pruned block %d", size, m.Envelope.Height), nil
+	return fmt.Sprintf(
+		"%d bytes of keyshares, each as it was; verified, from nodes that pruned block %d",
+		size,
+		m.Envelope.Height,
+	), nil
 }
 
 // signature is what bifrost sign prints for one curve.
@@ -179,8 +211,8 @@ type signatures struct {
 	Ed25519   signature `json:"ed25519"`
 }
 
-// signWithVault has all members sign a text with both keys of the vault, and
-// verifies the signatures with libraries that know nothing of the ceremony.
+// signWithVault has all members sign a text with both keys of the vault, and verifies the
+// signatures with libraries that know nothing of the ceremony.
 func (n *network) signWithVault(ctx context.Context) (string, error) {
 	const text = "the vault signs again"
 	results := make([]signatures, len(n.members))
@@ -204,7 +236,10 @@ func (n *network) signWithVault(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d members, both signatures verify under the vault's keys", len(results)), nil
+	return fmt.Sprintf(
+		"%d members, both signatures verify under the vault's keys",
+		len(results),
+	), nil
 }
 
 // messageDigest is what bifrost sign signs.
@@ -229,10 +264,14 @@ func (n *network) verify(digest []byte, s signatures) error {
 	}
 	sig, err := hex.DecodeString(s.Secp256k1.Signature)
 	if err != nil || len(sig) != 64 {
-		return fmt.Errorf("the secp256k1 signature %q is not 64 bytes in hex", s.Secp256k1.Signature)
+		return fmt.Errorf(
+			"the secp256k1 signature %q is not 64 bytes in hex",
+			s.Secp256k1.Signature,
+		)
 	}
 	var r, v secp256k1.ModNScalar
-	if r.SetByteSlice(sig[:32]) || v.SetByteSlice(sig[32:]) || !ecdsa.NewSignature(&r, &v).Verify(digest, pub) {
+	if r.SetByteSlice(sig[:32]) || v.SetByteSlice(sig[32:]) ||
+		!ecdsa.NewSignature(&r, &v).Verify(digest, pub) {
 		return errors.New("the secp256k1 signature does not verify")
 	}
 	edKey, err := hex.DecodeString(n.vault.PubKeyEd25519)
@@ -260,15 +299,18 @@ func (n *network) writeSummary() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(n.pidFile(), []byte(strings.Join(n.procs.pids(), " ")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(
+		n.pidFile(),
+		[]byte(strings.Join(n.procs.pids(), " ")+"\n"),
+		0o600,
+	); err != nil {
 		return err
 	}
 	return os.WriteFile(n.summaryFile(), append(raw, '\n'), 0o600)
 }
 
-// killAll stops the processes of an earlier run. A number that now belongs to
-// another process is left alone: the folder of the demo is in the arguments of
-// ours.
+// killAll stops the processes of an earlier run. A number that now belongs to another process is
+// left alone: the folder of the demo is in the arguments of ours.
 func killAll(pids []string, dir string) {
 	for _, pid := range pids {
 		args, err := exec.Command("ps", "-o", "args=", "-p", pid).Output()

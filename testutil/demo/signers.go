@@ -15,8 +15,8 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
-// keygenPatience is how long the two keygens, the sealing and the votes of four
-// members may take on two cores.
+// keygenPatience is how long the two keygens, the sealing and the votes of four members may take on
+// two cores.
 const keygenPatience = 4 * time.Minute
 
 // registration is what bifrost init prints.
@@ -38,8 +38,8 @@ type vault struct {
 	Threshold     int    `json:"threshold"`
 }
 
-// startSigners makes the signers' homes, registers them by their validators'
-// operators, and starts them.
+// startSigners makes the signers' homes, registers them by their validators' operators, and starts
+// them.
 func (n *network) startSigners(ctx context.Context) (string, error) {
 	preParams := fixture.PreParams()
 	var group errgroup.Group
@@ -53,7 +53,11 @@ func (n *network) startSigners(ctx context.Context) (string, error) {
 			return "", err
 		}
 		m.Address = reg.Address
-		m.peer = fmt.Sprintf("/ip4/%s/p2p/%s", strings.Replace(m.signer, ":", "/tcp/", 1), reg.PeerID)
+		m.peer = fmt.Sprintf(
+			"/ip4/%s/p2p/%s",
+			strings.Replace(m.signer, ":", "/tcp/", 1),
+			reg.PeerID,
+		)
 		// The operator's paper: the words as bifrost wrote them, kept elsewhere.
 		words, err := os.ReadFile(filepath.Join(m.SignerHome, "mnemonic"))
 		if err != nil {
@@ -83,15 +87,30 @@ func (n *network) startSigners(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d signers, each known to the chain by its validator's operator", len(n.members)), nil
+	return fmt.Sprintf(
+		"%d signers, each known to the chain by its validator's operator",
+		len(n.members),
+	), nil
 }
 
 func (n *network) initSigner(ctx context.Context, m *member, args ...string) (registration, error) {
 	var reg registration
 	args = append([]string{
-		"init", "--home", m.SignerHome, "--output", "json", "--chain-id", chainID, "--operator", m.Operator,
-		"--node", m.RPC, "--metrics-listen", m.metrics,
-		"--p2p-listen", "/ip4/" + strings.Replace(m.signer, ":", "/tcp/", 1),
+		"init",
+		"--home",
+		m.SignerHome,
+		"--output",
+		"json",
+		"--chain-id",
+		chainID,
+		"--operator",
+		m.Operator,
+		"--node",
+		m.RPC,
+		"--metrics-listen",
+		m.metrics,
+		"--p2p-listen",
+		"/ip4/" + strings.Replace(m.signer, ":", "/tcp/", 1),
 	}, args...)
 	out, err := command(ctx, n.path("bifrost"), args...)
 	if err != nil {
@@ -121,9 +140,9 @@ func (n *network) othersOf(m *member) []string {
 	return nodes
 }
 
-// configure edits the signer's configuration as an operator does who has learned
-// where the other signers and their validators' nodes are. Making spare pre-parameters would take the cores
-// that the demo needs.
+// configure edits the signer's configuration as an operator does who has learned where the other
+// signers and their validators' nodes are. Making spare pre-parameters would take the cores that
+// the demo needs.
 func (n *network) configure(m *member) error {
 	peers, err := json.Marshal(n.peersOf(m))
 	if err != nil {
@@ -154,31 +173,62 @@ func (n *network) configure(m *member) error {
 func (m *member) signerName() string { return fmt.Sprintf("signer%d", m.Index) }
 
 func (n *network) startSigner(m *member) error {
-	return n.procs.start(m.signerName(), n.log(m.signerName()), n.path("bifrost"), "start", "--home", m.SignerHome)
+	return n.procs.start(
+		m.signerName(),
+		n.log(m.signerName()),
+		n.path("bifrost"),
+		"start",
+		"--home",
+		m.SignerHome,
+	)
 }
 
 // waitSigner waits until the signer runs and is the one that the chain knows.
 func (n *network) waitSigner(ctx context.Context, m *member) error {
-	return await(ctx, time.Minute, m.signerName()+" to run", func(ctx context.Context) (bool, error) {
-		if err := n.procs.alive(m.signerName()); err != nil {
-			return false, err
-		}
-		out, err := command(ctx, n.path("bifrost"), "status", "--home", m.SignerHome, "--output", "json")
-		var status struct {
-			State string `json:"state"`
-		}
-		if jsonErr := json.Unmarshal(out, &status); jsonErr != nil {
-			return false, errors.Join(err, jsonErr)
-		}
-		return status.State == "ready", err
-	})
+	return await(
+		ctx,
+		time.Minute,
+		m.signerName()+" to run",
+		func(ctx context.Context) (bool, error) {
+			if err := n.procs.alive(m.signerName()); err != nil {
+				return false, err
+			}
+			out, err := command(
+				ctx,
+				n.path("bifrost"),
+				"status",
+				"--home",
+				m.SignerHome,
+				"--output",
+				"json",
+			)
+			var status struct {
+				State string `json:"state"`
+			}
+			if jsonErr := json.Unmarshal(out, &status); jsonErr != nil {
+				return false, errors.Join(err, jsonErr)
+			}
+			return status.State == "ready", err
+		},
+	)
 }
 
 // startChurn has governance open a churn: a proposal, a vote of each validator.
 func (n *network) startChurn(ctx context.Context) (string, error) {
 	first := n.members[0]
-	if err := n.send(ctx, first, "tx", "tssbackup", "start-churn",
-		"--title", "Churn", "--summary", "The first vault", "--deposit", "10000000stake"); err != nil {
+	if err := n.send(
+		ctx,
+		first,
+		"tx",
+		"tssbackup",
+		"start-churn",
+		"--title",
+		"Churn",
+		"--summary",
+		"The first vault",
+		"--deposit",
+		"10000000stake",
+	); err != nil {
 		return "", err
 	}
 	var group errgroup.Group
@@ -203,24 +253,33 @@ func (n *network) startChurn(ctx context.Context) (string, error) {
 		return "", err
 	}
 	k := keygens.Keygens[0]
-	return fmt.Sprintf("keygen %s of %d members, until block %s", k.ID, len(k.Members), k.Deadline), nil
+	return fmt.Sprintf(
+		"keygen %s of %d members, until block %s",
+		k.ID,
+		len(k.Members),
+		k.Deadline,
+	), nil
 }
 
-// waitForVault waits until the vault is active, which it becomes only with its
-// backups on chain.
+// waitForVault waits until the vault is active, which it becomes only with its backups on chain.
 func (n *network) waitForVault(ctx context.Context) (string, error) {
 	var vaults struct {
 		Vaults []vault `json:"vaults"`
 	}
-	err := await(ctx, keygenPatience, "the vault to become active", func(ctx context.Context) (bool, error) {
-		for _, m := range n.members {
-			if err := n.procs.alive(m.signerName()); err != nil {
-				return false, err
+	err := await(
+		ctx,
+		keygenPatience,
+		"the vault to become active",
+		func(ctx context.Context) (bool, error) {
+			for _, m := range n.members {
+				if err := n.procs.alive(m.signerName()); err != nil {
+					return false, err
+				}
 			}
-		}
-		err := n.query(ctx, &vaults, "tssbackup", "vaults")
-		return err == nil && len(vaults.Vaults) > 0, err
-	})
+			err := n.query(ctx, &vaults, "tssbackup", "vaults")
+			return err == nil && len(vaults.Vaults) > 0, err
+		},
+	)
 	if err != nil {
 		return "", err
 	}
@@ -228,16 +287,24 @@ func (n *network) waitForVault(ctx context.Context) (string, error) {
 	return fmt.Sprintf("secp256k1 %s\ned25519   %s", n.vault.Vault, n.vault.PubKeyEd25519), nil
 }
 
-// checkCoverage asks as an outsider, with no secret and no account, and checks every
-// proof in the blocks of the votes.
+// checkCoverage asks as an outsider, with no secret and no account, and checks every proof in the
+// blocks of the votes.
 func (n *network) checkCoverage(ctx context.Context) (string, error) {
 	// What a block wrote is verified by the header of the next one.
 	var out []byte
-	err := await(ctx, time.Minute, "the coverage to be verified", func(ctx context.Context) (bool, error) {
-		var err error
-		out, err = command(ctx, n.path("recover-keyshares"), append([]string{"coverage", "--output", "json"}, n.verifying(nil)...)...)
-		return err == nil, err
-	})
+	err := await(
+		ctx,
+		time.Minute,
+		"the coverage to be verified",
+		func(ctx context.Context) (bool, error) {
+			var err error
+			out, err = command(
+				ctx,
+				n.path("recover-keyshares"),
+				append([]string{"coverage", "--output", "json"}, n.verifying(nil)...)...)
+			return err == nil, err
+		},
+	)
 	if err != nil {
 		return "", err
 	}

@@ -19,7 +19,12 @@ type row struct {
 	took          time.Duration
 }
 
-func (s *story) tell(ctx context.Context, i, n int, title string, do func(context.Context) (string, error)) error {
+func (s *story) tell(
+	ctx context.Context,
+	i, n int,
+	title string,
+	do func(context.Context) (string, error),
+) error {
 	fmt.Printf("[%d/%d] %s …\n", i, n, title)
 	begin := time.Now()
 	result, err := do(ctx)
@@ -52,11 +57,23 @@ func (s *story) print(n *network) {
 		envelopes += m.Envelope.Size
 		txs += m.Envelope.TxBytes
 		proofs += m.Proof.Bytes
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d µs\t%d\n", m.Address, m.Envelope.Height, m.Envelope.Size, m.Proof.Bytes, m.Proof.VerifyMicros, m.Envelope.TxBytes)
+		fmt.Fprintf(
+			w,
+			"%s\t%d\t%d\t%d\t%d µs\t%d\n",
+			m.Address,
+			m.Envelope.Height,
+			m.Envelope.Size,
+			m.Proof.Bytes,
+			m.Proof.VerifyMicros,
+			m.Envelope.TxBytes,
+		)
 	}
 	fmt.Fprintf(w, "on chain\t\t%d\t%d\t\t%d\n", envelopes, proofs, txs)
 	_ = w.Flush()
 
-	fmt.Printf("\nVerdict: recovered. Vault %s… lost a signer and signs again.\n", n.vault.Vault[:16])
+	fmt.Printf(
+		"\nVerdict: recovered. Vault %s… lost a signer and signs again.\n",
+		n.vault.Vault[:16],
+	)
 	fmt.Printf("Summary: %s\n", n.summaryFile())
 }

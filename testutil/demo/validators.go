@@ -21,8 +21,7 @@ const (
 	bond  = "500000000stake"
 )
 
-// chainID is another one in each run, so that nobody takes one demo's headers for
-// another's.
+// chainID is another one in each run, so that nobody takes one demo's headers for another's.
 var chainID = fmt.Sprintf("tssbackup-demo-%d", os.Getpid())
 
 // network is four validators with their signers in one folder.
@@ -115,14 +114,30 @@ func (n *network) startValidators(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	// Every operator has funds in the first node's genesis, which collects the
-	// genesis transactions of all.
+	// Every operator has funds in the first node's genesis, which collects the genesis transactions
+	// of all.
 	for _, m := range n.members {
-		account, err := n.tssbackupd(ctx, m, "keys", "show", "operator", "--address", "--keyring-backend", "test")
+		account, err := n.tssbackupd(
+			ctx,
+			m,
+			"keys",
+			"show",
+			"operator",
+			"--address",
+			"--keyring-backend",
+			"test",
+		)
 		if err != nil {
 			return "", err
 		}
-		if _, err := n.tssbackupd(ctx, first, "genesis", "add-genesis-account", strings.TrimSpace(string(account)), funds); err != nil {
+		if _, err := n.tssbackupd(
+			ctx,
+			first,
+			"genesis",
+			"add-genesis-account",
+			strings.TrimSpace(string(account)),
+			funds,
+		); err != nil {
 			return "", err
 		}
 	}
@@ -142,12 +157,35 @@ func (n *network) startValidators(ctx context.Context) (string, error) {
 			return "", err
 		}
 		out := filepath.Join(gentxs, fmt.Sprintf("gentx%d.json", m.Index))
-		if _, err := n.tssbackupd(ctx, m, "genesis", "gentx", "operator", bond, "--chain-id", chainID,
-			"--keyring-backend", "test", "--output-document", out, "--node-id", m.nodeID, "--ip", "127.0.0.1"); err != nil {
+		if _, err := n.tssbackupd(
+			ctx,
+			m,
+			"genesis",
+			"gentx",
+			"operator",
+			bond,
+			"--chain-id",
+			chainID,
+			"--keyring-backend",
+			"test",
+			"--output-document",
+			out,
+			"--node-id",
+			m.nodeID,
+			"--ip",
+			"127.0.0.1",
+		); err != nil {
 			return "", err
 		}
 	}
-	if _, err := n.tssbackupd(ctx, first, "genesis", "collect-gentxs", "--gentx-dir", gentxs); err != nil {
+	if _, err := n.tssbackupd(
+		ctx,
+		first,
+		"genesis",
+		"collect-gentxs",
+		"--gentx-dir",
+		gentxs,
+	); err != nil {
 		return "", err
 	}
 	if genesis, err = os.ReadFile(first.genesisFile()); err != nil {
@@ -174,10 +212,25 @@ func (n *network) startValidators(ctx context.Context) (string, error) {
 func (m *member) genesisFile() string { return filepath.Join(m.home, "config", "genesis.json") }
 
 func (n *network) initValidator(ctx context.Context, m *member) error {
-	if _, err := n.tssbackupd(ctx, m, "init", fmt.Sprintf("validator%d", m.Index), "--chain-id", chainID); err != nil {
+	if _, err := n.tssbackupd(
+		ctx,
+		m,
+		"init",
+		fmt.Sprintf("validator%d", m.Index),
+		"--chain-id",
+		chainID,
+	); err != nil {
 		return err
 	}
-	if _, err := n.tssbackupd(ctx, m, "keys", "add", "operator", "--keyring-backend", "test"); err != nil {
+	if _, err := n.tssbackupd(
+		ctx,
+		m,
+		"keys",
+		"add",
+		"operator",
+		"--keyring-backend",
+		"test",
+	); err != nil {
 		return err
 	}
 	for _, setting := range [][]string{
@@ -186,7 +239,10 @@ func (n *network) initValidator(ctx context.Context, m *member) error {
 		{"config", "consensus.timeout_commit", "1s"},
 		{"app", "min-retain-blocks", fmt.Sprint(keepBlocks)},
 	} {
-		if _, err := n.tssbackupd(ctx, m, append([]string{"config", "set"}, setting...)...); err != nil {
+		if _, err := n.tssbackupd(
+			ctx,
+			m,
+			append([]string{"config", "set"}, setting...)...); err != nil {
 			return err
 		}
 	}
@@ -195,7 +251,18 @@ func (n *network) initValidator(ctx context.Context, m *member) error {
 		return err
 	}
 	m.nodeID = strings.TrimSpace(string(id))
-	operator, err := n.tssbackupd(ctx, m, "keys", "show", "operator", "--bech", "val", "--address", "--keyring-backend", "test")
+	operator, err := n.tssbackupd(
+		ctx,
+		m,
+		"keys",
+		"show",
+		"operator",
+		"--bech",
+		"val",
+		"--address",
+		"--keyring-backend",
+		"test",
+	)
 	if err != nil {
 		return err
 	}
@@ -203,8 +270,8 @@ func (n *network) initValidator(ctx context.Context, m *member) error {
 	return nil
 }
 
-// editGenesis shortens the voting period, because governance is quick in a demo,
-// and the time for which evidence counts, because nodes keep blocks that long.
+// editGenesis shortens the voting period, because governance is quick in a demo, and the time for
+// which evidence counts, because nodes keep blocks that long.
 func editGenesis(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -268,13 +335,18 @@ func (n *network) startValidator(ctx context.Context, m *member) error {
 // waitHeight waits until the validator's node has a block.
 func (n *network) waitHeight(ctx context.Context, m *member, height int64) error {
 	name := fmt.Sprintf("validator%d", m.Index)
-	return await(ctx, time.Minute, fmt.Sprintf("block %d at %s", height, name), func(ctx context.Context) (bool, error) {
-		if err := n.procs.alive(name); err != nil {
-			return false, err
-		}
-		status, err := n.status(ctx, m)
-		return status.Latest >= height, err
-	})
+	return await(
+		ctx,
+		time.Minute,
+		fmt.Sprintf("block %d at %s", height, name),
+		func(ctx context.Context) (bool, error) {
+			if err := n.procs.alive(name); err != nil {
+				return false, err
+			}
+			status, err := n.status(ctx, m)
+			return status.Latest >= height, err
+		},
+	)
 }
 
 // blocks are the first and the last block that a node has.
@@ -297,11 +369,27 @@ func (n *network) status(ctx context.Context, m *member) (blocks, error) {
 
 func (m *member) nodeURL() string { return "tcp" + strings.TrimPrefix(m.RPC, "http") }
 
-// send lets the operator of m send a transaction and waits until it is in a
-// block and has succeeded.
+// send lets the operator of m send a transaction and waits until it is in a block and has
+// succeeded.
 func (n *network) send(ctx context.Context, m *member, args ...string) error {
-	args = append(args, "--from", "operator", "--keyring-backend", "test", "--chain-id", chainID,
-		"--node", m.nodeURL(), "--gas", "500000", "--fees", "5000stake", "--yes", "--output", "json")
+	args = append(
+		args,
+		"--from",
+		"operator",
+		"--keyring-backend",
+		"test",
+		"--chain-id",
+		chainID,
+		"--node",
+		m.nodeURL(),
+		"--gas",
+		"500000",
+		"--fees",
+		"5000stake",
+		"--yes",
+		"--output",
+		"json",
+	)
 	out, err := n.tssbackupd(ctx, m, args...)
 	if err != nil {
 		return err
@@ -317,19 +405,34 @@ func (n *network) send(ctx context.Context, m *member, args ...string) error {
 	if sent.Code != 0 {
 		return fmt.Errorf("%s: %s", strings.Join(args[:3], " "), sent.RawLog)
 	}
-	return await(ctx, time.Minute, "the transaction of "+strings.Join(args[:3], " "), func(ctx context.Context) (bool, error) {
-		out, err := n.tssbackupd(ctx, m, "query", "tx", sent.TxHash, "--node", m.nodeURL(), "--output", "json")
-		if err != nil {
-			return false, err
-		}
-		if err := json.Unmarshal(out, &sent); err != nil {
-			return false, err
-		}
-		if sent.Code != 0 {
-			return false, fmt.Errorf("it failed: %s", sent.RawLog)
-		}
-		return true, nil
-	})
+	return await(
+		ctx,
+		time.Minute,
+		"the transaction of "+strings.Join(args[:3], " "),
+		func(ctx context.Context) (bool, error) {
+			out, err := n.tssbackupd(
+				ctx,
+				m,
+				"query",
+				"tx",
+				sent.TxHash,
+				"--node",
+				m.nodeURL(),
+				"--output",
+				"json",
+			)
+			if err != nil {
+				return false, err
+			}
+			if err := json.Unmarshal(out, &sent); err != nil {
+				return false, err
+			}
+			if sent.Code != 0 {
+				return false, fmt.Errorf("it failed: %s", sent.RawLog)
+			}
+			return true, nil
+		},
+	)
 }
 
 // query asks the first validator's node about the module.

@@ -29,8 +29,8 @@ func Count(t testing.TB, dir string) *Faults { return inject(t, dir, 0, false) }
 // FailAt lets the n-th change in a folder, and whatever is in it, fail: the first is 1.
 func FailAt(t testing.TB, dir string, n int) *Faults { return inject(t, dir, n, false) }
 
-// DieAt lets the n-th change in a folder, and whatever is in it, fail and all that come after it, as
-// for a process that was killed there. What else that process would have done is for the test to
+// DieAt lets the n-th change in a folder, and whatever is in it, fail and all that come after it,
+// as for a process that was killed there. What else that process would have done is for the test to
 // ignore: see Reached.
 func DieAt(t testing.TB, dir string, n int) *Faults { return inject(t, dir, n, true) }
 

@@ -1,6 +1,6 @@
-// Package fakemember is a signer that is a member of two vaults, with its home and two
-// nodes of one chain that hold its backups, its own and another one: for tests of what
-// a bifrost does with its keyshares, without a network.
+// Package fakemember is a signer that is a member of two vaults, with its home and two nodes of one
+// chain that hold its backups, its own and another one: for tests of what a bifrost does with its
+// keyshares, without a network.
 package fakemember
 
 import (
@@ -31,8 +31,7 @@ import (
 // Operator is the validator's, which both the configuration and the chain name.
 const Operator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
 
-// Member is the signer. Each test changes what it needs; what is on the chain, at both
-// nodes.
+// Member is the signer. Each test changes what it needs; what is on the chain, at both nodes.
 type Member struct {
 	// Home is an empty folder.
 	Home     string
@@ -42,8 +41,8 @@ type Member struct {
 	// Own and Other are the nodes, which answer at OwnURL and OtherURL.
 	Own, Other       *fakenode.Node
 	OwnURL, OtherURL string
-	// Vaults are an active one and a retiring one, of three members each, of whom the
-	// first is the signer.
+	// Vaults are an active one and a retiring one, of three members each, of whom the first is the
+	// signer.
 	Vaults []*dealer.Vault
 }
 
@@ -93,7 +92,10 @@ func New(t testing.TB) *Member {
 	}
 	m.Address, m.PubKey = members[0].Address, keys[0]
 	dealing.Do(func() {
-		dealt = []*dealer.Vault{dealer.NewVault("active", "cosmos", keys), dealer.NewVault("retiring", "cosmos", keys)}
+		dealt = []*dealer.Vault{
+			dealer.NewVault("active", "cosmos", keys),
+			dealer.NewVault("retiring", "cosmos", keys),
+		}
 	})
 	m.Vaults = dealt
 	m.Own, m.OwnURL = fakenode.New(t)
@@ -150,8 +152,7 @@ func (m *Member) Both(change func(n *fakenode.Node)) {
 // OneVault leaves the first vault alone on the chain.
 func (m *Member) OneVault() { m.Both(func(n *fakenode.Node) { n.Vaults = n.Vaults[:1] }) }
 
-// Registered has the own node answer that the signer is the operator's, with this
-// recipient key.
+// Registered has the own node answer that the signer is the operator's, with this recipient key.
 func (m *Member) Registered(t testing.TB, recipient string) {
 	m.Own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
 		value, err := proto.Marshal(&types.QuerySignerResponse{Signer: types.SignerInfo{

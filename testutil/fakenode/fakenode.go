@@ -1,9 +1,8 @@
-// Package fakenode is a CometBFT RPC endpoint for tests: it answers status, block,
-// commit, validators, tx, broadcast_tx_sync and abci_query over JSON-RPC from what
-// the test put into it, in the encoding of a real node. Headers are signed and
-// Merkle proofs are genuine: a chain goes on behind it, by a block for every change.
-// Nothing else in it checks anything, so a test can make it say whatever a wrong
-// node might.
+// Package fakenode is a CometBFT RPC endpoint for tests: it answers status, block, commit,
+// validators, tx, broadcast_tx_sync and abci_query over JSON-RPC from what the test put into it, in
+// the encoding of a real node. Headers are signed and Merkle proofs are genuine: a chain goes on
+// behind it, by a block for every change. Nothing else in it checks anything, so a test can make it
+// say whatever a wrong node might.
 package fakenode
 
 import (
@@ -63,15 +62,14 @@ type Node struct {
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
 	// Archive is whether the node answers from an archive.
 	Archive bool
-	// Requests counts the requests by method, or by path for ABCI queries, and under
-	// "" what went over the wire: a batch is one.
+	// Requests counts the requests by method, or by path for ABCI queries, and under "" what went
+	// over the wire: a batch is one.
 	Requests map[string]int
 
 	ledger *ledger
 }
 
-// New returns a node of an empty chain and the URL under which it answers until
-// the test ends.
+// New returns a node of an empty chain and the URL under which it answers until the test ends.
 func New(t testing.TB) (*Node, string) {
 	n := &Node{
 		ChainID: "fake-1",
@@ -97,13 +95,17 @@ func New(t testing.TB) (*Node, string) {
 // txHead is what stands before an envelope in a transaction.
 const txHead = "transaction:"
 
-// Publish puts an envelope into a transaction of its own in a block and records
-// it as the latest backup of a member of a vault.
+// Publish puts an envelope into a transaction of its own in a block and records it as the latest
+// backup of a member of a vault.
 func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	n.Lock()
 	defer n.Unlock()
 	hash := sha256.Sum256(envelope)
-	commitment := types.CommitmentInfo{Sha256: hex.EncodeToString(hash[:]), Size_: uint64(len(envelope)), Height: height}
+	commitment := types.CommitmentInfo{
+		Sha256: hex.EncodeToString(hash[:]),
+		Size_:  uint64(len(envelope)),
+		Height: height,
+	}
 	if n.Backups[vault] == nil {
 		n.Backups[vault] = map[string]types.QueryBackupResponse{}
 	}
@@ -142,7 +144,8 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var batch []rpctypes.RPCRequest
 	if json.Unmarshal(body, &batch) == nil {
 		if len(batch) > maxBatch {
-			_ = json.NewEncoder(w).Encode(rpctypes.RPCInvalidRequestError(nil, errors.New("batch request exceeds maximum")))
+			_ = json.NewEncoder(w).
+				Encode(rpctypes.RPCInvalidRequestError(nil, errors.New("batch request exceeds maximum")))
 			return
 		}
 		answers := make([]rpctypes.RPCResponse, len(batch))
@@ -244,7 +247,10 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 		if store, ok := strings.CutPrefix(path, "/store"); ok {
 			var height int64
 			var prove bool
-			if err := errors.Join(cmtjson.Unmarshal(args["height"], &height), cmtjson.Unmarshal(args["prove"], &prove)); err != nil {
+			if err := errors.Join(
+				cmtjson.Unmarshal(args["height"], &height),
+				cmtjson.Unmarshal(args["prove"], &prove),
+			); err != nil {
 				return nil, err
 			}
 			return &ctypes.ResultABCIQuery{Response: n.readStore(store, raw, height, prove)}, nil
@@ -264,7 +270,9 @@ func (n *Node) status() *ctypes.ResultStatus {
 			EarliestBlockHeight: n.Earliest,
 			CatchingUp:          n.CatchingUp,
 		},
-		ValidatorInfo: ctypes.ValidatorInfo{PubKey: ed25519.GenPrivKeyFromSecret([]byte("fake")).PubKey()},
+		ValidatorInfo: ctypes.ValidatorInfo{
+			PubKey: ed25519.GenPrivKeyFromSecret([]byte("fake")).PubKey(),
+		},
 	}
 }
 
@@ -281,7 +289,11 @@ func (n *Node) block(height int64) (*ctypes.ResultBlock, error) {
 
 func (n *Node) available(height int64) error {
 	if height > n.Height {
-		return fmt.Errorf("height %d must be less than or equal to the current blockchain height %d", height, n.Height)
+		return fmt.Errorf(
+			"height %d must be less than or equal to the current blockchain height %d",
+			height,
+			n.Height,
+		)
 	}
 	if height < n.Earliest {
 		return fmt.Errorf("height %d is not available, lowest height is %d", height, n.Earliest)
@@ -313,7 +325,8 @@ func (n *Node) query(path string, data []byte) abci.ResponseQuery {
 func (n *Node) vaults(req *types.QueryVaultsRequest) (*types.QueryVaultsResponse, bool) {
 	res := &types.QueryVaultsResponse{}
 	for _, v := range n.Vaults {
-		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED && (req.Member == "" || isMember(v, req.Member)) {
+		if v.Status != types.VaultStatus_VAULT_STATUS_RETIRED &&
+			(req.Member == "" || isMember(v, req.Member)) {
 			res.Vaults = append(res.Vaults, v)
 		}
 	}
@@ -350,14 +363,18 @@ func (n *Node) envelope(req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeRe
 func (n *Node) coverage(req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, bool) {
 	res := &types.QueryCoverageResponse{}
 	for _, v := range n.Vaults {
-		if req.Vault == "" && v.Status == types.VaultStatus_VAULT_STATUS_RETIRED || req.Vault != "" && v.Vault != req.Vault {
+		if req.Vault == "" && v.Status == types.VaultStatus_VAULT_STATUS_RETIRED ||
+			req.Vault != "" && v.Vault != req.Vault {
 			continue
 		}
 		var members []types.MemberRecords
 		vault := record(v)
 		for i, m := range v.Members {
 			r := types.MemberRecords{
-				Member: vault.Members[i], Proof: n.Proofs[v.Vault][m.Address], Address: m.Address, Operator: m.Operator,
+				Member:   vault.Members[i],
+				Proof:    n.Proofs[v.Vault][m.Address],
+				Address:  m.Address,
+				Operator: m.Operator,
 			}
 			if b, ok := n.Backups[v.Vault][m.Address]; ok {
 				backup := backupOf(b)
@@ -381,15 +398,22 @@ func isMember(v types.VaultInfo, address string) bool {
 	return false
 }
 
-// Answer decodes a query, asks serve and encodes its answer; when serve reports
-// false the answer is that the key is not found.
-func Answer[Req, Res proto.Message](data []byte, req Req, serve func(Req) (Res, bool)) abci.ResponseQuery {
+// Answer decodes a query, asks serve and encodes its answer; when serve reports false the answer is
+// that the key is not found.
+func Answer[Req, Res proto.Message](
+	data []byte,
+	req Req,
+	serve func(Req) (Res, bool),
+) abci.ResponseQuery {
 	if err := proto.Unmarshal(data, req); err != nil {
 		return failed(sdkerrors.ErrInvalidRequest.ABCICode(), err.Error())
 	}
 	res, ok := serve(req)
 	if !ok {
-		return failed(sdkerrors.ErrKeyNotFound.ABCICode(), "rpc error: code = NotFound desc = not found: key not found")
+		return failed(
+			sdkerrors.ErrKeyNotFound.ABCICode(),
+			"rpc error: code = NotFound desc = not found: key not found",
+		)
 	}
 	value, err := proto.Marshal(res)
 	if err != nil {

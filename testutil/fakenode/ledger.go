@@ -26,8 +26,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ledger is the part of the fake that is no fake: the node's records in a real
-// store, and a chain of headers over it that its validators have signed.
+// ledger is the part of the fake that is no fake: the node's records in a real store, and a chain
+// of headers over it that its validators have signed.
 type ledger struct {
 	store      *rootmulti.Store
 	key, other *storetypes.KVStoreKey
@@ -40,7 +40,9 @@ type ledger struct {
 func NewValidators(name string, count int) []crypto.PrivKey {
 	keys := make([]crypto.PrivKey, count)
 	for i := range keys {
-		keys[i] = ed25519.GenPrivKeyFromSecret(fmt.Appendf(nil, "tssbackup/testutil/fakenode/%s/%d", name, i))
+		keys[i] = ed25519.GenPrivKeyFromSecret(
+			fmt.Appendf(nil, "tssbackup/testutil/fakenode/%s/%d", name, i),
+		)
 	}
 	return keys
 }
@@ -55,8 +57,8 @@ func (n *Node) Advance(blocks int) {
 	}
 }
 
-// update appends a block whenever the node's records have changed since the last
-// one, so that no height ever has two states.
+// update appends a block whenever the node's records have changed since the last one, so that no
+// height ever has two states.
 func (n *Node) update() {
 	records := n.records()
 	if n.ledger == nil {
@@ -82,8 +84,8 @@ func (n *Node) update() {
 	}
 }
 
-// append commits the records, if they are given, and signs the header of the next
-// block, which has the root of them.
+// append commits the records, if they are given, and signs the header of the next block, which has
+// the root of them.
 func (n *Node) append(records map[string][]byte) {
 	l := n.ledger
 	if records != nil {
@@ -127,7 +129,10 @@ func (n *Node) append(records map[string][]byte) {
 
 // Sign makes the commit in which all of these validators sign a header.
 func Sign(header *cmttypes.Header, validators []crypto.PrivKey) *cmttypes.SignedHeader {
-	id := cmttypes.BlockID{Hash: header.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: tmhash.Sum([]byte("parts"))}}
+	id := cmttypes.BlockID{
+		Hash:          header.Hash(),
+		PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: tmhash.Sum([]byte("parts"))},
+	}
 	commit := &cmttypes.Commit{Height: header.Height, BlockID: id}
 	set := ValidatorSet(validators)
 	for i, v := range set.Validators {
@@ -138,10 +143,15 @@ func Sign(header *cmttypes.Header, validators []crypto.PrivKey) *cmttypes.Signed
 			Type: cmtproto.PrecommitType, Height: header.Height, BlockID: id,
 			Timestamp: header.Time, ValidatorAddress: v.Address, ValidatorIndex: int32(i),
 		}
-		signature, err := validators[at].Sign(cmttypes.VoteSignBytes(header.ChainID, vote.ToProto()))
+		signature, err := validators[at].Sign(
+			cmttypes.VoteSignBytes(header.ChainID, vote.ToProto()),
+		)
 		must(err)
 		commit.Signatures = append(commit.Signatures, cmttypes.CommitSig{
-			BlockIDFlag: cmttypes.BlockIDFlagCommit, ValidatorAddress: v.Address, Timestamp: header.Time, Signature: signature,
+			BlockIDFlag:      cmttypes.BlockIDFlagCommit,
+			ValidatorAddress: v.Address,
+			Timestamp:        header.Time,
+			Signature:        signature,
 		})
 	}
 	return &cmttypes.SignedHeader{Header: header, Commit: commit}
@@ -185,7 +195,12 @@ func (n *Node) validators(height int64) (*ctypes.ResultValidators, error) {
 		return nil, err
 	}
 	all := block.ValidatorSet.Validators
-	return &ctypes.ResultValidators{BlockHeight: height, Validators: all, Count: len(all), Total: len(all)}, nil
+	return &ctypes.ResultValidators{
+		BlockHeight: height,
+		Validators:  all,
+		Count:       len(all),
+		Total:       len(all),
+	}, nil
 }
 
 // readStore answers from the store, as an application does.
@@ -231,7 +246,10 @@ func (n *Node) records() map[string][]byte {
 			put(types.ProofKey(v.Epoch, address), &proof)
 		}
 	}
-	slices.SortFunc(live.Vaults, func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	slices.SortFunc(
+		live.Vaults,
+		func(a, b types.LiveVault) int { return bytes.Compare(a.PubKey, b.PubKey) },
+	)
 	put(types.LiveVaultsKey(), live)
 	for vault, members := range n.Backups {
 		for member, b := range members {

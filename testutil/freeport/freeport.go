@@ -1,5 +1,5 @@
-// Package freeport finds ports on loopback for servers that are told their
-// address before they listen on it.
+// Package freeport finds ports on loopback for servers that are told their address before they
+// listen on it.
 package freeport
 
 import (
@@ -9,16 +9,15 @@ import (
 	"net"
 )
 
-// The ports are taken from below those that systems give to outgoing connections
-// (Linux from 32768, others from 49152): a port that is free now is then not
-// taken a moment later by somebody's client.
+// The ports are taken from below those that systems give to outgoing connections (Linux from 32768,
+// others from 49152): a port that is free now is then not taken a moment later by somebody's
+// client.
 const (
 	first = 10_000
 	last  = 32_000
 )
 
-// Addrs returns n different addresses, as in 127.0.0.1:12345, on which nobody
-// listens.
+// Addrs returns n different addresses, as in 127.0.0.1:12345, on which nobody listens.
 func Addrs(n int) ([]string, error) {
 	addrs := make([]string, 0, n)
 	for range 100 * n {

@@ -1,6 +1,6 @@
-// Package hostile is a node that lies: a proxy in front of an honest one, which
-// passes everything on except for what a test has it change. So a lie is as close
-// to the truth as the one who tells it wants.
+// Package hostile is a node that lies: a proxy in front of an honest one, which passes everything
+// on except for what a test has it change. So a lie is as close to the truth as the one who tells
+// it wants.
 package hostile
 
 import (
@@ -52,8 +52,8 @@ type Proxy struct {
 	lie      Lie
 }
 
-// New returns a node in front of the honest one at this address, which tells the
-// truth until Tell is called, and runs until the test ends.
+// New returns a node in front of the honest one at this address, which tells the truth until Tell
+// is called, and runs until the test ends.
 func New(t testing.TB, upstream string) *Proxy {
 	p := &Proxy{upstream: upstream}
 	server := httptest.NewServer(p)
@@ -126,7 +126,10 @@ func (p *Proxy) serve(lie Lie, w http.ResponseWriter, r *http.Request) error {
 }
 
 // forward asks the honest node.
-func (p *Proxy) forward(r *http.Request, requests []rpctypes.RPCRequest) ([]rpctypes.RPCResponse, error) {
+func (p *Proxy) forward(
+	r *http.Request,
+	requests []rpctypes.RPCRequest,
+) ([]rpctypes.RPCResponse, error) {
 	var body any = requests
 	if len(requests) == 1 {
 		body = requests[0]
@@ -135,7 +138,12 @@ func (p *Proxy) forward(r *http.Request, requests []rpctypes.RPCRequest) ([]rpct
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.upstream, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(
+		r.Context(),
+		http.MethodPost,
+		p.upstream,
+		bytes.NewReader(data),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +169,10 @@ func (p *Proxy) forward(r *http.Request, requests []rpctypes.RPCRequest) ([]rpct
 }
 
 // Change returns a Lie.Answer that changes the results of one method.
-func Change[T any](method string, change func(c Call, result *T)) func(Call, json.RawMessage) (json.RawMessage, error) {
+func Change[T any](
+	method string,
+	change func(c Call, result *T),
+) func(Call, json.RawMessage) (json.RawMessage, error) {
 	return func(c Call, result json.RawMessage) (json.RawMessage, error) {
 		if c.Method != method {
 			return result, nil
@@ -175,9 +186,11 @@ func Change[T any](method string, change func(c Call, result *T)) func(Call, jso
 	}
 }
 
-// ChangeQuery returns a Lie.Answer that changes the answers to the queries of one
-// path.
-func ChangeQuery(path string, change func(c Call, response *abci.ResponseQuery)) func(Call, json.RawMessage) (json.RawMessage, error) {
+// ChangeQuery returns a Lie.Answer that changes the answers to the queries of one path.
+func ChangeQuery(
+	path string,
+	change func(c Call, response *abci.ResponseQuery),
+) func(Call, json.RawMessage) (json.RawMessage, error) {
 	return Change("abci_query", func(c Call, result *ctypes.ResultABCIQuery) {
 		if c.Path() == path {
 			change(c, &result.Response)
@@ -186,7 +199,9 @@ func ChangeQuery(path string, change func(c Call, response *abci.ResponseQuery))
 }
 
 // Both changes an answer by one and then by the other.
-func Both(first, second func(Call, json.RawMessage) (json.RawMessage, error)) func(Call, json.RawMessage) (json.RawMessage, error) {
+func Both(
+	first, second func(Call, json.RawMessage) (json.RawMessage, error),
+) func(Call, json.RawMessage) (json.RawMessage, error) {
 	return func(c Call, result json.RawMessage) (json.RawMessage, error) {
 		result, err := first(c, result)
 		if err != nil {

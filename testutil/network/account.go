@@ -58,9 +58,13 @@ func (a Account) Recipient(index uint32) *verenc.RecipientKey {
 	return key
 }
 
-// Registration is the message by which an operator registers the account as its
-// signer, with the recipient key at an index.
-func (a Account) Registration(chainID string, operator sdk.ValAddress, index uint32) (*types.MsgRegisterSigner, error) {
+// Registration is the message by which an operator registers the account as its signer, with the
+// recipient key at an index.
+func (a Account) Registration(
+	chainID string,
+	operator sdk.ValAddress,
+	index uint32,
+) (*types.MsgRegisterSigner, error) {
 	pubKey, key := a.Key.PubKey().Bytes(), a.Recipient(index)
 	recipient := types.Recipient{Key: key.Public(), Index: index}
 	signature, err := a.Key.Sign(types.RegisterMessage(chainID, operator, pubKey, recipient))

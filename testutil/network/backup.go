@@ -7,21 +7,20 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// Backups are a vault of all validators, with keyshares that stand every check,
-// and what its members have published.
+// Backups are a vault of all validators, with keyshares that stand every check, and what its
+// members have published.
 type Backups struct {
 	Vault *dealer.Vault
-	// Opened is the height at which the vault's churn was opened: the chain knew
-	// nothing of the vault then.
+	// Opened is the height at which the vault's churn was opened: the chain knew nothing of the
+	// vault then.
 	Opened int64
-	// Envelopes are those of the validators, in order, and Heights the blocks that
-	// carry them.
+	// Envelopes are those of the validators, in order, and Heights the blocks that carry them.
 	Envelopes [][]byte
 	Heights   []int64
 }
 
-// BackUp takes the validators, whose signers are registered, through a churn in
-// which each publishes its keyshares.
+// BackUp takes the validators, whose signers are registered, through a churn in which each
+// publishes its keyshares.
 func (n *Network) BackUp() *Backups {
 	n.t.Helper()
 	var pubKeys [][]byte
@@ -34,7 +33,10 @@ func (n *Network) BackUp() *Backups {
 	vault := Vault{b.Vault.PrivateKeys}
 	for i, v := range n.Validators {
 		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
-		res := n.SendVote(v.Signer, vault.Vote(n.ChainID, churn.KeygenIds[0], pubKeys, v.Signer, sealed))
+		res := n.SendVote(
+			v.Signer,
+			vault.Vote(n.ChainID, churn.KeygenIds[0], pubKeys, v.Signer, sealed),
+		)
 		b.Envelopes = append(b.Envelopes, sealed)
 		b.Heights = append(b.Heights, res.Height)
 	}

@@ -14,26 +14,29 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// Authority is the account that may start churns, retire vaults and change the
-// parameters: governance.
+// Authority is the account that may start churns, retire vaults and change the parameters:
+// governance.
 func Authority() string {
 	return authtypes.NewModuleAddress(govtypes.ModuleName).String()
 }
 
-// maxSigners is how many signatures auth accepts in a transaction. So many
-// validators are a quorum of up to 20.
+// maxSigners is how many signatures auth accepts in a transaction. So many validators are a quorum
+// of up to 20.
 const maxSigners = 7
 
-// Govern has governance execute messages: a proposal that the operators of the
-// running validators vote for. Proposal and votes go in one transaction, so that
-// no vote can miss the voting period of one second.
+// Govern has governance execute messages: a proposal that the operators of the running validators
+// vote for. Proposal and votes go in one transaction, so that no vote can miss the voting period of
+// one second.
 func (n *Network) Govern(msgs ...sdk.Msg) {
 	n.t.Helper()
 	gov := govv1.NewQueryClient(n.FirstRunning().ClientContext())
 	ctx := context.Background()
 	params, err := gov.Params(ctx, &govv1.QueryParamsRequest{ParamsType: govv1.ParamDeposit})
 	require.NoError(n.t, err)
-	list, err := gov.Proposals(ctx, &govv1.QueryProposalsRequest{Pagination: &query.PageRequest{Reverse: true, Limit: 1}})
+	list, err := gov.Proposals(
+		ctx,
+		&govv1.QueryProposalsRequest{Pagination: &query.PageRequest{Reverse: true, Limit: 1}},
+	)
 	require.NoError(n.t, err)
 	id := uint64(1)
 	if len(list.Proposals) > 0 {
@@ -41,14 +44,25 @@ func (n *Network) Govern(msgs ...sdk.Msg) {
 	}
 
 	proposer := n.FirstRunning().Operator
-	proposal, err := govv1.NewMsgSubmitProposal(msgs, params.Params.MinDeposit, proposer.Bech32(), "", "test", "test", false)
+	proposal, err := govv1.NewMsgSubmitProposal(
+		msgs,
+		params.Params.MinDeposit,
+		proposer.Bech32(),
+		"",
+		"test",
+		"test",
+		false,
+	)
 	require.NoError(n.t, err)
 	parts := []sdk.Msg{proposal}
 	var operators []Account
 	for _, v := range n.Validators {
 		if v.Running() && len(operators) < maxSigners {
 			operators = append(operators, v.Operator)
-			parts = append(parts, govv1.NewMsgVote(v.Operator.Address(), id, govv1.VoteOption_VOTE_OPTION_YES, ""))
+			parts = append(
+				parts,
+				govv1.NewMsgVote(v.Operator.Address(), id, govv1.VoteOption_VOTE_OPTION_YES, ""),
+			)
 		}
 	}
 	opts := TxOptions{Gas: 5 * defaultGas, Fee: defaultFee.MulInt(math.NewInt(5))}
@@ -64,8 +78,8 @@ func (n *Network) Govern(msgs ...sdk.Msg) {
 	require.Equal(n.t, govv1.ProposalStatus_PROPOSAL_STATUS_PASSED, last.Status, last.FailedReason)
 }
 
-// StartChurn has governance start a churn and returns it. For a churn without
-// governance, set NextChurnHeight in Config.Tssbackup and use WaitChurn.
+// StartChurn has governance start a churn and returns it. For a churn without governance, set
+// NextChurnHeight in Config.Tssbackup and use WaitChurn.
 func (n *Network) StartChurn() types.Churn {
 	n.t.Helper()
 	n.Govern(&types.MsgStartChurn{Authority: Authority()})

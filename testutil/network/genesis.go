@@ -23,8 +23,7 @@ import (
 const (
 	// Denom is the chain's staking and fee token.
 	Denom = "stake"
-	// minWorkFactor is the least scrypt work factor that a network's parameters
-	// accept.
+	// minWorkFactor is the least scrypt work factor that a network's parameters accept.
 	minWorkFactor = 1
 )
 
@@ -33,8 +32,8 @@ var (
 	selfBond      = sdk.NewInt64Coin(Denom, 1_000_000_000)
 )
 
-// newGenesis makes a genesis in which every validator is bonded with the same
-// power and every operator has funds.
+// newGenesis makes a genesis in which every validator is bonded with the same power and every
+// operator has funds.
 func (n *Network) newGenesis() *cmttypes.GenesisDoc {
 	cdc := n.app.Codec()
 	state := n.app.DefaultGenesis()
@@ -46,7 +45,10 @@ func (n *Network) newGenesis() *cmttypes.GenesisDoc {
 	)
 	for _, v := range n.Validators {
 		accounts = append(accounts, authtypes.NewBaseAccount(v.Operator.Address(), nil, 0, 0))
-		balances = append(balances, banktypes.Balance{Address: v.Operator.Bech32(), Coins: sdk.NewCoins(operatorFunds)})
+		balances = append(
+			balances,
+			banktypes.Balance{Address: v.Operator.Bech32(), Coins: sdk.NewCoins(operatorFunds)},
+		)
 		genTxs = append(genTxs, n.createValidatorTx(v))
 	}
 	auth := authtypes.NewGenesisState(authtypes.DefaultParams(), accounts)
@@ -100,10 +102,21 @@ func (n *Network) createValidatorTx(v *Validator) sdk.Tx {
 		pubKey,
 		selfBond,
 		stakingtypes.NewDescription(v.Moniker, "", "", "", ""),
-		stakingtypes.NewCommissionRates(math.LegacyZeroDec(), math.LegacyOneDec(), math.LegacyOneDec()),
+		stakingtypes.NewCommissionRates(
+			math.LegacyZeroDec(),
+			math.LegacyOneDec(),
+			math.LegacyOneDec(),
+		),
 		math.OneInt(),
 	)
 	require.NoError(n.t, err)
 	// A genesis transaction is signed for account number 0 and pays nothing.
-	return SignTx(n.t, n.app.TxConfig(), n.ChainID, []Signer{{Account: v.Operator}}, TxOptions{Gas: defaultGas}, msg)
+	return SignTx(
+		n.t,
+		n.app.TxConfig(),
+		n.ChainID,
+		[]Signer{{Account: v.Operator}},
+		TxOptions{Gas: defaultGas},
+		msg,
+	)
 }

@@ -1,15 +1,14 @@
-// Package network runs a chain of several validators inside a test: each
-// validator is a CometBFT node with its own app, connected to the others over
-// loopback. A validator can be stopped and started again with its data.
+// Package network runs a chain of several validators inside a test: each validator is a CometBFT
+// node with its own app, connected to the others over loopback. A validator can be stopped and
+// started again with its data.
 //
 //	n := network.New(t, network.Config{Validators: 4})
 //	n.RegisterSigners()
 //	churn := n.StartChurn()
 //
-// Helpers fail the test when something does not hold, so they are called from
-// the test's goroutine. Nothing waits for a fixed time: what waits, waits for a
-// condition. The validators' keys follow from the chain id and their numbers, so
-// that two runs of a test differ in nothing but timing.
+// Helpers fail the test when something does not hold, so they are called from the test's goroutine.
+// Nothing waits for a fixed time: what waits, waits for a condition. The validators' keys follow
+// from the chain id and their numbers, so that two runs of a test differ in nothing but timing.
 package network
 
 import (
@@ -49,18 +48,16 @@ import (
 )
 
 const (
-	// Timeout is how long a helper waits for a condition before it fails the
-	// test.
+	// Timeout is how long a helper waits for a condition before it fails the test.
 	Timeout = 60 * time.Second
 	// poll is how often a condition is looked at.
 	poll = 20 * time.Millisecond
-	// MinGasPrices is what every validator of a network asks, so that a
-	// transaction that costs nothing shows that it is exempt.
+	// MinGasPrices is what every validator of a network asks, so that a transaction that costs
+	// nothing shows that it is exempt.
 	MinGasPrices = "0.001stake"
 )
 
-// Config says what differs from a plain network of four validators. The zero
-// value is usable.
+// Config says what differs from a plain network of four validators. The zero value is usable.
 type Config struct {
 	// Validators is the number of validators, 4 if it is 0.
 	Validators int
@@ -68,21 +65,20 @@ type Config struct {
 	ChainID string
 	// TimeoutCommit is the pause between blocks, 200 ms if it is 0.
 	TimeoutCommit time.Duration
-	// Tssbackup changes the module's genesis. The default parameters accept
-	// envelopes of the lowest work factor, so that sealing is quick.
+	// Tssbackup changes the module's genesis. The default parameters accept envelopes of the lowest
+	// work factor, so that sealing is quick.
 	Tssbackup func(*types.GenesisState)
 	// Genesis changes the app's genesis, after Tssbackup, as the last step.
 	Genesis func(cdc codec.JSONCodec, state map[string]json.RawMessage)
 	// Consensus changes the consensus parameters of the genesis.
 	Consensus func(params *cmttypes.ConsensusParams)
-	// GenesisDoc replaces the genesis altogether: the network goes on from an
-	// exported state. Its validators are those of a network of the same ChainID,
-	// or KeysOf, and size.
+	// GenesisDoc replaces the genesis altogether: the network goes on from an exported state. Its
+	// validators are those of a network of the same ChainID, or KeysOf, and size.
 	GenesisDoc *cmttypes.GenesisDoc
 	// KeysOf is the chain id from which all keys follow, ChainID if it is empty.
 	KeysOf string
-	// Node changes the configuration of validator i, each time it starts, just
-	// before its app is built. A node that joins counts on from the validators.
+	// Node changes the configuration of validator i, each time it starts, just before its app is
+	// built. A node that joins counts on from the validators.
 	Node func(i int, cfg *NodeConfig)
 	// Logger is for what nodes and apps log; nothing is logged if it is nil.
 	Logger log.Logger
@@ -120,8 +116,8 @@ type Validator struct {
 	Home string
 	// Operator is the account that controls the validator; it has funds.
 	Operator Account
-	// Signer is the account of the key that a bifrost of this validator derives
-	// from the mnemonic. It has no funds, and exists once it is registered.
+	// Signer is the account of the key that a bifrost of this validator derives from the mnemonic.
+	// It has no funds, and exists once it is registered.
 	Signer Account
 
 	network *Network
@@ -141,8 +137,7 @@ type Validator struct {
 	endRepair func()
 }
 
-// New starts a network and waits for its first block. The network stops when the
-// test ends.
+// New starts a network and waits for its first block. The network stops when the test ends.
 func New(t testing.TB, cfg Config) *Network {
 	t.Helper()
 	if cfg.Validators == 0 {
@@ -164,7 +159,13 @@ func New(t testing.TB, cfg Config) *Network {
 
 	// An app without a node: it knows the codecs, and it makes the genesis.
 	var err error
-	n.app, err = app.New(log.NewNopLogger(), dbm.NewMemDB(), true, sims.AppOptionsMap{}, baseapp.SetChainID(cfg.ChainID))
+	n.app, err = app.New(
+		log.NewNopLogger(),
+		dbm.NewMemDB(),
+		true,
+		sims.AppOptionsMap{},
+		baseapp.SetChainID(cfg.ChainID),
+	)
 	require.NoError(t, err)
 
 	addrs, err := freeport.Addrs(2 * cfg.Validators)
@@ -227,8 +228,8 @@ func (n *Network) Start(i int) {
 	n.start(v, v.config())
 }
 
-// Join starts a node that is no validator and returns it. It has an empty state,
-// and knows all validators; change says where it gets its state from.
+// Join starts a node that is no validator and returns it. It has an empty state, and knows all
+// validators; change says where it gets its state from.
 func (n *Network) Join(change func(cfg *NodeConfig)) *Validator {
 	n.t.Helper()
 	addrs, err := freeport.Addrs(2)
@@ -248,7 +249,12 @@ func (n *Network) start(v *Validator, cfg *NodeConfig) {
 		n.cfg.Node(i, cfg)
 	}
 	var err error
-	v.app, err = app.New(n.cfg.Logger.With("validator", i), v.appDB, true, cfg.AppOptions, cfg.BaseApp...)
+	v.app, err = app.New(
+		n.cfg.Logger.With("validator", i),
+		v.appDB,
+		true,
+		cfg.AppOptions,
+		cfg.BaseApp...)
 	require.NoError(n.t, err)
 	v.node, err = node.NewNode(
 		cfg.Comet,
@@ -361,8 +367,8 @@ func (v *Validator) config() *NodeConfig {
 	}
 }
 
-// cometDB gives the node's databases. They are kept in memory past the node, so
-// that closing them does nothing.
+// cometDB gives the node's databases. They are kept in memory past the node, so that closing them
+// does nothing.
 func (v *Validator) cometDB(ctx *cmtcfg.DBContext) (cmtdb.DB, error) {
 	db, ok := v.cometDBs[ctx.ID]
 	if !ok {

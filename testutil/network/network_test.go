@@ -12,8 +12,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestChurn takes four validators through a churn, of which one is away in the
-// middle, and then lets the exported state go on as a new network.
+// TestChurn takes four validators through a churn, of which one is away in the middle, and then
+// lets the exported state go on as a new network.
 func TestChurn(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
@@ -21,8 +21,8 @@ func TestChurn(t *testing.T) {
 	require.Len(t, churn.KeygenIds, 1)
 	keygen := churn.KeygenIds[0]
 
-	// Two members vote; the validator of the third goes away, and comes back
-	// after it has missed the third vote.
+	// Two members vote; the validator of the third goes away, and comes back after it has missed
+	// the third vote.
 	vault := network.NewVault("churn")
 	vote := func(i int) {
 		member := n.Validators[i].Signer

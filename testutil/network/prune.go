@@ -13,11 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Prune is a Config.Node that has every node keep so many blocks, and states as
-// the options say. It takes ShortEvidence, or blocks stay for the sake of evidence.
+// Prune is a Config.Node that has every node keep so many blocks, and states as the options say. It
+// takes ShortEvidence, or blocks stay for the sake of evidence.
 func Prune(blocks uint64, states pruningtypes.PruningOptions) func(int, *NodeConfig) {
 	return func(_ int, cfg *NodeConfig) {
-		cfg.BaseApp = append(cfg.BaseApp, baseapp.SetMinRetainBlocks(blocks), baseapp.SetPruning(states))
+		cfg.BaseApp = append(
+			cfg.BaseApp,
+			baseapp.SetMinRetainBlocks(blocks),
+			baseapp.SetPruning(states),
+		)
 	}
 }
 
@@ -53,7 +57,10 @@ func (s Snapshots) Config(dir func() string) Config {
 					panic(err) // the folder is the test's own
 				}
 			}
-			cfg.BaseApp = append(cfg.BaseApp, baseapp.SetSnapshot(s[i], snapshottypes.NewSnapshotOptions(snapshotInterval, 100)))
+			cfg.BaseApp = append(
+				cfg.BaseApp,
+				baseapp.SetSnapshot(s[i], snapshottypes.NewSnapshotOptions(snapshotInterval, 100)),
+			)
 		},
 	}
 }
@@ -67,8 +74,8 @@ func (s Snapshots) Height(i int) int64 {
 	return int64(latest.Height)
 }
 
-// JoinByStateSync waits until the first validator has made snapshots of later
-// heights than this, and has a node join by one of them.
+// JoinByStateSync waits until the first validator has made snapshots of later heights than this,
+// and has a node join by one of them.
 func (n *Network) JoinByStateSync(s Snapshots, after int64) *Validator {
 	n.t.Helper()
 	n.Wait(func() bool { return s.Height(0) > after+3*snapshotInterval }, "snapshots")

@@ -25,19 +25,25 @@ func (n *Network) StopAll() {
 	}
 }
 
-// LastState is the app of validator i, which is stopped, at its last state, as a
-// command of the daemon opens it.
+// LastState is the app of validator i, which is stopped, at its last state, as a command of the
+// daemon opens it.
 func (n *Network) LastState(i int) *app.App {
 	n.t.Helper()
 	v := n.Validators[i]
 	require.False(n.t, v.Running(), "%s is running", v.Moniker)
-	a, err := app.New(log.NewNopLogger(), v.appDB, true, sims.NewAppOptionsWithFlagHome(v.Home), baseapp.SetChainID(n.ChainID))
+	a, err := app.New(
+		log.NewNopLogger(),
+		v.appDB,
+		true,
+		sims.NewAppOptionsWithFlagHome(v.Home),
+		baseapp.SetChainID(n.ChainID),
+	)
 	require.NoError(n.t, err)
 	return a
 }
 
-// ExportGenesis exports the last state of the first validator, which is stopped,
-// as the genesis of a chain with this id.
+// ExportGenesis exports the last state of the first validator, which is stopped, as the genesis of
+// a chain with this id.
 func (n *Network) ExportGenesis(chainID string) *cmttypes.GenesisDoc {
 	n.t.Helper()
 	exported, err := n.LastState(0).ExportAppStateAndValidators(false, nil)
@@ -55,9 +61,9 @@ func (n *Network) ExportGenesis(chainID string) *cmttypes.GenesisDoc {
 	return doc
 }
 
-// Restart stops the network and has a new one with this chain id go on from its
-// state. The archive of the first validator is exported, and imported by every
-// validator of the new network but those that forget it.
+// Restart stops the network and has a new one with this chain id go on from its state. The archive
+// of the first validator is exported, and imported by every validator of the new network but those
+// that forget it.
 func (n *Network) Restart(chainID string, forget ...int) *Network {
 	n.t.Helper()
 	n.StopAll()

@@ -23,15 +23,14 @@ type TxOptions struct {
 	TimeoutTimestamp time.Time
 }
 
-// Signer is an account with the number and the sequence that it is to have when
-// its transaction is checked.
+// Signer is an account with the number and the sequence that it is to have when its transaction is
+// checked.
 type Signer struct {
 	Account
 	Number, Sequence uint64
 }
 
-// SignTx makes a transaction. The signers are those of the messages, in their
-// order.
+// SignTx makes a transaction. The signers are those of the messages, in their order.
 func SignTx(
 	t testing.TB,
 	txConfig client.TxConfig,
@@ -52,8 +51,8 @@ func SignTx(
 		builder.SetTimeoutTimestamp(opts.TimeoutTimestamp)
 	}
 
-	// Each signature covers the infos of all signers, so these come first, with
-	// signatures that are still empty.
+	// Each signature covers the infos of all signers, so these come first, with signatures that are
+	// still empty.
 	mode := signing.SignMode_SIGN_MODE_DIRECT
 	signatures := make([]signing.SignatureV2, len(signers))
 	for i, s := range signers {
@@ -66,13 +65,21 @@ func SignTx(
 	require.NoError(t, builder.SetSignatures(signatures...))
 	for i, s := range signers {
 		var err error
-		signatures[i], err = clienttx.SignWithPrivKey(context.Background(), mode, authsigning.SignerData{
-			Address:       s.Bech32(),
-			ChainID:       chainID,
-			AccountNumber: s.Number,
-			Sequence:      s.Sequence,
-			PubKey:        s.Key.PubKey(),
-		}, builder, s.Key, txConfig, s.Sequence)
+		signatures[i], err = clienttx.SignWithPrivKey(
+			context.Background(),
+			mode,
+			authsigning.SignerData{
+				Address:       s.Bech32(),
+				ChainID:       chainID,
+				AccountNumber: s.Number,
+				Sequence:      s.Sequence,
+				PubKey:        s.Key.PubKey(),
+			},
+			builder,
+			s.Key,
+			txConfig,
+			s.Sequence,
+		)
 		require.NoError(t, err)
 	}
 	require.NoError(t, builder.SetSignatures(signatures...))

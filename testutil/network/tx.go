@@ -13,8 +13,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// defaultGas is enough for any message of the module and of governance without a
-// large envelope; defaultFee pays for it at MinGasPrices.
+// defaultGas is enough for any message of the module and of governance without a large envelope;
+// defaultFee pays for it at MinGasPrices.
 const defaultGas = 1_000_000
 
 var defaultFee = sdk.NewCoins(sdk.NewInt64Coin(Denom, 1_000))
@@ -31,8 +31,8 @@ func (n *Network) FirstRunning() *Validator {
 	return nil
 }
 
-// Sign makes the bytes of a transaction that the account can send next, with its
-// number and sequence as the chain has them.
+// Sign makes the bytes of a transaction that the account can send next, with its number and
+// sequence as the chain has them.
 func (n *Network) Sign(from Account, opts TxOptions, msgs ...sdk.Msg) []byte {
 	n.t.Helper()
 	return n.signAll([]Account{from}, opts, msgs...)
@@ -43,9 +43,16 @@ func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byt
 	auth := authtypes.NewQueryClient(n.FirstRunning().ClientContext())
 	signers := make([]Signer, len(from))
 	for i, account := range from {
-		res, err := auth.AccountInfo(context.Background(), &authtypes.QueryAccountInfoRequest{Address: account.Bech32()})
+		res, err := auth.AccountInfo(
+			context.Background(),
+			&authtypes.QueryAccountInfoRequest{Address: account.Bech32()},
+		)
 		require.NoError(n.t, err)
-		signers[i] = Signer{Account: account, Number: res.Info.AccountNumber, Sequence: res.Info.Sequence}
+		signers[i] = Signer{
+			Account:  account,
+			Number:   res.Info.AccountNumber,
+			Sequence: res.Info.Sequence,
+		}
 	}
 	tx := SignTx(n.t, n.app.TxConfig(), n.ChainID, signers, opts, msgs...)
 	bytes, err := n.app.TxConfig().TxEncoder()(tx)
@@ -53,8 +60,8 @@ func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byt
 	return bytes
 }
 
-// Broadcast hands the transaction to the node and returns what its mempool says. A
-// node that has yet to catch up takes none, so it waits for that.
+// Broadcast hands the transaction to the node and returns what its mempool says. A node that has
+// yet to catch up takes none, so it waits for that.
 func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
 	n.t.Helper()
 	n.Wait(func() bool {
@@ -66,9 +73,8 @@ func (n *Network) Broadcast(tx []byte) *coretypes.ResultBroadcastTx {
 	return res
 }
 
-// waitTx waits until the transaction is in a block at this height or later and all
-// running validators have that block. It reads the blocks: nodes have no index of
-// transactions.
+// waitTx waits until the transaction is in a block at this height or later and all running
+// validators have that block. It reads the blocks: nodes have no index of transactions.
 func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 	n.t.Helper()
 	ctx := context.Background()
@@ -87,7 +93,12 @@ func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 			if err != nil {
 				return false
 			}
-			res = &coretypes.ResultTx{Height: height, Index: uint32(at), Tx: tx, TxResult: *results.TxsResults[at]}
+			res = &coretypes.ResultTx{
+				Height:   height,
+				Index:    uint32(at),
+				Tx:       tx,
+				TxResult: *results.TxsResults[at],
+			}
 			return true
 		}
 	}, "transaction in a block")
@@ -95,8 +106,8 @@ func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 	return res
 }
 
-// Send signs messages, pays for them, and waits until they are in a block. The
-// test fails when the transaction does.
+// Send signs messages, pays for them, and waits until they are in a block. The test fails when the
+// transaction does.
 func (n *Network) Send(from Account, msgs ...sdk.Msg) *coretypes.ResultTx {
 	n.t.Helper()
 	return n.send(from, TxOptions{Gas: defaultGas, Fee: defaultFee}, msgs...)
@@ -117,8 +128,7 @@ func (n *Network) send(from Account, opts TxOptions, msgs ...sdk.Msg) *coretypes
 	return n.deliver(n.Sign(from, opts, msgs...))
 }
 
-// deliver broadcasts a transaction and waits until it is in a block, where it is
-// to succeed.
+// deliver broadcasts a transaction and waits until it is in a block, where it is to succeed.
 func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 	n.t.Helper()
 	height := n.FirstRunning().Height()
@@ -129,8 +139,7 @@ func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 	return res
 }
 
-// RegisterSigner registers the signer of validator i, or replaces the one it
-// has.
+// RegisterSigner registers the signer of validator i, or replaces the one it has.
 func (n *Network) RegisterSigner(i int) {
 	n.t.Helper()
 	v := n.Validators[i]
@@ -156,8 +165,8 @@ func (n *Network) Query() types.QueryClient {
 // Height is the height of the validator's last block.
 func (v *Validator) Height() int64 { return v.node.BlockStore().Height() }
 
-// AppHash is the hash of the app's state after the block at height, as the next
-// block of validator i has it. It waits for that block.
+// AppHash is the hash of the app's state after the block at height, as the next block of validator
+// i has it. It waits for that block.
 func (n *Network) AppHash(i int, height int64) []byte {
 	n.t.Helper()
 	next := height + 1

@@ -21,17 +21,22 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// Vault is a vault whose whole keys the test holds, so that it can cast votes
-// without a keygen.
+// Vault is a vault whose whole keys the test holds, so that it can cast votes without a keygen.
 type Vault struct{ dealer.PrivateKeys }
 
 // NewVault makes the vault that follows from the name.
 func NewVault(name string) Vault { return Vault{dealer.NewPrivateKeys(name)} }
 
-// Vote is the vote of a member for this vault, with the vault's signatures, the public
-// shares of all members, given by their compressed public keys, and beside an envelope
-// the proof that its member can open what it shares.
-func (v Vault) Vote(chainID string, keygenID uint64, members [][]byte, member Account, envelope []byte) *types.MsgTssPool {
+// Vote is the vote of a member for this vault, with the vault's signatures, the public shares of
+// all members, given by their compressed public keys, and beside an envelope the proof that its
+// member can open what it shares.
+func (v Vault) Vote(
+	chainID string,
+	keygenID uint64,
+	members [][]byte,
+	member Account,
+	envelope []byte,
+) *types.MsgTssPool {
 	check := types.CheckMessage(chainID, keygenID, v.PubKey(), v.PubKeyEd25519())
 	// A compact signature is a byte for recovery and R||S with low S.
 	signature := ecdsa.SignCompact(v.Secp256k1, check, true)[1:]
@@ -45,7 +50,11 @@ func (v Vault) Vote(chainID string, keygenID uint64, members [][]byte, member Ac
 		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
 		PublicShares:     &v.Deal(members).Public,
 	}
-	if len(envelope) > 0 && slices.ContainsFunc(members, func(m []byte) bool { return bytes.Equal(m, member.Key.PubKey().Bytes()) }) {
+	if len(envelope) > 0 &&
+		slices.ContainsFunc(
+			members,
+			func(m []byte) bool { return bytes.Equal(m, member.Key.PubKey().Bytes()) },
+		) {
 		vote.Proof = v.Prove(chainID, keygenID, members, member)
 	}
 	return vote
@@ -81,8 +90,8 @@ func (n *Network) Members(keygenID uint64) [][]byte {
 	return keys
 }
 
-// Seal makes an envelope of a file of this size, which does not compress, for the
-// member, with the least work. Each call gives another envelope.
+// Seal makes an envelope of a file of this size, which does not compress, for the member, with the
+// least work. Each call gives another envelope.
 func Seal(t testing.TB, member Account, size int) []byte {
 	t.Helper()
 	data := make([]byte, size)

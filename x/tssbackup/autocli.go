@@ -21,7 +21,12 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					PositionalArgs: args("address"),
 				},
 				{RpcMethod: "Signers", Use: "signers", Short: "List the registered signers"},
-				{RpcMethod: "Churn", Use: "churn [id]", Short: "Show one churn", PositionalArgs: args("id")},
+				{
+					RpcMethod:      "Churn",
+					Use:            "churn [id]",
+					Short:          "Show one churn",
+					PositionalArgs: args("id"),
+				},
 				{RpcMethod: "Churns", Use: "churns", Short: "List the churns"},
 				{
 					RpcMethod:      "Keygen",
@@ -40,13 +45,19 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					RpcMethod: "Vaults",
 					Use:       "vaults",
 					Short:     "List the vaults that are not retired, or those of one status or member",
-					Example:   fmt.Sprintf("%s query tssbackup vaults --member cosmos1...", version.AppName),
+					Example: fmt.Sprintf(
+						"%s query tssbackup vaults --member cosmos1...",
+						version.AppName,
+					),
 				},
 				{
-					RpcMethod:      "History",
-					Use:            "history [member]",
-					Short:          "List every vault that a member was ever in, with what it published",
-					Example:        fmt.Sprintf("%s query tssbackup history cosmos1... --page-reverse", version.AppName),
+					RpcMethod: "History",
+					Use:       "history [member]",
+					Short:     "List every vault that a member was ever in, with what it published",
+					Example: fmt.Sprintf(
+						"%s query tssbackup history cosmos1... --page-reverse",
+						version.AppName,
+					),
 					PositionalArgs: args("member"),
 				},
 				{
@@ -96,7 +107,13 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"The same signer with another recipient key and a higher index replaces that key for keygens that\n" +
 						"open later. All arguments but the index are hex: bifrost init and bifrost register print them\n" +
 						"for a mnemonic.",
-					PositionalArgs: args("pub_key", "signature", "recipient_key", "recipient_index", "possession"),
+					PositionalArgs: args(
+						"pub_key",
+						"signature",
+						"recipient_key",
+						"recipient_index",
+						"possession",
+					),
 				},
 				{RpcMethod: "TssPool", Skip: true},
 				{RpcMethod: "PublishBackup", Skip: true},

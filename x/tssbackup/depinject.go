@@ -39,8 +39,8 @@ type ModuleInputs struct {
 	TransientService store.TransientStoreService
 	AccountKeeper    types.AccountKeeper
 	StakingKeeper    types.StakingKeeper
-	// AppOpts say where the node's home is. Without a home, as in a command that
-	// only needs the codecs, there is no archive.
+	// AppOpts say where the node's home is. Without a home, as in a command that only needs the
+	// codecs, there is no archive.
 	AppOpts servertypes.AppOptions `optional:"true"`
 }
 
@@ -65,7 +65,14 @@ func ProvideModule(in ModuleInputs) (ModuleOutputs, error) {
 	if err != nil {
 		return ModuleOutputs{}, err
 	}
-	k, err := keeper.NewKeeper(in.Cdc, in.StoreService, in.TransientService, in.AccountKeeper, in.StakingKeeper, authority)
+	k, err := keeper.NewKeeper(
+		in.Cdc,
+		in.StoreService,
+		in.TransientService,
+		in.AccountKeeper,
+		in.StakingKeeper,
+		authority,
+	)
 	if err != nil {
 		return ModuleOutputs{}, err
 	}
@@ -87,8 +94,8 @@ func openArchive(opts servertypes.AppOptions) (*archive.Archive, error) {
 	return archive.Open(ArchiveDir(home))
 }
 
-// authorityOf is the bech32 address that a module name or an address stands for;
-// the gov module's when it is empty.
+// authorityOf is the bech32 address that a module name or an address stands for; the gov module's
+// when it is empty.
 func authorityOf(config string, accounts types.AccountKeeper) (string, error) {
 	codec := accounts.AddressCodec()
 	if config == "" {
@@ -100,8 +107,8 @@ func authorityOf(config string, accounts types.AccountKeeper) (string, error) {
 	return codec.BytesToString(authtypes.NewModuleAddress(config))
 }
 
-// InvokeSetHooks gives the keeper the hooks that modules provide, in the order
-// of the modules' names.
+// InvokeSetHooks gives the keeper the hooks that modules provide, in the order of the modules'
+// names.
 func InvokeSetHooks(k *keeper.Keeper, hooks map[string]types.TssbackupHooksWrapper) {
 	if k == nil || len(hooks) == 0 {
 		return

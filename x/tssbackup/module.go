@@ -1,12 +1,11 @@
-// Package tssbackup is the module that has every validator of a chain back up
-// its threshold-signature keyshares through consensus: it opens keygens, counts
-// their members' votes and envelopes, and lets a vault become active only when
-// enough envelopes are published to recover it and enough members have proven that
-// their shares can be opened.
+// Package tssbackup is the module that has every validator of a chain back up its
+// threshold-signature keyshares through consensus: it opens keygens, counts their members' votes
+// and envelopes, and lets a vault become active only when enough envelopes are published to recover
+// it and enough members have proven that their shares can be opened.
 //
-// An app embeds it with the depinject config of types/module, lists it among its
-// EndBlockers and Precommiters, and puts the decorator of package ante into its
-// ante chain, so that votes cost no fee.
+// An app embeds it with the depinject config of types/module, lists it among its EndBlockers and
+// Precommiters, and puts the decorator of package ante into its ante chain, so that votes cost no
+// fee.
 package tssbackup
 
 import (
@@ -48,9 +47,8 @@ type AppModule struct {
 	archive *archive.Archive
 }
 
-// NewAppModule returns the module around its keeper and the node's archive of
-// envelopes. archive is nil where no blocks are executed, as in a command that
-// only needs the codecs.
+// NewAppModule returns the module around its keeper and the node's archive of envelopes. archive is
+// nil where no blocks are executed, as in a command that only needs the codecs.
 func NewAppModule(k *keeper.Keeper, archive *archive.Archive) AppModule {
 	return AppModule{keeper: k, archive: archive}
 }
@@ -79,7 +77,11 @@ func (AppModule) RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 
 // RegisterGRPCGatewayRoutes registers the REST routes of the queries.
 func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwruntime.ServeMux) {
-	if err := types.RegisterQueryHandlerClient(context.Background(), mux, types.NewQueryClient(clientCtx)); err != nil {
+	if err := types.RegisterQueryHandlerClient(
+		context.Background(),
+		mux,
+		types.NewQueryClient(clientCtx),
+	); err != nil {
 		panic(err)
 	}
 }
@@ -101,7 +103,11 @@ func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
 }
 
 // ValidateGenesis checks a state before a chain starts with it.
-func (AppModule) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfig, bz json.RawMessage) error {
+func (AppModule) ValidateGenesis(
+	cdc codec.JSONCodec,
+	_ client.TxEncodingConfig,
+	bz json.RawMessage,
+) error {
 	var gs types.GenesisState
 	if err := cdc.UnmarshalJSON(bz, &gs); err != nil {
 		return fmt.Errorf("%s genesis state: %w", types.ModuleName, err)
@@ -132,15 +138,21 @@ func (am AppModule) EndBlock(ctx context.Context) error {
 	return am.keeper.EndBlocker(ctx)
 }
 
-// Precommit puts the block's envelopes into the node's archive before the
-// application commits the block. It panics when it cannot, because a Precommiter
-// has no other way to stop the node: the block is replayed when it starts again.
+// Precommit puts the block's envelopes into the node's archive before the application commits the
+// block. It panics when it cannot, because a Precommiter has no other way to stop the node: the
+// block is replayed when it starts again.
 func (am AppModule) Precommit(ctx context.Context) error {
 	if am.archive == nil {
 		return nil
 	}
 	if err := am.archive.Precommit(ctx, am.keeper); err != nil {
-		panic(fmt.Errorf("keep the envelopes of block %d: %w", sdk.UnwrapSDKContext(ctx).BlockHeight(), err))
+		panic(
+			fmt.Errorf(
+				"keep the envelopes of block %d: %w",
+				sdk.UnwrapSDKContext(ctx).BlockHeight(),
+				err,
+			),
+		)
 	}
 	fail.Fail() // between archive and commit
 	return nil

@@ -1,11 +1,12 @@
-// Package saved finds what may be an encrypted backup of keyshares in a response of a node that somebody saved: a transaction
-// or a block, as JSON (of CometBFT's RPC, of the REST interface, or of the node's command line), as YAML, as base64, or as bare
-// bytes.
+// Package saved finds what may be an encrypted backup of keyshares in a response of a node that
+// somebody saved: a transaction or a block, as JSON (of CometBFT's RPC, of the REST interface, or
+// of the node's command line), as YAML, as base64, or as bare bytes.
 //
-// It knows nothing of the messages of any network. A transaction is a tree of protobuf fields, and a backup is one of the
-// byte strings in it; which one it is shows when it opens. So the result holds everything that is long enough, the
-// transaction itself and its larger parts among them, and who opens them needs a cheap way to tell: the prefix of an
-// envelope, or the authentication of a THORNode backup's outermost layer.
+// It knows nothing of the messages of any network. A transaction is a tree of protobuf fields, and
+// a backup is one of the byte strings in it; which one it is shows when it opens. So the result
+// holds everything that is long enough, the transaction itself and its larger parts among them, and
+// who opens them needs a cheap way to tell: the prefix of an envelope, or the authentication of a
+// THORNode backup's outermost layer.
 package saved
 
 import (
@@ -28,23 +29,26 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// MaxBytes is the size of the largest response that Candidates looks at: the JSON of the largest block that there is.
+// MaxBytes is the size of the largest response that Candidates looks at: the JSON of the largest
+// block that there is.
 const MaxBytes = 160 << 20
 
 const (
-	// minBytes is the size of the smallest candidate: envelopes are larger than the smallest backup of THORNode.
+	// minBytes is the size of the smallest candidate: envelopes are larger than the smallest backup
+	// of THORNode.
 	minBytes = thornode.MinBytes
-	// maxDepth is how deep fields are looked for within fields. In a block's bytes a vote's backup is at depth 7, and 9 when
-	// somebody else was authorised to send it.
+	// maxDepth is how deep fields are looked for within fields. In a block's bytes a vote's backup
+	// is at depth 7, and 9 when somebody else was authorised to send it.
 	maxDepth = 12
 )
 
 // ErrNone says that no backup is in the response.
 var ErrNone = errors.New("no backup in it")
 
-// Candidates returns the byte strings in a saved response that are as long as a backup may be, each once, those that hold others
-// before what they hold, or an error that wraps ErrNone. They may be parts of data and of each other: the caller does not change them. Its work is bounded
-// by a small multiple of the length of data, whatever that is.
+// Candidates returns the byte strings in a saved response that are as long as a backup may be, each
+// once, those that hold others before what they hold, or an error that wraps ErrNone. They may be
+// parts of data and of each other: the caller does not change them. Its work is bounded by a small
+// multiple of the length of data, whatever that is.
 func Candidates(data []byte) ([][]byte, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("a response of %d bytes, more than %d", len(data), MaxBytes)
@@ -98,8 +102,8 @@ func (s *search) look(b []byte, depth int) {
 	}
 }
 
-// fields returns the length-delimited fields of a protobuf message that are long enough, or nothing for what is no message to its
-// end.
+// fields returns the length-delimited fields of a protobuf message that are long enough, or nothing
+// for what is no message to its end.
 func fields(b []byte) [][]byte {
 	var long [][]byte
 	for len(b) > 0 {
@@ -126,7 +130,11 @@ func fields(b []byte) [][]byte {
 
 // jsonStrings returns the long strings in one or several JSON values, and false for anything else.
 func jsonStrings(data []byte) ([]string, bool) {
-	if first := bytes.TrimLeft(data, " \t\r\n"); len(first) == 0 || !strings.ContainsRune(`{["`, rune(first[0])) {
+	if first := bytes.TrimLeft(
+		data,
+		" \t\r\n",
+	); len(first) == 0 ||
+		!strings.ContainsRune(`{["`, rune(first[0])) {
 		return nil, false
 	}
 	var long []string
@@ -159,11 +167,18 @@ func plainTexts(data []byte) []string {
 	return long
 }
 
-// isText reports whether there are no bytes in data that text has not, as there are in everything that is encrypted.
+// isText reports whether there are no bytes in data that text has not, as there are in everything
+// that is encrypted.
 func isText(data []byte) bool {
-	return utf8.Valid(data) && !bytes.ContainsFunc(data, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
+	return utf8.Valid(data) &&
+		!bytes.ContainsFunc(
+			data,
+			func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) },
+		)
 }
 
 func isBase64(r rune) bool {
-	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '='
+	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' ||
+		r == '/' ||
+		r == '='
 }

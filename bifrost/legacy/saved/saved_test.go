@@ -126,7 +126,8 @@ func TestNothingLongEnough(t *testing.T) {
 	require.ErrorContains(t, err, "a response of")
 }
 
-// Fields nested deeper than any message, and blocks full of fields, cost no more than a multiple of their length.
+// Fields nested deeper than any message, and blocks full of fields, cost no more than a multiple of
+// their length.
 func TestHostileResponses(t *testing.T) {
 	deep := noise(1, 400)
 	for range 10_000 {

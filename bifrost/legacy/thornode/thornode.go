@@ -1,14 +1,15 @@
-// Package thornode opens the backups of keyshares that THORNode and its forks published in the field keyshares_backup of
-// their MsgTssPool, from before there were envelopes.
+// Package thornode opens the backups of keyshares that THORNode and its forks published in the
+// field keyshares_backup of their MsgTssPool, from before there were envelopes.
 //
-// Such a backup holds one keyshare file and is encrypted three times: it is XChaCha20-Poly1305 around AES-256-GCM around an
-// age file around an LZMA stream around the file, where each of the two AEADs has its nonce in front of its ciphertext. All
-// keys are made from the mnemonic with one SHA-256: of the mnemonic and "+3" for XChaCha20, of the mnemonic and "+2" for AES,
-// and, in hex, of the mnemonic and "+1" for the passphrase of the age file.
+// Such a backup holds one keyshare file and is encrypted three times: it is XChaCha20-Poly1305
+// around AES-256-GCM around an age file around an LZMA stream around the file, where each of the
+// two AEADs has its nonce in front of its ciphertext. All keys are made from the mnemonic with one
+// SHA-256: of the mnemonic and "+3" for XChaCha20, of the mnemonic and "+2" for AES, and, in hex,
+// of the mnemonic and "+1" for the passphrase of the age file.
 //
-// So whoever guesses the mnemonic of such a backup needs no scrypt to know that the guess is right. That is why this package
-// opens them and nothing in this project makes them; the backups of a mnemonic that was used with both are no safer than
-// the older ones.
+// So whoever guesses the mnemonic of such a backup needs no scrypt to know that the guess is right.
+// That is why this package opens them and nothing in this project makes them; the backups of a
+// mnemonic that was used with both are no safer than the older ones.
 package thornode
 
 import (
@@ -29,40 +30,59 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// MinBytes is the size of the smallest backup: two nonces, two tags, and an age file with nothing in it.
+// MinBytes is the size of the smallest backup: two nonces, two tags, and an age file with nothing
+// in it.
 const MinBytes = chacha20poly1305.NonceSizeX + 12 + 2*chacha20poly1305.Overhead + minAge
 
-// minAge is the size of an age file of a byte with one scrypt stanza: 151 bytes of header, a nonce and a tag.
+// minAge is the size of an age file of a byte with one scrypt stanza: 151 bytes of header, a nonce
+// and a tag.
 const minAge = 151 + 16 + 1 + 16
 
-// maxFile is the size of the largest keyshare that Open unpacks. That of a vault of a hundred members has half a megabyte.
+// maxFile is the size of the largest keyshare that Open unpacks. That of a vault of a hundred
+// members has half a megabyte.
 const maxFile = 8 << 20
 
-// endings are what the mnemonic may have ended with. Those networks took it from the environment of the process, checked it
-// with a library that overlooks white space at the end, and used it as it was: with the end of the line, where it had come
-// from a file. Otherwise their checks leave only the normal form.
+// endings are what the mnemonic may have ended with. Those networks took it from the environment of
+// the process, checked it with a library that overlooks white space at the end, and used it as it
+// was: with the end of the line, where it had come from a file. Otherwise their checks leave only
+// the normal form.
 var endings = []string{"", "\n", "\r\n"}
 
-// Open returns the keyshare file in the backup, as a list of one. Its name follows from the public key in the file and is safe
-// to use as a file name; whether the keyshare is sound is for the caller to check. The caller wipes the data.
+// Open returns the keyshare file in the backup, as a list of one. Its name follows from the public
+// key in the file and is safe to use as a file name; whether the keyshare is sound is for the
+// caller to check. The caller wipes the data.
 //
-// No bytes make it panic or use more than the limits of package envelope allow, and its errors wrap those of that package:
-// ErrNotEnvelope for what is too short or is an envelope of this project, ErrWrongMnemonic when the outermost layer does not
-// open, ErrDamaged and ErrTooLarge for what is beneath. A changed byte anywhere also shows as ErrWrongMnemonic: the outermost
-// layer has nothing that tells the one from the other.
+// No bytes make it panic or use more than the limits of package envelope allow, and its errors wrap
+// those of that package: ErrNotEnvelope for what is too short or is an envelope of this project,
+// ErrWrongMnemonic when the outermost layer does not open, ErrDamaged and ErrTooLarge for what is
+// beneath. A changed byte anywhere also shows as ErrWrongMnemonic: the outermost layer has nothing
+// that tells the one from the other.
 func Open(payload []byte, m *sanity.Mnemonic) ([]envelope.File, error) {
 	if m.Words() == 0 {
 		return nil, errors.New("no mnemonic to open the backup with")
 	}
 	switch {
 	case len(payload) > envelope.MaxBytes:
-		return nil, fmt.Errorf("%w: it has %d bytes, at most %d are allowed", envelope.ErrTooLarge, len(payload), envelope.MaxBytes)
+		return nil, fmt.Errorf(
+			"%w: it has %d bytes, at most %d are allowed",
+			envelope.ErrTooLarge,
+			len(payload),
+			envelope.MaxBytes,
+		)
 	case len(payload) < MinBytes:
-		return nil, fmt.Errorf("%w: it has %d bytes, fewer than any backup of THORNode", envelope.ErrNotEnvelope, len(payload))
+		return nil, fmt.Errorf(
+			"%w: it has %d bytes, fewer than any backup of THORNode",
+			envelope.ErrNotEnvelope,
+			len(payload),
+		)
 	case bytes.HasPrefix(payload, []byte(sanity.EnvelopePrefix)):
-		return nil, fmt.Errorf("%w of THORNode's: it is one of this project", envelope.ErrNotEnvelope)
+		return nil, fmt.Errorf(
+			"%w of THORNode's: it is one of this project",
+			envelope.ErrNotEnvelope,
+		)
 	}
-	// The outermost layer decides which form of the mnemonic it was, before anything costly is done.
+	// The outermost layer decides which form of the mnemonic it was, before anything costly is
+	// done.
 	for _, ending := range endings {
 		passphrase := append(bytes.Clone(m.Bytes()), ending...)
 		defer sanity.Wipe(passphrase)
@@ -76,14 +96,20 @@ func Open(payload []byte, m *sanity.Mnemonic) ([]envelope.File, error) {
 		}
 		return []envelope.File{file}, nil
 	}
-	return nil, fmt.Errorf("%w, or it is damaged, or it is none of THORNode's", envelope.ErrWrongMnemonic)
+	return nil, fmt.Errorf(
+		"%w, or it is damaged, or it is none of THORNode's",
+		envelope.ErrWrongMnemonic,
+	)
 }
 
 // openInner opens what was beneath the outermost layer, which the mnemonic has opened.
 func openInner(sealed, passphrase []byte) (envelope.File, error) {
 	ageFile, err := openAES(sealed, passphrase)
 	if err != nil {
-		return envelope.File{}, fmt.Errorf("%w: its second layer does not open", envelope.ErrDamaged)
+		return envelope.File{}, fmt.Errorf(
+			"%w: its second layer does not open",
+			envelope.ErrDamaged,
+		)
 	}
 	key := layerKey(passphrase, 1)
 	defer sanity.Wipe(key)
@@ -106,13 +132,17 @@ func openInner(sealed, passphrase []byte) (envelope.File, error) {
 	name, err := fileName(data)
 	if err != nil {
 		sanity.Wipe(data)
-		return envelope.File{}, fmt.Errorf("%w: what it holds is not a keyshare: %w", envelope.ErrDamaged, err)
+		return envelope.File{}, fmt.Errorf(
+			"%w: what it holds is not a keyshare: %w",
+			envelope.ErrDamaged,
+			err,
+		)
 	}
 	return envelope.File{Name: name, Data: data}, nil
 }
 
-// clampDictionary lowers the dictionary that the stream asks for, 128 MiB in what those networks wrote, to what a keyshare can use of
-// it: no part of it is farther from the next than it is long.
+// clampDictionary lowers the dictionary that the stream asks for, 128 MiB in what those networks
+// wrote, to what a keyshare can use of it: no part of it is farther from the next than it is long.
 func clampDictionary(stream []byte) {
 	if len(stream) < lzma.HeaderLen {
 		return

@@ -226,7 +226,8 @@ func TestEveryCutAndEveryFlippedByteIsNoticed(t *testing.T) {
 
 var twoDigits = regexp.MustCompile(` [0-9]{2}\n`)
 
-// The layers are fuzzed one by one: what is changed beneath is sealed again, as only who has the mnemonic could.
+// The layers are fuzzed one by one: what is changed beneath is sealed again, as only who has the
+// mnemonic could.
 func FuzzOpen(f *testing.F) {
 	file := fixture.Keyshares(f, 4, 3)[1].Data
 	m := mnemonic(f, words)

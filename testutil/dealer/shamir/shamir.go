@@ -1,6 +1,6 @@
-// Package shamir deals a vault's keys out among members, as a keygen would. It knows
-// [verenc] alone, so that tests of what knows no chain need none either; package dealer
-// puts the shares into the forms of the chain and of keyshare files.
+// Package shamir deals a vault's keys out among members, as a keygen would. It knows [verenc]
+// alone, so that tests of what knows no chain need none either; package dealer puts the shares into
+// the forms of the chain and of keyshare files.
 package shamir
 
 import (
@@ -59,8 +59,8 @@ type Entry struct {
 	verenc.Entry
 }
 
-// Deal deals the keys among members, given by their compressed public keys; two thirds of
-// them sign. The same keys and members give the same shares.
+// Deal deals the keys among members, given by their compressed public keys; two thirds of them
+// sign. The same keys and members give the same shares.
 func (k Keys) Deal(members [][]byte) *Dealt {
 	d := &Dealt{secret: map[string][]verenc.Share{}}
 	d.Secp256k1 = d.deal(verenc.Secp256k1, new(big.Int).SetBytes(k.Secp256k1.Serialize()), members)
@@ -68,8 +68,8 @@ func (k Keys) Deal(members [][]byte) *Dealt {
 	return d
 }
 
-// Shares are the secret shares of a member, given by its compressed public key, in
-// the order in which a proof speaks of them.
+// Shares are the secret shares of a member, given by its compressed public key, in the order in
+// which a proof speaks of them.
 func (d *Dealt) Shares(member []byte) []verenc.Share { return d.secret[string(member)] }
 
 // epoch is any: all of them place shares alike.
@@ -124,8 +124,7 @@ func one() *edwards25519.Scalar {
 	return s
 }
 
-// Scalar is the number that an ed25519 key multiplies the base point with, modulo
-// the order.
+// Scalar is the number that an ed25519 key multiplies the base point with, modulo the order.
 func Scalar(key ed25519.PrivateKey) *big.Int {
 	hash := sha512.Sum512(key.Seed())
 	s := hash[:32]

@@ -19,16 +19,15 @@ import (
 // minGasPrices is what the node asks in tests, unless they say otherwise.
 const minGasPrices = network.MinGasPrices
 
-// TestRefusedTransactions has what may not pass without a fee. Each row makes one
-// transaction; every way into a block refuses it, and it leaves no trace.
+// TestRefusedTransactions has what may not pass without a fee. Each row makes one transaction;
+// every way into a block refuses it, and it leaves no trace.
 func TestRefusedTransactions(t *testing.T) {
 	rows := []struct {
 		name string
 		make func(c *chain) []byte
 		want *errorsmod.Error
-		// inBlocks and inReCheck tell that blocks, or ReCheckTx, do not refuse
-		// it: what a node asks for its mempool is no rule of the chain, and
-		// signatures are verified once.
+		// inBlocks and inReCheck tell that blocks, or ReCheckTx, do not refuse it: what a node asks
+		// for its mempool is no rule of the chain, and signatures are verified once.
 		inBlocks, inReCheck bool
 	}{
 		{
@@ -232,8 +231,8 @@ func TestRefusedTransactions(t *testing.T) {
 	}
 }
 
-// TestEligibleTransactionsPassWithoutFee has what members without any money can
-// do, on a node that asks for fees.
+// TestEligibleTransactionsPassWithoutFee has what members without any money can do, on a node that
+// asks for fees.
 func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 	rows := []struct {
 		name string
@@ -302,8 +301,8 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 	}
 }
 
-// TestPayingTransactions has votes and publications that pay as everything else
-// does; they are not counted.
+// TestPayingTransactions has votes and publications that pay as everything else does; they are not
+// counted.
 func TestPayingTransactions(t *testing.T) {
 	rows := []struct {
 		name string

@@ -27,8 +27,7 @@ const (
 type chain struct {
 	*appchain.Chain
 	t *testing.T
-	// asked are the members whose result carries an envelope, other is the one
-	// whose does not.
+	// asked are the members whose result carries an envelope, other is the one whose does not.
 	asked []network.Account
 	other network.Account
 	vault network.Vault

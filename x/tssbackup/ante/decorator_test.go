@@ -19,8 +19,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestDecorators has the order in which the decorators do their work around the
-// others of a chain.
+// TestDecorators has the order in which the decorators do their work around the others of a chain.
 func TestDecorators(t *testing.T) {
 	errNotEligible, errForm, errCount := errors.New("not eligible"), errors.New("form"), errors.New("count")
 	rows := []struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestFloods shows what a member can get into the mempool and into blocks
-// without paying: MaxExemptAttempts transactions of each keygen.
+// TestFloods shows what a member can get into the mempool and into blocks without paying:
+// MaxExemptAttempts transactions of each keygen.
 func TestFloods(t *testing.T) {
 	rows := []struct {
 		name string

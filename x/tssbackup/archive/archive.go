@@ -1,17 +1,15 @@
-// Package archive is a node's own store of envelopes. State binds the chain to
-// the hash of every envelope; the envelope itself travels in a transaction, in a
-// block that other nodes prune and that a node which joined by state sync never
-// had. The archive keeps the envelopes of all vaults that are not retired, so
-// that the node can still serve them.
+// Package archive is a node's own store of envelopes. State binds the chain to the hash of every
+// envelope; the envelope itself travels in a transaction, in a block that other nodes prune and
+// that a node which joined by state sync never had. The archive keeps the envelopes of all vaults
+// that are not retired, so that the node can still serve them.
 //
-// It lies beside the application state and is never in the app hash: what is in
-// it differs between nodes when a disk fails, and consensus must not. A block's
-// envelopes are on the disk before the application commits the block. When they
-// cannot be, the node stops; so that a block is in both, or is replayed.
+// It lies beside the application state and is never in the app hash: what is in it differs between
+// nodes when a disk fails, and consensus must not. A block's envelopes are on the disk before the
+// application commits the block. When they cannot be, the node stops; so that a block is in both,
+// or is replayed.
 //
-// An envelope is a file named by its SHA-256. Whatever is read is compared with
-// the commitment, so a damaged file is never served, and nothing that could be
-// put into the folder is either.
+// An envelope is a file named by its SHA-256. Whatever is read is compared with the commitment, so
+// a damaged file is never served, and nothing that could be put into the folder is either.
 package archive
 
 import (
@@ -35,8 +33,8 @@ type Archive struct {
 	mu sync.Mutex
 	// holds counts the readers for whose sake nothing is deleted.
 	holds int
-	// swept tells whether this process has swept, and doomed what its last sweep
-	// found that nobody needs.
+	// swept tells whether this process has swept, and doomed what its last sweep found that nobody
+	// needs.
 	swept  bool
 	doomed map[string]bool
 }
@@ -74,9 +72,9 @@ func (a *Archive) Put(envelopes ...[]byte) error {
 	return folder.Sync()
 }
 
-// Envelope returns the bytes with this commitment. The error wraps
-// types.ErrNotArchived when there is no such file, and types.ErrArchiveDamaged
-// when there is one that does not hold them or cannot be read.
+// Envelope returns the bytes with this commitment. The error wraps types.ErrNotArchived when there
+// is no such file, and types.ErrArchiveDamaged when there is one that does not hold them or cannot
+// be read.
 func (a *Archive) Envelope(c types.Commitment) ([]byte, error) {
 	file, err := os.Open(a.path(c.Sha256))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,8 +93,7 @@ func (a *Archive) Envelope(c types.Commitment) ([]byte, error) {
 	return envelope, nil
 }
 
-// Hold keeps every envelope that is there from being deleted until release is
-// called.
+// Hold keeps every envelope that is there from being deleted until release is called.
 func (a *Archive) Hold() (release func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,10 +105,9 @@ func (a *Archive) Hold() (release func()) {
 	})
 }
 
-// Sweep deletes what is not among the hashes to keep. The first sweep of a
-// process deletes it at once, the later ones when the sweep before did not find
-// it among them either: a snapshot of a block that is not long past finds its
-// envelopes. While there is a hold nothing is deleted.
+// Sweep deletes what is not among the hashes to keep. The first sweep of a process deletes it at
+// once, the later ones when the sweep before did not find it among them either: a snapshot of a
+// block that is not long past finds its envelopes. While there is a hold nothing is deleted.
 func (a *Archive) Sweep(keep map[string]bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -80,9 +80,8 @@ func (b *backups) path(v *network.Validator, i int) string {
 	return file(tssbackup.ArchiveDir(v.Home), b.envelopes[i])
 }
 
-// TestPrunedNodesServeEveryBackup also damages and removes what one of them
-// keeps: when it starts again it repairs what it has the block of, and the rest
-// comes from another node.
+// TestPrunedNodesServeEveryBackup also damages and removes what one of them keeps: when it starts
+// again it repairs what it has the block of, and the rest comes from another node.
 func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	n := network.New(t, network.Config{
 		Consensus:     network.ShortEvidence,
@@ -150,8 +149,8 @@ func TestNodeRepairsItselfFromItsOwnBlocks(t *testing.T) {
 	require.NoFileExists(t, orphan, "what nobody needs is swept at the start")
 }
 
-// TestFullDiskStopsTheNode has one node fail to write an envelope: it stops at
-// that block, the others go on, and when there is room it has lost nothing.
+// TestFullDiskStopsTheNode has one node fail to write an envelope: it stops at that block, the
+// others go on, and when there is room it has lost nothing.
 func TestFullDiskStopsTheNode(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
@@ -181,8 +180,8 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 	b.recoverable(t, n, full)
 }
 
-// TestStateSyncBringsTheEnvelopes has a node join from a snapshot, and then be
-// the only one that is left.
+// TestStateSyncBringsTheEnvelopes has a node join from a snapshot, and then be the only one that is
+// left.
 func TestStateSyncBringsTheEnvelopes(t *testing.T) {
 	made := network.Snapshots{}
 	n := network.New(t, made.Config(t.TempDir))

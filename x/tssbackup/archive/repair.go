@@ -16,8 +16,8 @@ import (
 // Fault is an envelope that the archive cannot serve.
 type Fault struct {
 	keeper.Kept
-	// Err tells why: it wraps types.ErrNotArchived or types.ErrArchiveDamaged, and
-	// after a repair the errors of those who were asked.
+	// Err tells why: it wraps types.ErrNotArchived or types.ErrArchiveDamaged, and after a repair
+	// the errors of those who were asked.
 	Err error
 }
 
@@ -32,14 +32,16 @@ func (a *Archive) Verify(kept []keeper.Kept) []Fault {
 	return faults
 }
 
-// Source gets an envelope from somewhere. Whatever it returns is compared with
-// the commitment.
+// Source gets an envelope from somewhere. Whatever it returns is compared with the commitment.
 type Source func(ctx context.Context, e keeper.Kept) ([]byte, error)
 
-// Repair asks the sources in turn for what cannot be served, and puts it into
-// the archive. It returns what still cannot be served. The error is of the
-// archive itself or of the context.
-func (a *Archive) Repair(ctx context.Context, faults []Fault, sources ...Source) (still []Fault, err error) {
+// Repair asks the sources in turn for what cannot be served, and puts it into the archive. It
+// returns what still cannot be served. The error is of the archive itself or of the context.
+func (a *Archive) Repair(
+	ctx context.Context,
+	faults []Fault,
+	sources ...Source,
+) (still []Fault, err error) {
 	for _, f := range faults {
 		envelope, err := find(ctx, f, sources)
 		switch {
@@ -56,8 +58,8 @@ func (a *Archive) Repair(ctx context.Context, faults []Fault, sources ...Source)
 	return still, nil
 }
 
-// find returns the envelope from the first source that has it. The error joins
-// the fault's to those of all sources.
+// find returns the envelope from the first source that has it. The error joins the fault's to those
+// of all sources.
 func find(ctx context.Context, f Fault, sources []Source) ([]byte, error) {
 	errs := []error{f.Err}
 	for _, source := range sources {
@@ -78,8 +80,8 @@ type BlockClient interface {
 	Block(ctx context.Context, height *int64) (*coretypes.ResultBlock, error)
 }
 
-// FromBlock finds an envelope in the block whose transaction published it, which
-// the node may have pruned.
+// FromBlock finds an envelope in the block whose transaction published it, which the node may have
+// pruned.
 func FromBlock(client BlockClient) Source {
 	return func(ctx context.Context, e keeper.Kept) ([]byte, error) {
 		height := e.Commitment.Height

@@ -17,8 +17,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestSnapshotPayloads writes the payloads of one state, and restores them into
-// archives of other nodes with that state, changed on the way.
+// TestSnapshotPayloads writes the payloads of one state, and restores them into archives of other
+// nodes with that state, changed on the way.
 func TestSnapshotPayloads(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()

@@ -15,14 +15,14 @@ import (
 const (
 	// sweepEvery is the number of blocks between two sweeps of a node that runs.
 	sweepEvery = 1_000
-	// keepRetired is the number of blocks for which a retired vault's envelopes
-	// stay: a few days, in case it was retired too early.
+	// keepRetired is the number of blocks for which a retired vault's envelopes stay: a few days,
+	// in case it was retired too early.
 	keepRetired = 50_000
 )
 
-// Precommit writes the envelopes of the block that is about to be committed, and
-// deletes what nobody needs any more, at the first block after the start and
-// now and then. Only the writing can fail it: the caller must not commit then.
+// Precommit writes the envelopes of the block that is about to be committed, and deletes what
+// nobody needs any more, at the first block after the start and now and then. Only the writing can
+// fail it: the caller must not commit then.
 func (a *Archive) Precommit(ctx context.Context, k *keeper.Keeper) error {
 	staged, err := k.Staged(ctx)
 	if err != nil {
@@ -68,8 +68,8 @@ func keepHashes(ctx sdk.Context, k *keeper.Keeper) (map[string]bool, error) {
 	return keep, nil
 }
 
-// KeptAt are the envelopes that a node keeps by its state after the block at
-// height, in the order of the store's keys.
+// KeptAt are the envelopes that a node keeps by its state after the block at height, in the order
+// of the store's keys.
 func KeptAt(cms storetypes.MultiStore, k *keeper.Keeper, height int64) ([]keeper.Kept, error) {
 	if height <= 0 {
 		return nil, errors.New("there is no state yet")

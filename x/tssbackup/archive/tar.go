@@ -11,13 +11,12 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 )
 
-// maxImported is the length of the longest envelope that Import reads, well above
-// what a chain's parameters can accept.
+// maxImported is the length of the longest envelope that Import reads, well above what a chain's
+// parameters can accept.
 const maxImported = 16 << 20
 
-// Export writes these envelopes to a tar archive, each in a file named by its
-// SHA-256. It stops at the first that cannot be served, and returns how many are
-// written.
+// Export writes these envelopes to a tar archive, each in a file named by its SHA-256. It stops at
+// the first that cannot be served, and returns how many are written.
 func (a *Archive) Export(w io.Writer, kept []keeper.Kept) (int, error) {
 	written := make(map[string]bool)
 	out := tar.NewWriter(w)
@@ -30,7 +29,13 @@ func (a *Archive) Export(w io.Writer, kept []keeper.Kept) (int, error) {
 		if err != nil {
 			return len(written), err
 		}
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Size: int64(len(envelope)), Format: tar.FormatUSTAR}
+		header := &tar.Header{
+			Typeflag: tar.TypeReg,
+			Name:     name,
+			Mode:     0o600,
+			Size:     int64(len(envelope)),
+			Format:   tar.FormatUSTAR,
+		}
 		if err := out.WriteHeader(header); err != nil {
 			return len(written), err
 		}
@@ -42,9 +47,8 @@ func (a *Archive) Export(w io.Writer, kept []keeper.Kept) (int, error) {
 	return len(written), out.Close()
 }
 
-// Import puts the envelopes of a tar archive that Export wrote into the archive
-// and returns how many there are. A file that is not what its name says is
-// skipped, and the error names it.
+// Import puts the envelopes of a tar archive that Export wrote into the archive and returns how
+// many there are. A file that is not what its name says is skipped, and the error names it.
 func (a *Archive) Import(r io.Reader) (int, error) {
 	var (
 		count int

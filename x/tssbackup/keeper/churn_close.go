@@ -13,10 +13,10 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// EndBlocker closes what is decided, retires what has waited long enough, deletes
-// the proofs of what has been retired for long enough and a churn that failed long
-// ago, and opens a churn when one is due. Its work is bounded by the members of two
-// churns, the vaults that are not retired, and those that were retired in one block.
+// EndBlocker closes what is decided, retires what has waited long enough, deletes the proofs of
+// what has been retired for long enough and a churn that failed long ago, and opens a churn when
+// one is due. Its work is bounded by the members of two churns, the vaults that are not retired,
+// and those that were retired in one block.
 func (k Keeper) EndBlocker(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -43,9 +43,8 @@ type closing struct {
 	votes []memberVote
 }
 
-// closeChurn decides the keygens of the open churn that all members voted on,
-// or all of them at the deadline. The churn fails with its first keygen that
-// does, and is complete when all are ready.
+// closeChurn decides the keygens of the open churn that all members voted on, or all of them at the
+// deadline. The churn fails with its first keygen that does, and is complete when all are ready.
 func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 	id, err := k.OpenChurn.Get(ctx)
 	if errors.Is(err, collections.ErrNotFound) {
@@ -77,12 +76,17 @@ func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 	failed := false
 	for i := range keygens {
 		c := &keygens[i]
-		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || !due && len(c.votes) < len(c.Members) {
+		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN ||
+			!due && len(c.votes) < len(c.Members) {
 			continue
 		}
 		result, ok := c.verdict()
 		// Two keygens of a churn cannot make one vault.
-		if !ok || slices.ContainsFunc(made, func(v []byte) bool { return bytes.Equal(v, result.PubKey) }) {
+		if !ok ||
+			slices.ContainsFunc(
+				made,
+				func(v []byte) bool { return bytes.Equal(v, result.PubKey) },
+			) {
 			failed = true
 			continue
 		}
@@ -131,9 +135,8 @@ func (c closing) verdict() (types.Result, bool) {
 	return types.Result{}, false
 }
 
-// atFault are the members that at least the threshold of members blamed, and
-// those that were silent when the votes ended. Both are in the order of the
-// members.
+// atFault are the members that at least the threshold of members blamed, and those that were silent
+// when the votes ended. Both are in the order of the members.
 func (c closing) atFault(due bool) (blamed, silent [][]byte) {
 	count := make(map[string]uint32)
 	voted := make(map[string]bool)
@@ -155,9 +158,15 @@ func (c closing) atFault(due bool) (blamed, silent [][]byte) {
 	return blamed, silent
 }
 
-// failChurn closes a churn in which a keygen failed: no vault of it is ever
-// active, and no older vault retires.
-func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.Churn, keygens []closing, due bool) error {
+// failChurn closes a churn in which a keygen failed: no vault of it is ever active, and no older
+// vault retires.
+func (k Keeper) failChurn(
+	ctx context.Context,
+	params types.Params,
+	churn types.Churn,
+	keygens []closing,
+	due bool,
+) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	for i := range keygens {
 		c := &keygens[i]
@@ -213,9 +222,13 @@ func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.
 		if err != nil {
 			return err
 		}
-		err = k.runHooks(ctx, "AfterKeygenFailed", func(ctx context.Context, h types.TssbackupHooks) error {
-			return h.AfterKeygenFailed(ctx, c.Id, blamed, silent)
-		})
+		err = k.runHooks(
+			ctx,
+			"AfterKeygenFailed",
+			func(ctx context.Context, h types.TssbackupHooks) error {
+				return h.AfterKeygenFailed(ctx, c.Id, blamed, silent)
+			},
+		)
 		if err != nil {
 			return err
 		}
@@ -223,9 +236,14 @@ func (k Keeper) failChurn(ctx context.Context, params types.Params, churn types.
 	return nil
 }
 
-// completeChurn makes the vaults of a churn active, all in this block, and those
-// that were active retiring.
-func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn types.Churn, keygens []closing) error {
+// completeChurn makes the vaults of a churn active, all in this block, and those that were active
+// retiring.
+func (k Keeper) completeChurn(
+	ctx context.Context,
+	params types.Params,
+	churn types.Churn,
+	keygens []closing,
+) error {
 	if err := k.retireActive(ctx); err != nil {
 		return err
 	}
@@ -248,9 +266,13 @@ func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn ty
 		return err
 	}
 	for i, c := range keygens {
-		err := k.runHooks(ctx, "AfterVaultActive", func(ctx context.Context, h types.TssbackupHooks) error {
-			return h.AfterVaultActive(ctx, c.Vault, vaults[i])
-		})
+		err := k.runHooks(
+			ctx,
+			"AfterVaultActive",
+			func(ctx context.Context, h types.TssbackupHooks) error {
+				return h.AfterVaultActive(ctx, c.Vault, vaults[i])
+			},
+		)
 		if err != nil {
 			return err
 		}
@@ -258,13 +280,16 @@ func (k Keeper) completeChurn(ctx context.Context, params types.Params, churn ty
 	return nil
 }
 
-// activate writes down a keygen's vault and its members' backups. The members
-// move from the keygen to the vault, and the votes become the backups.
+// activate writes down a keygen's vault and its members' backups. The members move from the keygen
+// to the vault, and the votes become the backups.
 func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	result, ok := c.verdict()
 	if !ok || !bytes.Equal(result.PubKey, c.Vault) {
-		return types.Vault{}, types.ErrInvalidResult.Wrapf("keygen %d is ready without a result", c.Id)
+		return types.Vault{}, types.ErrInvalidResult.Wrapf(
+			"keygen %d is ready without a result",
+			c.Id,
+		)
 	}
 	vault := types.Vault{
 		PubKeyEd25519: result.PubKeyEd25519,
@@ -317,8 +342,8 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	})
 }
 
-// deleteFailed deletes a churn that failed long enough ago, with its keygens and their
-// votes: one a block, so that more of them wait for the next blocks.
+// deleteFailed deletes a churn that failed long enough ago, with its keygens and their votes: one a
+// block, so that more of them wait for the next blocks.
 func (k Keeper) deleteFailed(ctx context.Context) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	due := collections.NewPrefixUntilPairRange[uint64, uint64](uint64(sdkCtx.BlockHeight()))
@@ -379,9 +404,9 @@ func (k Keeper) endChurn(ctx context.Context, churn types.Churn, status types.Ch
 	})
 }
 
-// sitOut makes the validators at fault sit out, so that one dead signer cannot
-// block every churn. A member that was silent about a keygen that is ready all
-// the same sits out too: the next ceremony would wait for it.
+// sitOut makes the validators at fault sit out, so that one dead signer cannot block every churn. A
+// member that was silent about a keygen that is ready all the same sits out too: the next ceremony
+// would wait for it.
 func (k Keeper) sitOut(ctx context.Context, params types.Params, keygen types.Keygen) error {
 	if params.PenaltyBlocks == 0 {
 		return nil
@@ -401,7 +426,10 @@ func (k Keeper) sitOut(ctx context.Context, params types.Params, keygen types.Ke
 
 func (k Keeper) removeAttempts(ctx context.Context, keygenID uint64, members []types.Member) error {
 	for _, m := range members {
-		if err := k.Attempts.Remove(ctx, collections.Join(keygenID, []byte(m.Address()))); err != nil {
+		if err := k.Attempts.Remove(
+			ctx,
+			collections.Join(keygenID, []byte(m.Address())),
+		); err != nil {
 			return err
 		}
 	}

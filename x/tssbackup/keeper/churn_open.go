@@ -17,9 +17,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// StartChurn opens a churn now, for the embedding chain and for MsgStartChurn.
-// The error is ErrChurnOpen while one is open. When too few validators can take
-// part, an event says so and the churn returned is empty.
+// StartChurn opens a churn now, for the embedding chain and for MsgStartChurn. The error is
+// ErrChurnOpen while one is open. When too few validators can take part, an event says so and the
+// churn returned is empty.
 func (k Keeper) StartChurn(ctx context.Context) (types.Churn, error) {
 	open, err := k.OpenChurn.Has(ctx)
 	if err != nil {
@@ -35,8 +35,7 @@ func (k Keeper) StartChurn(ctx context.Context) (types.Churn, error) {
 	return k.openChurn(ctx, params)
 }
 
-// openDue opens a churn when its time has come. One that is due while another is
-// open waits.
+// openDue opens a churn when its time has come. One that is due while another is open waits.
 func (k Keeper) openDue(ctx context.Context, params types.Params) error {
 	next, err := k.NextChurnHeight.Get(ctx)
 	if errors.Is(err, collections.ErrNotFound) {
@@ -56,13 +55,13 @@ func (k Keeper) openDue(ctx context.Context, params types.Params) error {
 	if err != nil || churn.Id != 0 {
 		return err
 	}
-	// Too few can take part now. Those who sit out come back, so it is tried
-	// again as after a failure.
+	// Too few can take part now. Those who sit out come back, so it is tried again as after a
+	// failure.
 	return k.scheduleChurn(ctx, cmp.Or(params.RetryInterval, params.ChurnInterval))
 }
 
-// scheduleChurn makes the next churn open by itself that many blocks from now,
-// or never when it is 0.
+// scheduleChurn makes the next churn open by itself that many blocks from now, or never when it is
+// 0.
 func (k Keeper) scheduleChurn(ctx context.Context, blocks uint64) error {
 	if blocks == 0 {
 		return k.NextChurnHeight.Remove(ctx)
@@ -122,14 +121,17 @@ type candidate struct {
 	recipient types.Recipient
 }
 
-// candidates are the signers that take part in a churn that opens now: those of
-// bonded validators who do not sit out. What sat out long enough is forgotten.
+// candidates are the signers that take part in a churn that opens now: those of bonded validators
+// who do not sit out. What sat out long enough is forgotten.
 func (k Keeper) candidates(ctx context.Context) ([]candidate, error) {
 	var operators []string
-	err := k.staking.IterateBondedValidatorsByPower(ctx, func(_ int64, v stakingtypes.ValidatorI) bool {
-		operators = append(operators, v.GetOperator())
-		return false
-	})
+	err := k.staking.IterateBondedValidatorsByPower(
+		ctx,
+		func(_ int64, v stakingtypes.ValidatorI) bool {
+			operators = append(operators, v.GetOperator())
+			return false
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +166,9 @@ func (k Keeper) candidates(ctx context.Context) ([]candidate, error) {
 	return list, nil
 }
 
-// assign parts the members of a churn into as many groups as needed, so that
-// none is larger than size and their sizes differ by at most one. Who comes into
-// which follows from a hash, so that no order of the validators decides it.
+// assign parts the members of a churn into as many groups as needed, so that none is larger than
+// size and their sizes differ by at most one. Who comes into which follows from a hash, so that no
+// order of the validators decides it.
 func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
 	candidates = byHash(churnID, candidates)
 	count := (len(candidates) + size - 1) / size
@@ -183,7 +185,12 @@ func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
 }
 
 // openKeygen opens a keygen among members.
-func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uint64, candidates []candidate) (uint64, error) {
+func (k Keeper) openKeygen(
+	ctx context.Context,
+	params types.Params,
+	churnID uint64,
+	candidates []candidate,
+) (uint64, error) {
 	id, err := k.KeygenSequence.Next(ctx)
 	if err != nil {
 		return 0, err
@@ -193,7 +200,10 @@ func (k Keeper) openKeygen(ctx context.Context, params types.Params, churnID uin
 	for i, c := range byHash(id, candidates) {
 		members[i] = types.Member{PubKey: c.pubKey, Asked: i < params.Asked(n)}
 	}
-	slices.SortFunc(members, func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) })
+	slices.SortFunc(
+		members,
+		func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) },
+	)
 	if err := k.openProofs(ctx, id, candidates); err != nil {
 		return 0, err
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestKeygenVerdict has the members of one keygen vote, each by one letter: a
-// result (v), another result (o), a result with the same secp256k1 key and
-// another ed25519 key (e), a blame of the first other member (b), or nothing (-).
+// TestKeygenVerdict has the members of one keygen vote, each by one letter: a result (v), another
+// result (o), a result with the same secp256k1 key and another ed25519 key (e), a blame of the
+// first other member (b), or nothing (-).
 func TestKeygenVerdict(t *testing.T) {
 	one := types.Fraction{Numerator: 1, Denominator: 1}
 	half := types.Fraction{Numerator: 1, Denominator: 2}
@@ -252,8 +252,8 @@ func TestChurnsOpenByThemselves(t *testing.T) {
 	c.endBlock() // 31
 	require.True(t, c.emitted("EventChurnOpened"), "the interval is from opening to opening")
 
-	// Silent until the deadline at 41: the retry is due at 46, but all sit out
-	// until 61. Each retry interval it is tried again.
+	// Silent until the deadline at 41: the retry is due at 46, but all sit out until 61. Each retry
+	// interval it is tried again.
 	c.endBlocks(10)
 	require.True(t, c.emitted("EventChurnClosed"))
 	c.endBlocks(4)

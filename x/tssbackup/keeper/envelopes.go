@@ -14,34 +14,32 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// Envelopes is where a node finds the envelopes that state knows by their
-// commitments: its archive.
+// Envelopes is where a node finds the envelopes that state knows by their commitments: its archive.
 type Envelopes interface {
-	// Envelope returns the bytes with this commitment, or an error that wraps
-	// ErrNotArchived or ErrArchiveDamaged.
+	// Envelope returns the bytes with this commitment, or an error that wraps ErrNotArchived or
+	// ErrArchiveDamaged.
 	Envelope(c types.Commitment) ([]byte, error)
 }
 
 // Kept names an envelope that every node keeps in its archive.
 type Kept struct {
-	// Vault is the vault's compressed secp256k1 key; that of a vote's result
-	// while the vault is still to become active.
+	// Vault is the vault's compressed secp256k1 key; that of a vote's result while the vault is
+	// still to become active.
 	Vault []byte
 	// Member is the raw account address of who published the envelope.
 	Member     []byte
 	Commitment types.Commitment
 }
 
-// stage puts an accepted envelope where Staged finds it until the block ends.
-// It costs no gas, because what a node keeps beside the state is no part of
-// consensus.
+// stage puts an accepted envelope where Staged finds it until the block ends. It costs no gas,
+// because what a node keeps beside the state is no part of consensus.
 func (k Keeper) stage(ctx context.Context, sha256, envelope []byte) error {
 	free := sdk.UnwrapSDKContext(ctx).WithGasMeter(storetypes.NewInfiniteGasMeter())
 	return k.transient.OpenTransientStore(free).Set(sha256, envelope)
 }
 
-// Staged are the envelopes that the transactions of this block published, in the
-// order of their hashes.
+// Staged are the envelopes that the transactions of this block published, in the order of their
+// hashes.
 func (k Keeper) Staged(ctx context.Context) ([][]byte, error) {
 	iter, err := k.transient.OpenTransientStore(ctx).Iterator(nil, nil)
 	if err != nil {
@@ -54,9 +52,8 @@ func (k Keeper) Staged(ctx context.Context) ([][]byte, error) {
 	return list, iter.Close()
 }
 
-// Kept are the envelopes that a restore may ask for, in the order of the store's
-// keys: the votes of the open churn, then the backups of all vaults that are not
-// retired, the latest before the first.
+// Kept are the envelopes that a restore may ask for, in the order of the store's keys: the votes of
+// the open churn, then the backups of all vaults that are not retired, the latest before the first.
 func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	kept, err := k.keptVotes(ctx)
 	if err != nil {
@@ -74,8 +71,8 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	return kept, nil
 }
 
-// KeptRetired are the envelopes of the vaults that were retired after this height, in
-// the order of their retirement. It reads no other vault.
+// KeptRetired are the envelopes of the vaults that were retired after this height, in the order of
+// their retirement. It reads no other vault.
 func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
 	type retirement = collections.Pair[uint64, uint64]
 	first := collections.Join(uint64(max(height+1, 0)), uint64(0))
@@ -117,7 +114,10 @@ func (k Keeper) keptVotes(ctx context.Context) ([]Kept, error) {
 		}
 		for _, v := range votes {
 			if v.Commitment != nil {
-				kept = append(kept, Kept{Vault: v.Result.PubKey, Member: v.member, Commitment: *v.Commitment})
+				kept = append(
+					kept,
+					Kept{Vault: v.Result.PubKey, Member: v.member, Commitment: *v.Commitment},
+				)
 			}
 		}
 	}
@@ -126,17 +126,21 @@ func (k Keeper) keptVotes(ctx context.Context) ([]Kept, error) {
 
 func (k Keeper) appendBackups(ctx context.Context, kept []Kept, v types.LiveVault) ([]Kept, error) {
 	of := collections.NewPrefixedPairRange[uint64, []byte](v.Epoch)
-	err := k.Backups.Walk(ctx, of, func(key collections.Pair[uint64, []byte], backup types.Backup) (bool, error) {
-		for _, c := range backup.Commitments() {
-			kept = append(kept, Kept{Vault: v.PubKey, Member: key.K2(), Commitment: c})
-		}
-		return false, nil
-	})
+	err := k.Backups.Walk(
+		ctx,
+		of,
+		func(key collections.Pair[uint64, []byte], backup types.Backup) (bool, error) {
+			for _, c := range backup.Commitments() {
+				kept = append(kept, Kept{Vault: v.PubKey, Member: key.K2(), Commitment: c})
+			}
+			return false, nil
+		},
+	)
 	return kept, err
 }
 
-// backup is what state knows of the envelopes of a member of a vault. The error
-// wraps ErrVaultNotFound or collections.ErrNotFound.
+// backup is what state knows of the envelopes of a member of a vault. The error wraps
+// ErrVaultNotFound or collections.ErrNotFound.
 func (k Keeper) backup(ctx context.Context, pubKey, member []byte) (types.Backup, error) {
 	vault, err := k.vault(ctx, pubKey)
 	if err != nil {
@@ -145,9 +149,13 @@ func (k Keeper) backup(ctx context.Context, pubKey, member []byte) (types.Backup
 	return k.Backups.Get(ctx, collections.Join(vault.Epoch, member))
 }
 
-// commitmentOf finds the commitment with this hash, in hex, among those to the
-// envelopes of a member of a vault; the latest when the hash is empty.
-func (k Keeper) commitmentOf(ctx context.Context, pubKey, member []byte, hash string) (types.Commitment, error) {
+// commitmentOf finds the commitment with this hash, in hex, among those to the envelopes of a
+// member of a vault; the latest when the hash is empty.
+func (k Keeper) commitmentOf(
+	ctx context.Context,
+	pubKey, member []byte,
+	hash string,
+) (types.Commitment, error) {
 	backup, err := k.backup(ctx, pubKey, member)
 	if err != nil {
 		return types.Commitment{}, err
@@ -165,5 +173,7 @@ func (k Keeper) commitmentOf(ctx context.Context, pubKey, member []byte, hash st
 			return c, nil
 		}
 	}
-	return types.Commitment{}, types.ErrNotArchived.Wrap("state has no such commitment of this member")
+	return types.Commitment{}, types.ErrNotArchived.Wrap(
+		"state has no such commitment of this member",
+	)
 }

@@ -10,14 +10,16 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ExemptVote tells whether a message may pass without a fee now. For a message
-// that is neither a vote nor a publication, ok is false and there is no error. A
-// vote or a publication that is not eligible has an error that says why; one
-// that is has ok and what is still to be done: check the form of the envelope
-// and the signature of the transaction, and count the attempt.
+// ExemptVote tells whether a message may pass without a fee now. For a message that is neither a
+// vote nor a publication, ok is false and there is no error. A vote or a publication that is not
+// eligible has an error that says why; one that is has ok and what is still to be done: check the
+// form of the envelope and the signature of the transaction, and count the attempt.
 //
 // It costs a few reads, and says nothing about whether the message will succeed.
-func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption, ok bool, err error) {
+func (k Keeper) ExemptVote(
+	ctx context.Context,
+	msg sdk.Msg,
+) (v types.Exemption, ok bool, err error) {
 	switch msg := msg.(type) {
 	case *types.MsgTssPool:
 		b, err := k.checkBallot(ctx, msg)
@@ -42,7 +44,9 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 			return types.Exemption{}, false, err
 		}
 		if present {
-			return types.Exemption{}, false, types.ErrBackupPresent.Wrap("publishing again costs a fee")
+			return types.Exemption{}, false, types.ErrBackupPresent.Wrap(
+				"publishing again costs a fee",
+			)
 		}
 		v = types.Exemption{
 			KeygenID: vault.Epoch,
@@ -63,8 +67,8 @@ func (k Keeper) ExemptVote(ctx context.Context, msg sdk.Msg) (v types.Exemption,
 	return v, true, nil
 }
 
-// CountAttempt adds one to the exempt attempts of a member for a keygen. The
-// error wraps ErrTooManyAttempts when there were MaxExemptAttempts before.
+// CountAttempt adds one to the exempt attempts of a member for a keygen. The error wraps
+// ErrTooManyAttempts when there were MaxExemptAttempts before.
 func (k Keeper) CountAttempt(ctx context.Context, keygenID uint64, member sdk.AccAddress) error {
 	count, err := k.attempts(ctx, keygenID, member)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// FuzzMessages has the message server handle any message of any bytes: it never
-// panics, and a message that errs changes nothing.
+// FuzzMessages has the message server handle any message of any bytes: it never panics, and a
+// message that errs changes nothing.
 func FuzzMessages(f *testing.F) {
 	c, vals := startChain(f, provenParams(), 4)
 	vault := newVault("v")

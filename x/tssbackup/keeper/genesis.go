@@ -10,17 +10,19 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// InitGenesis writes a whole state, which it validates first. Heights are
-// absolute: a state that was exported continues in a chain whose initial height
-// is above the one it was exported at, which is what the export command writes.
-// A chain that starts again at height 1 refuses it.
+// InitGenesis writes a whole state, which it validates first. Heights are absolute: a state that
+// was exported continues in a chain whose initial height is above the one it was exported at, which
+// is what the export command writes. A chain that starts again at height 1 refuses it.
 func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 	if err := gs.Validate(); err != nil {
 		return err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	if latest := latestHeight(gs); latest > height {
-		return types.ErrInvalidGenesis.Wrapf("it has heights up to %d: the chain's initial height must be above", latest)
+		return types.ErrInvalidGenesis.Wrapf(
+			"it has heights up to %d: the chain's initial height must be above",
+			latest,
+		)
 	}
 	if err := k.initItems(ctx, gs); err != nil {
 		return err
@@ -80,15 +82,19 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, e := range gs.ChurnExpiries {
-		if err := k.ChurnExpiries.Set(ctx, collections.Join(uint64(e.Height), e.ChurnId), true); err != nil {
+		if err := k.ChurnExpiries.Set(
+			ctx,
+			collections.Join(uint64(e.Height), e.ChurnId),
+			true,
+		); err != nil {
 			return err
 		}
 	}
 	return k.initProofs(ctx, gs)
 }
 
-// initProofs writes what belongs to proofs. A stored form names the context that it
-// was made in, which may be of a chain with another name: it is carried over.
+// initProofs writes what belongs to proofs. A stored form names the context that it was made in,
+// which may be of a chain with another name: it is carried over.
 func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
 	for _, o := range gs.RecipientOwners {
 		if err := k.RecipientOwners.Set(ctx, o.Key, o.Address); err != nil {
@@ -96,7 +102,11 @@ func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, s := range gs.PublicShares {
-		if err := k.PublicShares.Set(ctx, collections.Join(s.KeygenId, s.Hash), s.Shares); err != nil {
+		if err := k.PublicShares.Set(
+			ctx,
+			collections.Join(s.KeygenId, s.Hash),
+			s.Shares,
+		); err != nil {
 			return err
 		}
 	}
@@ -147,7 +157,10 @@ func (k Keeper) initItems(ctx context.Context, gs types.GenesisState) error {
 	live := types.LiveVaults{ChurnId: gs.LiveChurnId}
 	for _, v := range gs.Vaults {
 		if v.Vault.IsLive() {
-			live.Vaults = append(live.Vaults, types.LiveVault{PubKey: v.PubKey, Epoch: v.Vault.Epoch})
+			live.Vaults = append(
+				live.Vaults,
+				types.LiveVault{PubKey: v.PubKey, Epoch: v.Vault.Epoch},
+			)
 		}
 	}
 	return k.LiveVaults.Set(ctx, live)
@@ -177,15 +190,18 @@ func latestHeight(gs types.GenesisState) int64 {
 	return latest
 }
 
-// ExportGenesis returns the whole state. Imported again it gives the same store,
-// byte for byte, at any point of a churn.
+// ExportGenesis returns the whole state. Imported again it gives the same store, byte for byte, at
+// any point of a churn.
 func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
 	gs := &types.GenesisState{}
 	var err error
 	if gs.Params, err = k.Params.Get(ctx); err != nil {
 		return nil, err
 	}
-	if gs.NextChurnHeight, err = k.NextChurnHeight.Get(ctx); err != nil && !errors.Is(err, collections.ErrNotFound) {
+	if gs.NextChurnHeight, err = k.NextChurnHeight.Get(
+		ctx,
+	); err != nil &&
+		!errors.Is(err, collections.ErrNotFound) {
 		return nil, err
 	}
 	if gs.LastChurnId, err = last(ctx, k.ChurnSequence); err != nil {
@@ -205,7 +221,10 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			gs.Signers = append(gs.Signers, types.GenesisSigner{Operator: operator, Signer: s})
 		}),
 		each(ctx, k.SignerOwners, func(address []byte, o types.SignerOwner) {
-			gs.SignerOwners = append(gs.SignerOwners, types.GenesisSignerOwner{Address: address, Owner: o})
+			gs.SignerOwners = append(
+				gs.SignerOwners,
+				types.GenesisSignerOwner{Address: address, Owner: o},
+			)
 		}),
 		each(ctx, k.SitOuts, func(operator []byte, until int64) {
 			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, Until: until})
@@ -217,31 +236,55 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			gs.Keygens = append(gs.Keygens, g)
 		}),
 		each(ctx, k.Votes, func(key collections.Pair[uint64, []byte], v types.Vote) {
-			gs.Votes = append(gs.Votes, types.GenesisVote{KeygenId: key.K1(), Member: key.K2(), Vote: v})
+			gs.Votes = append(
+				gs.Votes,
+				types.GenesisVote{KeygenId: key.K1(), Member: key.K2(), Vote: v},
+			)
 		}),
 		each(ctx, k.Attempts, func(key collections.Pair[uint64, []byte], count uint64) {
-			gs.Attempts = append(gs.Attempts, types.GenesisAttempt{KeygenId: key.K1(), Member: key.K2(), Count: count})
+			gs.Attempts = append(
+				gs.Attempts,
+				types.GenesisAttempt{KeygenId: key.K1(), Member: key.K2(), Count: count},
+			)
 		}),
 		each(ctx, k.Vaults, func(pubKey []byte, v types.Vault) {
 			gs.Vaults = append(gs.Vaults, types.GenesisVault{PubKey: pubKey, Vault: v})
 		}),
 		each(ctx, k.Backups, func(key collections.Pair[uint64, []byte], b types.Backup) {
-			gs.Backups = append(gs.Backups, types.GenesisBackup{Epoch: key.K1(), Member: key.K2(), Backup: b})
+			gs.Backups = append(
+				gs.Backups,
+				types.GenesisBackup{Epoch: key.K1(), Member: key.K2(), Backup: b},
+			)
 		}),
 		each(ctx, k.RecipientOwners, func(key, address []byte) {
-			gs.RecipientOwners = append(gs.RecipientOwners, types.GenesisRecipientOwner{Key: key, Address: address})
+			gs.RecipientOwners = append(
+				gs.RecipientOwners,
+				types.GenesisRecipientOwner{Key: key, Address: address},
+			)
 		}),
 		each(ctx, k.PublicShares, func(key collections.Pair[uint64, []byte], s types.PublicShares) {
-			gs.PublicShares = append(gs.PublicShares, types.GenesisPublicShares{KeygenId: key.K1(), Hash: key.K2(), Shares: s})
+			gs.PublicShares = append(
+				gs.PublicShares,
+				types.GenesisPublicShares{KeygenId: key.K1(), Hash: key.K2(), Shares: s},
+			)
 		}),
 		each(ctx, k.Proofs, func(key collections.Pair[uint64, []byte], p types.Proof) {
-			gs.Proofs = append(gs.Proofs, types.GenesisProof{KeygenId: key.K1(), Member: key.K2(), Proof: p})
+			gs.Proofs = append(
+				gs.Proofs,
+				types.GenesisProof{KeygenId: key.K1(), Member: key.K2(), Proof: p},
+			)
 		}),
 		each(ctx, k.ProofExpiries, func(key collections.Pair[uint64, uint64], _ []byte) {
-			gs.ProofExpiries = append(gs.ProofExpiries, types.GenesisProofExpiry{Height: int64(key.K1()), KeygenId: key.K2()})
+			gs.ProofExpiries = append(
+				gs.ProofExpiries,
+				types.GenesisProofExpiry{Height: int64(key.K1()), KeygenId: key.K2()},
+			)
 		}),
 		each(ctx, k.ChurnExpiries, func(key collections.Pair[uint64, uint64], _ bool) {
-			gs.ChurnExpiries = append(gs.ChurnExpiries, types.GenesisChurnExpiry{Height: int64(key.K1()), ChurnId: key.K2()})
+			gs.ChurnExpiries = append(
+				gs.ChurnExpiries,
+				types.GenesisChurnExpiry{Height: int64(key.K1()), ChurnId: key.K2()},
+			)
 		}),
 	)
 }

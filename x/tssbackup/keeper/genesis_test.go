@@ -12,9 +12,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// busy is a chain with a record of every kind: a retired, a retiring and an
-// active vault, a failed churn, an open one with votes, attempts and a validator
-// that sits out.
+// busy is a chain with a record of every kind: a retired, a retiring and an active vault, a failed
+// churn, an open one with votes, attempts and a validator that sits out.
 func busy(t testing.TB) *chain {
 	params := provenParams()
 	params.Sample = types.Fraction{Numerator: 3, Denominator: 4}
@@ -247,8 +246,8 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 	}
 }
 
-// TestGenesisOfAKeygenThatWaits has what the end of a block relies on when it
-// makes a vault of a keygen that was ready before.
+// TestGenesisOfAKeygenThatWaits has what the end of a block relies on when it makes a vault of a
+// keygen that was ready before.
 func TestGenesisOfAKeygenThatWaits(t *testing.T) {
 	c, a, b := openTwo(t)
 	vault := newVault("a")

@@ -80,8 +80,7 @@ func (c *chain) newKeeper(authority string) (*keeper.Keeper, error) {
 		c.accounts, c.staking, authority)
 }
 
-// startChain is a chain with these parameters and so many bonded validators with
-// a signer each.
+// startChain is a chain with these parameters and so many bonded validators with a signer each.
 func startChain(t testing.TB, params types.Params, validators int) (*chain, []*validator) {
 	c := newChain(t, &fakeStaking{})
 	require.NoError(t, c.k.InitGenesis(c.ctx, types.GenesisState{Params: params}))
@@ -114,8 +113,7 @@ func provenParams() types.Params {
 	return p
 }
 
-// run handles a message as a transaction does: what it wrote stands only when
-// there is no error.
+// run handles a message as a transaction does: what it wrote stands only when there is no error.
 func (c *chain) run(msg sdk.Msg) error {
 	ctx, write := c.ctx.WithEventManager(sdk.NewEventManager()).CacheContext()
 	err := dispatch(ctx, c.msg, msg)
@@ -199,8 +197,8 @@ func (c *chain) dump() map[string]string {
 	return m
 }
 
-// size is the number of bytes of all keys and values of the module's store but for
-// those that proofs are about, and proofSize that of these.
+// size is the number of bytes of all keys and values of the module's store but for those that
+// proofs are about, and proofSize that of these.
 func (c *chain) size() int      { return c.sizeOf(false) }
 func (c *chain) proofSize() int { return c.sizeOf(true) }
 
@@ -291,8 +289,8 @@ func (v vaultKeys) result(keygen uint64, signer string, envelope []byte) *types.
 	}
 }
 
-// vote is a member's vote for the vault, with an envelope when it is asked, and with
-// public shares and a proof when these are required.
+// vote is a member's vote for the vault, with an envelope when it is asked, and with public shares
+// and a proof when these are required.
 func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	var env []byte
 	if m.Asked {
@@ -305,8 +303,8 @@ func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	return msg
 }
 
-// prove gives a vote the public shares of the members and, when it has an envelope, a
-// fake proof by m to its recipient key with this index.
+// prove gives a vote the public shares of the members and, when it has an envelope, a fake proof by
+// m to its recipient key with this index.
 func (v vaultKeys) prove(msg *types.MsgTssPool, members []types.Member, m types.Member, index uint32) {
 	shares := v.deal(members).Public
 	msg.PublicShares = &shares
@@ -350,8 +348,8 @@ func blame(keygen uint64, signer string, blamed ...string) *types.MsgTssPool {
 	}
 }
 
-// envelope is an envelope in form, with a payload that follows from the name. Its
-// whole length is a little more than size.
+// envelope is an envelope in form, with a payload that follows from the name. Its whole length is a
+// little more than size.
 func envelope(name string, size int) []byte {
 	field := func(s string, n int) string {
 		sum := sha256.Sum256([]byte(s + name))
@@ -451,8 +449,8 @@ func (h *fakeHooks) note(ctx context.Context, call string) error {
 	return h.fail
 }
 
-// complete has all members of a keygen, which is alone in its churn, vote for a
-// vault, and ends the block.
+// complete has all members of a keygen, which is alone in its churn, vote for a vault, and ends the
+// block.
 func (c *chain) complete(id uint64, vault vaultKeys) {
 	c.t.Helper()
 	keygen := c.keygen(id)

@@ -8,8 +8,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// What follows from other records, and is kept so that a question about some of them
-// reads these alone. A genesis does not hold it: it is made again.
+// What follows from other records, and is kept so that a question about some of them reads these
+// alone. A genesis does not hold it: it is made again.
 
 // setKeygen writes a keygen whose status was another before, 0 when it is new.
 func (k Keeper) setKeygen(ctx context.Context, keygen types.Keygen, was types.KeygenStatus) error {

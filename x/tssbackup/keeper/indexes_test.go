@@ -30,8 +30,8 @@ func (c *chain) reads(ask func() error) uint64 {
 	return c.ctx.GasMeter().GasConsumed()
 }
 
-// TestHistoryIsNotRead asks what is asked again and again of a chain with little history
-// and with much.
+// TestHistoryIsNotRead asks what is asked again and again of a chain with little history and with
+// much.
 func TestHistoryIsNotRead(t *testing.T) {
 	params := testParams()
 	params.PenaltyBlocks, params.KeygenRetention = 0, 0
@@ -186,8 +186,7 @@ func TestFailedChurnsThatStay(t *testing.T) {
 	require.Empty(t, c.export().ChurnExpiries)
 }
 
-// TestOneChurnIsDeletedABlock has several be due at once: after the parameter was
-// lowered, say.
+// TestOneChurnIsDeletedABlock has several be due at once: after the parameter was lowered, say.
 func TestOneChurnIsDeletedABlock(t *testing.T) {
 	params := testParams()
 	params.PenaltyBlocks, params.RetryInterval = 0, 0

@@ -1,11 +1,10 @@
-// Package keeper is the state machine of the tssbackup module: who the signers
-// are, the life of churns and their keygens, the vaults that they make, and the
-// commitments to their backups.
+// Package keeper is the state machine of the tssbackup module: who the signers are, the life of
+// churns and their keygens, the vaults that they make, and the commitments to their backups.
 //
-// State holds commitments, never envelopes: an envelope travels in a transaction,
-// of which state writes down its hash, size and height. Until the block ends the
-// envelope is staged, for the node's archive to keep. Of a proof that an envelope's
-// member has encrypted its true shares, state holds what opens them again.
+// State holds commitments, never envelopes: an envelope travels in a transaction, of which state
+// writes down its hash, size and height. Until the block ends the envelope is staged, for the
+// node's archive to keep. Of a proof that an envelope's member has encrypted its true shares, state
+// holds what opens them again.
 package keeper
 
 import (
@@ -26,8 +25,7 @@ type Keeper struct {
 	cdc      codec.BinaryCodec
 	accounts types.AccountKeeper
 	staking  types.StakingKeeper
-	// authority is the bech32 address that may start churns, retire vaults and
-	// change parameters.
+	// authority is the bech32 address that may start churns, retire vaults and change parameters.
 	authority string
 	hooks     []types.TssbackupHooks
 	// transient holds the envelopes of the block, by their hash.
@@ -37,12 +35,11 @@ type Keeper struct {
 	Params collections.Item[types.Params]
 	// Signers are the present signers, by operator.
 	Signers collections.Map[[]byte, types.Signer]
-	// SignerOwners are the operators of all signers that ever were, by the
-	// signer's address, and the latest recipient key of each. An address never
-	// changes its owner, and a recipient key's index only rises.
+	// SignerOwners are the operators of all signers that ever were, by the signer's address, and
+	// the latest recipient key of each. An address never changes its owner, and a recipient key's
+	// index only rises.
 	SignerOwners collections.Map[[]byte, types.SignerOwner]
-	// SitOuts are the first heights at which operators that sit out take part
-	// again.
+	// SitOuts are the first heights at which operators that sit out take part again.
 	SitOuts collections.Map[[]byte, int64]
 	Churns  collections.Map[uint64, types.Churn]
 	Keygens collections.Map[uint64, types.Keygen]
@@ -52,48 +49,48 @@ type Keeper struct {
 	Attempts collections.Map[collections.Pair[uint64, []byte], uint64]
 	// Vaults are kept by their secp256k1 key.
 	Vaults collections.Map[[]byte, types.Vault]
-	// Backups are kept by epoch and member, like votes, public shares and proofs: an
-	// epoch is the number of the keygen that gave the members their keyshares.
+	// Backups are kept by epoch and member, like votes, public shares and proofs: an epoch is the
+	// number of the keygen that gave the members their keyshares.
 	Backups    collections.Map[collections.Pair[uint64, []byte], types.Backup]
 	LiveVaults collections.Item[types.LiveVaults]
 	// OpenChurn is the number of the churn that is open; absent when none is.
 	OpenChurn collections.Item[uint64]
-	// NextChurnHeight is the first block in which a churn may open by itself;
-	// absent when none will.
+	// NextChurnHeight is the first block in which a churn may open by itself; absent when none
+	// will.
 	NextChurnHeight collections.Item[int64]
 	ChurnSequence   collections.Sequence
 	KeygenSequence  collections.Sequence
-	// RecipientOwners are the addresses of the signers that recipient keys belong to,
-	// by the key. A key never changes its owner.
+	// RecipientOwners are the addresses of the signers that recipient keys belong to, by the key. A
+	// key never changes its owner.
 	RecipientOwners collections.Map[[]byte, []byte]
-	// PublicShares are kept by keygen and hash: of every result that was voted for
-	// while a keygen is open, then of the vault's.
+	// PublicShares are kept by keygen and hash: of every result that was voted for while a keygen
+	// is open, then of the vault's.
 	PublicShares collections.Map[collections.Pair[uint64, []byte], types.PublicShares]
-	// Proofs are kept by keygen and member, from the opening of the keygen until it
-	// fails or its vault has been retired for long enough.
+	// Proofs are kept by keygen and member, from the opening of the keygen until it fails or its
+	// vault has been retired for long enough.
 	Proofs collections.Map[collections.Pair[uint64, []byte], types.Proof]
-	// ProofExpiries are the retired vaults whose proofs are deleted at a height, by
-	// height and keygen.
+	// ProofExpiries are the retired vaults whose proofs are deleted at a height, by height and
+	// keygen.
 	ProofExpiries collections.Map[collections.Pair[uint64, uint64], []byte]
-	// KeygensOf are the keygens of a status, by status and number. Its values say
-	// nothing, and are there because none in the store is empty.
+	// KeygensOf are the keygens of a status, by status and number. Its values say nothing, and are
+	// there because none in the store is empty.
 	KeygensOf collections.Map[collections.Pair[uint32, uint64], bool]
-	// Memberships are the epochs that a member ever was in, by member and epoch, whose
-	// keygens name the vaults. Its values say nothing.
+	// Memberships are the epochs that a member ever was in, by member and epoch, whose keygens name
+	// the vaults. Its values say nothing.
 	Memberships collections.Map[collections.Pair[[]byte, uint64], bool]
 	// Retirements are the vaults that were retired at a height, by height and epoch.
 	Retirements collections.Map[collections.Pair[uint64, uint64], []byte]
-	// ChurnExpiries are the failed churns that are deleted from a height on, by height
-	// and number. Its values say nothing.
+	// ChurnExpiries are the failed churns that are deleted from a height on, by height and number.
+	// Its values say nothing.
 	ChurnExpiries collections.Map[collections.Pair[uint64, uint64], bool]
 
 	// verify checks a proof and returns its stored form.
 	verify func(verenc.Statement, []byte) ([]byte, error)
 }
 
-// NewKeeper returns a keeper of the state behind storeService. A block's
-// envelopes wait in transient for the archive. authority is the bech32 address
-// that may start churns, retire vaults and change parameters.
+// NewKeeper returns a keeper of the state behind storeService. A block's envelopes wait in
+// transient for the archive. authority is the bech32 address that may start churns, retire vaults
+// and change parameters.
 func NewKeeper(
 	cdc codec.BinaryCodec,
 	storeService store.KVStoreService,
@@ -119,31 +116,153 @@ func NewKeeper(
 		transient: transient,
 		verify:    verify,
 
-		Params:       collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
-		Signers:      collections.NewMap(sb, types.SignersPrefix, "signers", collections.BytesKey, codec.CollValue[types.Signer](cdc)),
-		SignerOwners: collections.NewMap(sb, types.SignerOwnersPrefix, "signer_owners", collections.BytesKey, codec.CollValue[types.SignerOwner](cdc)),
-		SitOuts:      collections.NewMap(sb, types.SitOutsPrefix, "sit_outs", collections.BytesKey, collections.Int64Value),
-		Churns:       collections.NewMap(sb, types.ChurnsPrefix, "churns", collections.Uint64Key, codec.CollValue[types.Churn](cdc)),
-		Keygens:      collections.NewMap(sb, types.KeygensPrefix, "keygens", collections.Uint64Key, codec.CollValue[types.Keygen](cdc)),
-		Votes:        collections.NewMap(sb, types.VotesPrefix, "votes", types.EpochMemberKeyCodec, codec.CollValue[types.Vote](cdc)),
-		Attempts:     collections.NewMap(sb, types.AttemptsPrefix, "attempts", types.EpochMemberKeyCodec, collections.Uint64Value),
-		Vaults:       collections.NewMap(sb, types.VaultsPrefix, "vaults", collections.BytesKey, codec.CollValue[types.Vault](cdc)),
-		Backups:      collections.NewMap(sb, types.BackupsPrefix, "backups", types.EpochMemberKeyCodec, codec.CollValue[types.Backup](cdc)),
+		Params: collections.NewItem(
+			sb,
+			types.ParamsPrefix,
+			"params",
+			codec.CollValue[types.Params](cdc),
+		),
+		Signers: collections.NewMap(
+			sb,
+			types.SignersPrefix,
+			"signers",
+			collections.BytesKey,
+			codec.CollValue[types.Signer](cdc),
+		),
+		SignerOwners: collections.NewMap(
+			sb,
+			types.SignerOwnersPrefix,
+			"signer_owners",
+			collections.BytesKey,
+			codec.CollValue[types.SignerOwner](cdc),
+		),
+		SitOuts: collections.NewMap(
+			sb,
+			types.SitOutsPrefix,
+			"sit_outs",
+			collections.BytesKey,
+			collections.Int64Value,
+		),
+		Churns: collections.NewMap(
+			sb,
+			types.ChurnsPrefix,
+			"churns",
+			collections.Uint64Key,
+			codec.CollValue[types.Churn](cdc),
+		),
+		Keygens: collections.NewMap(
+			sb,
+			types.KeygensPrefix,
+			"keygens",
+			collections.Uint64Key,
+			codec.CollValue[types.Keygen](cdc),
+		),
+		Votes: collections.NewMap(
+			sb,
+			types.VotesPrefix,
+			"votes",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Vote](cdc),
+		),
+		Attempts: collections.NewMap(
+			sb,
+			types.AttemptsPrefix,
+			"attempts",
+			types.EpochMemberKeyCodec,
+			collections.Uint64Value,
+		),
+		Vaults: collections.NewMap(
+			sb,
+			types.VaultsPrefix,
+			"vaults",
+			collections.BytesKey,
+			codec.CollValue[types.Vault](cdc),
+		),
+		Backups: collections.NewMap(
+			sb,
+			types.BackupsPrefix,
+			"backups",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Backup](cdc),
+		),
 
-		LiveVaults:      collections.NewItem(sb, types.LiveVaultsPrefix, "live_vaults", codec.CollValue[types.LiveVaults](cdc)),
-		OpenChurn:       collections.NewItem(sb, types.OpenChurnPrefix, "open_churn", collections.Uint64Value),
-		NextChurnHeight: collections.NewItem(sb, types.NextChurnHeightPrefix, "next_churn_height", collections.Int64Value),
-		ChurnSequence:   collections.NewSequence(sb, types.ChurnSequencePrefix, "churn_sequence"),
-		KeygenSequence:  collections.NewSequence(sb, types.KeygenSequencePrefix, "keygen_sequence"),
+		LiveVaults: collections.NewItem(
+			sb,
+			types.LiveVaultsPrefix,
+			"live_vaults",
+			codec.CollValue[types.LiveVaults](cdc),
+		),
+		OpenChurn: collections.NewItem(
+			sb,
+			types.OpenChurnPrefix,
+			"open_churn",
+			collections.Uint64Value,
+		),
+		NextChurnHeight: collections.NewItem(
+			sb,
+			types.NextChurnHeightPrefix,
+			"next_churn_height",
+			collections.Int64Value,
+		),
+		ChurnSequence:  collections.NewSequence(sb, types.ChurnSequencePrefix, "churn_sequence"),
+		KeygenSequence: collections.NewSequence(sb, types.KeygenSequencePrefix, "keygen_sequence"),
 
-		RecipientOwners: collections.NewMap(sb, types.RecipientOwnersPrefix, "recipient_owners", collections.BytesKey, collections.BytesValue),
-		PublicShares:    collections.NewMap(sb, types.PublicSharesPrefix, "public_shares", types.EpochMemberKeyCodec, codec.CollValue[types.PublicShares](cdc)),
-		Proofs:          collections.NewMap(sb, types.ProofsPrefix, "proofs", types.EpochMemberKeyCodec, codec.CollValue[types.Proof](cdc)),
-		ProofExpiries:   collections.NewMap(sb, types.ProofExpiriesPrefix, "proof_expiries", types.HeightKeyCodec, collections.BytesValue),
-		KeygensOf:       collections.NewMap(sb, types.KeygensOfPrefix, "keygens_of", types.StatusKeyCodec, collections.BoolValue),
-		Memberships:     collections.NewMap(sb, types.MembershipsPrefix, "memberships", types.MemberEpochKeyCodec, collections.BoolValue),
-		Retirements:     collections.NewMap(sb, types.RetirementsPrefix, "retirements", types.HeightKeyCodec, collections.BytesValue),
-		ChurnExpiries:   collections.NewMap(sb, types.ChurnExpiriesPrefix, "churn_expiries", types.HeightKeyCodec, collections.BoolValue),
+		RecipientOwners: collections.NewMap(
+			sb,
+			types.RecipientOwnersPrefix,
+			"recipient_owners",
+			collections.BytesKey,
+			collections.BytesValue,
+		),
+		PublicShares: collections.NewMap(
+			sb,
+			types.PublicSharesPrefix,
+			"public_shares",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.PublicShares](cdc),
+		),
+		Proofs: collections.NewMap(
+			sb,
+			types.ProofsPrefix,
+			"proofs",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Proof](cdc),
+		),
+		ProofExpiries: collections.NewMap(
+			sb,
+			types.ProofExpiriesPrefix,
+			"proof_expiries",
+			types.HeightKeyCodec,
+			collections.BytesValue,
+		),
+		KeygensOf: collections.NewMap(
+			sb,
+			types.KeygensOfPrefix,
+			"keygens_of",
+			types.StatusKeyCodec,
+			collections.BoolValue,
+		),
+		Memberships: collections.NewMap(
+			sb,
+			types.MembershipsPrefix,
+			"memberships",
+			types.MemberEpochKeyCodec,
+			collections.BoolValue,
+		),
+		Retirements: collections.NewMap(
+			sb,
+			types.RetirementsPrefix,
+			"retirements",
+			types.HeightKeyCodec,
+			collections.BytesValue,
+		),
+		ChurnExpiries: collections.NewMap(
+			sb,
+			types.ChurnExpiriesPrefix,
+			"churn_expiries",
+			types.HeightKeyCodec,
+			collections.BoolValue,
+		),
 	}
 	schema, err := sb.Build()
 	if err != nil {
@@ -153,8 +272,7 @@ func NewKeeper(
 	return k, nil
 }
 
-// SetHooks sets what runs when vaults and keygens end or begin, once, in the
-// order given.
+// SetHooks sets what runs when vaults and keygens end or begin, once, in the order given.
 func (k *Keeper) SetHooks(hooks ...types.TssbackupHooks) {
 	if k.hooks != nil {
 		panic("tssbackup hooks are set already")

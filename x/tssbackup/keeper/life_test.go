@@ -15,8 +15,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestLife has any number of validators do anything in any order, and compares
-// the chain with the model after each step.
+// TestLife has any number of validators do anything in any order, and compares the chain with the
+// model after each step.
 func TestLife(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		l := newLife(t, rt)
@@ -48,8 +48,8 @@ type life struct {
 	m    *model
 	vals []*validator
 	keys int // how many signer keys there are
-	// sent are the registrations that were accepted, and latest the index of the latest
-	// recipient key of each signer.
+	// sent are the registrations that were accepted, and latest the index of the latest recipient
+	// key of each signer.
 	sent   []registration
 	latest map[string]uint32
 }
@@ -190,8 +190,8 @@ func (l *life) start(*rapid.T) {
 	l.opened()
 }
 
-// opened takes over the churn that the chain has opened, after it checked that
-// its keygens are what they must be.
+// opened takes over the churn that the chain has opened, after it checked that its keygens are what
+// they must be.
 func (l *life) opened() {
 	t := l.t
 	var want []string
@@ -259,8 +259,8 @@ func (l *life) anyMember(rt *rapid.T, k *modelKeygen) string {
 	return rapid.SampledFrom(k.members).Draw(rt, "member").address
 }
 
-// anyVault draws a result: mostly the one the members made, sometimes another,
-// one with the same first key, one that a sibling votes for too, or an old one.
+// anyVault draws a result: mostly the one the members made, sometimes another, one with the same
+// first key, one that a sibling votes for too, or an old one.
 func (l *life) anyVault(rt *rapid.T, k *modelKeygen) vaultKeys {
 	made := l.made(k)
 	switch rapid.IntRange(0, 9).Draw(rt, "result") {
@@ -289,8 +289,8 @@ const (
 	falseProof
 )
 
-// usual is what votes in a keygen come with: all that is required, and in every other
-// keygen also what is not.
+// usual is what votes in a keygen come with: all that is required, and in every other keygen also
+// what is not.
 func usual(k *modelKeygen) int {
 	if k.requires || k.id%2 == 0 {
 		return whole
@@ -549,8 +549,8 @@ func (l *life) retire(rt *rapid.T) {
 	}
 }
 
-// changeValidator jails, bonds, removes or re-registers a validator, with another
-// recipient key or another signer.
+// changeValidator jails, bonds, removes or re-registers a validator, with another recipient key or
+// another signer.
 func (l *life) changeValidator(rt *rapid.T) {
 	if len(l.vals) == 0 {
 		rt.Skip("no validator")

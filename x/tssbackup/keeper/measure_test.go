@@ -11,9 +11,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// growth is what a churn of n members at a height of millions adds to the store
-// for each backup: by the votes alone, from before the first vote to the active
-// vault, and from before the churn to the active vault.
+// growth is what a churn of n members at a height of millions adds to the store for each backup: by
+// the votes alone, from before the first vote to the active vault, and from before the churn to the
+// active vault.
 func growth(t testing.TB, n int) (votes, backups, churn float64) {
 	params := testParams()
 	params.MaxVaultMembers = 512
@@ -50,8 +50,8 @@ func TestStateGrowth(t *testing.T) {
 			require.LessOrEqual(t, votes, float64(maxGrowth))
 			require.LessOrEqual(t, backups, float64(maxGrowth))
 			if n > 4 {
-				// The records of the churn, the keygen and the vault alone come to more
-				// than 50 bytes for each of four members.
+				// The records of the churn, the keygen and the vault alone come to more than 50
+				// bytes for each of four members.
 				require.LessOrEqual(t, churn, float64(maxGrowth))
 			}
 		})
@@ -88,8 +88,8 @@ func TestEnvelopesNeverEnterTheState(t *testing.T) {
 	}
 }
 
-// TestStateGrowthOfAProof measures what a proof adds: its stored form, and the
-// member's public shares of both keys.
+// TestStateGrowthOfAProof measures what a proof adds: its stored form, and the member's public
+// shares of both keys.
 func TestStateGrowthOfAProof(t *testing.T) {
 	for _, n := range []int{4, 20} {
 		c, _ := startChain(t, provenParams(), n)
@@ -102,8 +102,8 @@ func TestStateGrowthOfAProof(t *testing.T) {
 	}
 }
 
-// TestSameInputsSameStore runs one history on two chains: the stores, which make
-// up the app hash, are the same.
+// TestSameInputsSameStore runs one history on two chains: the stores, which make up the app hash,
+// are the same.
 func TestSameInputsSameStore(t *testing.T) {
 	run := func() (map[string]string, []string) {
 		params := provenParams()
@@ -152,8 +152,8 @@ func TestSameInputsSameStore(t *testing.T) {
 	}
 }
 
-// BenchmarkVote handles one vote with an envelope of 64 KiB, and reports what a
-// backup costs in state.
+// BenchmarkVote handles one vote with an envelope of 64 KiB, and reports what a backup costs in
+// state.
 func BenchmarkVote(b *testing.B) {
 	for _, n := range []int{4, 20, 100} {
 		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
@@ -176,8 +176,7 @@ func BenchmarkVote(b *testing.B) {
 	}
 }
 
-// BenchmarkEndBlock ends a block in which a churn is open and all but one have
-// voted.
+// BenchmarkEndBlock ends a block in which a churn is open and all but one have voted.
 func BenchmarkEndBlock(b *testing.B) {
 	for _, n := range []int{4, 20, 100} {
 		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {

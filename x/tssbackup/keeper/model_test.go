@@ -6,9 +6,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// model is the life of churns in the plainest words: what the module must do,
-// without a store. It takes from the chain only what a hash decides: which
-// members come into which keygen, and who of them is asked.
+// model is the life of churns in the plainest words: what the module must do, without a store. It
+// takes from the chain only what a hash decides: which members come into which keygen, and who of
+// them is asked.
 type model struct {
 	params  types.Params
 	height  int64
@@ -164,8 +164,8 @@ func (m *model) needed(n int) int {
 	return max(threshold(n), ceil(m.params.MinCoverage, m.asked(n)))
 }
 
-// endBlock does what the end of a block must do, but for the members of a churn
-// that opens: opened tells that one does.
+// endBlock does what the end of a block must do, but for the members of a churn that opens: opened
+// tells that one does.
 func (m *model) endBlock(vals []*validator) (opened bool) {
 	if c := m.open(); c != nil {
 		m.close(c)
@@ -295,8 +295,8 @@ func (a modelVote) same(b modelVote) bool {
 		a.vault.name() == b.vault.name() && string(a.vault.pubKeyEd25519()) == string(b.vault.pubKeyEd25519())
 }
 
-// winner is a vote for the result that enough members voted for with an envelope, and
-// with a proof where that is required.
+// winner is a vote for the result that enough members voted for with an envelope, and with a proof
+// where that is required.
 func (k *modelKeygen) winner() *modelVote {
 	for _, vote := range k.votes {
 		count := 0

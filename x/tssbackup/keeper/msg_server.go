@@ -23,10 +23,12 @@ func NewMsgServer(k *Keeper) types.MsgServer {
 	return msgServer{k}
 }
 
-// RegisterSigner binds a signer to a validator, or replaces the one it has or that
-// one's recipient key. Keygens that are open keep the members and the recipient keys
-// that they opened with.
-func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSigner) (*types.MsgRegisterSignerResponse, error) {
+// RegisterSigner binds a signer to a validator, or replaces the one it has or that one's recipient
+// key. Keygens that are open keep the members and the recipient keys that they opened with.
+func (s msgServer) RegisterSigner(
+	ctx context.Context,
+	msg *types.MsgRegisterSigner,
+) (*types.MsgRegisterSignerResponse, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(msg.Operator)
 	if err != nil {
@@ -36,7 +38,8 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		return nil, types.ErrInvalidOperator.Wrapf("%s: %s", msg.Operator, err)
 	}
 
-	sdkCtx.GasMeter().ConsumeGas(2*gasPerSignature, "signer's signature and possession of its recipient key")
+	sdkCtx.GasMeter().
+		ConsumeGas(2*gasPerSignature, "signer's signature and possession of its recipient key")
 	if err := types.CheckPubKey(msg.PubKey); err != nil {
 		return nil, types.ErrInvalidSigner.Wrap(err.Error())
 	}
@@ -46,11 +49,18 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		Height:    sdkCtx.BlockHeight(),
 		Recipient: types.Recipient{Key: msg.RecipientKey, Index: msg.RecipientIndex},
 	}
-	digest := sha256.Sum256(types.RegisterMessage(sdkCtx.ChainID(), operator, msg.PubKey, signer.Recipient))
+	digest := sha256.Sum256(
+		types.RegisterMessage(sdkCtx.ChainID(), operator, msg.PubKey, signer.Recipient),
+	)
 	if !types.VerifySecp256k1(msg.PubKey, digest[:], msg.Signature) {
 		return nil, types.ErrInvalidSignature.Wrap("signer's signature over the registration")
 	}
-	if err := verenc.VerifyPossession(msg.RecipientKey, sdkCtx.ChainID(), signer.Address, msg.Possession); err != nil {
+	if err := verenc.VerifyPossession(
+		msg.RecipientKey,
+		sdkCtx.ChainID(),
+		signer.Address,
+		msg.Possession,
+	); err != nil {
 		return nil, types.ErrInvalidRecipient.Wrap(err.Error())
 	}
 
@@ -91,7 +101,8 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 		RecipientKey:   hex.EncodeToString(signer.Recipient.Key),
 		RecipientIndex: signer.Recipient.Index,
 	}
-	if event.Operator, err = s.k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
+	if event.Operator, err = s.k.staking.ValidatorAddressCodec().
+		BytesToString(operator); err != nil {
 		return nil, err
 	}
 	if event.Address, err = s.k.bech32(signer.Address); err != nil {
@@ -108,10 +119,10 @@ func (s msgServer) RegisterSigner(ctx context.Context, msg *types.MsgRegisterSig
 	return &types.MsgRegisterSignerResponse{Address: event.Address}, nil
 }
 
-// checkReplacement keeps a registration that was sent before from being sent again, also
-// by its operator and after another signer was registered in between: the index of a
-// signer's recipient key only rises. A signer that comes back may have the key that it
-// had last; one that is there, is.
+// checkReplacement keeps a registration that was sent before from being sent again, also by its
+// operator and after another signer was registered in between: the index of a signer's recipient
+// key only rises. A signer that comes back may have the key that it had last; one that is there,
+// is.
 func checkReplacement(latest, recipient types.Recipient, present bool) error {
 	if bytes.Equal(latest.Key, recipient.Key) && latest.Index == recipient.Index {
 		if present {
@@ -140,8 +151,8 @@ func (k Keeper) takeRecipient(ctx context.Context, signer types.Signer) error {
 	return nil
 }
 
-// ensureAccount makes the account of a signer when there is none, because only
-// an account can send a vote.
+// ensureAccount makes the account of a signer when there is none, because only an account can send
+// a vote.
 func (k Keeper) ensureAccount(ctx context.Context, address sdk.AccAddress) error {
 	switch acc := k.accounts.GetAccount(ctx, address).(type) {
 	case nil:
@@ -153,7 +164,10 @@ func (k Keeper) ensureAccount(ctx context.Context, address sdk.AccAddress) error
 }
 
 // StartChurn opens a churn now.
-func (s msgServer) StartChurn(ctx context.Context, msg *types.MsgStartChurn) (*types.MsgStartChurnResponse, error) {
+func (s msgServer) StartChurn(
+	ctx context.Context,
+	msg *types.MsgStartChurn,
+) (*types.MsgStartChurnResponse, error) {
 	if err := s.k.checkAuthority(msg.Authority); err != nil {
 		return nil, err
 	}
@@ -165,7 +179,10 @@ func (s msgServer) StartChurn(ctx context.Context, msg *types.MsgStartChurn) (*t
 }
 
 // RetireVault says that a retiring vault holds no money any more.
-func (s msgServer) RetireVault(ctx context.Context, msg *types.MsgRetireVault) (*types.MsgRetireVaultResponse, error) {
+func (s msgServer) RetireVault(
+	ctx context.Context,
+	msg *types.MsgRetireVault,
+) (*types.MsgRetireVaultResponse, error) {
 	if err := s.k.checkAuthority(msg.Authority); err != nil {
 		return nil, err
 	}
@@ -179,10 +196,12 @@ func (s msgServer) RetireVault(ctx context.Context, msg *types.MsgRetireVault) (
 	return &types.MsgRetireVaultResponse{}, nil
 }
 
-// UpdateParams replaces all parameters. A churn that is open keeps its deadline
-// and its keygens what they need. When the churn interval changes, the next
-// churn is due one interval from now.
-func (s msgServer) UpdateParams(ctx context.Context, msg *types.MsgUpdateParams) (*types.MsgUpdateParamsResponse, error) {
+// UpdateParams replaces all parameters. A churn that is open keeps its deadline and its keygens
+// what they need. When the churn interval changes, the next churn is due one interval from now.
+func (s msgServer) UpdateParams(
+	ctx context.Context,
+	msg *types.MsgUpdateParams,
+) (*types.MsgUpdateParamsResponse, error) {
 	if err := s.k.checkAuthority(msg.Authority); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 func TestRegisterSigner(t *testing.T) {
 	tests := []struct {
 		name string
-		// change alters the registration of a validator that has no signer yet;
-		// others has a signer.
+		// change alters the registration of a validator that has no signer yet; others has a
+		// signer.
 		change func(c *chain, msg *types.MsgRegisterSigner, v, other *validator)
 		err    error
 	}{

@@ -11,19 +11,18 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// What proofs cost before the work is done. It is at least ten units of gas for a
-// microsecond on a slow core, so that the gas of a block bounds its time: a proof
-// takes about 7 ms, a public share about 90 µs and a little more for each member,
-// since weighing the points grows with the square of their number. The chain's
-// block.max_gas must be set for that; docs/embedding.md says how.
+// What proofs cost before the work is done. It is at least ten units of gas for a microsecond on a
+// slow core, so that the gas of a block bounds its time: a proof takes about 7 ms, a public share
+// about 90 µs and a little more for each member, since weighing the points grows with the square of
+// their number. The chain's block.max_gas must be set for that; docs/embedding.md says how.
 const (
 	gasPerProof                = 250_000
 	gasPerPublicShare          = 2_500
 	gasPerPublicShareAndMember = 8
 )
 
-// openProofs freezes the recipient keys of a keygen's members: proofs must be made
-// to these, whatever is registered later.
+// openProofs freezes the recipient keys of a keygen's members: proofs must be made to these,
+// whatever is registered later.
 func (k Keeper) openProofs(ctx context.Context, keygenID uint64, candidates []candidate) error {
 	for _, c := range candidates {
 		key := collections.Join(keygenID, []byte(types.SignerAddress(c.pubKey)))
@@ -34,9 +33,14 @@ func (k Keeper) openProofs(ctx context.Context, keygenID uint64, candidates []ca
 	return nil
 }
 
-// checkShares checks the public shares of a result and writes them down. Those that
-// a vote for the same result brought before were checked then.
-func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result types.Result, shares *types.PublicShares) error {
+// checkShares checks the public shares of a result and writes them down. Those that a vote for the
+// same result brought before were checked then.
+func (k Keeper) checkShares(
+	ctx context.Context,
+	keygen types.Keygen,
+	result types.Result,
+	shares *types.PublicShares,
+) error {
 	if shares == nil {
 		return nil
 	}
@@ -49,15 +53,16 @@ func (k Keeper) checkShares(ctx context.Context, keygen types.Keygen, result typ
 		return err
 	}
 	members := uint64(len(keygen.Members))
-	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(2*members*(gasPerPublicShare+gasPerPublicShareAndMember*members), "public shares")
+	sdk.UnwrapSDKContext(ctx).
+		GasMeter().
+		ConsumeGas(2*members*(gasPerPublicShare+gasPerPublicShareAndMember*members), "public shares")
 	if err := shares.Check(result.PubKey, result.PubKeyEd25519); err != nil {
 		return types.ErrInvalidShares.Wrap(err.Error())
 	}
 	return k.PublicShares.Set(ctx, key, *shares)
 }
 
-// acceptProof verifies a member's proof, the dearest check of all, and writes down its
-// stored form.
+// acceptProof verifies a member's proof, the dearest check of all, and writes down its stored form.
 func (k Keeper) acceptProof(
 	ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte,
 	shares types.PublicShares, proof []byte,
@@ -74,7 +79,14 @@ func (k Keeper) acceptProof(
 		return types.ErrProofPresent.Wrapf("keygen %d", keygenID)
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	st, ok := shares.Statement(sdkCtx.ChainID(), keygenID, pubKey, pubKeyEd25519, member, slot.Recipient.Key)
+	st, ok := shares.Statement(
+		sdkCtx.ChainID(),
+		keygenID,
+		pubKey,
+		pubKeyEd25519,
+		member,
+		slot.Recipient.Key,
+	)
 	if !ok {
 		return types.ErrInvalidProof.Wrap("the member has no public shares")
 	}
@@ -99,10 +111,15 @@ func verify(st verenc.Statement, proof []byte) ([]byte, error) {
 	return stored.Bytes(), nil
 }
 
-// keepProofsOf forgets the public shares and the proofs of all other results than
-// the one that became a vault, and counts the proofs of that one. Who voted for
-// another result may still prove this one.
-func (k Keeper) keepProofsOf(ctx context.Context, keygenID uint64, result types.Result, votes []memberVote) (proven uint32, err error) {
+// keepProofsOf forgets the public shares and the proofs of all other results than the one that
+// became a vault, and counts the proofs of that one. Who voted for another result may still prove
+// this one.
+func (k Keeper) keepProofsOf(
+	ctx context.Context,
+	keygenID uint64,
+	result types.Result,
+	votes []memberVote,
+) (proven uint32, err error) {
 	for _, v := range votes {
 		if v.Result == nil {
 			continue
@@ -124,7 +141,10 @@ func (k Keeper) keepProofsOf(ctx context.Context, keygenID uint64, result types.
 			}
 		}
 		if len(v.Result.SharesHash) > 0 {
-			if err := k.PublicShares.Remove(ctx, collections.Join(keygenID, v.Result.SharesHash)); err != nil {
+			if err := k.PublicShares.Remove(
+				ctx,
+				collections.Join(keygenID, v.Result.SharesHash),
+			); err != nil {
 				return 0, err
 			}
 		}

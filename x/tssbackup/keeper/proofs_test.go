@@ -16,8 +16,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// proof is a real proof of m's shares of the vault to its recipient key with this
-// index.
+// proof is a real proof of m's shares of the vault to its recipient key with this index.
 func (v vaultKeys) proof(t testing.TB, keygen types.Keygen, m types.Member, index uint32) []byte {
 	t.Helper()
 	d := v.deal(keygen.Members)
@@ -233,8 +232,8 @@ func TestNoVaultIsActiveWithoutProofs(t *testing.T) {
 	}
 }
 
-// TestWhoVotedForAnotherResultMayProveLater has a member whose vote was for another
-// result come back to the vault that the others made.
+// TestWhoVotedForAnotherResultMayProveLater has a member whose vote was for another result come
+// back to the vault that the others made.
 func TestWhoVotedForAnotherResultMayProveLater(t *testing.T) {
 	vault := newVault("vault")
 	params := provenParams()
@@ -350,8 +349,8 @@ func TestVoteGasIsEnough(t *testing.T) {
 	}
 }
 
-// TestVoteGasOfWhatBringsNoPublicShares has the largest blame and the proof of a later
-// publication stay within what bifrost asks for them, in a keygen of 512 members.
+// TestVoteGasOfWhatBringsNoPublicShares has the largest blame and the proof of a later publication
+// stay within what bifrost asks for them, in a keygen of 512 members.
 func TestVoteGasOfWhatBringsNoPublicShares(t *testing.T) {
 	const n = 512
 	params := provenParams()
@@ -605,8 +604,8 @@ func TestGenesisOfProofsIsValidatedStrictly(t *testing.T) {
 	}
 }
 
-// TestGenesisCarriesContexts has a stored form, whose context names the chain it was
-// made on, come through an export into a chain of another name as it is.
+// TestGenesisCarriesContexts has a stored form, whose context names the chain it was made on, come
+// through an export into a chain of another name as it is.
 func TestGenesisCarriesContexts(t *testing.T) {
 	c, _ := startChain(t, provenParams(), 3)
 	vault := newVault("vault")

@@ -14,8 +14,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// commit checks the form of an envelope, which is charged before, binds the
-// chain to it, and stages it for the archive.
+// commit checks the form of an envelope, which is charged before, binds the chain to it, and stages
+// it for the archive.
 func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	kib := (uint64(len(envelope)) + 1023) / 1024
@@ -27,11 +27,15 @@ func (k Keeper) commit(ctx context.Context, envelope []byte) (*types.Commitment,
 	if err := k.stage(ctx, sum[:], envelope); err != nil {
 		return nil, err
 	}
-	return &types.Commitment{Sha256: sum[:], Size_: uint64(len(envelope)), Height: sdkCtx.BlockHeight()}, nil
+	return &types.Commitment{
+		Sha256: sum[:],
+		Size_:  uint64(len(envelope)),
+		Height: sdkCtx.BlockHeight(),
+	}, nil
 }
 
-// CheckForm reports by its error whether the bytes have the form and the size of an envelope
-// that the parameters accept. The error wraps ErrEnvelopeForm.
+// CheckForm reports by its error whether the bytes have the form and the size of an envelope that
+// the parameters accept. The error wraps ErrEnvelopeForm.
 func (k Keeper) CheckForm(ctx context.Context, envelope []byte) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -44,7 +48,10 @@ func (k Keeper) CheckForm(ctx context.Context, envelope []byte) error {
 }
 
 // PublishBackup writes down a member's envelope of a vault that exists.
-func (s msgServer) PublishBackup(ctx context.Context, msg *types.MsgPublishBackup) (*types.MsgPublishBackupResponse, error) {
+func (s msgServer) PublishBackup(
+	ctx context.Context,
+	msg *types.MsgPublishBackup,
+) (*types.MsgPublishBackupResponse, error) {
 	pubKey, vault, signer, err := s.k.checkPublisher(ctx, msg)
 	if err != nil {
 		return nil, err
@@ -108,9 +115,11 @@ func (k Keeper) acceptLaterProof(
 	return k.acceptProof(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
-// checkPublisher finds the live vault that a publication names, of which the
-// signer is a member.
-func (k Keeper) checkPublisher(ctx context.Context, msg *types.MsgPublishBackup) (pubKey []byte, vault types.Vault, signer sdk.AccAddress, err error) {
+// checkPublisher finds the live vault that a publication names, of which the signer is a member.
+func (k Keeper) checkPublisher(
+	ctx context.Context,
+	msg *types.MsgPublishBackup,
+) (pubKey []byte, vault types.Vault, signer sdk.AccAddress, err error) {
 	if signer, err = k.accounts.AddressCodec().StringToBytes(msg.Signer); err != nil {
 		return nil, vault, nil, types.ErrNotMember.Wrap(err.Error())
 	}

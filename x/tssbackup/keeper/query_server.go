@@ -21,8 +21,8 @@ type queryServer struct {
 	envelopes Envelopes
 }
 
-// NewQueryServer returns the server of the module's queries. envelopes is nil on
-// a node that keeps no archive.
+// NewQueryServer returns the server of the module's queries. envelopes is nil on a node that keeps
+// no archive.
 func NewQueryServer(k *Keeper, envelopes Envelopes) types.QueryServer {
 	return queryServer{k, envelopes}
 }
@@ -32,7 +32,9 @@ func statusOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, collections.ErrNotFound), errors.Is(err, types.ErrVaultNotFound), errors.Is(err, types.ErrNotArchived):
+	case errors.Is(err, collections.ErrNotFound),
+		errors.Is(err, types.ErrVaultNotFound),
+		errors.Is(err, types.ErrNotArchived):
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, types.ErrInvalidVault):
 		return status.Error(codes.InvalidArgument, err.Error())
@@ -42,8 +44,7 @@ func statusOf(err error) error {
 	return err
 }
 
-// missing is statusOf for a record that was asked for by its key; the format
-// names it.
+// missing is statusOf for a record that was asked for by its key; the format names it.
 func missing(err error, format string, args ...any) error {
 	if errors.Is(err, collections.ErrNotFound) {
 		return status.Errorf(codes.NotFound, format, args...)
@@ -58,7 +59,10 @@ func invalid(err error) error {
 var errEmptyRequest = status.Error(codes.InvalidArgument, "empty request")
 
 // Params returns the parameters.
-func (s queryServer) Params(ctx context.Context, req *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
+func (s queryServer) Params(
+	ctx context.Context,
+	req *types.QueryParamsRequest,
+) (*types.QueryParamsResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -69,9 +73,12 @@ func (s queryServer) Params(ctx context.Context, req *types.QueryParamsRequest) 
 	return &types.QueryParamsResponse{Params: params}, nil
 }
 
-// Signer returns the signer of an operator, or the present signer of the
-// operator that registered an address.
-func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) (*types.QuerySignerResponse, error) {
+// Signer returns the signer of an operator, or the present signer of the operator that registered
+// an address.
+func (s queryServer) Signer(
+	ctx context.Context,
+	req *types.QuerySignerRequest,
+) (*types.QuerySignerResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -79,7 +86,9 @@ func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) 
 	if err != nil {
 		addr, err := s.k.accounts.AddressCodec().StringToBytes(req.Address)
 		if err != nil {
-			return nil, invalid(errors.New("neither a validator's operator address nor an account address"))
+			return nil, invalid(
+				errors.New("neither a validator's operator address nor an account address"),
+			)
 		}
 		if operator, err = s.k.operatorOf(ctx, addr); err != nil {
 			return nil, missing(err, "%s was never registered as a signer", req.Address)
@@ -97,7 +106,10 @@ func (s queryServer) Signer(ctx context.Context, req *types.QuerySignerRequest) 
 }
 
 // Signers lists the present signers.
-func (s queryServer) Signers(ctx context.Context, req *types.QuerySignersRequest) (*types.QuerySignersResponse, error) {
+func (s queryServer) Signers(
+	ctx context.Context,
+	req *types.QuerySignersRequest,
+) (*types.QuerySignersResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -112,7 +124,10 @@ func (s queryServer) Signers(ctx context.Context, req *types.QuerySignersRequest
 }
 
 // Churn returns one churn.
-func (s queryServer) Churn(ctx context.Context, req *types.QueryChurnRequest) (*types.QueryChurnResponse, error) {
+func (s queryServer) Churn(
+	ctx context.Context,
+	req *types.QueryChurnRequest,
+) (*types.QueryChurnResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -124,7 +139,10 @@ func (s queryServer) Churn(ctx context.Context, req *types.QueryChurnRequest) (*
 }
 
 // Churns lists the churns, and tells when the next may open by itself.
-func (s queryServer) Churns(ctx context.Context, req *types.QueryChurnsRequest) (*types.QueryChurnsResponse, error) {
+func (s queryServer) Churns(
+	ctx context.Context,
+	req *types.QueryChurnsRequest,
+) (*types.QueryChurnsResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -141,7 +159,10 @@ func (s queryServer) Churns(ctx context.Context, req *types.QueryChurnsRequest) 
 }
 
 // Keygen returns one keygen with its votes.
-func (s queryServer) Keygen(ctx context.Context, req *types.QueryKeygenRequest) (*types.QueryKeygenResponse, error) {
+func (s queryServer) Keygen(
+	ctx context.Context,
+	req *types.QueryKeygenRequest,
+) (*types.QueryKeygenResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -156,9 +177,11 @@ func (s queryServer) Keygen(ctx context.Context, req *types.QueryKeygenRequest) 
 	return &types.QueryKeygenResponse{Keygen: info}, nil
 }
 
-// Keygens lists the keygens, those of one status when it is set; then it reads no
-// others.
-func (s queryServer) Keygens(ctx context.Context, req *types.QueryKeygensRequest) (*types.QueryKeygensResponse, error) {
+// Keygens lists the keygens, those of one status when it is set; then it reads no others.
+func (s queryServer) Keygens(
+	ctx context.Context,
+	req *types.QueryKeygensRequest,
+) (*types.QueryKeygensResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -187,7 +210,10 @@ func (s queryServer) Keygens(ctx context.Context, req *types.QueryKeygensRequest
 }
 
 // Vault returns one vault.
-func (s queryServer) Vault(ctx context.Context, req *types.QueryVaultRequest) (*types.QueryVaultResponse, error) {
+func (s queryServer) Vault(
+	ctx context.Context,
+	req *types.QueryVaultRequest,
+) (*types.QueryVaultResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -206,10 +232,12 @@ func (s queryServer) Vault(ctx context.Context, req *types.QueryVaultRequest) (*
 	return &types.QueryVaultResponse{Vault: info}, nil
 }
 
-// Vaults lists the vaults that are not retired, or those of one status; of these
-// the ones of one member when it is set. It reads retired ones when they are asked
-// for alone.
-func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) (*types.QueryVaultsResponse, error) {
+// Vaults lists the vaults that are not retired, or those of one status; of these the ones of one
+// member when it is set. It reads retired ones when they are asked for alone.
+func (s queryServer) Vaults(
+	ctx context.Context,
+	req *types.QueryVaultsRequest,
+) (*types.QueryVaultsResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -251,8 +279,8 @@ func (s queryServer) Vaults(ctx context.Context, req *types.QueryVaultsRequest) 
 	return &types.QueryVaultsResponse{Vaults: vaults, Pagination: page}, nil
 }
 
-// retiredVaults lists the retired vaults, those of one member when it is set; then it
-// reads no others.
+// retiredVaults lists the retired vaults, those of one member when it is set; then it reads no
+// others.
 func (s queryServer) retiredVaults(
 	ctx context.Context, member []byte, req *query.PageRequest,
 ) (*types.QueryVaultsResponse, error) {
@@ -319,7 +347,10 @@ func (s queryServer) History(
 }
 
 // Backup returns the commitments of a member of a vault.
-func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) (*types.QueryBackupResponse, error) {
+func (s queryServer) Backup(
+	ctx context.Context,
+	req *types.QueryBackupRequest,
+) (*types.QueryBackupResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -344,7 +375,10 @@ func (s queryServer) Backup(ctx context.Context, req *types.QueryBackupRequest) 
 }
 
 // Proof returns what state keeps of the proof of a member of a vault.
-func (s queryServer) Proof(ctx context.Context, req *types.QueryProofRequest) (*types.QueryProofResponse, error) {
+func (s queryServer) Proof(
+	ctx context.Context,
+	req *types.QueryProofRequest,
+) (*types.QueryProofResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -371,9 +405,11 @@ func (s queryServer) Proof(ctx context.Context, req *types.QueryProofRequest) (*
 	return &types.QueryProofResponse{Proof: info}, nil
 }
 
-// Proofs returns the public shares of a vault's members and what state keeps of their
-// proofs.
-func (s queryServer) Proofs(ctx context.Context, req *types.QueryProofsRequest) (*types.QueryProofsResponse, error) {
+// Proofs returns the public shares of a vault's members and what state keeps of their proofs.
+func (s queryServer) Proofs(
+	ctx context.Context,
+	req *types.QueryProofsRequest,
+) (*types.QueryProofsResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -415,9 +451,12 @@ func (s queryServer) Proofs(ctx context.Context, req *types.QueryProofsRequest) 
 	return res, nil
 }
 
-// Envelope returns an envelope of a member of a vault from the node's archive. It
-// is no longer than its commitment says, and has that hash.
-func (s queryServer) Envelope(ctx context.Context, req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeResponse, error) {
+// Envelope returns an envelope of a member of a vault from the node's archive. It is no longer than
+// its commitment says, and has that hash.
+func (s queryServer) Envelope(
+	ctx context.Context,
+	req *types.QueryEnvelopeRequest,
+) (*types.QueryEnvelopeResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -443,9 +482,12 @@ func (s queryServer) Envelope(ctx context.Context, req *types.QueryEnvelopeReque
 	return &types.QueryEnvelopeResponse{Envelope: envelope, Commitment: commitment.Info()}, nil
 }
 
-// Coverage tells who has published, of one vault or of all that are not retired,
-// those that are active first.
-func (s queryServer) Coverage(ctx context.Context, req *types.QueryCoverageRequest) (*types.QueryCoverageResponse, error) {
+// Coverage tells who has published, of one vault or of all that are not retired, those that are
+// active first.
+func (s queryServer) Coverage(
+	ctx context.Context,
+	req *types.QueryCoverageRequest,
+) (*types.QueryCoverageResponse, error) {
 	if req == nil {
 		return nil, errEmptyRequest
 	}
@@ -477,6 +519,9 @@ func (s queryServer) Coverage(ctx context.Context, req *types.QueryCoverageReque
 		}
 		res.Vaults = append(res.Vaults, coverage)
 	}
-	slices.SortStableFunc(res.Vaults, func(a, b types.VaultCoverage) int { return int(a.Status) - int(b.Status) })
+	slices.SortStableFunc(
+		res.Vaults,
+		func(a, b types.VaultCoverage) int { return int(a.Status) - int(b.Status) },
+	)
 	return res, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// RetireVault says that a retiring vault holds no money any more, for the
-// embedding chain and for MsgRetireVault. Its backups stay as history.
+// RetireVault says that a retiring vault holds no money any more, for the embedding chain and for
+// MsgRetireVault. Its backups stay as history.
 func (k Keeper) RetireVault(ctx context.Context, pubKey []byte) error {
 	vault, err := k.vault(ctx, pubKey)
 	if err != nil {
@@ -34,8 +34,7 @@ func (k Keeper) vault(ctx context.Context, pubKey []byte) (types.Vault, error) {
 	return vault, err
 }
 
-// live returns the item with all vaults that are not retired, empty before the
-// first is active.
+// live returns the item with all vaults that are not retired, empty before the first is active.
 func (k Keeper) live(ctx context.Context) (types.LiveVaults, error) {
 	live, err := k.LiveVaults.Get(ctx)
 	if errors.Is(err, collections.ErrNotFound) {
@@ -44,8 +43,7 @@ func (k Keeper) live(ctx context.Context) (types.LiveVaults, error) {
 	return live, err
 }
 
-// addLive puts the vaults of a churn into the item with all that are not
-// retired.
+// addLive puts the vaults of a churn into the item with all that are not retired.
 func (k Keeper) addLive(ctx context.Context, churnID uint64, vaults []types.LiveVault) error {
 	live, err := k.live(ctx)
 	if err != nil {
@@ -102,7 +100,8 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 		if err != nil {
 			return err
 		}
-		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING || height < vault.RetiringHeight+int64(params.RetirementDelay) {
+		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING ||
+			height < vault.RetiringHeight+int64(params.RetirementDelay) {
 			continue
 		}
 		if err := k.retire(ctx, v.PubKey, vault); err != nil {
@@ -143,7 +142,11 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
 		return err
 	}
-	return k.runHooks(ctx, "AfterVaultRetired", func(ctx context.Context, h types.TssbackupHooks) error {
-		return h.AfterVaultRetired(ctx, pubKey, vault)
-	})
+	return k.runHooks(
+		ctx,
+		"AfterVaultRetired",
+		func(ctx context.Context, h types.TssbackupHooks) error {
+			return h.AfterVaultRetired(ctx, pubKey, vault)
+		},
+	)
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// The state as queries and events show it: addresses in bech32, keys and hashes
-// in lower-case hex.
+// The state as queries and events show it: addresses in bech32, keys and hashes in lower-case hex.
 
 func (k Keeper) bech32(address []byte) (string, error) {
 	return k.accounts.AddressCodec().BytesToString(address)
@@ -30,10 +29,18 @@ func (k Keeper) bech32s(addresses [][]byte) ([]string, error) {
 	return list, nil
 }
 
-func (k Keeper) signerInfo(ctx context.Context, operator []byte, signer types.Signer) (info types.SignerInfo, err error) {
+func (k Keeper) signerInfo(
+	ctx context.Context,
+	operator []byte,
+	signer types.Signer,
+) (info types.SignerInfo, err error) {
 	info = types.SignerInfo{
-		PubKey: hex.EncodeToString(signer.PubKey), Height: signer.Height,
-		RecipientKey: hex.EncodeToString(signer.Recipient.Key), RecipientIndex: signer.Recipient.Index,
+		PubKey: hex.EncodeToString(signer.PubKey),
+		Height: signer.Height,
+		RecipientKey: hex.EncodeToString(
+			signer.Recipient.Key,
+		),
+		RecipientIndex: signer.Recipient.Index,
 	}
 	if info.Operator, err = k.staking.ValidatorAddressCodec().BytesToString(operator); err != nil {
 		return info, err
@@ -52,7 +59,10 @@ func (k Keeper) signerInfo(ctx context.Context, operator []byte, signer types.Si
 }
 
 // memberNames are the address and the operator of a member.
-func (k Keeper) memberNames(ctx context.Context, member types.Member) (address, operator string, err error) {
+func (k Keeper) memberNames(
+	ctx context.Context,
+	member types.Member,
+) (address, operator string, err error) {
 	if address, err = k.bech32(member.Address()); err != nil {
 		return "", "", err
 	}
@@ -65,7 +75,11 @@ func (k Keeper) memberNames(ctx context.Context, member types.Member) (address, 
 }
 
 // memberInfos shows the members of a keygen, or of the vault that it made.
-func (k Keeper) memberInfos(ctx context.Context, keygenID uint64, members []types.Member) ([]types.MemberInfo, error) {
+func (k Keeper) memberInfos(
+	ctx context.Context,
+	keygenID uint64,
+	members []types.Member,
+) ([]types.MemberInfo, error) {
 	infos := make([]types.MemberInfo, len(members))
 	for i, m := range members {
 		address, operator, err := k.memberNames(ctx, m)
@@ -89,7 +103,10 @@ func (k Keeper) memberInfos(ctx context.Context, keygenID uint64, members []type
 }
 
 // keygenInfo shows a keygen, with the members of its vault once that has them.
-func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types.KeygenInfo, err error) {
+func (k Keeper) keygenInfo(
+	ctx context.Context,
+	keygen types.Keygen,
+) (info types.KeygenInfo, err error) {
 	churn, err := k.Churns.Get(ctx, keygen.ChurnId)
 	if err != nil {
 		return info, err
@@ -136,7 +153,11 @@ func (k Keeper) keygenInfo(ctx context.Context, keygen types.Keygen) (info types
 	return info, err
 }
 
-func (k Keeper) voteInfo(ctx context.Context, keygenID uint64, v memberVote) (info types.VoteInfo, err error) {
+func (k Keeper) voteInfo(
+	ctx context.Context,
+	keygenID uint64,
+	v memberVote,
+) (info types.VoteInfo, err error) {
 	info.Height = v.Height
 	if info.Member, err = k.bech32(v.member); err != nil {
 		return info, err
@@ -159,7 +180,11 @@ func (k Keeper) voteInfo(ctx context.Context, keygenID uint64, v memberVote) (in
 	return info, err
 }
 
-func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultInfo, error) {
+func (k Keeper) vaultInfo(
+	ctx context.Context,
+	pubKey []byte,
+	vault types.Vault,
+) (types.VaultInfo, error) {
 	members, err := k.memberInfos(ctx, vault.Epoch, vault.Members)
 	return types.VaultInfo{
 		Vault:          types.VaultName(pubKey),
@@ -178,7 +203,11 @@ func (k Keeper) vaultInfo(ctx context.Context, pubKey []byte, vault types.Vault)
 }
 
 // coverage reads who of a vault has published, and who has proven.
-func (k Keeper) coverage(ctx context.Context, pubKey []byte, vault types.Vault) (types.VaultCoverage, error) {
+func (k Keeper) coverage(
+	ctx context.Context,
+	pubKey []byte,
+	vault types.Vault,
+) (types.VaultCoverage, error) {
 	members := make([]types.MemberRecords, len(vault.Members))
 	for i, m := range vault.Members {
 		var err error
@@ -252,7 +281,11 @@ func (k Keeper) shareInfos(list []types.PublicShare) ([]types.PublicShareInfo, e
 		if err != nil {
 			return nil, err
 		}
-		infos[i] = types.PublicShareInfo{Member: member, Id: hex.EncodeToString(e.Id), Point: hex.EncodeToString(e.Point)}
+		infos[i] = types.PublicShareInfo{
+			Member: member,
+			Id:     hex.EncodeToString(e.Id),
+			Point:  hex.EncodeToString(e.Point),
+		}
 	}
 	return infos, nil
 }

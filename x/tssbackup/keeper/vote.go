@@ -12,8 +12,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// What a vote costs before the work is done, at about ten units of gas for a
-// microsecond.
+// What a vote costs before the work is done, at about ten units of gas for a microsecond.
 const (
 	gasPerSignature   = 2_000
 	gasPerEnvelopeKiB = 100
@@ -25,10 +24,9 @@ type ballot struct {
 	keygen types.Keygen
 }
 
-// checkBallot tells whether a vote may be cast now: the keygen is open, the
-// signer is a member that has not voted, and there is an envelope exactly when
-// there must be one, and a proof when there must be one. It is cheap, and says
-// nothing about what the vote holds.
+// checkBallot tells whether a vote may be cast now: the keygen is open, the signer is a member that
+// has not voted, and there is an envelope exactly when there must be one, and a proof when there
+// must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
 	signer, err := k.accounts.AddressCodec().StringToBytes(msg.Signer)
 	if err != nil {
@@ -49,7 +47,11 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, err
 	}
 	if sdk.UnwrapSDKContext(ctx).BlockHeight() > churn.Deadline {
-		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d had its deadline at %d", msg.KeygenId, churn.Deadline)
+		return ballot{}, types.ErrKeygenClosed.Wrapf(
+			"keygen %d had its deadline at %d",
+			msg.KeygenId,
+			churn.Deadline,
+		)
 	}
 	member, ok := types.FindMember(keygen.Members, signer)
 	if !ok {
@@ -72,7 +74,9 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 	case !member.Asked && len(msg.KeysharesBackup) != 0:
 		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
 	case len(msg.Proof) != 0 && (len(msg.KeysharesBackup) == 0 || msg.PublicShares == nil):
-		return ballot{}, types.ErrInvalidProof.Wrap("a proof comes with an envelope and the public shares")
+		return ballot{}, types.ErrInvalidProof.Wrap(
+			"a proof comes with an envelope and the public shares",
+		)
 	case keygen.RequireProofs && msg.PublicShares == nil:
 		return ballot{}, types.ErrInvalidShares.Wrap("the keygen requires them")
 	case keygen.RequireProofs && member.Asked && len(msg.Proof) == 0:
@@ -82,7 +86,10 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 }
 
 // TssPool casts a member's vote. Checks run from the cheapest to the dearest.
-func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.MsgTssPoolResponse, error) {
+func (s msgServer) TssPool(
+	ctx context.Context,
+	msg *types.MsgTssPool,
+) (*types.MsgTssPoolResponse, error) {
 	b, err := s.k.checkBallot(ctx, msg)
 	if err != nil {
 		return nil, err
@@ -95,19 +102,33 @@ func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.M
 		return nil, err
 	}
 	if msg.Blame != nil {
-		if vote.Blamed, err = msg.ParseBlame(b.signer, b.keygen.Members, s.k.accounts.AddressCodec()); err != nil {
+		if vote.Blamed, err = msg.ParseBlame(
+			b.signer,
+			b.keygen.Members,
+			s.k.accounts.AddressCodec(),
+		); err != nil {
 			return nil, err
 		}
 		blamed, err := s.k.bech32s(vote.Blamed)
 		if err != nil {
 			return nil, err
 		}
-		event = &types.EventBlame{KeygenId: msg.KeygenId, Member: member, Blamed: blamed, Reason: msg.Blame.Reason}
+		event = &types.EventBlame{
+			KeygenId: msg.KeygenId,
+			Member:   member,
+			Blamed:   blamed,
+			Reason:   msg.Blame.Reason,
+		}
 	} else {
 		if vote.Result, vote.Commitment, err = s.k.checkResult(ctx, msg, b); err != nil {
 			return nil, err
 		}
-		pool := &types.EventTssPool{KeygenId: msg.KeygenId, Member: member, Vault: msg.PubKey, Proven: len(msg.Proof) != 0}
+		pool := &types.EventTssPool{
+			KeygenId: msg.KeygenId,
+			Member:   member,
+			Vault:    msg.PubKey,
+			Proven:   len(msg.Proof) != 0,
+		}
 		if vote.Commitment != nil {
 			pool.Commitment = hex.EncodeToString(vote.Commitment.Sha256)
 			pool.Size_ = vote.Commitment.Size_
@@ -129,11 +150,15 @@ func (s msgServer) TssPool(ctx context.Context, msg *types.MsgTssPool) (*types.M
 	return &types.MsgTssPoolResponse{}, nil
 }
 
-// checkResult reads the result and the commitment of a vote: keys that are
-// points and name no vault yet, an envelope in form, signatures by the new vault
-// that show that it can sign, public shares that are those of its keys, and a proof
-// that the member's shares are encrypted to its recipient key.
-func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool, b ballot) (*types.Result, *types.Commitment, error) {
+// checkResult reads the result and the commitment of a vote: keys that are points and name no vault
+// yet, an envelope in form, signatures by the new vault that show that it can sign, public shares
+// that are those of its keys, and a proof that the member's shares are encrypted to its recipient
+// key.
+func (k Keeper) checkResult(
+	ctx context.Context,
+	msg *types.MsgTssPool,
+	b ballot,
+) (*types.Result, *types.Commitment, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	sdkCtx.GasMeter().ConsumeGas(2*gasPerSignature, "vault keys and signatures")
 	result, err := msg.ParseResult()
@@ -155,16 +180,28 @@ func (k Keeper) checkResult(ctx context.Context, msg *types.MsgTssPool, b ballot
 	}
 	check := types.CheckMessage(sdkCtx.ChainID(), msg.KeygenId, result.PubKey, result.PubKeyEd25519)
 	if !types.VerifySecp256k1(result.PubKey, check, msg.Signature) {
-		return nil, nil, types.ErrInvalidSignature.Wrap("vault's secp256k1 signature over the check message")
+		return nil, nil, types.ErrInvalidSignature.Wrap(
+			"vault's secp256k1 signature over the check message",
+		)
 	}
 	if !types.VerifyEd25519(result.PubKeyEd25519, check, msg.SignatureEd25519) {
-		return nil, nil, types.ErrInvalidSignature.Wrap("vault's ed25519 signature over the check message")
+		return nil, nil, types.ErrInvalidSignature.Wrap(
+			"vault's ed25519 signature over the check message",
+		)
 	}
 	if err := k.checkShares(ctx, b.keygen, result, msg.PublicShares); err != nil {
 		return nil, nil, err
 	}
 	if len(msg.Proof) != 0 {
-		err := k.acceptProof(ctx, msg.KeygenId, result.PubKey, result.PubKeyEd25519, b.signer, *msg.PublicShares, msg.Proof)
+		err := k.acceptProof(
+			ctx,
+			msg.KeygenId,
+			result.PubKey,
+			result.PubKeyEd25519,
+			b.signer,
+			*msg.PublicShares,
+			msg.Proof,
+		)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,8 +1,7 @@
 package types
 
-// Commitments are those to a member's envelopes, in the order in which a restore
-// tries them: the latest, then the first. There is one when the member has published
-// once.
+// Commitments are those to a member's envelopes, in the order in which a restore tries them: the
+// latest, then the first. There is one when the member has published once.
 func (b Backup) Commitments() []Commitment {
 	if b.Latest == nil {
 		return []Commitment{b.First}

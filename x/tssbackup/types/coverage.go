@@ -1,7 +1,7 @@
 package types
 
-// MemberRecords are what state holds about a member of a vault, and the names under
-// which queries show it.
+// MemberRecords are what state holds about a member of a vault, and the names under which queries
+// show it.
 type MemberRecords struct {
 	Member Member
 	// Backup is nil when the member has published none.
@@ -12,10 +12,9 @@ type MemberRecords struct {
 	Address, Operator string
 }
 
-// Coverage counts who of a vault has published, and who has proven beside, against
-// what the vault needs. members are in the order of the vault's record; pubKey is
-// its compressed secp256k1 key. It is the one place that counts: for the chain's
-// queries, and for whoever reads verified records.
+// Coverage counts who of a vault has published, and who has proven beside, against what the vault
+// needs. members are in the order of the vault's record; pubKey is its compressed secp256k1 key. It
+// is the one place that counts: for the chain's queries, and for whoever reads verified records.
 func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage {
 	c := VaultCoverage{
 		Vault:     VaultName(pubKey),
@@ -45,9 +44,9 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 	return c
 }
 
-// Coverage is what the member has published, and whether it has proven beside. A proof
-// without an envelope shows that the vault's keys could be rebuilt; a member is proven
-// when its keyshares come back too.
+// Coverage is what the member has published, and whether it has proven beside. A proof without an
+// envelope shows that the vault's keys could be rebuilt; a member is proven when its keyshares come
+// back too.
 func (m MemberRecords) Coverage() MemberCoverage {
 	c := MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked}
 	if m.Backup == nil {
@@ -60,8 +59,8 @@ func (m MemberRecords) Coverage() MemberCoverage {
 	return c
 }
 
-// Suffices reports whether so many members reach a vault's threshold. None reach one
-// of 0, which only a record in another form names.
+// Suffices reports whether so many members reach a vault's threshold. None reach one of 0, which
+// only a record in another form names.
 func Suffices(members, threshold uint32) bool {
 	return threshold > 0 && members >= threshold
 }

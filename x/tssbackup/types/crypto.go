@@ -29,9 +29,9 @@ const (
 	registerDomain = "tssbackup/register/v1"
 )
 
-// CheckMessage is what a new vault signs with both its keys, given raw, to show
-// that it can sign. The secp256k1 signature is over these 32 bytes as the
-// digest; the ed25519 signature is over them as the message.
+// CheckMessage is what a new vault signs with both its keys, given raw, to show that it can sign.
+// The secp256k1 signature is over these 32 bytes as the digest; the ed25519 signature is over them
+// as the message.
 func CheckMessage(chainID string, keygenID uint64, pubKey, pubKeyEd25519 []byte) []byte {
 	b := []byte(checkDomain)
 	b = appendLP(b, []byte(chainID))
@@ -42,9 +42,9 @@ func CheckMessage(chainID string, keygenID uint64, pubKey, pubKeyEd25519 []byte)
 	return sum[:]
 }
 
-// RegisterMessage is what a signer signs to be registered by an operator, given
-// by its raw address, with its recipient key. The signature is over the SHA-256 of
-// these bytes, which is what an SDK secp256k1 key makes when it is given them.
+// RegisterMessage is what a signer signs to be registered by an operator, given by its raw address,
+// with its recipient key. The signature is over the SHA-256 of these bytes, which is what an SDK
+// secp256k1 key makes when it is given them.
 func RegisterMessage(chainID string, operator, pubKey []byte, recipient Recipient) []byte {
 	b := []byte(registerDomain)
 	b = appendLP(b, []byte(chainID))
@@ -88,8 +88,8 @@ var inverseOfCofactor = func() *edwards25519.Scalar {
 	return s.Invert(s)
 }()
 
-// CheckPubKeyEd25519 tells whether b is a point of edwards25519 in its one
-// canonical form, in the subgroup of prime order, and not the identity.
+// CheckPubKeyEd25519 tells whether b is a point of edwards25519 in its one canonical form, in the
+// subgroup of prime order, and not the identity.
 func CheckPubKeyEd25519(b []byte) error {
 	if len(b) != PubKeyEd25519Size {
 		return errors.New("ed25519 key does not have 32 bytes")
@@ -104,8 +104,7 @@ func CheckPubKeyEd25519(b []byte) error {
 	if p.Equal(edwards25519.NewIdentityPoint()) == 1 {
 		return errors.New("ed25519 key is the identity")
 	}
-	// 8p has no part of small order; dividing by 8 again gives p only when p had
-	// none either.
+	// 8p has no part of small order; dividing by 8 again gives p only when p had none either.
 	q := new(edwards25519.Point).MultByCofactor(p)
 	if q.ScalarMult(inverseOfCofactor, q).Equal(p) != 1 {
 		return errors.New("ed25519 key is not in the subgroup of prime order")
@@ -113,8 +112,8 @@ func CheckPubKeyEd25519(b []byte) error {
 	return nil
 }
 
-// VerifySecp256k1 tells whether sig is the one valid encoding, 64 bytes R||S
-// with low S, of a signature by pubKey over the digest.
+// VerifySecp256k1 tells whether sig is the one valid encoding, 64 bytes R||S with low S, of a
+// signature by pubKey over the digest.
 func VerifySecp256k1(pubKey, digest, sig []byte) bool {
 	if len(pubKey) != PubKeySize || len(sig) != SignatureSize {
 		return false
@@ -133,8 +132,8 @@ func VerifySecp256k1(pubKey, digest, sig []byte) bool {
 	return ecdsa.NewSignature(&r, &s).Verify(digest, key)
 }
 
-// VerifyEd25519 tells whether sig is a signature (RFC 8032) by pubKey, which
-// CheckPubKeyEd25519 has accepted, over the message.
+// VerifyEd25519 tells whether sig is a signature (RFC 8032) by pubKey, which CheckPubKeyEd25519 has
+// accepted, over the message.
 func VerifyEd25519(pubKey, message, sig []byte) bool {
 	if len(pubKey) != PubKeyEd25519Size || len(sig) != SignatureSize {
 		return false

@@ -41,22 +41,21 @@ func (c CommitmentInfo) Commitment() (Commitment, error) {
 	return Commitment{Sha256: sum, Size_: c.Size_, Height: c.Height}, nil
 }
 
-// Matches reports whether these are the bytes that the chain is bound to. None are
-// when the hash is none.
+// Matches reports whether these are the bytes that the chain is bound to. None are when the hash is
+// none.
 func (c CommitmentInfo) Matches(envelope []byte) bool {
 	bound, err := c.Commitment()
 	return err == nil && bound.Matches(envelope)
 }
 
-// extraCandidates is how many places that merely look like an envelope a
-// transaction may hold before it is given up. An honest one holds none.
+// extraCandidates is how many places that merely look like an envelope a transaction may hold
+// before it is given up. An honest one holds none.
 const extraCandidates = 16
 
-// FindEnvelope looks for the envelope of a commitment in a block's transactions, by
-// its content alone: no matter which message carries it, or how deep that is nested.
-// The work is bounded by a small multiple of the transactions' length, whatever they
-// hold, and counted for each transaction, so that one full of decoys cannot hide the
-// envelope of another. The bytes are the caller's own.
+// FindEnvelope looks for the envelope of a commitment in a block's transactions, by its content
+// alone: no matter which message carries it, or how deep that is nested. The work is bounded by a
+// small multiple of the transactions' length, whatever they hold, and counted for each transaction,
+// so that one full of decoys cannot hide the envelope of another. The bytes are the caller's own.
 func FindEnvelope(txs [][]byte, c Commitment) ([]byte, bool) {
 	prefix := []byte(sanity.EnvelopePrefix)
 	if c.Size_ < uint64(len(prefix)) {

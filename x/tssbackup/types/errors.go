@@ -4,8 +4,8 @@ import (
 	"cosmossdk.io/errors"
 )
 
-// The module's errors. The codes are part of the interface: they never change,
-// and a code that is given up is not used again.
+// The module's errors. The codes are part of the interface: they never change, and a code that is
+// given up is not used again.
 var (
 	ErrInvalidParams    = errors.Register(ModuleName, 2, "invalid parameters")
 	ErrInvalidGenesis   = errors.Register(ModuleName, 3, "invalid genesis state")
@@ -33,7 +33,11 @@ var (
 	ErrChurnOpen        = errors.Register(ModuleName, 25, "a churn is open")
 	ErrInvalidAuthority = errors.Register(ModuleName, 26, "not the authority")
 	ErrNotArchived      = errors.Register(ModuleName, 27, "envelope is not in this node's archive")
-	ErrArchiveDamaged   = errors.Register(ModuleName, 28, "envelope in this node's archive is damaged")
+	ErrArchiveDamaged   = errors.Register(
+		ModuleName,
+		28,
+		"envelope in this node's archive is damaged",
+	)
 	ErrInvalidRecipient = errors.Register(ModuleName, 29, "invalid recipient key")
 	ErrRecipientTaken   = errors.Register(ModuleName, 30, "recipient key belongs to another signer")
 	ErrInvalidShares    = errors.Register(ModuleName, 31, "invalid public shares")

@@ -13,11 +13,13 @@ type StakingKeeper interface {
 	ValidatorAddressCodec() address.Codec
 	// Validator returns an error when there is no such validator.
 	Validator(ctx context.Context, operator sdk.ValAddress) (stakingtypes.ValidatorI, error)
-	IterateBondedValidatorsByPower(ctx context.Context, fn func(index int64, validator stakingtypes.ValidatorI) (stop bool)) error
+	IterateBondedValidatorsByPower(
+		ctx context.Context,
+		fn func(index int64, validator stakingtypes.ValidatorI) (stop bool),
+	) error
 }
 
-// AccountKeeper is what the module asks of x/auth: to make the accounts of
-// signers.
+// AccountKeeper is what the module asks of x/auth: to make the accounts of signers.
 type AccountKeeper interface {
 	AddressCodec() address.Codec
 	GetAccount(ctx context.Context, addr sdk.AccAddress) sdk.AccountI

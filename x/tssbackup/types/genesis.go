@@ -24,8 +24,8 @@ func (gs GenesisState) OpenChurn() (Churn, bool) {
 	return Churn{}, false
 }
 
-// Validate checks the whole state: every record by itself, that records are in
-// the order of the store and none is there twice, and that records agree.
+// Validate checks the whole state: every record by itself, that records are in the order of the
+// store and none is there twice, and that records agree.
 func (gs GenesisState) Validate() error {
 	if err := gs.Params.Validate(); err != nil {
 		return err
@@ -40,7 +40,8 @@ func (gs GenesisState) Validate() error {
 		recipients: map[string][]byte{},
 	}
 	for _, check := range []func(GenesisState) error{
-		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults, g.checkVotes, g.checkAttempts,
+		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults,
+		g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
 	} {
 		if err := check(gs); err != nil {
@@ -154,7 +155,11 @@ func (g genesisIndex) checkChurns(gs GenesisState) error {
 		}
 		for _, id := range c.KeygenIds {
 			if id <= lastKeygen || id > gs.LastKeygenId {
-				return fmt.Errorf("churn %d: keygen %d is not in ascending order or above the last number", c.Id, id)
+				return fmt.Errorf(
+					"churn %d: keygen %d is not in ascending order or above the last number",
+					c.Id,
+					id,
+				)
 			}
 			lastKeygen = id
 		}
@@ -227,7 +232,8 @@ func checkKeygen(k Keygen, c Churn) error {
 		return errors.New("no status")
 	}
 	if k.Status != KeygenStatus_KEYGEN_STATUS_OPEN &&
-		(k.ClosedHeight < c.OpenedHeight || k.ClosedHeight == 0 || c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
+		(k.ClosedHeight < c.OpenedHeight || k.ClosedHeight == 0 ||
+			c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
 		return errors.New("heights are out of order")
 	}
 	for _, list := range [][][]byte{k.Blamed, k.Silent} {

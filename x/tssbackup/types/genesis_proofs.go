@@ -40,9 +40,8 @@ func (g genesisIndex) membersOf(keygenID uint64) []Member {
 	return g.keygens[keygenID].Members
 }
 
-// keptProofs tells whether state keeps the proofs of a keygen: all of one whose churn
-// is open or whose vault is not retired, and none of one that failed. Of a retired
-// vault it keeps all or none.
+// keptProofs tells whether state keeps the proofs of a keygen: all of one whose churn is open or
+// whose vault is not retired, and none of one that failed. Of a retired vault it keeps all or none.
 func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
 	switch g.churns[k.ChurnId].Status {
 	case ChurnStatus_CHURN_STATUS_OPEN:
@@ -54,9 +53,9 @@ func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
 	return false, false
 }
 
-// checkShares checks the public shares: that each is of a result in state, and each
-// result's are there. That they lie on the polynomials of the vault's keys was
-// checked when they were voted for, and takes longer than a start should.
+// checkShares checks the public shares: that each is of a result in state, and each result's are
+// there. That they lie on the polynomials of the vault's keys was checked when they were voted for,
+// and takes longer than a start should.
 func (g genesisIndex) checkShares(gs GenesisState) error {
 	type key struct {
 		keygen uint64
@@ -79,7 +78,9 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 	for _, v := range gs.Vaults {
 		if len(v.Vault.SharesHash) > 0 {
 			results[key{v.Vault.Epoch, string(v.Vault.SharesHash)}] = Result{
-				PubKey: v.PubKey, PubKeyEd25519: v.Vault.PubKeyEd25519, SharesHash: v.Vault.SharesHash,
+				PubKey:        v.PubKey,
+				PubKeyEd25519: v.Vault.PubKeyEd25519,
+				SharesHash:    v.Vault.SharesHash,
 			}
 		}
 	}
@@ -148,7 +149,8 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 		}
 		proven[name(k.Id, p.Member)] = true
 		hash := g.vaults[string(g.made[k.Id])].SharesHash
-		if vote, ok := votes[name(k.Id, p.Member)]; ok && vote.Result != nil && vote.Commitment != nil {
+		if vote, ok := votes[name(k.Id, p.Member)]; ok && vote.Result != nil &&
+			vote.Commitment != nil {
 			hash = vote.Result.SharesHash
 		}
 		if len(hash) == 0 {
@@ -170,17 +172,28 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 	}
 	for i, v := range gs.Vaults {
 		k := g.keygens[v.Vault.Epoch]
-		if v.Vault.IsLive() && k.RequireProofs && (len(v.Vault.SharesHash) == 0 || backed[k.Id] < k.Needed) {
-			return fmt.Errorf("vault %d lives with %d proven members, and needed %d", i, backed[k.Id], k.Needed)
+		if v.Vault.IsLive() && k.RequireProofs &&
+			(len(v.Vault.SharesHash) == 0 || backed[k.Id] < k.Needed) {
+			return fmt.Errorf(
+				"vault %d lives with %d proven members, and needed %d",
+				i,
+				backed[k.Id],
+				k.Needed,
+			)
 		}
 	}
 	for i, v := range gs.Votes {
 		k := g.keygens[v.KeygenId]
-		if g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN || !k.RequireProofs || v.Vote.Result == nil {
+		if g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN || !k.RequireProofs ||
+			v.Vote.Result == nil {
 			continue
 		}
-		if len(v.Vote.Result.SharesHash) == 0 || v.Vote.Commitment != nil && !proven[name(v.KeygenId, v.Member)] {
-			return fmt.Errorf("vote %d is without public shares or a proof, which its keygen requires", i)
+		if len(v.Vote.Result.SharesHash) == 0 ||
+			v.Vote.Commitment != nil && !proven[name(v.KeygenId, v.Member)] {
+			return fmt.Errorf(
+				"vote %d is without public shares or a proof, which its keygen requires",
+				i,
+			)
 		}
 	}
 	return nil

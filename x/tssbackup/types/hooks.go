@@ -16,23 +16,21 @@ type HookMember struct {
 
 // TssbackupHooks tell the embedding chain what happened to vaults and members.
 //
-// Each hook runs after the module's own state is written, in a branch of the
-// state of its own. When a hook fails or panics, its branch is dropped, it is
-// logged with an EventHookFailed, and everything else goes on: a mistake in the
-// embedding chain must neither halt it nor undo a churn.
+// Each hook runs after the module's own state is written, in a branch of the state of its own. When
+// a hook fails or panics, its branch is dropped, it is logged with an EventHookFailed, and
+// everything else goes on: a mistake in the embedding chain must neither halt it nor undo a churn.
 type TssbackupHooks interface {
 	// AfterVaultActive runs when a vault may hold money.
 	AfterVaultActive(ctx context.Context, pubKey []byte, vault Vault) error
 	// AfterVaultRetired runs when a vault holds no money any more.
 	AfterVaultRetired(ctx context.Context, pubKey []byte, vault Vault) error
-	// AfterKeygenFailed runs for each keygen of a failed churn, with the members
-	// that at least the threshold blamed and those that were silent at the
-	// deadline. Both may be empty.
+	// AfterKeygenFailed runs for each keygen of a failed churn, with the members that at least the
+	// threshold blamed and those that were silent at the deadline. Both may be empty.
 	AfterKeygenFailed(ctx context.Context, keygenID uint64, blamed, silent []HookMember) error
 }
 
-// TssbackupHooksWrapper is what a module provides to depinject to have its hooks
-// called. Hooks of several modules run in the order of the modules' names.
+// TssbackupHooksWrapper is what a module provides to depinject to have its hooks called. Hooks of
+// several modules run in the order of the modules' names.
 type TssbackupHooksWrapper struct{ TssbackupHooks }
 
 // IsOnePerModuleType implements depinject.OnePerModuleType.

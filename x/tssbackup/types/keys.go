@@ -1,11 +1,9 @@
-// Package types holds what the tssbackup module and its clients share: the
-// generated messages, the layout of the store, errors, and the checks that need
-// no state.
+// Package types holds what the tssbackup module and its clients share: the generated messages, the
+// layout of the store, errors, and the checks that need no state.
 //
-// A client that verifies Merkle proofs builds the raw store keys with the *Key
-// functions and decodes the values as the protobuf messages named there. No
-// value in the store is ever empty, so every record, and every record's absence,
-// can be verified.
+// A client that verifies Merkle proofs builds the raw store keys with the *Key functions and
+// decodes the values as the protobuf messages named there. No value in the store is ever empty, so
+// every record, and every record's absence, can be verified.
 package types
 
 import (
@@ -50,26 +48,25 @@ var (
 	ChurnExpiriesPrefix   = collections.NewPrefix(22)
 )
 
-// EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or
-// a proof: the epoch in 8 bytes, big-endian, then the member's address. The
-// (epoch, hash) of public shares is encoded in the same way. An epoch is the number
-// of the keygen that gave the members their keyshares.
+// EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the
+// epoch in 8 bytes, big-endian, then the member's address. The (epoch, hash) of public shares is
+// encoded in the same way. An epoch is the number of the keygen that gave the members their
+// keyshares.
 var EpochMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
 
-// StatusKeyCodec encodes the (status, number) of a keygen: in 4 and in 8 bytes,
-// big-endian.
+// StatusKeyCodec encodes the (status, number) of a keygen: in 4 and in 8 bytes, big-endian.
 var StatusKeyCodec = collections.PairKeyCodec(collections.Uint32Key, collections.Uint64Key)
 
-// MemberEpochKeyCodec encodes the (member, epoch) of a membership: the length of the
-// member's address in one byte, the address, and the epoch in 8 bytes, big-endian.
+// MemberEpochKeyCodec encodes the (member, epoch) of a membership: the length of the member's
+// address in one byte, the address, and the epoch in 8 bytes, big-endian.
 var MemberEpochKeyCodec = collections.PairKeyCodec(collections.BytesKey, collections.Uint64Key)
 
-// HeightKeyCodec encodes the (height, number) of what happens at a height to an epoch
-// or a churn: both in 8 bytes, big-endian.
+// HeightKeyCodec encodes the (height, number) of what happens at a height to an epoch or a churn:
+// both in 8 bytes, big-endian.
 var HeightKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
 
-// LiveVaultsKey is the raw store key of the LiveVaults item, which names every
-// vault that is not retired. It is absent until the first vault is active.
+// LiveVaultsKey is the raw store key of the LiveVaults item, which names every vault that is not
+// retired. It is absent until the first vault is active.
 func LiveVaultsKey() []byte {
 	return bytes.Clone(LiveVaultsPrefix.Bytes())
 }
@@ -79,14 +76,13 @@ func ParamsKey() []byte {
 	return bytes.Clone(ParamsPrefix.Bytes())
 }
 
-// VaultKey is the raw store key of the Vault record with this compressed
-// secp256k1 key.
+// VaultKey is the raw store key of the Vault record with this compressed secp256k1 key.
 func VaultKey(vault []byte) []byte {
 	return slices.Concat(VaultsPrefix.Bytes(), vault)
 }
 
-// BackupKey is the raw store key of the Backup record of a member, by its raw
-// account address, in an epoch of a vault.
+// BackupKey is the raw store key of the Backup record of a member, by its raw account address, in
+// an epoch of a vault.
 func BackupKey(epoch uint64, member []byte) []byte {
 	return epochKey(BackupsPrefix, epoch, member)
 }
@@ -96,26 +92,25 @@ func KeygenKey(id uint64) []byte {
 	return binary.BigEndian.AppendUint64(bytes.Clone(KeygensPrefix.Bytes()), id)
 }
 
-// SignerKey is the raw store key of the Signer record of an operator, by its raw
-// operator address.
+// SignerKey is the raw store key of the Signer record of an operator, by its raw operator address.
 func SignerKey(operator []byte) []byte {
 	return slices.Concat(SignersPrefix.Bytes(), operator)
 }
 
-// SignerOwnerKey is the raw store key of the SignerOwner record of a signer, by its raw
-// account address.
+// SignerOwnerKey is the raw store key of the SignerOwner record of a signer, by its raw account
+// address.
 func SignerOwnerKey(address []byte) []byte {
 	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
 }
 
-// PublicSharesKey is the raw store key of the PublicShares record of an epoch with
-// this hash, which the vault's record names.
+// PublicSharesKey is the raw store key of the PublicShares record of an epoch with this hash, which
+// the vault's record names.
 func PublicSharesKey(epoch uint64, hash []byte) []byte {
 	return epochKey(PublicSharesPrefix, epoch, hash)
 }
 
-// ProofKey is the raw store key of the Proof record of a member, by its raw account
-// address, in an epoch of a vault.
+// ProofKey is the raw store key of the Proof record of a member, by its raw account address, in an
+// epoch of a vault.
 func ProofKey(epoch uint64, member []byte) []byte {
 	return epochKey(ProofsPrefix, epoch, member)
 }

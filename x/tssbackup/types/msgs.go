@@ -10,8 +10,8 @@ import (
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
-// ParseVault reads the name of a vault: its compressed secp256k1 key in
-// lower-case hex. Whether it is a point of the curve is not checked.
+// ParseVault reads the name of a vault: its compressed secp256k1 key in lower-case hex. Whether it
+// is a point of the curve is not checked.
 func ParseVault(name string) ([]byte, error) {
 	key, ok := decodeHex(name, PubKeySize)
 	if !ok {
@@ -39,8 +39,8 @@ func decodeHex(s string, size int) ([]byte, bool) {
 	return b, err == nil
 }
 
-// ParseResult reads the result of a vote: both keys in lower-case hex, each a
-// strictly encoded point.
+// ParseResult reads the result of a vote: both keys in lower-case hex, each a strictly encoded
+// point.
 func (m *MsgTssPool) ParseResult() (Result, error) {
 	pubKey, ok := decodeHex(m.PubKey, PubKeySize)
 	if !ok {
@@ -66,11 +66,17 @@ func (m *MsgTssPool) ParseResult() (Result, error) {
 	return result, nil
 }
 
-// ParseBlame reads the raw addresses that a blame names, which are members
-// without the voter, each once. A blame comes with nothing else.
-func (m *MsgTssPool) ParseBlame(voter sdk.AccAddress, members []Member, codec address.Codec) ([][]byte, error) {
+// ParseBlame reads the raw addresses that a blame names, which are members without the voter, each
+// once. A blame comes with nothing else.
+func (m *MsgTssPool) ParseBlame(
+	voter sdk.AccAddress,
+	members []Member,
+	codec address.Codec,
+) ([][]byte, error) {
 	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
-		len(m.Signature) != 0 || len(m.SignatureEd25519) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
+		len(
+			m.Signature,
+		) != 0 || len(m.SignatureEd25519) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
 		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
 	}
 	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
@@ -95,7 +101,10 @@ func (m *MsgTssPool) ParseBlame(voter sdk.AccAddress, members []Member, codec ad
 			return nil, ErrInvalidBlame.Wrapf("member %d: %s", i+1, err)
 		}
 		if !open[string(addr)] {
-			return nil, ErrInvalidBlame.Wrapf("member %d is the voter, named twice, or not in the keygen", i+1)
+			return nil, ErrInvalidBlame.Wrapf(
+				"member %d is the voter, named twice, or not in the keygen",
+				i+1,
+			)
 		}
 		delete(open, string(addr))
 		blamed[i] = addr
@@ -118,45 +127,43 @@ func FindMember(members []Member, addr []byte) (Member, bool) {
 	return Member{}, false
 }
 
-// Key is all of a result, one after the other: two results are the same when both
-// keys and all public shares are.
+// Key is all of a result, one after the other: two results are the same when both keys and all
+// public shares are.
 func (r Result) Key() string {
 	return string(r.PubKey) + string(r.PubKeyEd25519) + string(r.SharesHash)
 }
 
 // IsLive tells whether the vault is not retired.
 func (v Vault) IsLive() bool {
-	return v.Status == VaultStatus_VAULT_STATUS_ACTIVE || v.Status == VaultStatus_VAULT_STATUS_RETIRING
+	return v.Status == VaultStatus_VAULT_STATUS_ACTIVE ||
+		v.Status == VaultStatus_VAULT_STATUS_RETIRING
 }
 
-// VoteGas is what a transaction without a fee may use beyond the gas for its size
-// and its signature, when it carries the public shares of so many members, 0 when it
-// carries none. A proof takes 250,000 of it. Without one, a blame in a keygen of 512
-// members needs most: it reads the record that holds all of them, in the ante
-// handler and in its own, and writes those it blames. Each member's public shares
-// are checked and written once.
+// VoteGas is what a transaction without a fee may use beyond the gas for its size and its
+// signature, when it carries the public shares of so many members, 0 when it carries none. A proof
+// takes 250,000 of it. Without one, a blame in a keygen of 512 members needs most: it reads the
+// record that holds all of them, in the ante handler and in its own, and writes those it blames.
+// Each member's public shares are checked and written once.
 func VoteGas(members int) uint64 {
 	n := uint64(members)
 	return 1_250_000 + 12_000*n + 16*n*n
 }
 
-// MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for
-// each of so many members, of public shares.
+// MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for each of so many
+// members, of public shares.
 func MaxProofBytes(members int) uint64 {
 	return uint64(verenc.MaxProofSize(2)) + 256*uint64(members)
 }
 
-// Exemption is what the ante handler learns of a vote or a publication that may
-// pass without a fee.
+// Exemption is what the ante handler learns of a vote or a publication that may pass without a fee.
 type Exemption struct {
 	// KeygenID is the keygen whose attempts of the member are counted.
 	KeygenID uint64
 	// Member is the account that votes or publishes.
 	Member sdk.AccAddress
-	// Envelope is empty for a blame and for the vote of a member that is not
-	// asked. Otherwise its form is still to be checked.
+	// Envelope is empty for a blame and for the vote of a member that is not asked. Otherwise its
+	// form is still to be checked.
 	Envelope []byte
-	// Members is how many members' public shares the message carries or proves by, 0
-	// when none.
+	// Members is how many members' public shares the message carries or proves by, 0 when none.
 	Members int
 }

@@ -11,8 +11,8 @@ import (
 const (
 	// MinMembers is how many members a keygen has at least.
 	MinMembers = 3
-	// MaxExemptAttempts is how many transactions a member may send for one keygen
-	// without a fee, failing ones included.
+	// MaxExemptAttempts is how many transactions a member may send for one keygen without a fee,
+	// failing ones included.
 	MaxExemptAttempts = 3
 	// MaxBlameReason is the length of a blame's reason in bytes.
 	MaxBlameReason = 256
@@ -25,15 +25,15 @@ const (
 	minEnvelopeBytes  = 1 << 10
 	maxEnvelopeBytes  = 4 << 20
 	defaultMaxMembers = 40
-	// defaultProofRetention is about a month of blocks of six seconds: someone may
-	// still send money to a vault that was retired.
+	// defaultProofRetention is about a month of blocks of six seconds: someone may still send money
+	// to a vault that was retired.
 	defaultProofRetention = 432_000
 	// defaultKeygenRetention is about a month too: long enough to see who was at fault.
 	defaultKeygenRetention = 432_000
 )
 
-// DefaultParams returns the parameters of a new chain. Churns open by
-// MsgStartChurn alone until a churn interval is set.
+// DefaultParams returns the parameters of a new chain. Churns open by MsgStartChurn alone until a
+// churn interval is set.
 func DefaultParams() Params {
 	return Params{
 		ChurnInterval:    0,
@@ -117,8 +117,8 @@ func (f Fraction) validate() error {
 	return nil
 }
 
-// ceilOf is the least whole number that is at least this share of n. The
-// fraction is valid and n is the size of a vault, so nothing overflows.
+// ceilOf is the least whole number that is at least this share of n. The fraction is valid and n is
+// the size of a vault, so nothing overflows.
 func (f Fraction) ceilOf(n int) int {
 	num, den := int(f.Numerator), int(f.Denominator)
 	return (num*n + den - 1) / den
@@ -129,9 +129,8 @@ func (p Params) Asked(n int) int {
 	return max(verenc.Threshold(n), p.Sample.ceilOf(n))
 }
 
-// Needed is how many asked members must vote one result by the deadline, for a
-// keygen of n members. It is more than half of n, so that no two results reach
-// it.
+// Needed is how many asked members must vote one result by the deadline, for a keygen of n members.
+// It is more than half of n, so that no two results reach it.
 func (p Params) Needed(n int) int {
 	return max(verenc.Threshold(n), p.MinCoverage.ceilOf(p.Asked(n)))
 }

@@ -14,10 +14,9 @@ const sharesDomain = "tssbackup/shares/v1"
 // IsEmpty tells whether there are no public shares at all.
 func (s PublicShares) IsEmpty() bool { return len(s.Secp256k1) == 0 && len(s.Ed25519) == 0 }
 
-// Hash names the public shares of a vault's keys in results, vaults and store keys,
-// 32 bytes: SHA-256 of "tssbackup/shares/v1" || for each key, secp256k1 first,
-// lp(key) || u32(entries) || for each entry lp(member) || lp(id) || lp(point). It is
-// empty for none.
+// Hash names the public shares of a vault's keys in results, vaults and store keys, 32 bytes:
+// SHA-256 of "tssbackup/shares/v1" || for each key, secp256k1 first, lp(key) || u32(entries) || for
+// each entry lp(member) || lp(id) || lp(point). It is empty for none.
 func (s PublicShares) Hash(pubKey, pubKeyEd25519 []byte) []byte {
 	if s.IsEmpty() {
 		return nil
@@ -37,10 +36,9 @@ func (s PublicShares) Hash(pubKey, pubKeyEd25519 []byte) []byte {
 	return sum[:]
 }
 
-// CheckForm reports by its error whether both lists hold every member exactly once,
-// each where the epoch places it, in ascending order, and points of the right length.
-// It is cheap: whether the points are those of the vault's keys is what
-// [PublicShares.Lists] are checked for.
+// CheckForm reports by its error whether both lists hold every member exactly once, each where the
+// epoch places it, in ascending order, and points of the right length. It is cheap: whether the
+// points are those of the vault's keys is what [PublicShares.Lists] are checked for.
 func (s PublicShares) CheckForm(epoch uint64, members []Member) error {
 	if err := checkList(verenc.Secp256k1, epoch, s.Secp256k1, members); err != nil {
 		return fmt.Errorf("secp256k1: %w", err)
@@ -85,8 +83,8 @@ func checkList(group verenc.Group, epoch uint64, list []PublicShare, members []M
 	return nil
 }
 
-// CheckPoints reports by its error whether every point is strictly encoded and in its
-// group of prime order.
+// CheckPoints reports by its error whether every point is strictly encoded and in its group of
+// prime order.
 func (s PublicShares) CheckPoints() error {
 	for _, e := range s.Secp256k1 {
 		if err := CheckPubKey(e.Point); err != nil {
@@ -101,9 +99,9 @@ func (s PublicShares) CheckPoints() error {
 	return nil
 }
 
-// Lists are the lists of both keys of a vault, secp256k1 first. The order of the
-// entries is that of the public shares. That verenc accepts them shows that all
-// points lie on the polynomials of the vault's keys.
+// Lists are the lists of both keys of a vault, secp256k1 first. The order of the entries is that of
+// the public shares. That verenc accepts them shows that all points lie on the polynomials of the
+// vault's keys.
 func (s PublicShares) Lists(pubKey, pubKeyEd25519 []byte) [2]verenc.List {
 	lists := [2]verenc.List{
 		{Group: verenc.Secp256k1, Vault: pubKey},
@@ -117,9 +115,8 @@ func (s PublicShares) Lists(pubKey, pubKeyEd25519 []byte) [2]verenc.List {
 	return lists
 }
 
-// Check tells whether all public shares of both lists belong to the vault's keys:
-// those of any threshold of members determine them. It takes about 0.2 ms for each
-// member.
+// Check tells whether all public shares of both lists belong to the vault's keys: those of any
+// threshold of members determine them. It takes about 0.2 ms for each member.
 func (s PublicShares) Check(pubKey, pubKeyEd25519 []byte) error {
 	for _, list := range s.Lists(pubKey, pubKeyEd25519) {
 		if err := list.Check(); err != nil {
@@ -129,8 +126,8 @@ func (s PublicShares) Check(pubKey, pubKeyEd25519 []byte) error {
 	return nil
 }
 
-// Of are the public shares of a member, given by its raw address: of both keys,
-// secp256k1 first, as a proof speaks of them. ok is false for a stranger.
+// Of are the public shares of a member, given by its raw address: of both keys, secp256k1 first, as
+// a proof speaks of them. ok is false for a stranger.
 func (s PublicShares) Of(member []byte) (shares []verenc.PublicShare, ok bool) {
 	for _, list := range []struct {
 		group   verenc.Group
@@ -145,11 +142,14 @@ func (s PublicShares) Of(member []byte) (shares []verenc.PublicShare, ok bool) {
 	return shares, len(shares) == 2
 }
 
-// Statement is what the proof of a member of a keygen proves on a chain: that the
-// shares behind its public shares of both of the vault's keys are encrypted to its
-// recipient key. The member is given by its raw address; ok is false when it has no
-// public shares.
-func (s PublicShares) Statement(chainID string, keygenID uint64, pubKey, pubKeyEd25519, member, recipient []byte) (st verenc.Statement, ok bool) {
+// Statement is what the proof of a member of a keygen proves on a chain: that the shares behind its
+// public shares of both of the vault's keys are encrypted to its recipient key. The member is given
+// by its raw address; ok is false when it has no public shares.
+func (s PublicShares) Statement(
+	chainID string,
+	keygenID uint64,
+	pubKey, pubKeyEd25519, member, recipient []byte,
+) (st verenc.Statement, ok bool) {
 	shares, ok := s.Of(member)
 	return verenc.Statement{
 		Label:     verenc.Label(chainID, pubKey, pubKeyEd25519, keygenID, member),

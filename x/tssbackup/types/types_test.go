@@ -81,8 +81,7 @@ func TestWhoIsAskedAndNeeded(t *testing.T) {
 	require.Equal(t, 67, p.Needed(100))
 }
 
-// The messages that are signed are part of the interface: other programs build
-// them too.
+// The messages that are signed are part of the interface: other programs build them too.
 func TestSignedMessages(t *testing.T) {
 	pubKey, ed := make([]byte, 33), make([]byte, 32)
 	for i := range pubKey {
