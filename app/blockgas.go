@@ -29,7 +29,7 @@ func boundBlocks(app *baseapp.BaseApp) {
 	)
 }
 
-// fits tells whether the gas limits of transactions sum up to at most the limit. What cannot be
+// fits reports whether the gas limits of transactions sum up to at most the limit. What cannot be
 // decoded has none, and uses none.
 func fits(txs [][]byte, limit uint64, decode sdk.TxDecoder) bool {
 	for _, bytes := range txs {

@@ -311,7 +311,7 @@ func TestHostileSigners(t *testing.T) {
 	}
 }
 
-// proven tells whether state holds a proof of the member.
+// proven reports whether state holds a proof of the member.
 func (c *churn) proven(member network.Account) bool {
 	proof, err := c.App.TssbackupKeeper.Proofs.Get(c.Ctx(), proofKey(member))
 	require.NoError(c.t, err)

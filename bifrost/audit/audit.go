@@ -333,7 +333,7 @@ const (
 	storedRows       = storedCommitment + 32 + 4
 )
 
-// gives tells whether a proof, if it holds, gives the stored form. It is cheap.
+// gives reports whether a proof, if it holds, gives the stored form. It is cheap.
 func gives(proof, stored []byte) bool {
 	if len(proof) < len(stored) || len(stored) < storedRows {
 		return false

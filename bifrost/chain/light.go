@@ -45,7 +45,7 @@ var (
 	ErrNoHeader = errors.New("no node shows a header that can be verified")
 )
 
-// IsUntrusted tells whether an error means that what nodes say is not verified: it is one of the
+// IsUntrusted reports whether an error means that what nodes say is not verified: it is one of the
 // above or [ErrUnverified]. A node that merely does not answer is none of them.
 func IsUntrusted(err error) bool {
 	for _, kind := range []error{

@@ -206,7 +206,7 @@ func parseAccountInfo(value []byte) (number, sequence uint64, ok bool) {
 	return number, sequence, ok
 }
 
-// fields calls each with every field of a message, and tells whether the message is well-formed.
+// fields calls each with every field of a message, and reports whether the message is well-formed.
 func fields(msg []byte, each func(protowire.Number, protowire.Type, []byte) bool) bool {
 	for len(msg) > 0 {
 		num, typ, tag := protowire.ConsumeTag(msg)

@@ -71,7 +71,7 @@ func (s *source) LightBlock(ctx context.Context, height int64) (*cmttypes.LightB
 	return nil, provider.ErrNoResponse
 }
 
-// contradicts tells whether the node showed another header than this.
+// contradicts reports whether the node showed another header than this.
 func (s *source) contradicts(block *cmttypes.LightBlock) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *source) contradicts(block *cmttypes.LightBlock) bool {
 	return ok && !bytes.Equal(hash, block.Hash())
 }
 
-// confirms tells whether the node showed this header.
+// confirms reports whether the node showed this header.
 func (s *source) confirms(block *cmttypes.LightBlock) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

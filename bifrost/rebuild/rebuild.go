@@ -115,7 +115,7 @@ func (o *Opening) open(i int, key *verenc.RecipientKey) error {
 	return nil
 }
 
-// Opened tells whether the member at this place of [State.Members] has been opened.
+// Opened reports whether the member at this place of [State.Members] has been opened.
 func (o *Opening) Opened(i int) bool { return o.opened[i] }
 
 // Missing is how many more members' mnemonics are needed.

@@ -245,7 +245,7 @@ func (cfg Config) save(files []envelope.File, result *Result) error {
 	return nil
 }
 
-// holds tells whether the store has this file already.
+// holds reports whether the store has this file already.
 func (cfg Config) holds(f envelope.File) bool {
 	data, err := cfg.Store.Load(f.Name)
 	defer sanity.Wipe(data)

@@ -26,7 +26,7 @@ type checkedProof struct {
 	Text   string `json:"text"`
 }
 
-// vault repeats the checks of one vault's proofs, and tells whether none of them fails. What did
+// vault repeats the checks of one vault's proofs, and reports whether none of them fails. What did
 // not hold is not counted any more.
 func (v *verification) vault(
 	ctx context.Context,

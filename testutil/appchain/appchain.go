@@ -295,7 +295,7 @@ func (c *Chain) Propose(txs ...[]byte) [][]byte {
 	return res.Txs
 }
 
-// Process tells whether a validator votes for a block of these transactions.
+// Process reports whether a validator votes for a block of these transactions.
 func (c *Chain) Process(txs ...[]byte) bool {
 	c.t.Helper()
 	res, err := c.App.ProcessProposal(

@@ -302,7 +302,7 @@ func (v *Validator) stop() error {
 	return err
 }
 
-// Running tells whether the validator is started.
+// Running reports whether the validator is started.
 func (v *Validator) Running() bool { return v.node != nil }
 
 // RPC is the address of the node's RPC server, as in http://127.0.0.1:26657.

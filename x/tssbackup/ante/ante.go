@@ -57,9 +57,9 @@ const maxOverhead = 32 << 10
 
 // Keeper is what the decorators ask of the module's state.
 type Keeper interface {
-	// ExemptVote tells whether the message is a vote or a publication that its member may send now
-	// without a fee. ok is false without an error for other messages; an error tells why a vote is
-	// not eligible.
+	// ExemptVote reports whether the message is a vote or a publication that its member may send
+	// now without a fee. ok is false without an error for other messages; an error tells why a vote
+	// is not eligible.
 	ExemptVote(ctx context.Context, msg sdk.Msg) (vote types.Exemption, ok bool, err error)
 	// CheckForm errs unless the envelope has the form that the module accepts.
 	CheckForm(ctx context.Context, envelope []byte) error
@@ -121,7 +121,7 @@ func NewAnteHandler(opts HandlerOptions) (sdk.AnteHandler, error) {
 // exemptionKey is the context key under which FeeDecorator leaves the exemption of a transaction.
 type exemptionKey struct{}
 
-// IsExempt tells whether the transaction of this context travels without a fee. It holds in
+// IsExempt reports whether the transaction of this context travels without a fee. It holds in
 // decorators after FeeDecorator, in the messages and in post handlers.
 func IsExempt(ctx sdk.Context) bool {
 	_, ok := ctx.Value(exemptionKey{}).(types.Exemption)
@@ -164,8 +164,8 @@ func (d FeeDecorator) AnteHandle(
 	return next(ctx.WithPriority(math.MaxInt64).WithValue(exemptionKey{}, vote), tx, simulate)
 }
 
-// exemption tells whether tx is a single vote without a fee and, if it is, asks the module's state
-// about it.
+// exemption reports whether tx is a single vote without a fee and, if it is, asks the module's
+// state about it.
 func (d FeeDecorator) exemption(ctx sdk.Context, tx sdk.Tx) (types.Exemption, bool, error) {
 	feeTx, ok := tx.(sdk.FeeTx)
 	if !ok || !feeTx.GetFee().IsZero() || len(feeTx.FeeGranter()) != 0 {

@@ -33,8 +33,8 @@ type Archive struct {
 	mu sync.Mutex
 	// holds counts the readers for whose sake nothing is deleted.
 	holds int
-	// swept tells whether this process has swept, and doomed what its last sweep found that nobody
-	// needs.
+	// swept reports whether this process has swept, and doomed what its last sweep found that
+	// nobody needs.
 	swept  bool
 	doomed map[string]bool
 }

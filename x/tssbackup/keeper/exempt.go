@@ -10,7 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// ExemptVote tells whether a message may pass without a fee now. For a message that is neither a
+// ExemptVote reports whether a message may pass without a fee now. For a message that is neither a
 // vote nor a publication, ok is false and there is no error. A vote or a publication that is not
 // eligible has an error that says why; one that is has ok and what is still to be done: check the
 // form of the envelope and the signature of the transaction, and count the attempt.

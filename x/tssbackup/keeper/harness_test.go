@@ -165,7 +165,7 @@ func (c *chain) endBlocks(n int) {
 	}
 }
 
-// emitted tells whether an event of this kind was emitted last.
+// emitted reports whether an event of this kind was emitted last.
 func (c *chain) emitted(name string) bool {
 	return slices.ContainsFunc(c.events, func(e sdk.Event) bool { return e.Type == "tssbackup.v1."+name })
 }

@@ -106,7 +106,7 @@ func (k *modelKeygen) member(address string) (modelMember, bool) {
 	return modelMember{}, false
 }
 
-// mayVote tells whether a member may vote now.
+// mayVote reports whether a member may vote now.
 func (k *modelKeygen) mayVote(address string) error {
 	if k == nil || k.churn.deleted {
 		return types.ErrKeygenNotFound
@@ -289,7 +289,7 @@ func (m *model) close(c *modelChurn) {
 	}
 }
 
-// same tells whether both votes are for one result.
+// same reports whether both votes are for one result.
 func (a modelVote) same(b modelVote) bool {
 	return a.vault != nil && b.vault != nil && a.shares == b.shares &&
 		a.vault.name() == b.vault.name() && string(a.vault.pubKeyEd25519()) == string(b.vault.pubKeyEd25519())

@@ -24,9 +24,9 @@ type ballot struct {
 	keygen types.Keygen
 }
 
-// checkBallot tells whether a vote may be cast now: the keygen is open, the signer is a member that
-// has not voted, and there is an envelope exactly when there must be one, and a proof when there
-// must be one. It is cheap, and says nothing about what the vote holds.
+// checkBallot checks whether a vote may be cast now: the keygen is open, the signer is a member
+// that has not voted, and there is an envelope exactly when there must be one, and a proof when
+// there must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
 	signer, err := k.accounts.AddressCodec().StringToBytes(msg.Signer)
 	if err != nil {

@@ -66,7 +66,7 @@ func SignerAddress(pubKey []byte) sdk.AccAddress {
 	return sdk.AccAddress(key.Address())
 }
 
-// CheckPubKey tells whether b is a point of secp256k1 in compressed form.
+// CheckPubKey checks whether b is a point of secp256k1 in compressed form.
 func CheckPubKey(b []byte) error {
 	if len(b) != PubKeySize {
 		return errors.New("secp256k1 key does not have 33 bytes")
@@ -88,7 +88,7 @@ var inverseOfCofactor = func() *edwards25519.Scalar {
 	return s.Invert(s)
 }()
 
-// CheckPubKeyEd25519 tells whether b is a point of edwards25519 in its one canonical form, in the
+// CheckPubKeyEd25519 checks whether b is a point of edwards25519 in its one canonical form, in the
 // subgroup of prime order, and not the identity.
 func CheckPubKeyEd25519(b []byte) error {
 	if len(b) != PubKeyEd25519Size {
@@ -112,7 +112,7 @@ func CheckPubKeyEd25519(b []byte) error {
 	return nil
 }
 
-// VerifySecp256k1 tells whether sig is the one valid encoding, 64 bytes R||S with low S, of a
+// VerifySecp256k1 reports whether sig is the one valid encoding, 64 bytes R||S with low S, of a
 // signature by pubKey over the digest.
 func VerifySecp256k1(pubKey, digest, sig []byte) bool {
 	if len(pubKey) != PubKeySize || len(sig) != SignatureSize {
@@ -132,8 +132,8 @@ func VerifySecp256k1(pubKey, digest, sig []byte) bool {
 	return ecdsa.NewSignature(&r, &s).Verify(digest, key)
 }
 
-// VerifyEd25519 tells whether sig is a signature (RFC 8032) by pubKey, which CheckPubKeyEd25519 has
-// accepted, over the message.
+// VerifyEd25519 reports whether sig is a signature (RFC 8032) by pubKey, which CheckPubKeyEd25519
+// has accepted, over the message.
 func VerifyEd25519(pubKey, message, sig []byte) bool {
 	if len(pubKey) != PubKeyEd25519Size || len(sig) != SignatureSize {
 		return false

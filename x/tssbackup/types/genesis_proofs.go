@@ -40,7 +40,7 @@ func (g genesisIndex) membersOf(keygenID uint64) []Member {
 	return g.keygens[keygenID].Members
 }
 
-// keptProofs tells whether state keeps the proofs of a keygen: all of one whose churn is open or
+// keptProofs reports whether state keeps the proofs of a keygen: all of one whose churn is open or
 // whose vault is not retired, and none of one that failed. Of a retired vault it keeps all or none.
 func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
 	switch g.churns[k.ChurnId].Status {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// checkOwned tells whether each member's operator is known.
+// checkOwned checks whether each member's operator is known.
 func (g genesisIndex) checkOwned(members []Member) error {
 	for i, m := range members {
 		if _, ok := g.owners[string(m.Address())]; !ok {
@@ -116,8 +116,8 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 	return checkReady(gs, ready)
 }
 
-// checkReady tells whether each keygen that waits for its siblings has the votes for its vault, and
-// has it alone. The end of a block relies on both.
+// checkReady checks whether each keygen that waits for its siblings has the votes for its vault,
+// and has it alone. The end of a block relies on both.
 func checkReady(gs GenesisState, ready map[uint64]bool) error {
 	open, ok := gs.OpenChurn()
 	if !ok {

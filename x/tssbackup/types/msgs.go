@@ -133,7 +133,7 @@ func (r Result) Key() string {
 	return string(r.PubKey) + string(r.PubKeyEd25519) + string(r.SharesHash)
 }
 
-// IsLive tells whether the vault is not retired.
+// IsLive reports whether the vault is not retired.
 func (v Vault) IsLive() bool {
 	return v.Status == VaultStatus_VAULT_STATUS_ACTIVE ||
 		v.Status == VaultStatus_VAULT_STATUS_RETIRING

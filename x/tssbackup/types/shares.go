@@ -11,7 +11,7 @@ import (
 
 const sharesDomain = "tssbackup/shares/v1"
 
-// IsEmpty tells whether there are no public shares at all.
+// IsEmpty reports whether there are no public shares at all.
 func (s PublicShares) IsEmpty() bool { return len(s.Secp256k1) == 0 && len(s.Ed25519) == 0 }
 
 // Hash names the public shares of a vault's keys in results, vaults and store keys, 32 bytes:
@@ -115,7 +115,7 @@ func (s PublicShares) Lists(pubKey, pubKeyEd25519 []byte) [2]verenc.List {
 	return lists
 }
 
-// Check tells whether all public shares of both lists belong to the vault's keys: those of any
+// Check checks whether all public shares of both lists belong to the vault's keys: those of any
 // threshold of members determine them. It takes about 0.2 ms for each member.
 func (s PublicShares) Check(pubKey, pubKeyEd25519 []byte) error {
 	for _, list := range s.Lists(pubKey, pubKeyEd25519) {
@@ -158,5 +158,5 @@ func (s PublicShares) Statement(
 	}, ok
 }
 
-// IsProven tells whether a proof was accepted.
+// IsProven reports whether a proof was accepted.
 func (p Proof) IsProven() bool { return len(p.Stored) > 0 }

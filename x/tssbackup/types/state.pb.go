@@ -634,7 +634,7 @@ func (m *Churn) GetKeygenIds() []uint64 {
 type Member struct {
 	// pub_key is the signer's compressed secp256k1 key, 33 bytes.
 	PubKey []byte `protobuf:"bytes,1,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
-	// asked tells whether the member's result must carry an envelope.
+	// asked reports whether the member's result must carry an envelope.
 	Asked bool `protobuf:"varint,2,opt,name=asked,proto3" json:"asked,omitempty"`
 }
 
