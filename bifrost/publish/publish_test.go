@@ -380,7 +380,7 @@ func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
 			t.Run(fmt.Sprintf("%s change %d", when, n), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, 4)
-				w.tss.patience = 100 * time.Millisecond
+				w.tss.patience = 200 * time.Millisecond
 				m := w.members[1]
 				if when == "before" {
 					m.dieBefore = n

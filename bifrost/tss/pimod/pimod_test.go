@@ -185,9 +185,9 @@ func TestForgedModuliAreRefused(t *testing.T) {
 	}()
 	small := mul(many[1:]...)
 	zeroModuloSmall := mul(small, new(big.Int).ModInverse(small, many[0]))
-	tripled := []*big.Int{big.NewInt(3), prime(t, 1023, blum), nil}
-	for tripled[2] == nil || mul(tripled...).BitLen() != Bits {
-		tripled[2] = prime(t, 1024, blum)
+	three, tripled := big.NewInt(3), []*big.Int(nil)
+	for tripled == nil || mul(tripled...).BitLen() != Bits {
+		tripled = []*big.Int{three, prime(t, 1022, blum), prime(t, 1024, blum)}
 	}
 
 	largePrime := new(big.Int).Lsh(one, Bits) // the largest of which the half is prime as well
@@ -216,9 +216,7 @@ func TestForgedModuliAreRefused(t *testing.T) {
 			if c.w == nil {
 				c.w = nonResidue(t, n)
 			}
-			if n.BitLen() != Bits {
-				t.Skip("the product has another length")
-			}
+			require.Equal(t, Bits, n.BitLen())
 			require.ErrorContains(t, Verify(context, n, cheat(context, c.primes, c.w)), c.want)
 		})
 	}
