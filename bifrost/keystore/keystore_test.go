@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,29 +14,6 @@ import (
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/disk"
 )
-
-// tree returns what is in a folder: relative path to contents.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	got := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		require.NoError(t, err)
-		if d.IsDir() || d.Type()&fs.ModeSymlink != 0 {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		require.NoError(t, err)
-		rel, err := filepath.Rel(dir, path)
-		require.NoError(t, err)
-		got[rel] = string(data)
-		return nil
-	})
-	require.NoError(t, err)
-	return got
-}
 
 func open(t *testing.T, dir string) *Store {
 	s, err := Open(dir)
@@ -78,7 +54,7 @@ func TestStore(t *testing.T) {
 	got, err := s.Load(names[1])
 	require.NoError(t, err)
 	require.Equal(t, "eddsa", string(got))
-	require.Equal(t, vaultTree(), tree(t, dir), "nothing else is left in the folder")
+	require.Equal(t, vaultTree(), disk.Tree(t, dir), "nothing else is left in the folder")
 	for _, name := range names {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -91,7 +67,7 @@ func TestStoreSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
 	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("other")))
 	require.ErrorIs(t, s.Save(vault()), durable.ErrDifferent)
-	require.Equal(t, map[string]string{"localstate-cosmospub1zcjduepq.json": "other"}, tree(t, dir))
+	require.Equal(t, map[string]string{"localstate-cosmospub1zcjduepq.json": "other"}, disk.Tree(t, dir))
 }
 
 func TestStoreSaveCompletesAVault(t *testing.T) {
@@ -99,7 +75,7 @@ func TestStoreSaveCompletesAVault(t *testing.T) {
 	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("eddsa")))
 	require.NoError(t, s.Save(vault()))
-	require.Equal(t, vaultTree(), tree(t, dir))
+	require.Equal(t, vaultTree(), disk.Tree(t, dir))
 }
 
 func TestStoreNames(t *testing.T) {
@@ -111,7 +87,7 @@ func TestStoreNames(t *testing.T) {
 	}
 	require.Error(t, s.Save(nil))
 	require.ErrorContains(t, s.Save(append(vault(), vault()[0])), "two files named localstate-")
-	require.Empty(t, tree(t, s.dir))
+	require.Empty(t, disk.Tree(t, s.dir))
 }
 
 func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
@@ -148,7 +124,7 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, disk.ErrDisk)
-			require.Empty(t, tree(t, dir))
+			require.Empty(t, disk.Tree(t, dir))
 			require.NoDirExists(t, dir)
 		})
 		t.Run(fmt.Sprintf("killed at step %d", n), func(t *testing.T) {
@@ -161,12 +137,12 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, []int{0, 2}, len(names))
 			if len(names) == 2 {
-				require.Equal(t, vaultTree(), tree(t, dir))
+				require.Equal(t, vaultTree(), disk.Tree(t, dir))
 			} else {
-				require.Empty(t, tree(t, dir))
+				require.Empty(t, disk.Tree(t, dir))
 			}
 			require.NoError(t, open(t, dir).Save(vault()))
-			require.Equal(t, vaultTree(), tree(t, dir))
+			require.Equal(t, vaultTree(), disk.Tree(t, dir))
 		})
 	}
 }
@@ -186,9 +162,9 @@ func TestStoreRecoveryMayBeKilled(t *testing.T) {
 			names, err := open(t, dir).List()
 			require.NoError(t, err)
 			if saved || len(names) > 0 {
-				require.Equal(t, vaultTree(), tree(t, dir))
+				require.Equal(t, vaultTree(), disk.Tree(t, dir))
 			} else {
-				require.Empty(t, tree(t, dir))
+				require.Empty(t, disk.Tree(t, dir))
 			}
 		}
 	}
@@ -197,7 +173,7 @@ func TestStoreRecoveryMayBeKilled(t *testing.T) {
 // visible is the tree without what Save may leave behind when removing it fails after the save:
 // hidden second names.
 func visible(t *testing.T, dir string) map[string]string {
-	got := tree(t, dir)
+	got := disk.Tree(t, dir)
 	for name := range got {
 		if strings.HasPrefix(name, ".") {
 			delete(got, name)
@@ -221,5 +197,5 @@ func TestTwoWritersOfOneFolder(t *testing.T) {
 	for range 8 {
 		require.NoError(t, <-errs)
 	}
-	require.Equal(t, vaultTree(), tree(t, dir))
+	require.Equal(t, vaultTree(), disk.Tree(t, dir))
 }

@@ -13,29 +13,6 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/disk"
 )
 
-// tree returns what is in a folder: relative path to contents.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	got := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		require.NoError(t, err)
-		if d.IsDir() || d.Type()&fs.ModeSymlink != 0 {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		require.NoError(t, err)
-		rel, err := filepath.Rel(dir, path)
-		require.NoError(t, err)
-		got[rel] = string(data)
-		return nil
-	})
-	require.NoError(t, err)
-	return got
-}
-
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "folder")
 	path := filepath.Join(dir, "mnemonic")
@@ -52,10 +29,10 @@ func TestWrite(t *testing.T) {
 	for _, other := range []string{"two", "on", "one.", ""} {
 		require.ErrorIs(t, durable.Write(path, []byte(other)), durable.ErrDifferent)
 	}
-	require.Equal(t, map[string]string{"mnemonic": "one"}, tree(t, dir))
+	require.Equal(t, map[string]string{"mnemonic": "one"}, disk.Tree(t, dir))
 
 	require.NoError(t, durable.Replace(path, []byte("two")))
-	require.Equal(t, map[string]string{"mnemonic": "two"}, tree(t, dir))
+	require.Equal(t, map[string]string{"mnemonic": "two"}, disk.Tree(t, dir))
 
 	require.NoError(t, os.Chmod(path, 0o644))
 	require.NoError(t, durable.Write(path, []byte("two")))
@@ -104,7 +81,7 @@ func TestWriteRefusesWhatIsNoFile(t *testing.T) {
 			require.Error(t, put(dir+"/"+name, []byte("target")), name)
 		}
 	}
-	require.Equal(t, "target", tree(t, dir)["target"])
+	require.Equal(t, "target", disk.Tree(t, dir)["target"])
 	require.NoFileExists(t, filepath.Join(dir, "nowhere"))
 }
 
@@ -123,7 +100,7 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 				err := put(filepath.Join(dir, "f"), []byte("new"))
 				faults.Mend()
 				require.True(t, faults.Reached())
-				got := tree(t, dir)
+				got := disk.Tree(t, dir)
 				switch {
 				case err == nil || name == "replace" && len(got) == 1 && got["f"] == "new":
 					// the last steps no longer decide
@@ -144,11 +121,11 @@ func TestAKilledWriteIsWholeOrNothing(t *testing.T) {
 		faults := disk.DieAt(t, root, n)
 		written := durable.Write(path, []byte("new")) == nil
 		faults.Mend()
-		if got, there := tree(t, root)["d/f"]; written || there {
+		if got, there := disk.Tree(t, root)["d/f"]; written || there {
 			require.Equal(t, "new", got)
 		}
 		require.NoError(t, durable.Write(path, []byte("new")))
-		require.Equal(t, map[string]string{"d/f": "new"}, tree(t, root), "leftovers are cleaned")
+		require.Equal(t, map[string]string{"d/f": "new"}, disk.Tree(t, root), "leftovers are cleaned")
 	}
 }
 
@@ -160,9 +137,9 @@ func TestAReplacedFileIsAlwaysOldOrNew(t *testing.T) {
 		faults := disk.DieAt(t, dir, n)
 		_ = durable.Replace(path, []byte("new"))
 		faults.Mend()
-		require.Contains(t, []string{"old", "new"}, tree(t, dir)["f"])
+		require.Contains(t, []string{"old", "new"}, disk.Tree(t, dir)["f"])
 		require.NoError(t, durable.Replace(path, []byte("newer")))
-		require.Equal(t, map[string]string{"f": "newer"}, tree(t, dir), "leftovers are cleaned")
+		require.Equal(t, map[string]string{"f": "newer"}, disk.Tree(t, dir), "leftovers are cleaned")
 	}
 }
 

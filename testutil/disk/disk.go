@@ -5,10 +5,14 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
@@ -60,3 +64,27 @@ func (f *Faults) Reached() bool { return f.reached.Load() }
 
 // Mend ends the faults; the end of the test does so too.
 func (f *Faults) Mend() { f.restore() }
+
+// Tree is what is in a folder, if there is one: relative path to contents. Symbolic links are left
+// out.
+func Tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		require.NoError(t, err)
+		if d.IsDir() || d.Type()&fs.ModeSymlink != 0 {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		rel, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		got[rel] = string(data)
+		return nil
+	})
+	require.NoError(t, err)
+	return got
+}
