@@ -128,20 +128,9 @@ func (v Vault) Check(files []envelope.File, member []byte) (_ *Keyshares, err er
 // CheckFile returns the keyshare that a file holds if it is this member's, given by its compressed
 // public key, of one of this vault's keys, whole and under its own name. The caller wipes it.
 func (v Vault) CheckFile(f envelope.File, member []byte) (*keyshare.Keyshare, error) {
-	share, err := keyshare.Parse(f.Data)
-	if err != nil {
-		return nil, err
-	}
-	if share.FileName() != f.Name {
-		err = fmt.Errorf("it holds the keyshare of %s", share.PubKey)
-	} else {
-		err = share.Check(v.Keys(), member, v.MemberKeys())
-	}
-	if err != nil {
-		share.Wipe()
-		return nil, err
-	}
-	return share, nil
+	return checkFile(f, func(share *keyshare.Keyshare) error {
+		return share.Check(v.Keys(), member, v.MemberKeys())
+	})
 }
 
 // PublicShares are those of all members, as their votes carry them: the same, byte for byte, from

@@ -30,7 +30,7 @@ const exitCodes = `Exit codes:
   3  status: bifrost runs and has a problem; doctor: a check failed
   4  the mnemonic is refused: it fails a check, others may read its file, or the
      chain knows another signer or another recipient key
-  5  an envelope fails a check
+  5  an envelope, or a keyshare that is to be sealed, fails a check
   6  no bifrost runs in this home, or the node cannot be reached
   8  another bifrost uses this home`
 

@@ -91,6 +91,16 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			// The next member's are apart from the first one's.
+			second := filepath.Join(env.WorkDir, "second")
+			if err := os.Mkdir(second, 0o700); err != nil {
+				return err
+			}
+			for _, f := range fixture.Keyshares(t, 4, 1) {
+				if err := os.WriteFile(filepath.Join(second, f.Name), f.Data, 0o600); err != nil {
+					return err
+				}
+			}
 			return os.WriteFile(filepath.Join(env.WorkDir, "preparams.json"), fixture.PreParams()[0].Data, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -34,7 +35,8 @@ func (a *app) sealCommand() *cobra.Command {
 		Use:   "seal --out ENVELOPE FILE...",
 		Short: "Seal keyshare files into an envelope; asks no node",
 		Long: `seal makes the envelope that bifrost would publish for these files, with all of its
-checks. recover-keyshares open is the way back, and so is
+checks: they are one member's keyshares of one vault, both or one of them, each
+whole, sound and under its own name. recover-keyshares open is the way back, and so is
 "age -d ENVELOPE | xz -dc --format=lzma | tar x". It never replaces a file.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,6 +64,9 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 		}
 		defer sanity.Wipe(data)
 		files = append(files, envelope.File{Name: filepath.Base(path), Data: data})
+	}
+	if err := vault.CheckFiles(files); err != nil {
+		return fmt.Errorf("%w: %w", errCheck, err)
 	}
 	mnemonic, err := a.readMnemonic(ctx, a.mnemonicFile)
 	if err != nil {

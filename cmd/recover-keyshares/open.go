@@ -13,11 +13,11 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -89,8 +89,8 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	}
 	result := &opened{Out: dir, Warnings: o.warned(), Files: []string{}}
 	for _, f := range files {
-		if err := inspect(f); err != nil {
-			return fmt.Errorf("%w: %s: %w", restore.ErrKeyshares, f.Name, err)
+		if err := vault.CheckFile(f); err != nil {
+			return err
 		}
 		result.Files = append(result.Files, filepath.Join(dir, f.Name))
 	}
@@ -215,19 +215,6 @@ func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.
 		return envelope.Open(sealed, mnemonic)
 	}
 	return thornode.Open(sealed, mnemonic)
-}
-
-// inspect says what is wrong with a keyshare, as far as that shows without the chain.
-func inspect(f envelope.File) error {
-	share, err := keyshare.Parse(f.Data)
-	if err != nil {
-		return err
-	}
-	defer share.Wipe()
-	if share.FileName() != f.Name {
-		return errors.New("it holds the keyshare of " + share.PubKey)
-	}
-	return share.Verify()
 }
 
 // readFile reads a file, and little more of it than the limit.
