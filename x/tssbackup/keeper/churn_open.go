@@ -72,7 +72,7 @@ func (k Keeper) scheduleChurn(ctx context.Context, blocks uint64) error {
 // openChurn freezes the members of a churn and opens its keygens.
 func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	candidates, err := k.candidates(ctx)
+	candidates, err := k.candidates(ctx, params)
 	if err != nil {
 		return types.Churn{}, err
 	}
@@ -122,8 +122,8 @@ type candidate struct {
 }
 
 // candidates are the signers that take part in a churn that opens now: those of bonded validators
-// who do not sit out. What sat out long enough is forgotten.
-func (k Keeper) candidates(ctx context.Context) ([]candidate, error) {
+// who do not sit out. Faults that do not count any more are forgotten.
+func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidate, error) {
 	var operators []string
 	err := k.staking.IterateBondedValidatorsByPower(
 		ctx,
@@ -149,14 +149,14 @@ func (k Keeper) candidates(ctx context.Context) ([]candidate, error) {
 		if err != nil {
 			return nil, err
 		}
-		until, err := k.SitOuts.Get(ctx, operator)
-		switch {
-		case errors.Is(err, collections.ErrNotFound):
-		case err != nil:
+		sitOut, err := k.sitOutOf(ctx, operator)
+		if err != nil {
 			return nil, err
-		case height < until:
+		}
+		if height < sitOut.Until {
 			continue
-		default:
+		}
+		if !sitOut.Counts(params, height) {
 			if err := k.SitOuts.Remove(ctx, operator); err != nil {
 				return nil, err
 			}

@@ -16,7 +16,7 @@ import (
 
 // TestKeygenVerdict has the members of one keygen vote, each by one letter: a result (v), another
 // result (o), a result with the same secp256k1 key and another ed25519 key (e), a blame of the
-// first other member (b), or nothing (-).
+// first other member (b), of all others (a) or of all others but the first (h), or nothing (-).
 func TestKeygenVerdict(t *testing.T) {
 	one := types.Fraction{Numerator: 1, Denominator: 1}
 	half := types.Fraction{Numerator: 1, Denominator: 2}
@@ -29,7 +29,13 @@ func TestKeygenVerdict(t *testing.T) {
 		blamed, silent   int
 	}{
 		{"all agree", "vvvv", one, one, true, ready, 0, 0},
-		{"nobody votes", "----", half, one, false, failed, 0, 4},
+		{"nobody votes, which is nobody's fault", "----", half, one, false, failed, 0, 0},
+		{"so few vote that they may all be malicious", "v---", half, one, false, failed, 0, 0},
+		{"one more votes, so that an honest one did", "vv--", half, one, false, failed, 0, 2},
+		{"as many of seven vote as may be malicious", "vb-----", half, one, false, failed, 0, 0},
+		{"all blame all, of whom most are honest", "aaaa", half, one, true, failed, 0, 0},
+		{"all blame the honest, of whom one is silent", "hhhhhh-", half, one, false, failed, 1, 1},
+		{"all blame the honest", "hhhhhhh", half, one, true, failed, 0, 0},
 		{"one is silent and all are needed", "vvv-", one, one, false, failed, 0, 1},
 		{"one is silent and the threshold is enough", "vvv-", half, one, false, ready, 0, 1},
 		{"one blames and all are needed", "vvvb", one, one, true, failed, 0, 0},
@@ -37,7 +43,6 @@ func TestKeygenVerdict(t *testing.T) {
 		{"one has another result and the threshold is enough", "vvvo", half, one, true, ready, 0, 0},
 		{"the ed25519 key is part of the result", "vvve", one, one, true, failed, 0, 0},
 		{"two results are even", "vvoo", half, one, true, failed, 0, 0},
-		{"two results and silence are below the threshold", "vv--", half, one, false, failed, 0, 2},
 		{"three blame the first", "-bbb", half, one, false, failed, 1, 1},
 		{"two blame the first, below the threshold", "vvbb", half, one, true, failed, 0, 0},
 		{"all of seven but one, five sixths needed", "vvvvvv-", types.DefaultParams().MinCoverage, one, false, ready, 0, 1},
@@ -65,6 +70,14 @@ func TestKeygenVerdict(t *testing.T) {
 					c.mustRun(mixed.vote(keygen, m))
 				case 'b':
 					c.mustRun(blame(keygen.Id, bech(m.Address()), first))
+				case 'a', 'h':
+					var others []string
+					for j, o := range keygen.Members {
+						if j != i && (j != 0 || tt.votes[i] == 'a') {
+							others = append(others, bech(o.Address()))
+						}
+					}
+					c.mustRun(blame(keygen.Id, bech(m.Address()), others...))
 				}
 			}
 			c.endBlock()
@@ -252,8 +265,12 @@ func TestChurnsOpenByThemselves(t *testing.T) {
 	c.endBlock() // 31
 	require.True(t, c.emitted("EventChurnOpened"), "the interval is from opening to opening")
 
-	// Silent until the deadline at 41: the retry is due at 46, but all sit out until 61. Each retry
-	// interval it is tried again.
+	// One is silent until the deadline at 41: the retry is due at 46, but two are too few without
+	// it, and it sits out until 61. Each retry interval it is tried again.
+	keygen := c.keygen(2)
+	for _, m := range keygen.Members[1:] {
+		c.mustRun(newVault("w").vote(keygen, m))
+	}
 	c.endBlocks(10)
 	require.True(t, c.emitted("EventChurnClosed"))
 	c.endBlocks(4)
@@ -305,6 +322,60 @@ func TestOneDeadSignerCannotBlockEveryChurn(t *testing.T) {
 	require.NoError(t, err)
 	c.ctx = c.ctx.WithBlockHeight(res.Signer.SitsOutUntil)
 	require.Len(t, c.keygen(c.startChurn()[0]).Members, 4, "it is back in the block that the query told")
+}
+
+// TestPenaltiesEscalate has one validator be silent again and again, and come back each time that
+// it may. The parameters are those of testParams: 20 blocks, and whoever is at fault again within
+// the window sits out twice as long.
+func TestPenaltiesEscalate(t *testing.T) {
+	params := testParams()
+	params.RetryInterval, params.MaxVaultMembers = 0, 5
+	params.PenaltyWindow = 30
+	c, vals := startChain(t, params, 4)
+	silent := vals[1]
+	fail := func() (blocks int64, faults uint32) {
+		keygen := c.keygen(c.startChurn()[0])
+		require.Len(t, keygen.Members, 4)
+		for _, m := range keygen.Members {
+			if !m.Address().Equals(silent.addr()) {
+				c.mustRun(newVault("v").vote(keygen, m))
+			}
+		}
+		for c.isOpen() {
+			c.endBlock()
+		}
+		require.True(t, c.emitted("EventSitOut"))
+		return c.signer(silent).SitsOutUntil - (c.ctx.BlockHeight() - 1), c.signer(silent).Faults
+	}
+	back := func(after int64) {
+		c.ctx = c.ctx.WithBlockHeight(c.signer(silent).SitsOutUntil + after)
+	}
+	for i, want := range []int64{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 5120, 5120} {
+		blocks, faults := fail()
+		require.Equal(t, want, blocks, "fault %d", i+1)
+		require.EqualValues(t, i+1, faults)
+		back(0)
+	}
+	fail()
+	back(20) // it fails 10 blocks later, at the end of the window
+	blocks, faults := fail()
+	require.EqualValues(t, 5120, blocks)
+	require.EqualValues(t, 13, faults)
+	back(21) // and now after it
+	blocks, faults = fail()
+	require.EqualValues(t, 20, blocks)
+	require.EqualValues(t, 1, faults)
+	back(31)
+	require.Zero(t, c.signer(silent).Faults)
+	c.complete(c.startChurn()[0], newVault("v"))
+	require.Empty(t, c.export().SitOuts, "a fault that does not count any more is forgotten")
+}
+
+func (c *chain) signer(v *validator) types.SignerInfo {
+	c.t.Helper()
+	res, err := c.query.Signer(c.ctx, &types.QuerySignerRequest{Address: v.valoper()})
+	require.NoError(c.t, err)
+	return res.Signer
 }
 
 func TestAnOpenChurnIsFrozen(t *testing.T) {
@@ -409,7 +480,7 @@ func TestAHookThatFailsIsUndoneAndHaltsNothing(t *testing.T) {
 		c, vals := startChain(t, testParams(), 3)
 		bad := &fakeHooks{fail: errors.New("no"), panic: panics}
 		write := func(ctx context.Context) {
-			require.NoError(t, c.k.SitOuts.Set(ctx, vals[0].operator, 99))
+			require.NoError(t, c.k.SitOuts.Set(ctx, vals[0].operator, types.SitOut{Until: 99, Count: 1}))
 		}
 		bad.run = write
 		good := &fakeHooks{}

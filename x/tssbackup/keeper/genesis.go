@@ -38,7 +38,7 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	for _, s := range gs.SitOuts {
-		if err := k.SitOuts.Set(ctx, s.Operator, s.Until); err != nil {
+		if err := k.SitOuts.Set(ctx, s.Operator, s.SitOut); err != nil {
 			return err
 		}
 	}
@@ -226,8 +226,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 				types.GenesisSignerOwner{Address: address, Owner: o},
 			)
 		}),
-		each(ctx, k.SitOuts, func(operator []byte, until int64) {
-			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, Until: until})
+		each(ctx, k.SitOuts, func(operator []byte, s types.SitOut) {
+			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, SitOut: s})
 		}),
 		each(ctx, k.Churns, func(_ uint64, c types.Churn) {
 			gs.Churns = append(gs.Churns, c)

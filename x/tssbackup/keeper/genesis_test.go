@@ -122,7 +122,8 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"signers out of order", func(gs *types.GenesisState) {
 			gs.Signers[0], gs.Signers[1] = gs.Signers[1], gs.Signers[0]
 		}},
-		{"a sit-out without an end", func(gs *types.GenesisState) { gs.SitOuts[0].Until = 0 }},
+		{"a sit-out without an end", func(gs *types.GenesisState) { gs.SitOuts[0].SitOut.Until = 0 }},
+		{"a sit-out for no fault", func(gs *types.GenesisState) { gs.SitOuts[0].SitOut.Count = 0 }},
 		{"a churn without a status", func(gs *types.GenesisState) { gs.Churns[0].Status = 0 }},
 		{"a churn that is closed before it opened", func(gs *types.GenesisState) { gs.Churns[1].ClosedHeight = gs.Churns[1].OpenedHeight - 1 }},
 		{"a churn without keygens", func(gs *types.GenesisState) { gs.Churns[0].KeygenIds = nil }},

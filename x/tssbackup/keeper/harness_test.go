@@ -178,6 +178,14 @@ func (c *chain) startChurn() []uint64 {
 	return res.KeygenIds
 }
 
+// isOpen reports whether a churn is open.
+func (c *chain) isOpen() bool {
+	c.t.Helper()
+	has, err := c.k.OpenChurn.Has(c.ctx)
+	require.NoError(c.t, err)
+	return has
+}
+
 func (c *chain) keygen(id uint64) types.Keygen {
 	c.t.Helper()
 	keygen, err := c.k.Keygens.Get(c.ctx, id)

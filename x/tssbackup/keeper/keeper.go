@@ -39,8 +39,8 @@ type Keeper struct {
 	// the latest recipient key of each. An address never changes its owner, and a recipient key's
 	// index only rises.
 	SignerOwners collections.Map[[]byte, types.SignerOwner]
-	// SitOuts are the first heights at which operators that sit out take part again.
-	SitOuts collections.Map[[]byte, int64]
+	// SitOuts are what is known of the faults of operators, until they do not count any more.
+	SitOuts collections.Map[[]byte, types.SitOut]
 	Churns  collections.Map[uint64, types.Churn]
 	Keygens collections.Map[uint64, types.Keygen]
 	// Votes are kept by keygen and member until the keygen's vault is active.
@@ -141,7 +141,7 @@ func NewKeeper(
 			types.SitOutsPrefix,
 			"sit_outs",
 			collections.BytesKey,
-			collections.Int64Value,
+			codec.CollValue[types.SitOut](cdc),
 		),
 		Churns: collections.NewMap(
 			sb,

@@ -120,11 +120,12 @@ func (l *life) compareSigners() {
 		res, err := l.c.query.Signer(l.c.ctx, &types.QuerySignerRequest{Address: v.valoper()})
 		require.NoError(t, err)
 		require.Equal(t, v.account(), res.Signer.Address)
-		want := l.m.sitOut[v]
-		if l.m.height >= want {
-			want = 0
+		until := l.m.sitOut[v].until
+		if l.m.height >= until {
+			until = 0
 		}
-		require.Equal(t, want, res.Signer.SitsOutUntil)
+		require.Equal(t, until, res.Signer.SitsOutUntil)
+		require.EqualValues(t, l.m.faults(v), res.Signer.Faults)
 	}
 }
 

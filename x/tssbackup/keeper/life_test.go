@@ -60,7 +60,7 @@ func newLife(t *testing.T, rt *rapid.T) *life {
 	l := &life{t: t, c: newChain(t, &fakeStaking{}), latest: map[string]uint32{}, m: &model{
 		params: params,
 		height: 1,
-		sitOut: map[*validator]int64{},
+		sitOut: map[*validator]modelSitOut{},
 		owner:  map[string]*validator{},
 	}}
 	require.NoError(t, l.c.k.InitGenesis(l.c.ctx, types.GenesisState{Params: params}))
@@ -99,6 +99,12 @@ func genParams() *rapid.Generator[types.Params] {
 		p.MaxVaultMembers = rapid.SampledFrom([]uint32{5, 6, 9, 40}).Draw(t, "max members")
 		p.MinCoverage = fraction.Draw(t, "coverage")
 		p.Sample = fraction.Draw(t, "sample")
+		if p.Validate() != nil { // the largest vault bears nobody absent
+			p.Sample = types.Fraction{Numerator: 1, Denominator: 1}
+		}
+		size := int(p.MaxVaultMembers)
+		p.PenaltyWindow = uint64(size-threshold(size)+1)*(p.KeygenDeadline+cmp.Or(p.RetryInterval, p.ChurnInterval)) +
+			rapid.Uint64Range(0, 20).Draw(t, "penalty window")
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
 		p.ProofsOptional = rapid.IntRange(0, 2).Draw(t, "proofs optional") == 0
 		p.KeygenRetention = rapid.SampledFrom([]uint64{0, 1, 5, 20}).Draw(t, "keygen retention")

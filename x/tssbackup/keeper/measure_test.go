@@ -137,8 +137,8 @@ func TestSameInputsSameStore(t *testing.T) {
 			end(40)
 			vals[round].signer = signerKey(fmt.Sprint("round ", round))
 			c.mustRun(vals[round].register())
-			if has, err := c.k.OpenChurn.Has(c.ctx); err == nil && has {
-				end(11)
+			for c.isOpen() {
+				end(1)
 			}
 		}
 		return c.dump(), events

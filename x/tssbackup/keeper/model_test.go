@@ -13,11 +13,17 @@ type model struct {
 	params  types.Params
 	height  int64
 	next    int64 // 0: no churn opens by itself
-	sitOut  map[*validator]int64
+	sitOut  map[*validator]modelSitOut
 	owner   map[string]*validator // of each signer address that ever was
 	churns  []*modelChurn
 	keygens []*modelKeygen // of all churns
 	vaults  []*modelVault
+}
+
+// modelSitOut is the latest fault of a validator: how many in a row it was, and when it is over.
+type modelSitOut struct {
+	until  int64
+	faults int
 }
 
 type modelChurn struct {
@@ -123,11 +129,15 @@ func (k *modelKeygen) mayVote(address string) error {
 	return nil
 }
 
-// candidates are the validators that take part in a churn that opens now.
+// candidates are the validators that take part in a churn that opens now. Faults of theirs that do
+// not count any more are forgotten.
 func (m *model) candidates(vals []*validator) []*validator {
 	var list []*validator
 	for _, v := range vals {
-		if v.registered && v.bonded && !v.gone && m.height >= m.sitOut[v] {
+		if v.registered && v.bonded && !v.gone && m.height >= m.sitOut[v].until {
+			if m.faults(v) == 0 {
+				delete(m.sitOut, v)
+			}
 			list = append(list, v)
 		}
 	}
@@ -158,10 +168,22 @@ func ceil(f types.Fraction, n int) int {
 
 func threshold(n int) int { return ceil(types.Fraction{Numerator: 2, Denominator: 3}, n) }
 
-func (m *model) asked(n int) int { return max(threshold(n), ceil(m.params.Sample, n)) }
+// asked is the sample, or the least that is above it and bears an absent member.
+func (m *model) asked(n int) int {
+	sample := max(threshold(n), ceil(m.params.Sample, n))
+	asked := sample
+	for m.neededOf(asked, n) == asked {
+		if asked++; asked > n {
+			return sample
+		}
+	}
+	return asked
+}
 
-func (m *model) needed(n int) int {
-	return max(threshold(n), ceil(m.params.MinCoverage, m.asked(n)))
+func (m *model) needed(n int) int { return m.neededOf(m.asked(n), n) }
+
+func (m *model) neededOf(asked, n int) int {
+	return max(threshold(n), ceil(m.params.MinCoverage, asked))
 }
 
 // endBlock does what the end of a block must do, but for the members of a churn that opens: opened
@@ -312,8 +334,12 @@ func (k *modelKeygen) winner() *modelVote {
 	return nil
 }
 
+// findFault says who is at fault when a keygen closes. So many members as the vault bears may be
+// malicious: where more than these would pay for blame, or no more have voted, nobody does.
 func (m *model) findFault(k *modelKeygen, due bool) {
 	k.blamed, k.silent = nil, nil
+	bears := len(k.members) - k.threshold
+	var voters []string
 	for _, member := range k.members {
 		count := 0
 		for _, vote := range k.votes {
@@ -321,12 +347,25 @@ func (m *model) findFault(k *modelKeygen, due bool) {
 				count++
 			}
 		}
+		_, voted := k.votes[member.address]
 		if count >= k.threshold {
 			k.blamed = append(k.blamed, member.address)
+			if voted {
+				voters = append(voters, member.address)
+			}
 		}
-		if _, voted := k.votes[member.address]; due && !voted {
+		if due && !voted && len(k.votes) > bears {
 			k.silent = append(k.silent, member.address)
 		}
+	}
+	if len(voters) > bears {
+		var others []string
+		for _, address := range k.blamed {
+			if !slices.Contains(voters, address) {
+				others = append(others, address)
+			}
+		}
+		k.blamed = others
 	}
 }
 
@@ -334,7 +373,25 @@ func (m *model) punish(k *modelKeygen) {
 	if m.params.PenaltyBlocks == 0 {
 		return
 	}
-	for _, address := range slices.Concat(k.blamed, k.silent) {
-		m.sitOut[m.owner[address]] = m.height + int64(m.params.PenaltyBlocks)
+	for _, member := range k.members {
+		if !slices.Contains(k.blamed, member.address) && !slices.Contains(k.silent, member.address) {
+			continue
+		}
+		v := m.owner[member.address]
+		faults := m.faults(v) + 1
+		blocks := int64(m.params.PenaltyBlocks)
+		for i := 1; i < faults && i <= 8; i++ {
+			blocks *= 2
+		}
+		m.sitOut[v] = modelSitOut{m.height + blocks, faults}
 	}
+}
+
+// faults is how many faults in a row still count.
+func (m *model) faults(v *validator) int {
+	s := m.sitOut[v]
+	if s.faults == 0 || m.height > s.until+int64(m.params.PenaltyWindow) {
+		return 0
+	}
+	return s.faults
 }

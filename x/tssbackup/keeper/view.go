@@ -48,12 +48,20 @@ func (k Keeper) signerInfo(
 	if info.Address, err = k.bech32(signer.Address); err != nil {
 		return info, err
 	}
-	until, err := k.SitOuts.Get(ctx, operator)
-	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
 		return info, err
 	}
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() < until {
-		info.SitsOutUntil = until
+	sitOut, err := k.sitOutOf(ctx, operator)
+	if err != nil {
+		return info, err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if height < sitOut.Until {
+		info.SitsOutUntil = sitOut.Until
+	}
+	if sitOut.Counts(params, height) {
+		info.Faults = sitOut.Count
 	}
 	return info, nil
 }

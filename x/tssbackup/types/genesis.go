@@ -106,8 +106,8 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 		if err := checkAddress(s.Operator); err != nil {
 			return fmt.Errorf("sit-out %d: %w", i, err)
 		}
-		if s.Until <= 0 {
-			return fmt.Errorf("sit-out %d ends at no height", i)
+		if s.SitOut.Until <= 0 || s.SitOut.Count == 0 {
+			return fmt.Errorf("sit-out %d ends at no height, or is for no fault", i)
 		}
 		if bytes.Compare(last, s.Operator) >= 0 {
 			return fmt.Errorf("sit-out %d is not in ascending order", i)

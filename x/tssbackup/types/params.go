@@ -1,6 +1,7 @@
 package types
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -30,6 +31,8 @@ const (
 	defaultProofRetention = 432_000
 	// defaultKeygenRetention is about a month too: long enough to see who was at fault.
 	defaultKeygenRetention = 432_000
+	// defaultPenaltyWindow is about a month too: several churns, whatever their interval.
+	defaultPenaltyWindow = 432_000
 )
 
 // DefaultParams returns the parameters of a new chain. Churns open by MsgStartChurn alone until a
@@ -48,6 +51,7 @@ func DefaultParams() Params {
 		RetirementDelay:  0,
 		ProofRetention:   defaultProofRetention,
 		KeygenRetention:  defaultKeygenRetention,
+		PenaltyWindow:    defaultPenaltyWindow,
 	}
 }
 
@@ -67,6 +71,7 @@ func (p Params) Validate() error {
 		{"retirement_delay", p.RetirementDelay},
 		{"proof_retention", p.ProofRetention},
 		{"keygen_retention", p.KeygenRetention},
+		{"penalty_window", p.PenaltyWindow},
 	} {
 		if b.value > maxBlocks {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))
@@ -86,14 +91,32 @@ func (p Params) Validate() error {
 	case p.RetryInterval == 0 && p.PenaltyBlocks <= p.ChurnInterval:
 		fail("penalty_blocks is not longer than churn_interval, and there is no retry_interval")
 	}
-	if p.MaxVaultMembers < minVaultMembers || p.MaxVaultMembers > maxVaultMembers {
+	validSize := p.MaxVaultMembers >= minVaultMembers && p.MaxVaultMembers <= maxVaultMembers
+	if !validSize {
 		fail("max_vault_members is not in %d to %d", minVaultMembers, maxVaultMembers)
 	}
-	if err := p.MinCoverage.validate(); err != nil {
-		fail("min_coverage: %w", err)
+	if p.PenaltyBlocks != 0 && validSize {
+		// Each churn that fails costs one of those whom a vault bears; the first must not be back
+		// as if nothing had been when the last has been.
+		n := int(p.MaxVaultMembers)
+		churns := uint64(n - verenc.Threshold(n) + 1)
+		least := churns * (p.KeygenDeadline + cmp.Or(p.RetryInterval, p.ChurnInterval))
+		if p.PenaltyWindow < least {
+			fail("penalty_window is shorter than %d blocks, %d churns that fail in a row",
+				least, churns)
+		}
 	}
-	if err := p.Sample.validate(); err != nil {
-		fail("sample: %w", err)
+	coverageErr, sampleErr := p.MinCoverage.validate(), p.Sample.validate()
+	if coverageErr != nil {
+		fail("min_coverage: %w", coverageErr)
+	}
+	if sampleErr != nil {
+		fail("sample: %w", sampleErr)
+	}
+	if coverageErr == nil && sampleErr == nil && validSize && p.Sample.Numerator < p.Sample.Denominator {
+		if n := int(p.MaxVaultMembers); p.Asked(n) == p.Needed(n) {
+			fail("sample is below 1, and min_coverage of %d members bears none that is absent", n)
+		}
 	}
 	if p.MaxEnvelopeBytes < minEnvelopeBytes || p.MaxEnvelopeBytes > maxEnvelopeBytes {
 		fail("max_envelope_bytes is not in %d to %d", minEnvelopeBytes, maxEnvelopeBytes)
@@ -124,13 +147,23 @@ func (f Fraction) ceilOf(n int) int {
 	return (num*n + den - 1) / den
 }
 
-// Asked is how many of a keygen's n members are asked to publish.
+// Asked is how many of a keygen's n members are asked to publish: the sample of them, at least the
+// threshold, and as many more as it takes for one of them to be absent without the keygen failing
+// for it. Where even all n do not bear that, the sample stays as it is.
 func (p Params) Asked(n int) int {
-	return max(verenc.Threshold(n), p.Sample.ceilOf(n))
+	least := max(verenc.Threshold(n), p.Sample.ceilOf(n))
+	for asked := least; asked <= n; asked++ {
+		if p.neededOf(asked, n) < asked {
+			return asked
+		}
+	}
+	return least
 }
 
 // Needed is how many asked members must vote one result by the deadline, for a keygen of n members.
 // It is more than half of n, so that no two results reach it.
-func (p Params) Needed(n int) int {
-	return max(verenc.Threshold(n), p.MinCoverage.ceilOf(p.Asked(n)))
+func (p Params) Needed(n int) int { return p.neededOf(p.Asked(n), n) }
+
+func (p Params) neededOf(asked, n int) int {
+	return max(verenc.Threshold(n), p.MinCoverage.ceilOf(asked))
 }

@@ -42,6 +42,26 @@ func TestParams(t *testing.T) {
 		{"a share in too small parts", func(p *types.Params) { p.Sample = types.Fraction{Numerator: 1, Denominator: 1_000_001} }, false},
 		{"envelopes of less than 1 KiB", func(p *types.Params) { p.MaxEnvelopeBytes = 1023 }, false},
 		{"envelopes of more than 4 MiB", func(p *types.Params) { p.MaxEnvelopeBytes = 4<<20 + 1 }, false},
+		{"a sample of which all are needed", func(p *types.Params) {
+			p.Sample, p.MinCoverage = types.Fraction{Numerator: 2, Denominator: 3}, types.Fraction{Numerator: 1, Denominator: 1}
+		}, false},
+		{"everybody, of whom all are needed", func(p *types.Params) {
+			p.MinCoverage = types.Fraction{Numerator: 1, Denominator: 1}
+		}, true},
+		{"a sample in vaults that bear nobody absent", func(p *types.Params) {
+			p.Sample, p.MaxVaultMembers = types.Fraction{Numerator: 4, Denominator: 5}, 5
+		}, false},
+		{"a sample in vaults that bear one", func(p *types.Params) {
+			p.Sample, p.MaxVaultMembers = types.Fraction{Numerator: 4, Denominator: 5}, 6
+		}, true},
+		// 40 members have a threshold of 27: 14 churns of 1,440 blocks.
+		{"a penalty window of as many churns as a vault may spoil", func(p *types.Params) { p.PenaltyWindow = 14 * 1440 }, true},
+		{"a penalty window of less", func(p *types.Params) { p.PenaltyWindow = 14*1440 - 1 }, false},
+		{"a penalty window of less, without a retry", func(p *types.Params) {
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks, p.PenaltyWindow = 0, 1000, 1001, 14*1720-1
+		}, false},
+		{"no penalty window, and no penalty", func(p *types.Params) { p.PenaltyWindow, p.PenaltyBlocks = 0, 0 }, true},
+		{"an endless penalty window", func(p *types.Params) { p.PenaltyWindow = 1 << 63 }, false},
 		{"no work", func(p *types.Params) { p.MinWorkFactor = 0 }, false},
 		{"a work factor of 20", func(p *types.Params) { p.MinWorkFactor = 20 }, true},
 		{"a work factor of 21", func(p *types.Params) { p.MinWorkFactor = 21 }, false},
@@ -75,10 +95,19 @@ func TestWhoIsAskedAndNeeded(t *testing.T) {
 		require.Equal(t, tt.needed, p.Needed(tt.n))
 	}
 	p.Sample = types.Fraction{Numerator: 7, Denominator: 10}
-	require.Equal(t, 14, p.Asked(20))
+	require.Equal(t, 15, p.Asked(20), "one more than the sample, so that one may be absent")
 	require.Equal(t, 14, p.Needed(20), "never below the threshold")
 	require.Equal(t, 70, p.Asked(100))
 	require.Equal(t, 67, p.Needed(100))
+	p.Sample = types.Fraction{Numerator: 1, Denominator: 100}
+	for n := types.MinMembers; n <= 512; n++ {
+		if n <= 5 {
+			require.Equal(t, verenc.Threshold(n), p.Asked(n), "all of %d would have to publish too", n)
+			continue
+		}
+		require.Greater(t, p.Asked(n), p.Needed(n), "one of %d may be absent", n)
+		require.LessOrEqual(t, p.Asked(n), n)
+	}
 }
 
 // The messages that are signed are part of the interface: other programs build them too.
