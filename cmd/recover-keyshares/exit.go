@@ -32,8 +32,9 @@ const exitCodes = `Exit codes:
   2  wrong usage
   3  no backup found: the chain, or what was saved of it, holds none, or proofs of
      too few members; coverage: a vault is not covered
-  4  wrong mnemonic: it is none, or it does not open the envelope
-  5  an envelope, a keyshare, a record, a proof or a state file fails a check
+  4  wrong mnemonic: it is none, or it does not open what has the form of a backup
+  5  an envelope, a keyshare, a record, a proof or a state file fails a check, or a
+     file is something else
   6  no node can be reached, or none holds the block any more
   7  what the nodes say is not verified: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are
@@ -69,7 +70,7 @@ func codeOf(err error) int {
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
-			audit.ErrCheck, rebuild.ErrState,
+			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -49,8 +50,9 @@ func (a *app) openCommand() *cobra.Command {
 		Short: "Open an envelope that is at hand; asks no node",
 		Long: `open writes the keyshares from an envelope in a file, or from all envelopes of
 this mnemonic in a saved transaction or block: a node's answer in JSON or YAML, or
-the bytes in base64, in hex, or as they are. The backups that THORNode and its
-forks published are opened as well.
+the bytes as they are. The backups that THORNode and its forks published are opened
+as well. What the file is in is undone first: age's armor, base64, hex, gzip,
+UTF-16, byte order marks, JSON within JSON. What it cannot use it names.
 
 Without the chain's record it cannot tell whose the keyshares are and of which
 vault. It checks that each is sound in itself, and writes nothing otherwise.`,
@@ -71,7 +73,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	sealed, err := o.read(args)
+	found, err := o.read(args)
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer mnemonic.Wipe()
-	files, err := o.openAll(ctx, sealed, mnemonic)
+	files, err := o.openAll(ctx, found, mnemonic)
 	for _, f := range files {
 		defer sanity.Wipe(f.Data)
 	}
@@ -111,12 +113,12 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	})
 }
 
-// read returns the envelope, or what may be one in a saved response.
-func (o *opening) read(args []string) ([][]byte, error) {
+// read returns what was found in the file that the user gave.
+func (o *opening) read(args []string) (found saved.Found, err error) {
 	switch o.format {
 	case formatAuto, formatEnvelope, formatThornode:
 	default:
-		return nil, command.Usage(errors.New("--format must be auto, envelope or thornode"))
+		return found, command.Usage(errors.New("--format must be auto, envelope or thornode"))
 	}
 	paths := args
 	for _, path := range []string{o.tx, o.block} {
@@ -125,52 +127,61 @@ func (o *opening) read(args []string) ([][]byte, error) {
 		}
 	}
 	if len(paths) != 1 {
-		return nil, command.Usage(
+		return found, command.Usage(
 			errors.New("give one of a file that holds an envelope, --tx and --block"),
 		)
 	}
-	if len(args) == 1 {
-		sealed, err := readFile(paths[0], envelope.MaxBytes)
-		return [][]byte{sealed}, err
-	}
 	data, err := readFile(paths[0], saved.MaxBytes)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	candidates, err := saved.Candidates(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", paths[0], err)
+	found = saved.Find(data)
+	found.Why = fmt.Errorf("%s: %w", paths[0], found.Why)
+	if !slices.ContainsFunc(found.Candidates, o.tries) {
+		return found, found.Why
 	}
-	return candidates, nil
+	return found, nil
+}
+
+// tries reports whether the format that the user named lets a candidate be tried.
+func (o *opening) tries(c saved.Candidate) bool {
+	return o.format != formatEnvelope || c.Form == saved.Envelope
 }
 
 // openAll returns the files of all that opens. When nothing does, it tells why of the first that
-// the mnemonic fits, if there is one.
+// the mnemonic fits, if there is one. That the mnemonic is wrong it says only of what has the form
+// of a backup.
 func (o *opening) openAll(
 	ctx context.Context,
-	sealed [][]byte,
+	found saved.Found,
 	mnemonic *sanity.Mnemonic,
 ) (files []envelope.File, err error) {
-	var damaged []error
-	wrong := 0
+	var damaged, foreign []error
+	refused := map[saved.Form]int{}
 	names := make(map[string][]byte)
-	for i, s := range sealed {
+	for i, c := range found.Candidates {
 		if ctx.Err() != nil {
 			return files, ctx.Err()
 		}
-		found, err := o.openOne(s, mnemonic)
-		if len(sealed) == 1 && err != nil {
-			return nil, err
+		if !o.tries(c) {
+			continue
 		}
+		opened, err := o.openOne(c, mnemonic)
 		switch {
 		case errors.Is(err, envelope.ErrNotEnvelope):
-			continue
+			foreign = append(foreign, err)
 		case errors.Is(err, envelope.ErrWrongMnemonic):
-			wrong++
+			refused[c.Form]++
 		case err != nil:
-			damaged = append(damaged, fmt.Errorf("byte string %d of %d: %w", i+1, len(sealed), err))
+			if c.Note != "" {
+				err = fmt.Errorf("%w (%s)", err, c.Note)
+			}
+			if len(found.Candidates) > 1 {
+				err = fmt.Errorf("byte string %d of %d: %w", i+1, len(found.Candidates), err)
+			}
+			damaged = append(damaged, err)
 		}
-		for _, f := range found {
+		for _, f := range opened {
 			other, twice := names[f.Name]
 			switch {
 			case !twice:
@@ -188,17 +199,8 @@ func (o *opening) openAll(
 			}
 		}
 	}
-	switch {
-	case len(files) == 0 && len(damaged) > 0:
-		return nil, damaged[0]
-	case len(files) == 0 && wrong == 0:
-		return nil, fmt.Errorf("%w: nothing begins as an envelope does", saved.ErrNone)
-	case len(files) == 0:
-		return nil, fmt.Errorf(
-			"%w: of the byte strings that may be a backup, %d in all, none is one of this mnemonic",
-			envelope.ErrWrongMnemonic,
-			wrong,
-		)
+	if len(files) == 0 {
+		return nil, why(found, damaged, foreign, refused)
 	}
 	for _, err := range damaged {
 		o.warn(command.OneLine(err.Error()))
@@ -206,15 +208,40 @@ func (o *opening) openAll(
 	return files, nil
 }
 
-func (o *opening) openOne(sealed []byte, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {
-	isEnvelope := bytes.HasPrefix(sealed, []byte(sanity.EnvelopePrefix))
-	if isEnvelope && o.format != formatThornode {
+// why says why nothing was opened.
+func why(found saved.Found, damaged, foreign []error, refused map[saved.Form]int) error {
+	envelopes, thornodes := refused[saved.Envelope], refused[saved.Thornode]
+	switch {
+	case len(damaged) > 0:
+		return damaged[0]
+	case envelopes > 0 && len(found.Candidates) == 1:
+		return envelope.ErrWrongMnemonic
+	case envelopes > 0:
+		return fmt.Errorf(
+			"%w: of the envelopes in it, %d in all, none is one of this mnemonic",
+			envelope.ErrWrongMnemonic,
+			envelopes,
+		)
+	case thornodes > 0:
+		return fmt.Errorf(
+			"%w: nothing in it is one of this project, and %d byte strings may be a backup of "+
+				"THORNode's, which has no other form than its length and randomness: none opens, so "+
+				"the mnemonic is another one, or it is damaged, or no backup at all",
+			envelope.ErrWrongMnemonic,
+			thornodes,
+		)
+	case len(foreign) == 1 && len(found.Candidates) == 1:
+		return foreign[0]
+	}
+	return found.Why
+}
+
+func (o *opening) openOne(c saved.Candidate, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {
+	if c.Form == saved.Envelope && o.format != formatThornode {
 		o.Progress("opening an envelope, which takes a few seconds")
+		return envelope.Open(c.Data, mnemonic)
 	}
-	if o.format == formatEnvelope || o.format == formatAuto && isEnvelope {
-		return envelope.Open(sealed, mnemonic)
-	}
-	return thornode.Open(sealed, mnemonic)
+	return thornode.Open(c.Data, mnemonic)
 }
 
 // readFile reads a file, and little more of it than the limit.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
+	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -50,7 +51,18 @@ func (r *rebuilding) saved() (rebuild.Record, error) {
 	if err != nil {
 		return rebuild.Record{}, err
 	}
-	record, err := rebuild.Parse(data)
+	var record rebuild.Record
+	if len(data) > rebuild.MaxBytes {
+		err = fmt.Errorf("%w: more than %d bytes", rebuild.ErrState, rebuild.MaxBytes)
+	} else if data, err = saved.Object(data, "vault"); err != nil {
+		err = fmt.Errorf(
+			"%w: it is not what the query proofs prints with --output json: %w",
+			rebuild.ErrState,
+			err,
+		)
+	} else {
+		record, err = rebuild.Parse(data)
+	}
 	if err != nil {
 		return record, fmt.Errorf("%s: %w", r.stateFile, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -123,6 +125,9 @@ func TestScripts(t *testing.T) {
 				env.Setenv(strings.ToUpper(name), m.vaults[name].Name())
 			}
 			env.Values[sceneKey{}] = s
+			if err := os.CopyFS(filepath.Join(env.WorkDir, "cases"), os.DirFS("testdata/cases")); err != nil {
+				return err
+			}
 			// Two nodes that agree are the least that is trusted at first.
 			env.Setenv("ONE", url)
 			env.Setenv("NODE", twoNodes(url))
@@ -149,6 +154,7 @@ func TestScripts(t *testing.T) {
 			"bifrost":  cmdBifrost,
 			"thornode": cmdThornode,
 			"respond":  cmdRespond,
+			"utf16":    cmdUTF16,
 		},
 	})
 }
@@ -316,4 +322,13 @@ func cmdBifrost(ts *testscript.TestScript, _ bool, args []string) {
 	release, err := home.Lock(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Defer(release)
+}
+
+// utf16 FROM TO writes a text as PowerShell does.
+func cmdUTF16(ts *testscript.TestScript, _ bool, args []string) {
+	text := []byte{0xff, 0xfe}
+	for _, unit := range utf16.Encode([]rune(ts.ReadFile(args[0]))) {
+		text = binary.LittleEndian.AppendUint16(text, unit)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), text, 0o600))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -57,7 +58,7 @@ func noise(seed byte, n int) []byte {
 	return b
 }
 
-func TestCandidates(t *testing.T) {
+func TestFind(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	backup := noise(1, 3000)
 	own := append([]byte(sanity.EnvelopePrefix), noise(2, 2000)...)
@@ -95,8 +96,7 @@ func TestCandidates(t *testing.T) {
 		{"an envelope", string(own), own},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			found, err := saved.Candidates([]byte(c.data))
-			require.NoError(t, err)
+			found := dataOf(saved.Find([]byte(c.data)))
 			require.True(t, slices.ContainsFunc(found, func(b []byte) bool { return bytes.Equal(b, c.want) }))
 			require.Less(t, len(found), 20)
 			for i, b := range found {
@@ -107,6 +107,14 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// dataOf are the candidates.
+func dataOf(found saved.Found) (all [][]byte) {
+	for _, c := range found.Candidates {
+		all = append(all, c.Data)
+	}
+	return all
+}
+
 func wrap(text string) (lines string) {
 	for part := range slices.Chunk([]byte(text), 76) {
 		lines += string(part) + "\r\n"
@@ -114,16 +122,8 @@ func wrap(text string) (lines string) {
 	return lines
 }
 
-func TestNothingLongEnough(t *testing.T) {
-	for _, data := range []string{
-		"", " ", "{}", "null", `"`, "[", "\x00", `{"error":{"code":-32603,"message":"height 5 is not available"}}`,
-		`{"tx":"AAAA"}`, string(transaction(tssPool(nil)))[:200], strings.Repeat("not base64! ", 1000), `"` + strings.Repeat("!", 1000) + `"`,
-	} {
-		_, err := saved.Candidates([]byte(data))
-		require.ErrorIs(t, err, saved.ErrNone, "%.20q", data)
-	}
-	_, err := saved.Candidates(make([]byte, saved.MaxBytes+1))
-	require.ErrorContains(t, err, "a response of")
+func TestTooLarge(t *testing.T) {
+	require.ErrorIs(t, saved.Find(make([]byte, saved.MaxBytes+1)).Why, envelope.ErrTooLarge)
 }
 
 // Fields nested deeper than any message, and blocks full of fields, cost no more than a multiple of
@@ -133,18 +133,21 @@ func TestHostileResponses(t *testing.T) {
 	for range 10_000 {
 		deep = field(2, deep)
 	}
-	found, err := saved.Candidates(deep)
-	require.NoError(t, err)
-	require.Less(t, len(found), 20)
+	found := saved.Find(deep)
+	require.Less(t, len(found.Candidates), 30)
+	require.ErrorIs(t, found.Why, envelope.ErrTooLarge)
 
-	wide := bytes.Repeat(field(1, make([]byte, 300)), 10_000)
-	found, err = saved.Candidates(wide)
-	require.NoError(t, err)
-	require.Less(t, len(found), 20, "what is the same counts once")
+	found = saved.Find(bytes.Repeat(field(1, make([]byte, 300)), 10_000))
+	require.Less(t, len(found.Candidates), 20, "what is the same counts once")
 
-	found, err = saved.Candidates([]byte(strings.Repeat("[", 1_000_000)))
-	require.ErrorIs(t, err, saved.ErrNone)
-	require.Empty(t, found)
+	found = saved.Find([]byte(strings.Repeat("[", 1_000_000)))
+	require.Empty(t, found.Candidates)
+	require.ErrorIs(t, found.Why, saved.ErrForeign)
+
+	// Gzip unpacks to a thousand times its size, and within gzip once more.
+	found = saved.Find(zip(zip(make([]byte, 140<<20))))
+	require.Empty(t, found.Candidates)
+	require.ErrorIs(t, found.Why, envelope.ErrTooLarge)
 }
 
 func TestABackupInABlockOpens(t *testing.T) {
@@ -165,8 +168,7 @@ func TestABackupInABlockOpens(t *testing.T) {
 		}
 		txs = append(txs, fmt.Sprintf("%q", base64.StdEncoding.EncodeToString(transaction(tssPool(backup)))))
 	}
-	found, err := saved.Candidates([]byte(`{"result":{"block":{"data":{"txs":[` + strings.Join(txs, ",") + `]}}}}`))
-	require.NoError(t, err)
+	found := dataOf(saved.Find([]byte(`{"result":{"block":{"data":{"txs":[` + strings.Join(txs, ",") + `]}}}}`)))
 	opened := 0
 	for _, b := range found {
 		if files, err := thornode.Open(b, m); err == nil {
@@ -175,26 +177,4 @@ func TestABackupInABlockOpens(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, opened)
-}
-
-func FuzzCandidates(f *testing.F) {
-	backup := noise(1, 300)
-	tx := transaction(tssPool(backup))
-	f.Add(tx)
-	f.Add([]byte(`{"tx":"` + base64.StdEncoding.EncodeToString(tx) + `"}`))
-	f.Add([]byte("a: " + base64.StdEncoding.EncodeToString(tx)))
-	f.Add([]byte(hex.EncodeToString(tx)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		found, err := saved.Candidates(data)
-		if err != nil {
-			require.ErrorIs(t, err, saved.ErrNone)
-			return
-		}
-		total := 0
-		for _, b := range found {
-			require.GreaterOrEqual(t, len(b), thornode.MinBytes)
-			total += len(b)
-		}
-		require.LessOrEqual(t, total, 3*13*len(data))
-	})
 }
