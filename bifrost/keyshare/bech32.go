@@ -3,6 +3,7 @@ package keyshare
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,9 +41,14 @@ var (
 // pubInfix follows the prefix of account addresses in the prefix of public keys.
 const pubInfix = "pub"
 
-// FileName is the name of the file that holds the keyshare of this bech32 public key.
-func FileName(bech32Key string) string {
-	return "localstate-" + bech32Key + ".json"
+const (
+	namePrefix = "localstate-"
+	nameSuffix = ".json"
+)
+
+// FileName is the name of the file that holds the keyshare of this public key, in bech32 or hex.
+func FileName(key string) string {
+	return namePrefix + strings.TrimPrefix(strings.ToLower(key), "0x") + nameSuffix
 }
 
 // EncodeSecp256k1 returns the bech32 form of a compressed secp256k1 public key, for the prefix of
@@ -68,10 +74,19 @@ func encode(prefix string, curve Curve, raw []byte) (string, error) {
 	return bech32.ConvertAndEncode(prefix+pubInfix, append(bytes.Clone(amino), raw...))
 }
 
-// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. The key is a
-// point of its curve.
-func DecodePubKey(bech32Key string) (Curve, []byte, error) {
-	hrp, data, err := bech32.DecodeAndConvert(bech32Key)
+// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. It reads hex, as
+// other networks write it, too: 33 bytes are a secp256k1 key, 32 an ed25519 key. The key is a point
+// of its curve.
+func DecodePubKey(key string) (Curve, []byte, error) {
+	digits := strings.TrimPrefix(strings.TrimPrefix(key, "0x"), "0X")
+	if raw, err := hex.DecodeString(digits); err == nil {
+		curve := Secp256k1
+		if len(raw) == ed25519.PublicKeySize {
+			curve = Ed25519
+		}
+		return curve, raw, checkPoint(curve, raw)
+	}
+	hrp, data, err := bech32.DecodeAndConvert(key)
 	if err != nil {
 		return 0, nil, err
 	}

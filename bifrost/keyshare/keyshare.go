@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/bnb-chain/tss-lib/v2/crypto"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
@@ -22,9 +23,10 @@ const MaxFileSize = 2 << 20
 // A Keyshare is one member's secret result of a keygen, for one of the vault's two keys. It prints
 // as the public key alone.
 type Keyshare struct {
-	// PubKey is the vault's key on this curve, bech32.
+	// PubKey is the vault's key on this curve, bech32 or hex.
 	PubKey string
-	// ParticipantKeys are the public keys of the vault's members, bech32, in the order of the file.
+	// ParticipantKeys are the public keys of the vault's members, as PubKey, in the order of the
+	// file.
 	ParticipantKeys []string
 	// LocalPartyKey is that of the member whose share this is.
 	LocalPartyKey string
@@ -52,12 +54,17 @@ type file struct {
 	LocalPartyKey   string    `json:"local_party_key"`
 }
 
-// localData is written as base64 and read as that or as the object itself.
+// localData is written as base64 and read as that, as the object itself, or as its text.
 type localData []byte
 
 func (d *localData) UnmarshalJSON(raw []byte) error {
 	if len(raw) > 0 && raw[0] == '{' {
 		*d = bytes.Clone(raw)
+		return nil
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil && len(text) > 0 && text[0] == '{' {
+		*d = []byte(text)
 		return nil
 	}
 	return json.Unmarshal(raw, (*[]byte)(d))
@@ -162,6 +169,18 @@ func (k *Keyshare) Encode() ([]byte, error) {
 // FileName is the name under which the file is kept.
 func (k *Keyshare) FileName() string { return FileName(k.PubKey) }
 
+// IsNamed reports whether a file's name is that of a keyshare of this key, in whatever form the
+// name has it.
+func (k *Keyshare) IsNamed(name string) bool {
+	key, ok := strings.CutPrefix(name, namePrefix)
+	if !ok {
+		return false
+	}
+	key, ok = strings.CutSuffix(key, nameSuffix)
+	curve, raw, err := DecodePubKey(key)
+	return ok && err == nil && curve == k.curve && bytes.Equal(raw, k.vault)
+}
+
 // Curve tells which of the vault's keys this is a share of.
 func (k *Keyshare) Curve() Curve { return k.curve }
 
@@ -250,15 +269,13 @@ func (k *Keyshare) decodeKeys() (err error) {
 	return nil
 }
 
-func (k *Keyshare) decodeLocalData() (err error) {
-	if k.curve == Secp256k1 {
-		k.ecdsa = new(eckeygen.LocalPartySaveData)
-		err = json.Unmarshal(k.raw, k.ecdsa)
-		k.ks, k.bigXj, k.xi, k.pub = k.ecdsa.Ks, k.ecdsa.BigXj, k.ecdsa.Xi, k.ecdsa.ECDSAPub
-	} else {
-		k.eddsa = new(edkeygen.LocalPartySaveData)
-		err = json.Unmarshal(k.raw, k.eddsa)
-		k.ks, k.bigXj, k.xi, k.pub = k.eddsa.Ks, k.eddsa.BigXj, k.eddsa.Xi, k.eddsa.EDDSAPub
+func (k *Keyshare) decodeLocalData() error {
+	err := k.unmarshal(k.raw)
+	if err != nil {
+		if usual := relayout(k.raw, k.curve); usual != nil {
+			err = k.unmarshal(usual)
+			defer clear(usual)
+		}
 	}
 	if err != nil {
 		if bad := badPoint(k.raw); bad != "" {
@@ -270,6 +287,21 @@ func (k *Keyshare) decodeLocalData() (err error) {
 		return fmt.Errorf("local_data: %w", err)
 	}
 	return nil
+}
+
+// unmarshal reads tss-lib's data in the layout of tss-lib v2.
+func (k *Keyshare) unmarshal(raw []byte) (err error) {
+	k.ecdsa, k.eddsa = nil, nil
+	if k.curve == Secp256k1 {
+		k.ecdsa = new(eckeygen.LocalPartySaveData)
+		err = json.Unmarshal(raw, k.ecdsa)
+		k.ks, k.bigXj, k.xi, k.pub = k.ecdsa.Ks, k.ecdsa.BigXj, k.ecdsa.Xi, k.ecdsa.ECDSAPub
+	} else {
+		k.eddsa = new(edkeygen.LocalPartySaveData)
+		err = json.Unmarshal(raw, k.eddsa)
+		k.ks, k.bigXj, k.xi, k.pub = k.eddsa.Ks, k.eddsa.BigXj, k.eddsa.Xi, k.eddsa.EDDSAPub
+	}
+	return err
 }
 
 // badPoint names the first point that tss-lib refuses to read, which its error does not.

@@ -69,8 +69,12 @@ func checkFile(
 	if err != nil {
 		return nil, err
 	}
-	if share.FileName() != f.Name {
-		err = fmt.Errorf("it holds the keyshare of %s", share.PubKey)
+	if !share.IsNamed(f.Name) {
+		err = fmt.Errorf(
+			"it holds the keyshare of %s, whose file is named %s",
+			share.PubKey,
+			share.FileName(),
+		)
 	} else {
 		err = check(share)
 	}

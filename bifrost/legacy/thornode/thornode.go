@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ulikunitz/xz/lzma"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -160,7 +161,9 @@ func fileName(keyshare []byte) (string, error) {
 	if json.Unmarshal(keyshare, &file) != nil { // whose text may be part of a secret
 		return "", errors.New("it is not a JSON object with a pub_key")
 	}
-	name := "localstate-" + file.PubKey + ".json"
+	// In hex as some forks write it, or in bech32.
+	key := strings.TrimPrefix(strings.ToLower(file.PubKey), "0x")
+	name := "localstate-" + key + ".json"
 	if !envelope.IsKeyshareName(name) {
 		return "", errors.New("its pub_key is not a public key")
 	}
