@@ -68,7 +68,7 @@ func NewNodes(own *chain.Client, witnesses []string) (Nodes, error) {
 			return n, err
 		}
 		// The own node, named once more, witnesses nothing.
-		if w.Name() != own.Name() {
+		if !w.Same(own) {
 			n.Witnesses = append(n.Witnesses, w)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,10 +139,10 @@ func (d *Drill) Status() (last *DrillResult, problems []string) {
 // Once tries the nodes in turn until one serves every backup. The result's error is that of all of
 // them.
 func (d *Drill) Once(ctx context.Context) DrillResult {
+	nodes := d.strangers(ctx)
 	result := DrillResult{
-		Time: time.Now().UTC(), OwnNodeOnly: len(d.others) == 0, Vaults: []DrillVault{},
+		Time: time.Now().UTC(), OwnNodeOnly: len(nodes) == 0, Vaults: []DrillVault{},
 	}
-	nodes := d.others
 	if len(nodes) == 0 {
 		nodes = []envelopeNode{d.cfg.Nodes.Own}
 	}
@@ -165,6 +166,21 @@ func (d *Drill) Once(ctx context.Context) DrillResult {
 	}
 	result.Error = errors.Join(failed...).Error()
 	return result
+}
+
+// strangers are the nodes that are not the own one under another address, by their ids.
+func (d *Drill) strangers(ctx context.Context) []envelopeNode {
+	if len(d.others) == 0 {
+		return nil
+	}
+	own, err := d.cfg.Nodes.Own.Status(ctx)
+	if err != nil || own.ID == "" {
+		return d.others
+	}
+	return slices.DeleteFunc(slices.Clone(d.others), func(n envelopeNode) bool {
+		other, err := n.Status(ctx)
+		return err == nil && other.ID == own.ID
+	})
 }
 
 // verified returns the records once they are those of a block that holds the latest backups: a

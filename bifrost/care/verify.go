@@ -168,6 +168,11 @@ func (v *Verifier) nodes() []*chain.Client {
 // advise adds to an error what the operator can do.
 func (v *Verifier) advise(err error) error {
 	const here = "under [trust] in config.toml"
+	var halted *chain.HaltedError
+	if errors.As(err, &halted) {
+		return fmt.Errorf("%w (if other sources say so too, and this machine's clock is right, set "+
+			"period = \"%dh\" %s until the chain goes on)", err, int(halted.Period.Hours()), here)
+	}
 	for _, advice := range []struct {
 		kind error
 		text string
@@ -200,6 +205,9 @@ func (v *Verifier) confirm(first chain.FirstHeader) error {
 			chain.ErrNoTrust,
 			own,
 		)
+	case len(first.Twins) > 0 && len(first.Nodes) == 1:
+		return fmt.Errorf("%w: all witnesses that answer are %s, under other addresses",
+			chain.ErrNoTrust, first.Nodes[0])
 	case witnesses > 0 && len(first.Nodes) == 1:
 		return fmt.Errorf("%w: no witness answers to confirm the first header", chain.ErrNoTrust)
 	}

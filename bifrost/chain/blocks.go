@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -11,9 +12,15 @@ import (
 
 // BlockTxs returns the transactions of a block, or [ErrNoBlock].
 func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
-	res, err := c.rpc.Block(ctx, &height)
+	var res *ctypes.ResultBlock
+	err := c.await(ctx, func() (err error) {
+		if res, err = c.rpc.Block(ctx, &height); err != nil {
+			err = c.classify(ctx, err)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, classify(ctx, err)
+		return nil, err
 	}
 	if res.Block == nil {
 		return nil, fmt.Errorf("%w: block %d", ErrNoBlock, height)
@@ -69,7 +76,7 @@ type TxResult struct {
 func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
 	res, err := c.rpc.Tx(ctx, hash, false)
 	if err != nil {
-		return TxResult{}, classify(ctx, err)
+		return TxResult{}, c.classify(ctx, err)
 	}
 	result := TxResult{Height: res.Height}
 	if !res.TxResult.IsOK() {
@@ -79,13 +86,15 @@ func (c *Client) Tx(ctx context.Context, hash []byte) (TxResult, error) {
 }
 
 // Broadcast hands a signed transaction to the node and returns when the node has checked it. nil
-// means that it is in the node's mempool and not yet that it is in a block. The errors to branch on
+// means that it is in the node's mempool and not yet that it is in a block. It is sent again by
+// itself only when the node has surely not taken it: a second sending of what arrived would be
+// answered as if it were another's. The errors to branch on
 // are sdkerrors.ErrTxInMempoolCache, sdkerrors.ErrWrongSequence, [ErrUnreachable] and
 // [RefusedError].
 func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
-	res, err := c.rpc.BroadcastTxSync(ctx, cmttypes.Tx(tx))
+	res, err := c.rpc.BroadcastTxSync(once(ctx), cmttypes.Tx(tx))
 	if err != nil {
-		return classify(ctx, err)
+		return c.classify(ctx, err)
 	}
 	if res.Code != 0 {
 		return refused(res.Codespace, res.Code, res.Log)

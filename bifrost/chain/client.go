@@ -2,72 +2,73 @@ package chain
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
-	"strings"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	"github.com/cosmos/gogoproto/proto"
 )
 
-// DefaultTimeout is the deadline of one request, reading the answer included.
+// DefaultTimeout is the deadline of one request, all attempts and their answers included.
 const DefaultTimeout = 30 * time.Second
 
-// Client asks one node. It is safe for concurrent use, keeps no connection that must be closed, and
-// never retries by itself.
+// Client asks one node. It is safe for concurrent use, and keeps no connection that must be closed.
+// A fault that may pass is waited for within the deadline of the request, and so is a node that is
+// a few blocks behind.
 type Client struct {
-	name string
-	rpc  *rpchttp.HTTP
+	rpc       *rpchttp.HTTP
+	transport *transport
+	// noBatch tells that the node answers single questions and no batches.
+	noBatch atomic.Bool
+	// behind tells that blocks were waited for in vain.
+	behind atomic.Bool
 }
 
 // New returns a client for a CometBFT RPC address such as http://HOST:26657 (the schemes are http,
-// https and tcp). It does not connect yet. A timeout of 0 means [DefaultTimeout].
+// https and tcp). A user, a password and a query in it are sent with each request, and shown
+// nowhere. It does not connect yet. The timeout is that of a request, however often it is tried; 0
+// means [DefaultTimeout].
 func New(address string, timeout time.Duration) (*Client, error) {
 	return newClient(address, timeout, maxAnswer)
 }
 
-func newClient(address string, timeout time.Duration, limit int64) (*Client, error) {
-	u, err := url.Parse(address)
+func newClient(text string, timeout time.Duration, limit int64) (*Client, error) {
+	at, err := parseAddress(text)
 	if err != nil {
-		// The parser's error repeats the address, which may hold a password.
-		return nil, errors.New("node address is not a URL")
-	}
-	switch u.Scheme {
-	case "http", "https", "tcp":
-	default:
-		return nil, fmt.Errorf(
-			"node address %q must start with http://, https:// or tcp://",
-			u.Redacted(),
-		)
-	}
-	if u.Host == "" {
-		return nil, fmt.Errorf("node address %q names no host", u.Redacted())
+		return nil, err
 	}
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	rpc, err := rpchttp.NewWithClient(address, "/websocket", newHTTPClient(timeout, limit))
+	t := newTransport(at, timeout, limit)
+	rpc, err := rpchttp.NewWithClient(at.url.String(), "/websocket", &http.Client{Transport: t})
 	if err != nil {
-		return nil, fmt.Errorf("node address %q: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("node address %q: %w", at.name, err)
 	}
-	// One name for one address, so that a node is seen to be given twice.
-	named := *u
-	if named.Scheme == "tcp" {
-		named.Scheme = "http"
-	}
-	named.Path = strings.TrimSuffix(named.Path, "/")
-	return &Client{name: named.Redacted(), rpc: rpc}, nil
+	return &Client{rpc: rpc, transport: t}, nil
 }
 
-// Name is the node's address without a password, for messages and to tell nodes apart: tcp:// is
-// http://, and a slash at the end is left out.
-func (c *Client) Name() string { return c.name }
+// OnRetry has the client call pause, in place of [Pause], before it asks again: to tell of it and
+// to wait. It is not to be called while the client asks.
+func (c *Client) OnRetry(pause func(context.Context, Retry) error) { c.transport.pause = pause }
+
+// Name is the node's address for messages, without what is secret in it: tcp:// is http://, and a
+// slash at the end is left out.
+func (c *Client) Name() string { return c.transport.name }
+
+// Same reports whether two clients ask at one address. A node that has two is known by its
+// [Status].
+func (c *Client) Same(other *Client) bool {
+	return c.transport.same(other.transport.address)
+}
 
 // Status is what a node says about itself.
 type Status struct {
 	ChainID string
+	// ID is the node's, under whatever address it is asked; empty when it does not say.
+	ID string
 	// Height, Hash and Time are those of the latest block.
 	Height int64
 	Hash   []byte
@@ -82,10 +83,11 @@ type Status struct {
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	res, err := c.rpc.Status(ctx)
 	if err != nil {
-		return Status{}, classify(ctx, err)
+		return Status{}, c.classify(ctx, err)
 	}
 	return Status{
 		ChainID:    printable(res.NodeInfo.Network),
+		ID:         printable(string(res.NodeInfo.DefaultNodeID)),
 		Height:     res.SyncInfo.LatestBlockHeight,
 		Hash:       res.SyncInfo.LatestBlockHash,
 		Time:       res.SyncInfo.LatestBlockTime,
@@ -113,7 +115,7 @@ func (c *Client) query(ctx context.Context, method string, req, res proto.Messag
 func (c *Client) abciQuery(ctx context.Context, method string, data []byte) ([]byte, error) {
 	res, err := c.rpc.ABCIQuery(ctx, method, data)
 	if err != nil {
-		return nil, classify(ctx, err)
+		return nil, c.classify(ctx, err)
 	}
 	if !res.Response.IsOK() {
 		return nil, refused(res.Response.Codespace, res.Response.Code, res.Response.Log)

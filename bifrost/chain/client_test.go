@@ -29,7 +29,7 @@ func newNode(t *testing.T) (*fakenode.Node, *Client) {
 	node, url := fakenode.New(t)
 	client, err := New(url, 0)
 	require.NoError(t, err)
-	return node, client
+	return node, new(waits).of(client)
 }
 
 func TestNew(t *testing.T) {
@@ -39,7 +39,15 @@ func TestNew(t *testing.T) {
 		"tcp, as CometBFT writes it":    {"tcp://127.0.0.1:26657", "", local},
 		"a slash at the end":            {local + "/", "", local},
 		"a path behind a proxy":         {"https://example.com/rpc", "", "https://example.com/rpc"},
-		"host and port alone":           {"127.0.0.1:26657", "not a URL", ""},
+		"a space at either end":         {" " + local + "\n", "", local},
+		"a key in the query":            {local + "/?apikey=hunter2&x", "", local + "?apikey=xxxxx&xxxxx"},
+		"a user and a password":         {"http://me:hunter2@example.com", "", "http://me:xxxxx@example.com"},
+		"a token in place of a user":    {"https://hunter2@example.com", "", "https://xxxxx@example.com"},
+		"host and port alone":           {"127.0.0.1:26657", `"127.0.0.1:26657" must start with http://`, ""},
+		"an IPv6 address and a port":    {"[::1]:26657", "must start with http://", ""},
+		"a password without a scheme":   {"me:hunter2@example.com:26657", `"me:xxxxx@example.com:26657" must start`, ""},
+		"a query without a scheme":      {"example.com:26657/?apikey=hunter2", "must start with", ""},
+		"a part that no server gets":    {local + "/#rpc", "after #", ""},
 		"a host name and port alone":    {"localhost:26657", "must start with", ""},
 		"another scheme":                {"ftp://127.0.0.1", "must start with", ""},
 		"no host":                       {"http://", "names no host", ""},
@@ -336,7 +344,7 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 		}, "502 Bad Gateway"},
 		"is a web site": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("<html>\x1b[31m"))
-		}, "error unmarshalling"},
+		}, "it does not answer as a CometBFT RPC (the server answers 200 OK with text/html)"},
 		"sends around in a circle": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/again", http.StatusTemporaryRedirect)
 		}, "too many redirects"},
@@ -347,8 +355,9 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tc.serve)
 			defer server.Close()
-			c, err := newClient(server.URL, 2*time.Second, limit)
+			c, err := newClient(server.URL, time.Second, limit)
 			require.NoError(t, err)
+			new(waits).of(c)
 			_, err = c.Status(t.Context())
 			require.ErrorIs(t, err, ErrUnreachable)
 			require.ErrorContains(t, err, tc.err)

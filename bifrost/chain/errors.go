@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -26,9 +27,6 @@ var (
 	// not.
 	ErrNoEnvelope = errors.New("envelope is not in its block")
 )
-
-// errNotReached is the ErrNoBlock of a height that is yet to come.
-var errNotReached = fmt.Errorf("%w: the node has not reached it", ErrNoBlock)
 
 // RefusedError is the application's refusal of a query or a transaction, or CometBFT's when
 // Codespace is empty. It matches the registered error of its codespace and code, as
@@ -61,22 +59,29 @@ func refused(codespace string, code uint32, log string) error {
 
 // classify names the kind of an error of the RPC client. CometBFT has no codes for its own errors,
 // so its texts are what there is to go by.
-func classify(ctx context.Context, err error) error {
+func (c *Client) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	var rpc *jsonrpc.RPCError
 	if !errors.As(err, &rpc) {
+		// The address is said by whoever asked, and without what is secret in it.
+		if of := (*url.Error)(nil); errors.As(err, &of) {
+			err = fmt.Errorf("post failed: %w", of.Err)
+		}
 		return fmt.Errorf("%w: %w", ErrUnreachable, cleanError{err})
 	}
-	text := rpc.Message + ": " + rpc.Data
+	text := c.transport.scrub(rpc.Message + ": " + rpc.Data)
+	if behind := asBehind(text); behind != nil {
+		return behind
+	}
 	for _, known := range []struct {
 		part string
 		kind error
 	}{
 		{"tx already exists in cache", sdkerrors.ErrTxInMempoolCache},
 		{"is not available, lowest height is", ErrNoBlock},
-		{"must be less than or equal to the current blockchain height", errNotReached},
+		{"could not find validator set for height", ErrNoBlock},
 		{") not found", ErrNotFound},
 		{"mempool is full", ErrUnreachable},
 		{"rechecking after a new committed block", ErrUnreachable},

@@ -18,7 +18,7 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, err
 	}
-	asked := len(l.nodes)
+	asked := l.distinct(l.nodes)
 	block, err := l.verify(ctx, 0, now)
 	if err != nil {
 		return nil, err
@@ -37,8 +37,7 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 				block.Height,
 			),
 		)
-	} else if asked > 1 && len(l.nodes) > 0 && l.nodes[0].confirms(block) &&
-		(len(l.nodes) == 1 || !l.nodes[1].confirms(block)) {
+	} else if asked > 1 && l.confirming(block) == 1 {
 		l.report(
 			"",
 			fmt.Errorf(
@@ -129,15 +128,17 @@ func (l *Light) verify(
 	now time.Time,
 ) (*cmttypes.LightBlock, error) {
 	nodes := slices.Clone(l.nodes)
-	var failed []error
-	pruned := false
-	for len(nodes) > 0 {
+	var failed, reasons []error
+	for round := 0; len(nodes) > 0; {
 		target := height
 		if target == 0 {
 			trusted, _ := l.blocks.LastLightBlockHeight()
 			target = max(l.second(nodes), trusted)
 		}
 		present := l.atLeast(nodes, target)
+		for _, n := range present {
+			n.forget()
+		}
 		block, err := l.verifyWith(ctx, present, target, now)
 		if err == nil {
 			l.settle(nodes, block)
@@ -149,11 +150,9 @@ func (l *Light) verify(
 		var expired light.ErrOldHeaderExpired
 		switch {
 		case errors.As(err, &expired):
-			return nil, fmt.Errorf(
-				"%w: the trusted header is of %s",
-				ErrExpired,
-				expired.At.Add(-l.trust.Period),
-			)
+			at := expired.At.Add(-l.trust.Period)
+			return nil, l.expired(
+				fmt.Errorf("%w: the trusted header is of %s", ErrExpired, at), at, now)
 		case errors.Is(err, light.ErrLightClientAttack):
 			return nil, fmt.Errorf(
 				"%w. The evidence of it was sent to the nodes. Believe none of them before you know more%s",
@@ -161,20 +160,63 @@ func (l *Light) verify(
 				quarrel(nodes),
 			)
 		}
-		pruned = pruned || slices.ContainsFunc(present, func(s *source) bool { return s.pruned })
+		if height == 0 && round < maxRounds && l.comeDown(present, target) {
+			round++
+			continue
+		}
 		blamed := blame(present, target, err)
 		for _, n := range blamed {
 			reason := n.reason(target, err)
+			reasons = append(reasons, reason)
 			failed = append(failed, fmt.Errorf("%s: %w", n.Name(), reason))
 			l.report(n.Name(), fmt.Errorf("its headers are of no use: %w", reason))
 		}
 		nodes = slices.DeleteFunc(nodes, func(n *source) bool { return slices.Contains(blamed, n) })
 	}
-	kind := ErrNoHeader
-	if pruned {
-		kind = fmt.Errorf("%w: ask a node that has them, or trust a newer header", ErrPruned)
+	err := errors.Join(failed...)
+	if why := failure(reasons, ErrNoHeader); why != nil {
+		err = fmt.Errorf("%w: %w", why, err)
 	}
-	return nil, fmt.Errorf("%w: %w", kind, errors.Join(failed...))
+	return nil, err
+}
+
+// comeDown notes which nodes have not reached a height that they said they had, as it is with
+// several behind one name, and reports whether there are any.
+func (l *Light) comeDown(nodes []*source, height int64) bool {
+	down := false
+	for _, n := range nodes {
+		if reached, ok := n.lower(height); ok && l.heights[n] > reached {
+			l.heights[n] = reached
+			down = true
+		}
+	}
+	trusted, _ := l.blocks.LastLightBlockHeight()
+	return down && max(l.second(nodes), trusted) < height
+}
+
+// distinct counts nodes without those that are another one's twin.
+func (l *Light) distinct(nodes []*source) int {
+	count := 0
+	for _, n := range nodes {
+		if !l.twins[n] {
+			count++
+		}
+	}
+	return count
+}
+
+// confirming counts the nodes that show this header.
+func (l *Light) confirming(block *cmttypes.LightBlock) int {
+	var good []*source
+	for _, n := range l.nodes {
+		if n.confirms(block) {
+			good = append(good, n)
+		}
+	}
+	if len(good) == 0 {
+		return 0
+	}
+	return max(1, l.distinct(good))
 }
 
 // verifyWith has the first of the nodes show the header and the others witness it.

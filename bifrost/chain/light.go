@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,7 +89,9 @@ type Trust struct {
 type FirstHeader struct {
 	// Nodes are the names of the nodes that show it: those that answer. When it is one, there is
 	// nobody to contradict it, and it could show a chain of its own making.
-	Nodes  []string
+	Nodes []string
+	// Twins are further addresses of these nodes.
+	Twins  []string
 	Height int64
 	Hash   []byte
 	Time   time.Time
@@ -102,6 +105,11 @@ type Light struct {
 	nodes   []*source
 	blocks  trustedBlocks
 	heights map[*source]int64
+	// twins are the nodes that are another one under a second address: they answer, and witness
+	// nothing.
+	twins map[*source]bool
+	// last is the chain's last block when it stands still, as all nodes say.
+	last *FirstHeader
 	// prefix is that of the chain's addresses.
 	prefix string
 }
@@ -120,7 +128,7 @@ func NewLight(
 		trust.Period = DefaultTrustingPeriod
 	}
 	l := &Light{trust: trust, prefix: prefix}
-	if err := l.meet(ctx, nodes); err != nil {
+	if err := l.meet(ctx, nodes, now); err != nil {
 		return nil, err
 	}
 	stored, err := l.load(now)
@@ -145,7 +153,7 @@ func NewLight(
 func (l *Light) ChainID() string { return l.trust.ChainID }
 
 // meet asks all nodes who they are, and keeps those that are there.
-func (l *Light) meet(ctx context.Context, nodes []*Client) error {
+func (l *Light) meet(ctx context.Context, nodes []*Client, now time.Time) error {
 	statuses, errs := statusOf(ctx, nodes)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -169,7 +177,8 @@ func (l *Light) meet(ctx context.Context, nodes []*Client) error {
 		}
 	}
 	var failed []error
-	l.heights = map[*source]int64{}
+	l.heights, l.twins = map[*source]int64{}, map[*source]bool{}
+	known := map[string]*Client{}
 	for i, n := range nodes {
 		if errs[i] == nil && statuses[i].ChainID != l.trust.ChainID {
 			errs[i] = fmt.Errorf("%w: it is of chain %q", ErrUnreachable, statuses[i].ChainID)
@@ -180,6 +189,15 @@ func (l *Light) meet(ctx context.Context, nodes []*Client) error {
 		}
 		s := newSource(n, l.trust.ChainID)
 		l.nodes, l.heights[s] = append(l.nodes, s), statuses[i].Height
+		// Whoever takes the id of another node for its own hides nothing by that: both are asked.
+		id := statuses[i].ID
+		if first, ok := known[id]; ok {
+			l.twins[s] = true
+			l.report(n.Name(), fmt.Errorf("it is the same node as %s, by its id %s: "+
+				"a node is no witness of itself", first.Name(), id))
+		} else if id != "" {
+			known[id] = n
+		}
 	}
 	if len(l.nodes) == 0 {
 		return errors.Join(failed...)
@@ -192,6 +210,11 @@ func (l *Light) meet(ctx context.Context, nodes []*Client) error {
 			l.report(n.Name(), errors.New("it is catching up: what it says may be old"))
 		}
 	}
+	statuses = slices.DeleteFunc(
+		statuses,
+		func(s Status) bool { return s.ChainID != l.trust.ChainID },
+	)
+	l.last = standstill(statuses, now)
 	return nil
 }
 
@@ -355,9 +378,7 @@ func (l *Light) fetch(
 		}
 		if err != nil {
 			err = n.reason(height, err)
-		} else if err = VerifyAnchor(
-			block, l.trust.ChainID, hash, l.trust.Period, now,
-		); err == nil {
+		} else if err = l.anchor(block, hash, now); err == nil {
 			for i := range failed {
 				l.report(l.nodes[i].Name(), failed[i])
 			}
@@ -368,66 +389,105 @@ func (l *Light) fetch(
 		}
 		failed = append(failed, err)
 	}
+	why := failure(failed, ErrConflict)
 	for i, err := range failed {
 		failed[i] = fmt.Errorf("%s: %w", l.nodes[i].Name(), err)
 	}
-	return nil, fmt.Errorf(
-		"%w: no node shows header %d with the hash that is trusted: %w",
-		ErrConflict,
-		height,
-		errors.Join(failed...),
-	)
+	err := fmt.Errorf("no node shows header %d with the hash that is trusted: %w",
+		height, errors.Join(failed...))
+	if why != nil {
+		err = fmt.Errorf("%w: %w", why, err)
+	}
+	return nil, err
 }
 
-// agree takes a header on which all nodes agree, and asks.
+// maxRounds is how often nodes may say that they are not as far as they said.
+const maxRounds = 3
+
+// agree takes a header on which all nodes agree, and asks. A node that cannot be asked any more is
+// left out like one that could not be from the beginning.
 func (l *Light) agree(ctx context.Context, now time.Time) error {
-	height := l.lowest(l.nodes)
-	var first *cmttypes.LightBlock
+	shown, err := l.showFirst(ctx)
+	if err != nil {
+		return err
+	}
+	first, same := shown[0], true
 	var seen bytes.Buffer
-	same := true
-	for _, n := range l.nodes {
-		block, err := n.LightBlock(ctx, height)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return fmt.Errorf(
-				"%w: %s does not show header %d: %w",
-				ErrNoTrust,
-				n.Name(),
-				height,
-				n.reason(height, err),
-			)
-		}
-		if first == nil {
-			first = block
-		}
-		same = same && bytes.Equal(block.Hash(), first.Hash())
-		fmt.Fprintf(&seen, " %s: %X", n.Name(), block.Hash())
+	for i, n := range l.nodes {
+		same = same && bytes.Equal(shown[i].Hash(), first.Hash())
+		fmt.Fprintf(&seen, " %s: %X", n.Name(), shown[i].Hash())
 	}
 	if !same {
 		return fmt.Errorf(
 			"%w: the nodes do not agree on header %d:%s",
 			ErrNoTrust,
-			height,
+			first.Height,
 			seen.String(),
 		)
 	}
-	if err := VerifyAnchor(first, l.trust.ChainID, first.Hash(), l.trust.Period, now); err != nil {
+	if err := l.anchor(first, first.Hash(), now); err != nil {
 		return err
 	}
 	if l.trust.Confirm == nil {
 		return fmt.Errorf("%w: none was given or kept", ErrNoTrust)
 	}
-	shown := FirstHeader{Height: first.Height, Hash: first.Hash(), Time: first.Time}
+	header := FirstHeader{Height: first.Height, Hash: first.Hash(), Time: first.Time}
 	for _, n := range l.nodes {
-		shown.Nodes = append(shown.Nodes, n.Name())
+		if l.twins[n] {
+			header.Twins = append(header.Twins, n.Name())
+		} else {
+			header.Nodes = append(header.Nodes, n.Name())
+		}
 	}
-	if err := l.trust.Confirm(shown); err != nil {
+	if len(header.Nodes) == 0 {
+		// The one whose twins these are cannot be asked any more.
+		header.Nodes, header.Twins = header.Twins[:1], header.Twins[1:]
+	}
+	if err := l.trust.Confirm(header); err != nil {
 		return err
 	}
 	l.blocks = trustedBlocks{first}
 	return nil
+}
+
+// showFirst has all nodes show the header of the lowest height that they have.
+func (l *Light) showFirst(ctx context.Context) ([]*cmttypes.LightBlock, error) {
+	var failed []error
+	for round := 0; len(l.nodes) > 0; {
+		height := l.lowest(l.nodes)
+		var shown []*cmttypes.LightBlock
+		for _, n := range l.nodes {
+			block, err := n.LightBlock(ctx, height)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err == nil {
+				shown = append(shown, block)
+				continue
+			}
+			if reached, ok := n.lower(height); ok && round < maxRounds {
+				round++
+				l.heights[n] = reached
+				break
+			}
+			reason := n.reason(height, err)
+			var behind *behindError
+			if !errors.Is(reason, ErrUnreachable) && !errors.As(reason, &behind) {
+				// Also of one that has pruned the header: else another that names a height that is
+				// low enough would be left to decide alone.
+				return nil, fmt.Errorf(
+					"%w: %s does not show header %d: %w", ErrNoTrust, n.Name(), height, reason)
+			}
+			l.report(n.Name(), fmt.Errorf("it does not show header %d: %w", height, reason))
+			failed = append(failed, fmt.Errorf("%s: %w", n.Name(), reason))
+			l.nodes = slices.DeleteFunc(l.nodes, func(s *source) bool { return s == n })
+			break
+		}
+		if len(shown) == len(l.nodes) && len(shown) > 0 {
+			return shown, nil
+		}
+	}
+	return nil, errors.Join(failed...)
 }
 
 func (l *Light) report(node string, err error) {

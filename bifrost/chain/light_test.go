@@ -120,7 +120,7 @@ func clients(t *testing.T, urls ...string) []*Client {
 	for _, url := range urls {
 		c, err := New(url, 5*time.Second)
 		require.NoError(t, err)
-		all = append(all, c)
+		all = append(all, new(waits).of(c))
 	}
 	return all
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cometbft/cometbft/light"
 	"github.com/cometbft/cometbft/light/provider"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
@@ -21,10 +22,8 @@ type source struct {
 	mu sync.Mutex
 	// shown are the hashes of the headers that the node showed, by height.
 	shown map[int64][]byte
-	// err is the last reason for which the node showed none.
+	// err is the last reason for which the node showed none since it was last forgotten.
 	err error
-	// pruned tells that the node did not hold a header any more.
-	pruned bool
 }
 
 func newSource(c *Client, chainID string) *source {
@@ -51,24 +50,46 @@ func (s *source) LightBlock(ctx context.Context, height int64) (*cmttypes.LightB
 		s.shown[block.Height] = block.Hash()
 		return block, nil
 	}
-	s.err = err
 	if ctx.Err() != nil {
+		s.err = err
 		return nil, ctx.Err()
 	}
 	// The light client compares these errors with ==.
 	var bad provider.ErrBadLightBlock
+	var behind *behindError
 	var refused *RefusedError
 	switch {
 	case errors.As(err, &bad):
+		s.err = err
 		return nil, bad
-	case errors.Is(err, errNotReached):
-		// provider.ErrHeightTooHigh would have the light client wait for half a minute.
-		return nil, provider.ErrNoResponse
-	case errors.Is(err, ErrNoBlock), errors.As(err, &refused):
-		s.pruned = true
+	case errors.As(err, &refused):
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case errors.Is(err, ErrNoBlock) && !errors.As(err, &behind):
+		s.err = err
 		return nil, provider.ErrLightBlockNotFound
 	}
+	s.err = err
+	// provider.ErrHeightTooHigh would have the light client wait for half a minute.
 	return nil, provider.ErrNoResponse
+}
+
+// forget has the node begin anew, as for why it showed no header.
+func (s *source) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = nil
+}
+
+// lower is the height that the node has, when it said that it has not quite reached this one.
+func (s *source) lower(height int64) (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var behind *behindError
+	if !errors.As(s.err, &behind) || behind.asked != height {
+		return 0, false
+	}
+	short := height - behind.reached
+	return behind.reached, short > 0 && short <= maxBehind && behind.reached > 0
 }
 
 // contradicts reports whether the node showed another header than this.
@@ -90,7 +111,7 @@ func (s *source) confirms(block *cmttypes.LightBlock) bool {
 func (s *source) reason(height int64, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil && (s.pruned || s.shown[height] == nil) {
+	if s.err != nil {
 		return s.err
 	}
 	if errors.Is(err, light.ErrNoWitnesses) ||
@@ -105,12 +126,18 @@ func (s *source) reason(height int64, err error) error {
 }
 
 func (s *source) lightBlock(ctx context.Context, height int64) (*cmttypes.LightBlock, error) {
-	res, err := s.rpc.Commit(ctx, &height)
+	var res *ctypes.ResultCommit
+	err := s.await(ctx, func() (err error) {
+		if res, err = s.rpc.Commit(ctx, &height); err != nil {
+			return s.classify(ctx, err)
+		}
+		if res.Header == nil || res.Commit == nil {
+			return &behindError{text: "it shows no commit"}
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, classify(ctx, err)
-	}
-	if res.Header == nil || res.Commit == nil {
-		return nil, errNotReached
+		return nil, err
 	}
 	if res.Height != height {
 		return nil, badBlock(fmt.Errorf("asked for header %d, got header %d", height, res.Height))
@@ -135,9 +162,15 @@ func (s *source) validators(ctx context.Context, height int64) (*cmttypes.Valida
 	var all []*cmttypes.Validator
 	perPage := validatorsPage
 	for page := 1; ; page++ {
-		res, err := s.rpc.Validators(ctx, &height, &page, &perPage)
+		var res *ctypes.ResultValidators
+		err := s.await(ctx, func() (err error) {
+			if res, err = s.rpc.Validators(ctx, &height, &page, &perPage); err != nil {
+				err = s.classify(ctx, err)
+			}
+			return err
+		})
 		if err != nil {
-			return nil, classify(ctx, err)
+			return nil, err
 		}
 		if len(res.Validators) == 0 || res.Total > maxValidators ||
 			len(all)+len(res.Validators) > maxValidators {
@@ -170,6 +203,30 @@ func (s *source) validators(ctx context.Context, height int64) (*cmttypes.Valida
 		return nil, badBlock(err)
 	}
 	return set, nil
+}
+
+// isAbsent reports whether the reason is that a node could not be asked, or does not hold what was
+// asked for: nothing speaks against what it would say.
+func isAbsent(reason error) bool {
+	return errors.Is(reason, ErrUnreachable) || errors.Is(reason, ErrNoBlock)
+}
+
+// failure is the kind of error when nodes fail for these reasons: the given one when a node is
+// wrong, [ErrPruned] when none holds the headers any more, and nil, none of these, when that cannot
+// be told because a node cannot be asked.
+func failure(reasons []error, wrong error) error {
+	var behind *behindError
+	pruned := true
+	for _, reason := range reasons {
+		if !isAbsent(reason) {
+			return wrong
+		}
+		pruned = pruned && !errors.Is(reason, ErrUnreachable) && !errors.As(reason, &behind)
+	}
+	if pruned {
+		return fmt.Errorf("%w: ask a node that has them, or trust a newer header", ErrPruned)
+	}
+	return nil
 }
 
 func badBlock(err error) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	rpcclient "github.com/cometbft/cometbft/rpc/client"
@@ -370,8 +371,8 @@ func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) 
 	return nil, errors.Join(failed...)
 }
 
-// readVerified reads keys of the module's store at a height, in one request, and verifies the
-// answers against the root of that state.
+// readVerified reads keys of the module's store at a height, in one request where the node takes
+// several questions at once, and verifies the answers against the root of that state.
 func (c *Client) readVerified(
 	ctx context.Context,
 	height int64,
@@ -381,9 +382,51 @@ func (c *Client) readVerified(
 	// At height 0 a node would answer for a height whose root no header holds yet, and for an
 	// unknown one with nothing and without a Merkle proof.
 	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
+	if len(keys) > 1 && !c.noBatch.Load() {
+		values, err := c.readAll(ctx, appHash, keys, opts)
+		if err == nil || ctx.Err() != nil {
+			return values, err
+		}
+	}
+	// A node, or what stands before it, that takes no batch, or answers it in an order of its own,
+	// answers each question by itself.
+	values := make([][]byte, len(keys))
+	for i := range keys {
+		value, err := c.readAll(ctx, appHash, keys[i:i+1], opts)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = value[0]
+	}
+	if len(keys) > 1 {
+		c.noBatch.Store(true)
+	}
+	return values, nil
+}
+
+// readAll reads keys in one request, once the node has the height.
+func (c *Client) readAll(
+	ctx context.Context,
+	appHash []byte,
+	keys [][]byte,
+	opts rpcclient.ABCIQueryOptions,
+) (values [][]byte, err error) {
+	err = c.await(ctx, func() error {
+		values, err = c.readOnce(ctx, appHash, keys, opts)
+		return err
+	})
+	return values, err
+}
+
+func (c *Client) readOnce(
+	ctx context.Context,
+	appHash []byte,
+	keys [][]byte,
+	opts rpcclient.ABCIQueryOptions,
+) ([][]byte, error) {
 	answers, err := c.ask(ctx, keys, opts)
 	if err != nil {
-		return nil, classify(ctx, err)
+		return nil, c.classify(ctx, err)
 	}
 	if len(answers) != len(keys) {
 		return nil, fmt.Errorf(
@@ -397,14 +440,19 @@ func (c *Client) readVerified(
 	for i, answer := range answers {
 		res, ok := answer.(*ctypes.ResultABCIQuery)
 		if !ok {
-			return nil, fmt.Errorf(
-				"%w: it refuses a batch of %d questions",
-				ErrUnreachable,
-				len(keys),
-			)
+			return nil, fmt.Errorf("%w: it refuses a batch", ErrUnreachable)
 		}
 		if !res.Response.IsOK() {
-			return nil, refused(res.Response.Codespace, res.Response.Code, res.Response.Log)
+			err := &RefusedError{
+				res.Response.Codespace, res.Response.Code, printable(res.Response.Log),
+			}
+			if behind := asBehindState(err); behind != nil {
+				return nil, behind
+			}
+			if strings.Contains(err.Log, "version does not exist") {
+				return nil, fmt.Errorf("%w: its state of height %d: %w", ErrNoBlock, opts.Height, err)
+			}
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 		if err := VerifyRecord(
 			appHash,

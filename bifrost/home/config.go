@@ -127,11 +127,11 @@ func (c Config) Validate() error {
 	case c.Log.Format != "json" && c.Log.Format != "console":
 		return fmt.Errorf("log.format %q is neither json nor console", c.Log.Format)
 	}
-	if u, err := url.Parse(c.Node); err != nil || u.Host == "" {
+	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
 	}
 	for _, w := range c.Witnesses {
-		if u, err := url.Parse(w); err != nil || u.Host == "" {
+		if u, err := url.Parse(strings.TrimSpace(w)); err != nil || u.Host == "" {
 			return errors.New("witnesses holds what is not a URL such as http://10.0.0.2:26657")
 		}
 	}

@@ -11,8 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
+	"github.com/cometbft/cometbft/p2p"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +26,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/flaky"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -102,6 +105,7 @@ func (m *members) recipient(member int) (*verenc.RecipientKey, error) {
 type scene struct {
 	*members
 	node     *fakenode.Node
+	flaky    *flaky.Proxy
 	height   int64
 	thornode []thornodeBackup
 }
@@ -116,7 +120,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			node, url := fakenode.New(t)
-			s := &scene{members: m, node: node, height: 10, thornode: thornode}
+			s := &scene{members: m, node: node, height: 10, thornode: thornode, flaky: flaky.New(t, url)}
+			env.Setenv("FLAKY", s.flaky.URL)
 			for name, status := range map[string]types.VaultStatus{
 				"active": types.VaultStatus_VAULT_STATUS_ACTIVE, "retiring": types.VaultStatus_VAULT_STATUS_RETIRING,
 			} {
@@ -150,6 +155,7 @@ func TestScripts(t *testing.T) {
 			"rebuilt":  cmdRebuilt,
 			"envelope": cmdEnvelope,
 			"node":     cmdNode,
+			"flaky":    cmdFlaky,
 			"holds":    cmdHolds,
 			"bifrost":  cmdBifrost,
 			"thornode": cmdThornode,
@@ -267,6 +273,12 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		s.node.Lock()
 	case "changes": // its validators, all of them
 		s.node.Validators = fakenode.NewValidators(args[1], 4)
+	case "halted": // this long ago
+		age, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		s.node.Start = time.Now().Add(-age).Truncate(time.Second).UTC()
+	case "is": // of this id
+		s.node.ID = p2p.ID(args[1])
 	case "catches-up":
 		s.node.CatchingUp = true
 	case "retires": // one vault
@@ -278,6 +290,19 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 	default:
 		ts.Fatalf("no state %q", args[0])
 	}
+}
+
+// flaky FIRST COUNT FAULT... has $FLAKY fail at these of the requests that follow.
+func cmdFlaky(ts *testscript.TestScript, _ bool, args []string) {
+	first, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	fault, ok := flaky.Named(strings.Join(args[2:], " "))
+	if !ok {
+		ts.Fatalf("no fault %q", args[2:])
+	}
+	ts.Value(sceneKey{}).(*scene).flaky.Fail(fault, first, count)
 }
 
 // holds DIR VAULT... requires that DIR holds the first member's keyshares of these vaults and

@@ -66,6 +66,19 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 	)
 }
 
+// Tests ask for no longer, and do not wait before they ask again.
+var (
+	nodeTimeout = chain.DefaultTimeout
+	pause       = chain.Pause
+)
+
+// retry says that a node is asked again, and for how long that may go on.
+func (a *app) retry(ctx context.Context, r chain.Retry) error {
+	a.Progress("%s: %s; asking again in %s, for %s more at most", r.Node,
+		command.OneLine(r.Err.Error()), r.Wait.Round(time.Millisecond), r.Left.Round(time.Second))
+	return pause(ctx, r)
+}
+
 // connect makes the clients of the nodes, and the trust that the flags describe.
 func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 	trust := chain.Trust{
@@ -80,16 +93,16 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 	clients := make([]*chain.Client, len(a.nodes))
 	for i, address := range a.nodes {
 		var err error
-		if clients[i], err = chain.New(address, 0); err != nil {
-			return nil, trust, command.Usage(err)
+		if clients[i], err = chain.New(address, nodeTimeout); err != nil {
+			return nil, trust, command.Usage(fmt.Errorf("--node: %w", err))
 		}
-		name := clients[i].Name()
-		if slices.ContainsFunc(
-			clients[:i],
-			func(c *chain.Client) bool { return c.Name() == name },
-		) {
+		clients[i].OnRetry(a.retry)
+		if slices.ContainsFunc(clients[:i], clients[i].Same) {
 			return nil, trust, command.Usage(
-				fmt.Errorf("--node names %s twice: a node is no witness of itself", name),
+				fmt.Errorf(
+					"--node names %s twice: a node is no witness of itself",
+					clients[i].Name(),
+				),
 			)
 		}
 	}
@@ -137,6 +150,15 @@ func (a *app) light(ctx context.Context) (*chain.Light, error) {
 
 // advise adds to an error of trust which flags would help.
 func advise(err error) error {
+	var halted *chain.HaltedError
+	if errors.As(err, &halted) {
+		return fmt.Errorf(
+			"%w (if other sources say so too, and the clock of this machine is right, give "+
+				"--trusting-period %s, with --trust-height %d --trust-hash %X when they show that block; "+
+				"docs/runbook.md, \"The chain has halted\", says what to look at first)",
+			err, hours(halted.Period), halted.Height, halted.Hash,
+		)
+	}
 	for _, advice := range []struct {
 		kind error
 		text string
@@ -151,6 +173,9 @@ func advise(err error) error {
 	}
 	return err
 }
+
+// hours writes a duration as a flag is given.
+func hours(d time.Duration) string { return fmt.Sprintf("%dh", int(d.Hours())) }
 
 // head verifies the latest header.
 func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error) {
@@ -181,7 +206,7 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 				"or %s, once a source beside this node (a validator, a block explorer) shows the same hash at this height; "+
 				"or --trust-first, by which this one node decides what exists",
 			errUntrusted,
-			a.theOne(first.Nodes[0]),
+			a.theOne(first),
 			options,
 		)
 	}
@@ -191,7 +216,7 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 			fmt.Sprintf(
 				"%s and nobody to contradict it: this node decides what exists, and it could show a chain of its own making. "+
 					"Compare height %d and hash %X with another source",
-				a.theOne(first.Nodes[0]),
+				a.theOne(first),
 				first.Height,
 				first.Hash,
 			),
@@ -227,8 +252,12 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 }
 
 // theOne says that there is one node to ask.
-func (a *app) theOne(name string) string {
-	if len(a.nodes) > 1 {
+func (a *app) theOne(first chain.FirstHeader) string {
+	name := first.Nodes[0]
+	switch {
+	case len(first.Twins) > 0:
+		return fmt.Sprintf("all addresses that answer are those of one node, %s,", name)
+	case len(a.nodes) > 1:
 		return fmt.Sprintf("of %d nodes one answers, %s,", len(a.nodes), name)
 	}
 	return fmt.Sprintf("there is one node, %s,", name)

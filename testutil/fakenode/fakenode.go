@@ -38,6 +38,8 @@ import (
 type Node struct {
 	sync.Mutex
 	ChainID string
+	// ID is the node's id, which is empty at first: as if it did not say.
+	ID p2p.ID
 	// Height is the latest block. It moves on by itself once the first request came.
 	Height int64
 	// Start is the time from which blocks follow each other by a millisecond.
@@ -262,7 +264,7 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 
 func (n *Node) status() *ctypes.ResultStatus {
 	return &ctypes.ResultStatus{
-		NodeInfo: p2p.DefaultNodeInfo{Network: n.ChainID},
+		NodeInfo: p2p.DefaultNodeInfo{Network: n.ChainID, DefaultNodeID: n.ID},
 		SyncInfo: ctypes.SyncInfo{
 			LatestBlockHeight:   n.Height,
 			LatestBlockHash:     n.ledger.blocks[n.Height].Hash(),
