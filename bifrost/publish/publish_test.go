@@ -525,6 +525,29 @@ func TestAbsentMemberIsBlamed(t *testing.T) {
 	require.Zero(t, w.tss.keygens)
 }
 
+// TestAKeygenThatIsTriedAgain has the chain try a keygen again within its churn, as another keygen
+// among the members that were not at fault.
+func TestAKeygenThatIsTriedAgain(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	for _, m := range w.members[:3] {
+		m.run()
+	}
+	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.chain.advance(985)
+	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
+	w.chain.advance(16)
+	w.chain.open(2, 1000, w.infos()[:3])
+	w.members[3].run()
+	w.awaitReady(2)
+	for _, m := range w.members[:3] {
+		require.Equal(t, 2, w.chainVotes(m), "one on each try")
+		w.eventually("closed", func() bool { return len(m.status().Outbox) == 0 })
+	}
+	require.Zero(t, w.chainVotes(w.members[3]))
+	require.Equal(t, types.KeygenStatus_KEYGEN_STATUS_FAILED, w.keygen(1).Status)
+}
+
 func TestBlameSurvivesAKill(t *testing.T) {
 	for _, point := range []string{"message", "tx", "sent", "done"} {
 		t.Run("after "+point, func(t *testing.T) {

@@ -14,9 +14,10 @@ import (
 )
 
 // EndBlocker closes what is decided, retires what has waited long enough, deletes the proofs of
-// what has been retired for long enough and a churn that failed long ago, and opens a churn when
-// one is due. Its work is bounded by the members of two churns, the vaults that are not retired,
-// and those that were retired in one block.
+// what has been retired for long enough and what failed in a churn long ago, and opens a churn when
+// one is due. Its work is bounded by the members of two churns (of the one whose failures are
+// deleted, each of max_tries tries), the vaults that are not retired, and those that were retired
+// in one block.
 func (k Keeper) EndBlocker(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -41,79 +42,169 @@ func (k Keeper) EndBlocker(ctx context.Context) error {
 type closing struct {
 	types.Keygen
 	votes []memberVote
+	// failed reports whether it failed in this block.
+	failed bool
 }
 
-// closeChurn decides the keygens of the open churn that all members voted on, or all of them at the
-// deadline. The churn fails with its first keygen that does, and is complete when all are ready.
+// closeChurn decides the keygens of the open churn that all members voted on or that have their
+// deadline. Each is decided by itself; what failed is opened again where that is allowed. The churn
+// is complete when all are ready, and fails when one has failed for good and none is open any more:
+// whoever is silent in another keygen pays for it, however soon the churn was lost.
 func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
-	id, err := k.OpenChurn.Get(ctx)
-	if errors.Is(err, collections.ErrNotFound) {
-		return nil
+	churn, keygens, err := k.openKeygens(ctx)
+	if err != nil || keygens == nil {
+		return err
+	}
+	if err := k.decide(ctx, params, keygens); err != nil {
+		return err
+	}
+	count := make(map[types.KeygenStatus]int)
+	lost := false
+	for _, c := range keygens {
+		count[c.Status]++
+		lost = lost || c.failedForGood(params, len(keygens))
+	}
+	switch {
+	case count[types.KeygenStatus_KEYGEN_STATUS_READY] == len(keygens):
+		err = k.completeChurn(ctx, params, churn, keygens)
+	case !lost:
+		err = k.reopen(ctx, params, churn, keygens)
+	case count[types.KeygenStatus_KEYGEN_STATUS_OPEN] == 0:
+		err = k.failChurn(ctx, params, churn, keygens)
 	}
 	if err != nil {
 		return err
+	}
+	for _, c := range keygens {
+		if c.failed {
+			if err := k.forget(ctx, c.Keygen); err != nil {
+				return err
+			}
+		}
+	}
+	return k.afterFailures(ctx, keygens)
+}
+
+// openKeygens returns the churn that is open and the latest try of each of its vaults, with their
+// votes; no keygen when none is open.
+func (k Keeper) openKeygens(ctx context.Context) (types.Churn, []closing, error) {
+	id, err := k.OpenChurn.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return types.Churn{}, nil, nil
+	}
+	if err != nil {
+		return types.Churn{}, nil, err
 	}
 	churn, err := k.Churns.Get(ctx, id)
 	if err != nil {
-		return err
+		return types.Churn{}, nil, err
 	}
 	keygens := make([]closing, len(churn.KeygenIds))
-	var made [][]byte // the vaults of the keygens that are ready
 	for i, id := range churn.KeygenIds {
 		if keygens[i].Keygen, err = k.Keygens.Get(ctx, id); err != nil {
-			return err
+			return types.Churn{}, nil, err
 		}
 		if keygens[i].votes, err = k.votesOf(ctx, id); err != nil {
-			return err
-		}
-		if keygens[i].Status == types.KeygenStatus_KEYGEN_STATUS_READY {
-			made = append(made, keygens[i].Vault)
+			return types.Churn{}, nil, err
 		}
 	}
+	return churn, keygens, nil
+}
 
+// decide closes the keygens whose time has come: each is ready or has failed, and who was at fault
+// sits out from now on.
+func (k Keeper) decide(ctx context.Context, params types.Params, keygens []closing) error {
+	var made [][]byte // the vaults of the keygens that are ready
+	for _, c := range keygens {
+		if c.Status == types.KeygenStatus_KEYGEN_STATUS_READY {
+			made = append(made, c.Vault)
+		}
+	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	due := height >= churn.Deadline
-	failed := false
 	for i := range keygens {
 		c := &keygens[i]
+		due := height >= c.Deadline
 		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN ||
 			!due && len(c.votes) < len(c.Members) {
 			continue
 		}
-		result, ok := c.verdict()
-		// Two keygens of a churn cannot make one vault.
-		if !ok ||
-			slices.ContainsFunc(
-				made,
-				func(v []byte) bool { return bytes.Equal(v, result.PubKey) },
-			) {
-			failed = true
-			continue
-		}
-		made = append(made, result.PubKey)
-		c.Status = types.KeygenStatus_KEYGEN_STATUS_READY
-		c.Vault = result.PubKey
 		c.ClosedHeight = height
 		c.Blamed, c.Silent = c.atFault(due)
+		result, ok := c.verdict()
+		// Two keygens of a churn cannot make one vault.
+		same := func(v []byte) bool { return bytes.Equal(v, result.PubKey) }
+		if c.failed = !ok || slices.ContainsFunc(made, same); c.failed {
+			c.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
+		} else {
+			c.Status, c.Vault = types.KeygenStatus_KEYGEN_STATUS_READY, result.PubKey
+			made = append(made, result.PubKey)
+		}
 		if err := k.setKeygen(ctx, c.Keygen, types.KeygenStatus_KEYGEN_STATUS_OPEN); err != nil {
 			return err
 		}
-		event := &types.EventKeygenReady{KeygenId: c.Id, Vault: types.VaultName(c.Vault)}
-		if event.Blamed, err = k.bech32s(c.Blamed); err != nil {
+		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
 			return err
 		}
-		if event.Silent, err = k.bech32s(c.Silent); err != nil {
-			return err
-		}
-		if err := sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event); err != nil {
+		if err := k.tellDecided(ctx, *c); err != nil {
 			return err
 		}
 	}
-	switch {
-	case failed:
-		return k.failChurn(ctx, params, churn, keygens, due)
-	case len(made) == len(keygens):
-		return k.completeChurn(ctx, params, churn, keygens)
+	return nil
+}
+
+// tellDecided emits what became of a keygen.
+func (k Keeper) tellDecided(ctx context.Context, c closing) error {
+	events := sdk.UnwrapSDKContext(ctx).EventManager()
+	blamed, err := k.bech32s(c.Blamed)
+	if err != nil {
+		return err
+	}
+	silent, err := k.bech32s(c.Silent)
+	if err != nil {
+		return err
+	}
+	if c.failed {
+		return events.EmitTypedEvent(
+			&types.EventKeygenFailed{KeygenId: c.Id, Blamed: blamed, Silent: silent},
+		)
+	}
+	return events.EmitTypedEvent(&types.EventKeygenReady{
+		KeygenId: c.Id, Vault: types.VaultName(c.Vault), Blamed: blamed, Silent: silent,
+	})
+}
+
+// forget deletes what is of no use once a keygen has failed. Its votes stay, to be looked at.
+func (k Keeper) forget(ctx context.Context, keygen types.Keygen) error {
+	if err := k.removeAttempts(ctx, keygen.Id, keygen.Members); err != nil {
+		return err
+	}
+	return k.deleteProofs(ctx, keygen.Id)
+}
+
+// afterFailures tells the embedding chain of the keygens that failed in this block.
+func (k Keeper) afterFailures(ctx context.Context, keygens []closing) error {
+	for _, c := range keygens {
+		if !c.failed {
+			continue
+		}
+		blamed, err := k.hookMembers(ctx, c.Blamed)
+		if err != nil {
+			return err
+		}
+		silent, err := k.hookMembers(ctx, c.Silent)
+		if err != nil {
+			return err
+		}
+		err = k.runHooks(
+			ctx,
+			"AfterKeygenFailed",
+			func(ctx context.Context, h types.TssbackupHooks) error {
+				return h.AfterKeygenFailed(ctx, c.Id, blamed, silent)
+			},
+		)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -138,78 +229,29 @@ func (c closing) verdict() (types.Result, bool) {
 	return types.Result{}, false
 }
 
-// atFault are the members that at least the threshold of members blamed, and those that were silent
-// when the votes ended. Both are in the order of the members.
-//
-// At most n - threshold members are taken to be malicious. So where more who voted would be at
-// fault for blame, some of them are honest, and none of them is; and where no more have voted, it
-// is the votes that failed to come, and nobody's silence is a fault.
-func (c closing) atFault(due bool) (blamed, silent [][]byte) {
-	count := make(map[string]uint32)
-	voted := make(map[string]bool)
-	for _, v := range c.votes {
-		voted[string(v.member)] = true
-		for _, addr := range v.Blamed {
-			count[string(addr)]++
-		}
-	}
-	bears := len(c.Members) - int(c.Threshold)
-	voters := 0 // among the blamed
-	for _, m := range c.Members {
-		addr := m.Address()
-		if count[string(addr)] >= c.Threshold {
-			blamed = append(blamed, addr)
-			if voted[string(addr)] {
-				voters++
-			}
-		}
-		if due && !voted[string(addr)] && len(c.votes) > bears {
-			silent = append(silent, addr)
-		}
-	}
-	if voters > bears {
-		blamed = slices.DeleteFunc(blamed, func(addr []byte) bool { return voted[string(addr)] })
-	}
-	return blamed, silent
-}
-
-// failChurn closes a churn in which a keygen failed: no vault of it is ever active, and no older
-// vault retires.
+// failChurn closes a churn in which a keygen failed for good: no vault of it is ever active, and no
+// older vault retires. Its other keygens fail with it, which is nobody's fault.
 func (k Keeper) failChurn(
 	ctx context.Context,
 	params types.Params,
 	churn types.Churn,
 	keygens []closing,
-	due bool,
 ) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	for i := range keygens {
 		c := &keygens[i]
-		before := c.Status
-		c.Blamed, c.Silent = c.atFault(due)
-		c.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
-		c.Vault = nil
+		if c.Status != types.KeygenStatus_KEYGEN_STATUS_READY {
+			continue
+		}
+		if err := k.forget(ctx, c.Keygen); err != nil {
+			return err
+		}
+		c.Status, c.Vault = types.KeygenStatus_KEYGEN_STATUS_FAILED, nil
 		c.ClosedHeight = sdkCtx.BlockHeight()
-		if err := k.setKeygen(ctx, c.Keygen, before); err != nil {
-			return err
-		}
-		if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
-			return err
-		}
-		if err := k.deleteProofs(ctx, c.Id); err != nil {
-			return err
-		}
-		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
+		if err := k.setKeygen(ctx, c.Keygen, types.KeygenStatus_KEYGEN_STATUS_READY); err != nil {
 			return err
 		}
 		event := &types.EventKeygenFailed{KeygenId: c.Id}
-		var err error
-		if event.Blamed, err = k.bech32s(c.Blamed); err != nil {
-			return err
-		}
-		if event.Silent, err = k.bech32s(c.Silent); err != nil {
-			return err
-		}
 		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
 			return err
 		}
@@ -219,36 +261,7 @@ func (k Keeper) failChurn(
 			return err
 		}
 	}
-	if params.KeygenRetention != 0 {
-		height := uint64(sdkCtx.BlockHeight()) + params.KeygenRetention
-		if err := k.ChurnExpiries.Set(ctx, collections.Join(height, churn.Id), true); err != nil {
-			return err
-		}
-	}
-	if err := k.endChurn(ctx, churn, types.ChurnStatus_CHURN_STATUS_FAILED); err != nil {
-		return err
-	}
-	for _, c := range keygens {
-		blamed, err := k.hookMembers(ctx, c.Blamed)
-		if err != nil {
-			return err
-		}
-		silent, err := k.hookMembers(ctx, c.Silent)
-		if err != nil {
-			return err
-		}
-		err = k.runHooks(
-			ctx,
-			"AfterKeygenFailed",
-			func(ctx context.Context, h types.TssbackupHooks) error {
-				return h.AfterKeygenFailed(ctx, c.Id, blamed, silent)
-			},
-		)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return k.endChurn(ctx, params, churn, types.ChurnStatus_CHURN_STATUS_FAILED)
 }
 
 // completeChurn makes the vaults of a churn active, all in this block, and those that were active
@@ -265,9 +278,6 @@ func (k Keeper) completeChurn(
 	vaults := make([]types.Vault, len(keygens))
 	made := make([]types.LiveVault, len(keygens))
 	for i, c := range keygens {
-		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
-			return err
-		}
 		var err error
 		if vaults[i], err = k.activate(ctx, c); err != nil {
 			return err
@@ -277,7 +287,7 @@ func (k Keeper) completeChurn(
 	if err := k.addLive(ctx, churn.Id, made); err != nil {
 		return err
 	}
-	if err := k.endChurn(ctx, churn, types.ChurnStatus_CHURN_STATUS_COMPLETE); err != nil {
+	if err := k.endChurn(ctx, params, churn, types.ChurnStatus_CHURN_STATUS_COMPLETE); err != nil {
 		return err
 	}
 	for i, c := range keygens {
@@ -357,53 +367,13 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	})
 }
 
-// deleteFailed deletes a churn that failed long enough ago, with its keygens and their votes: one a
-// block, so that more of them wait for the next blocks.
-func (k Keeper) deleteFailed(ctx context.Context) error {
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	due := collections.NewPrefixUntilPairRange[uint64, uint64](uint64(sdkCtx.BlockHeight()))
-	iter, err := k.ChurnExpiries.Iterate(ctx, due)
-	if err != nil {
-		return err
-	}
-	if !iter.Valid() {
-		return iter.Close()
-	}
-	expiry, err := iter.Key()
-	if err = errors.Join(err, iter.Close()); err != nil {
-		return err
-	}
-	churn, err := k.Churns.Get(ctx, expiry.K2())
-	if err != nil {
-		return err
-	}
-	for _, id := range churn.KeygenIds {
-		of := collections.NewPrefixedPairRange[uint64, []byte](id)
-		if err := k.Votes.Clear(ctx, of); err != nil {
-			return err
-		}
-		key := collections.Join(uint32(types.KeygenStatus_KEYGEN_STATUS_FAILED), id)
-		if err := k.KeygensOf.Remove(ctx, key); err != nil {
-			return err
-		}
-		if err := k.Keygens.Remove(ctx, id); err != nil {
-			return err
-		}
-	}
-	if err := k.Churns.Remove(ctx, churn.Id); err != nil {
-		return err
-	}
-	if err := k.ChurnExpiries.Remove(ctx, expiry); err != nil {
-		return err
-	}
-	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnDeleted{
-		ChurnId:   churn.Id,
-		KeygenIds: churn.KeygenIds,
-	})
-}
-
-// endChurn closes a churn, after its keygens.
-func (k Keeper) endChurn(ctx context.Context, churn types.Churn, status types.ChurnStatus) error {
+// endChurn closes a churn, after its keygens, and says when those that failed are deleted.
+func (k Keeper) endChurn(
+	ctx context.Context,
+	params types.Params,
+	churn types.Churn,
+	status types.ChurnStatus,
+) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	churn.Status = status
 	churn.ClosedHeight = sdkCtx.BlockHeight()
@@ -413,55 +383,16 @@ func (k Keeper) endChurn(ctx context.Context, churn types.Churn, status types.Ch
 	if err := k.OpenChurn.Remove(ctx); err != nil {
 		return err
 	}
-	return sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnClosed{
-		ChurnId:  churn.Id,
-		Complete: status == types.ChurnStatus_CHURN_STATUS_COMPLETE,
-	})
-}
-
-// sitOut makes the operators of members at fault sit out, so that one dead signer cannot block every
-// churn, and the longer the sooner it is at fault again. A member that was silent about a keygen
-// that is ready all the same sits out too: the next ceremony would wait for it.
-func (k Keeper) sitOut(ctx context.Context, params types.Params, keygen types.Keygen) error {
-	if params.PenaltyBlocks == 0 {
-		return nil
-	}
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	for _, m := range keygen.Members {
-		if !keygen.AtFault(m.Address()) {
-			continue
-		}
-		operator, err := k.operatorOf(ctx, m.Address())
-		if err != nil {
-			return err
-		}
-		before, err := k.sitOutOf(ctx, operator)
-		if err != nil {
-			return err
-		}
-		after := params.Penalty(before, sdkCtx.BlockHeight())
-		if err := k.SitOuts.Set(ctx, operator, after); err != nil {
-			return err
-		}
-		event := &types.EventSitOut{Until: after.Until, Count: after.Count}
-		if event.Operator, err = k.staking.ValidatorAddressCodec().
-			BytesToString(operator); err != nil {
-			return err
-		}
-		if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
+	complete := status == types.ChurnStatus_CHURN_STATUS_COMPLETE
+	if params.KeygenRetention != 0 && (!complete || len(churn.FailedIds) != 0) {
+		height := uint64(churn.ClosedHeight) + params.KeygenRetention
+		if err := k.ChurnExpiries.Set(ctx, collections.Join(height, churn.Id), true); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// sitOutOf is what is known of the faults of an operator, the zero SitOut when nothing is.
-func (k Keeper) sitOutOf(ctx context.Context, operator []byte) (types.SitOut, error) {
-	sitOut, err := k.SitOuts.Get(ctx, operator)
-	if errors.Is(err, collections.ErrNotFound) {
-		return types.SitOut{}, nil
-	}
-	return sitOut, err
+	return sdkCtx.EventManager().EmitTypedEvent(
+		&types.EventChurnClosed{ChurnId: churn.Id, Complete: complete},
+	)
 }
 
 func (k Keeper) removeAttempts(ctx context.Context, keygenID uint64, members []types.Member) error {

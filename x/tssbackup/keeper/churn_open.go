@@ -93,11 +93,11 @@ func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn
 		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
 	}
 	for _, group := range assign(id, candidates, int(params.MaxVaultMembers)) {
-		keygen, err := k.openKeygen(ctx, params, id, group)
+		keygen, err := k.openKeygen(ctx, params, id, 1, group)
 		if err != nil {
 			return types.Churn{}, err
 		}
-		churn.KeygenIds = append(churn.KeygenIds, keygen)
+		churn.KeygenIds = append(churn.KeygenIds, keygen.Id)
 	}
 	if err := k.Churns.Set(ctx, id, churn); err != nil {
 		return types.Churn{}, err
@@ -184,16 +184,17 @@ func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
 	return groups
 }
 
-// openKeygen opens a keygen among members.
+// openKeygen opens a keygen among members, for the first time in its churn or once more.
 func (k Keeper) openKeygen(
 	ctx context.Context,
 	params types.Params,
 	churnID uint64,
+	try uint32,
 	candidates []candidate,
-) (uint64, error) {
+) (types.Keygen, error) {
 	id, err := k.KeygenSequence.Next(ctx)
 	if err != nil {
-		return 0, err
+		return types.Keygen{}, err
 	}
 	n := len(candidates)
 	members := make([]types.Member, n)
@@ -205,9 +206,10 @@ func (k Keeper) openKeygen(
 		func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) },
 	)
 	if err := k.openProofs(ctx, id, candidates); err != nil {
-		return 0, err
+		return types.Keygen{}, err
 	}
-	return id, k.setKeygen(ctx, types.Keygen{
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	keygen := types.Keygen{
 		Id:            id,
 		ChurnId:       churnID,
 		Status:        types.KeygenStatus_KEYGEN_STATUS_OPEN,
@@ -215,7 +217,11 @@ func (k Keeper) openKeygen(
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,
-	}, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
+		OpenedHeight:  height,
+		Deadline:      height + int64(params.KeygenDeadline),
+		Try:           try,
+	}
+	return keygen, k.setKeygen(ctx, keygen, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
 }
 
 // byHash returns signers in the order of SHA-256(u64(id) || address).

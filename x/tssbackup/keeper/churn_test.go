@@ -165,7 +165,7 @@ func TestVaultsOfAChurnBecomeActiveTogether(t *testing.T) {
 }
 
 func TestNoVaultOfAFailedChurnIsActive(t *testing.T) {
-	c, a, b := openTwo(t)
+	c, a, b := openTwo(t, func(p *types.Params) { p.MaxTries = 1 })
 	old := newVault("old")
 	c.allVote(a, old)
 	c.allVote(b, newVault("old too"))
@@ -202,9 +202,12 @@ func TestTwoKeygensCannotMakeOneVault(t *testing.T) {
 			c.endBlocks(blocks)
 			c.allVote(b, newVault("same"))
 			c.endBlock()
-			require.Equal(t, failed, c.keygen(a.Id).Status)
-			require.Equal(t, failed, c.keygen(b.Id).Status)
+			require.Equal(t, ready, c.keygen(a.Id).Status)
+			require.Equal(t, failed, c.keygen(b.Id).Status, "the later one has failed, and is tried again")
 			require.Empty(t, c.coverage(""))
+			c.allVote(c.keygen(b.Id+1), newVault("another"))
+			c.endBlock()
+			require.Len(t, c.coverage(""), 2)
 		})
 	}
 }

@@ -80,8 +80,8 @@ type Keeper struct {
 	Memberships collections.Map[collections.Pair[[]byte, uint64], bool]
 	// Retirements are the vaults that were retired at a height, by height and epoch.
 	Retirements collections.Map[collections.Pair[uint64, uint64], []byte]
-	// ChurnExpiries are the failed churns that are deleted from a height on, by height and number.
-	// Its values say nothing.
+	// ChurnExpiries are the churns that failed, or that have failed tries, and whose failures are
+	// deleted from a height on, by height and number. Its values say nothing.
 	ChurnExpiries collections.Map[collections.Pair[uint64, uint64], bool]
 
 	// verify checks a proof and returns its stored form.

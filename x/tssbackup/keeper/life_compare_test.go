@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cosmossdk.io/collections"
 	"github.com/cosmos/cosmos-sdk/types/query"
@@ -23,10 +24,17 @@ func (l *life) compare(rt *rapid.T) {
 	t := l.t
 	l.compareSigners()
 	l.compareChurns()
+	var told []string
+	for _, call := range l.hooks.calls {
+		if strings.HasPrefix(call, "failed ") {
+			told = append(told, call)
+		}
+	}
+	require.Equal(t, l.m.told, told, "hooks are told once of each failed try, and of no other keygen")
 	votes := 0
 	for _, k := range l.m.keygens {
 		l.compareKeygen(k)
-		if !k.churn.deleted {
+		if !k.deleted {
 			votes += len(k.votes)
 		}
 	}
@@ -63,7 +71,7 @@ func (l *life) compareIndexes() {
 		}
 		var want, got []uint64
 		for _, k := range l.m.keygens {
-			if k.status == status && !k.churn.deleted {
+			if k.status == status && !k.deleted {
 				want = append(want, k.id)
 			}
 		}
@@ -140,6 +148,8 @@ func (l *life) compareChurns() {
 		got := res.Churns[i]
 		require.Equal(t, want.status, got.Status)
 		require.Equal(t, []int64{want.opened, want.deadline, want.closed}, []int64{got.OpenedHeight, got.Deadline, got.ClosedHeight})
+		require.Equal(t, idsOf(want.keygens), got.KeygenIds)
+		require.Equal(t, idsOf(want.failed), got.FailedIds)
 		vaults := 0
 		for _, v := range l.m.vaults {
 			if v.keygen.churn == want {
@@ -154,10 +164,20 @@ func (l *life) compareChurns() {
 	}
 }
 
+// idsOf are the numbers of keygens, in ascending order.
+func idsOf(keygens []*modelKeygen) []uint64 {
+	var ids []uint64
+	for _, k := range keygens {
+		ids = append(ids, k.id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func (l *life) compareKeygen(k *modelKeygen) {
 	t := l.t
 	res, err := l.c.query.Keygen(l.c.ctx, &types.QueryKeygenRequest{Id: k.id})
-	if k.churn.deleted {
+	if k.deleted {
 		require.Equal(t, codes.NotFound, status.Code(err))
 		return
 	}
@@ -165,7 +185,8 @@ func (l *life) compareKeygen(k *modelKeygen) {
 	got := res.Keygen
 	require.Equal(t, k.status, got.Status)
 	require.Equal(t, []int{k.threshold, k.needed}, []int{int(got.Threshold), int(got.Needed)})
-	require.Equal(t, []int64{k.churn.opened, k.churn.deadline, k.closed}, []int64{got.OpenedHeight, got.Deadline, got.ClosedHeight})
+	require.Equal(t, []int64{k.opened, k.deadline, k.closed}, []int64{got.OpenedHeight, got.Deadline, got.ClosedHeight})
+	require.EqualValues(t, k.try, got.Try)
 	require.Equal(t, k.blamed, got.Blamed)
 	require.Equal(t, k.silent, got.Silent)
 	vault := ""
@@ -296,6 +317,9 @@ func (m *model) results() int {
 		return n
 	}
 	for _, k := range c.keygens {
+		if k.status == failed {
+			continue
+		}
 		var seen []modelVote
 		for _, vote := range k.votes {
 			if vote.shares && !slices.ContainsFunc(seen, vote.same) {

@@ -43,11 +43,12 @@ func TestLife(t *testing.T) {
 }
 
 type life struct {
-	t    *testing.T
-	c    *chain
-	m    *model
-	vals []*validator
-	keys int // how many signer keys there are
+	t     *testing.T
+	c     *chain
+	m     *model
+	hooks *fakeHooks
+	vals  []*validator
+	keys  int // how many signer keys there are
 	// sent are the registrations that were accepted, and latest the index of the latest recipient
 	// key of each signer.
 	sent   []registration
@@ -63,6 +64,8 @@ func newLife(t *testing.T, rt *rapid.T) *life {
 		sitOut: map[*validator]modelSitOut{},
 		owner:  map[string]*validator{},
 	}}
+	l.hooks = &fakeHooks{}
+	l.c.k.SetHooks(l.hooks)
 	require.NoError(t, l.c.k.InitGenesis(l.c.ctx, types.GenesisState{Params: params}))
 	if params.ChurnInterval > 0 {
 		l.m.next = 1 + int64(params.ChurnInterval)
@@ -96,6 +99,7 @@ func genParams() *rapid.Generator[types.Params] {
 		} else {
 			p.PenaltyBlocks = 0
 		}
+		p.MaxTries = rapid.Uint32Range(1, 4).Draw(t, "tries")
 		p.MaxVaultMembers = rapid.SampledFrom([]uint32{5, 6, 9, 40}).Draw(t, "max members")
 		p.MinCoverage = fraction.Draw(t, "coverage")
 		p.Sample = fraction.Draw(t, "sample")
@@ -157,8 +161,12 @@ func (l *life) replay(rt *rapid.T) {
 
 // block ends a block.
 func (l *life) block(*rapid.T) {
+	known := len(l.m.keygens)
 	opens := l.m.endBlock(l.vals)
 	l.c.endBlock()
+	for _, k := range l.m.keygens[known:] {
+		l.reopened(k)
+	}
 	if opens {
 		l.opened()
 	}
@@ -196,6 +204,21 @@ func (l *life) start(*rapid.T) {
 	l.opened()
 }
 
+// reopened takes over who of a keygen that is tried again is asked.
+func (l *life) reopened(k *modelKeygen) {
+	keygen := l.c.keygen(k.id)
+	require.Len(l.t, keygen.Members, len(k.members))
+	asked := 0
+	for i, m := range keygen.Members {
+		require.Equal(l.t, k.members[i].address, bech(m.Address()), "the members that were not at fault")
+		k.members[i].asked, k.members[i].key = m.Asked, m
+		if m.Asked {
+			asked++
+		}
+	}
+	require.Equal(l.t, l.m.asked(len(k.members)), asked)
+}
+
 // opened takes over the churn that the chain has opened, after it checked that its keygens are what
 // they must be.
 func (l *life) opened() {
@@ -215,22 +238,19 @@ func (l *life) opened() {
 	var sizes []int
 	for _, id := range churn.KeygenIds {
 		keygen := l.c.keygen(id)
-		k := &modelKeygen{
-			id: id, churn: c, status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
-			votes: map[string]modelVote{}, attempts: map[string]uint64{}, requires: !l.m.params.ProofsOptional,
-		}
+		var members []modelMember
 		asked := 0
 		for _, m := range keygen.Members {
 			address := bech(m.Address())
 			got = append(got, address)
-			k.members = append(k.members, modelMember{address, m.Asked, m, l.m.owner[address].recipient})
+			members = append(members, modelMember{address, m.Asked, m, l.m.owner[address].recipient})
 			if m.Asked {
 				asked++
 			}
 		}
-		n := len(k.members)
+		k := l.m.newKeygen(c, id, 1, members)
+		n := len(members)
 		require.Equal(t, l.m.asked(n), asked)
-		k.threshold, k.needed = threshold(n), l.m.needed(n)
 		require.Greater(t, 2*k.needed, n, "two results cannot both have enough")
 		sizes = append(sizes, n)
 		c.keygens = append(c.keygens, k)
@@ -611,6 +631,7 @@ func (l *life) genesis(rt *rapid.T) {
 	next := exportInto(l.t, l.c)
 	require.Equal(rt, l.c.dump(), next.dump())
 	require.Equal(rt, answers(l.t, l.c), answers(l.t, next))
+	next.k.SetHooks(l.hooks)
 	l.c = next
 }
 

@@ -1,7 +1,9 @@
 package keeper_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -18,6 +20,8 @@ type model struct {
 	churns  []*modelChurn
 	keygens []*modelKeygen // of all churns
 	vaults  []*modelVault
+	// told is what hooks were told of failed keygens.
+	told []string
 }
 
 // modelSitOut is the latest fault of a validator: how many in a row it was, and when it is over.
@@ -30,14 +34,19 @@ type modelChurn struct {
 	status           types.ChurnStatus
 	opened, deadline int64
 	closed           int64
-	keygens          []*modelKeygen
-	expires          int64 // when it is deleted; 0 while that is not known
+	keygens          []*modelKeygen // the latest try of each vault
+	failed           []*modelKeygen // the tries before
+	expires          int64          // when what failed is deleted; 0 while that is not known
 	deleted          bool
 }
 
 type modelKeygen struct {
 	id        uint64
 	churn     *modelChurn
+	opened    int64
+	deadline  int64
+	try       int
+	deleted   bool
 	status    types.KeygenStatus
 	members   []modelMember
 	threshold int
@@ -114,10 +123,10 @@ func (k *modelKeygen) member(address string) (modelMember, bool) {
 
 // mayVote reports whether a member may vote now.
 func (k *modelKeygen) mayVote(address string) error {
-	if k == nil || k.churn.deleted {
+	if k == nil || k.deleted {
 		return types.ErrKeygenNotFound
 	}
-	if k.status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
+	if k.status != open {
 		return types.ErrKeygenClosed
 	}
 	if _, ok := k.member(address); !ok {
@@ -217,7 +226,7 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 	return false
 }
 
-// deleteFailed deletes the failed churn that is due for the longest.
+// deleteFailed deletes what failed in the churn that is due for the longest.
 func (m *model) deleteFailed() {
 	var due *modelChurn
 	for _, c := range m.churns {
@@ -225,8 +234,19 @@ func (m *model) deleteFailed() {
 			due = c
 		}
 	}
-	if due != nil {
-		due.expires, due.deleted = 0, true
+	if due == nil {
+		return
+	}
+	due.expires = 0
+	for _, k := range due.failed {
+		k.deleted = true
+	}
+	due.failed = nil
+	if due.status == types.ChurnStatus_CHURN_STATUS_FAILED {
+		due.deleted = true
+		for _, k := range due.keygens {
+			k.deleted = true
+		}
 	}
 }
 
@@ -239,75 +259,148 @@ func (m *model) retire(v *modelVault) {
 	clear(v.keygen.attempts)
 }
 
+// close decides the keygens of the open churn, each by itself, and then the churn.
 func (m *model) close(c *modelChurn) {
-	due := m.height >= c.deadline
-	failed, ready := false, 0
 	for _, k := range c.keygens {
-		if k.status == types.KeygenStatus_KEYGEN_STATUS_OPEN && (due || len(k.votes) == len(k.members)) {
-			k.vault = nil
-			if won := k.winner(); won != nil {
-				k.vault = won.vault
-			}
-			// The vault is some keygen's that was ready before.
-			for _, other := range c.keygens {
-				if other != k && k.vault != nil && other.status == types.KeygenStatus_KEYGEN_STATUS_READY && other.vault.name() == k.vault.name() {
-					k.vault = nil
-				}
-			}
-			if k.vault == nil {
-				failed = true
-				continue
-			}
-			k.status = types.KeygenStatus_KEYGEN_STATUS_READY
-			k.closed = m.height
-			m.findFault(k, due)
+		due := m.height >= k.deadline
+		if k.status != open || !due && len(k.votes) < len(k.members) {
+			continue
 		}
-		if k.status == types.KeygenStatus_KEYGEN_STATUS_READY {
-			ready++
+		k.closed = m.height
+		m.findFault(k, due)
+		m.punish(k)
+		if won := k.winner(); won != nil && !c.has(won.vault) {
+			k.status, k.vault = ready, won.vault
+			continue
+		}
+		k.status = failed
+		clear(k.attempts)
+		m.told = append(m.told, m.failure(k))
+	}
+	count := map[types.KeygenStatus]int{}
+	lost := false
+	for _, k := range c.keygens {
+		count[k.status]++
+		if k.status == failed && (k.closed < m.height || !m.again(k)) {
+			lost = true
 		}
 	}
 	switch {
-	case failed:
-		c.status, c.closed = types.ChurnStatus_CHURN_STATUS_FAILED, m.height
-		for _, k := range c.keygens {
-			k.status, k.vault, k.closed = types.KeygenStatus_KEYGEN_STATUS_FAILED, nil, m.height
-			m.findFault(k, due)
-			m.punish(k)
+	case count[ready] == len(c.keygens):
+		m.complete(c)
+	case !lost:
+		m.reopen(c)
+	case count[open] == 0:
+		m.fail(c)
+	}
+}
+
+// has reports whether a keygen of the churn that is ready has this vault.
+func (c *modelChurn) has(vault *vaultKeys) bool {
+	return slices.ContainsFunc(c.keygens, func(k *modelKeygen) bool {
+		return k.status == ready && k.vault.name() == vault.name()
+	})
+}
+
+// failure is what a hook is told.
+func (m *model) failure(k *modelKeygen) string {
+	names := func(addresses []string) string {
+		var list []string
+		for _, a := range addresses {
+			list = append(list, m.owner[a].valoper())
+		}
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprintf("failed %d blamed [%s] silent [%s]", k.id, names(k.blamed), names(k.silent))
+}
+
+// innocent are the members of a keygen that failed who are not at fault.
+func (k *modelKeygen) innocent() []modelMember {
+	var list []modelMember
+	for _, m := range k.members {
+		if !slices.Contains(k.blamed, m.address) && !slices.Contains(k.silent, m.address) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// again reports whether a keygen that failed is tried again, unless its churn is lost.
+func (m *model) again(k *modelKeygen) bool {
+	return len(k.churn.keygens) > 1 && k.try < int(m.params.MaxTries) && len(k.innocent()) >= 3
+}
+
+// reopen tries the keygens that failed again. Who is asked is not known yet.
+func (m *model) reopen(c *modelChurn) {
+	var keep, next []*modelKeygen
+	for _, k := range c.keygens {
+		if k.status != failed {
+			keep = append(keep, k)
+			continue
+		}
+		c.failed = append(c.failed, k)
+		again := m.newKeygen(c, m.keygens[len(m.keygens)-1].id+1, k.try+1, k.innocent())
+		m.keygens = append(m.keygens, again)
+		next = append(next, again)
+		c.deadline = max(c.deadline, again.deadline)
+	}
+	c.keygens = append(keep, next...)
+}
+
+// newKeygen is a keygen that opens now.
+func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMember) *modelKeygen {
+	n := len(members)
+	return &modelKeygen{
+		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
+		members: members, threshold: threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
+		votes: map[string]modelVote{}, attempts: map[string]uint64{},
+	}
+}
+
+func (m *model) fail(c *modelChurn) {
+	c.status, c.closed = types.ChurnStatus_CHURN_STATUS_FAILED, m.height
+	for _, k := range c.keygens {
+		if k.status == ready {
+			k.status, k.vault, k.closed = failed, nil, m.height
 			clear(k.attempts)
 		}
-		if m.params.KeygenRetention > 0 {
-			c.expires = m.height + int64(m.params.KeygenRetention)
+	}
+	if m.params.KeygenRetention > 0 {
+		c.expires = m.height + int64(m.params.KeygenRetention)
+	}
+	if m.params.RetryInterval > 0 {
+		m.next = m.height + int64(m.params.RetryInterval)
+	}
+}
+
+func (m *model) complete(c *modelChurn) {
+	c.status, c.closed = types.ChurnStatus_CHURN_STATUS_COMPLETE, m.height
+	if m.params.KeygenRetention > 0 && len(c.failed) > 0 {
+		c.expires = m.height + int64(m.params.KeygenRetention)
+	}
+	for _, v := range m.vaults {
+		if v.status == types.VaultStatus_VAULT_STATUS_ACTIVE {
+			v.status, v.retiring = types.VaultStatus_VAULT_STATUS_RETIRING, m.height
 		}
-		if m.params.RetryInterval > 0 {
-			m.next = m.height + int64(m.params.RetryInterval)
+	}
+	for _, k := range c.keygens {
+		v := &modelVault{
+			keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
+			backups: map[string][]string{}, proven: map[string]bool{},
 		}
-	case ready == len(c.keygens):
-		c.status, c.closed = types.ChurnStatus_CHURN_STATUS_COMPLETE, m.height
-		for _, v := range m.vaults {
-			if v.status == types.VaultStatus_VAULT_STATUS_ACTIVE {
-				v.status, v.retiring = types.VaultStatus_VAULT_STATUS_RETIRING, m.height
-			}
-		}
-		for _, k := range c.keygens {
-			m.punish(k)
-			v := &modelVault{
-				keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
-				backups: map[string][]string{}, proven: map[string]bool{},
-			}
-			won := k.winner()
-			v.shares = won.shares
-			for address, vote := range k.votes {
-				if vote.same(*won) && vote.sha != "" {
-					v.backups[address] = []string{vote.sha}
-					if vote.proven {
-						v.proven[address] = true
-					}
+		won := k.winner()
+		v.shares = won.shares
+		for address, vote := range k.votes {
+			if vote.same(*won) && vote.sha != "" {
+				v.backups[address] = []string{vote.sha}
+				if vote.proven {
+					v.proven[address] = true
 				}
 			}
-			clear(k.votes)
-			clear(k.attempts)
-			m.vaults = append(m.vaults, v)
 		}
+		clear(k.votes)
+		clear(k.attempts)
+		m.vaults = append(m.vaults, v)
 	}
 }
 

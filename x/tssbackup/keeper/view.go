@@ -115,22 +115,19 @@ func (k Keeper) keygenInfo(
 	ctx context.Context,
 	keygen types.Keygen,
 ) (info types.KeygenInfo, err error) {
-	churn, err := k.Churns.Get(ctx, keygen.ChurnId)
-	if err != nil {
-		return info, err
-	}
 	info = types.KeygenInfo{
 		Id:           keygen.Id,
 		ChurnId:      keygen.ChurnId,
 		Status:       keygen.Status,
 		Threshold:    keygen.Threshold,
 		Needed:       keygen.Needed,
-		OpenedHeight: churn.OpenedHeight,
-		Deadline:     churn.Deadline,
+		OpenedHeight: keygen.OpenedHeight,
+		Deadline:     keygen.Deadline,
 		ClosedHeight: keygen.ClosedHeight,
 		Vault:        types.VaultName(keygen.Vault),
 
 		RequireProofs: keygen.RequireProofs,
+		Try:           keygen.Try,
 	}
 	members := keygen.Members
 	if len(members) == 0 {

@@ -42,15 +42,11 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 	if keygen.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
 		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d", msg.KeygenId)
 	}
-	churn, err := k.Churns.Get(ctx, keygen.ChurnId)
-	if err != nil {
-		return ballot{}, err
-	}
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() > churn.Deadline {
+	if sdk.UnwrapSDKContext(ctx).BlockHeight() > keygen.Deadline {
 		return ballot{}, types.ErrKeygenClosed.Wrapf(
 			"keygen %d had its deadline at %d",
 			msg.KeygenId,
-			churn.Deadline,
+			keygen.Deadline,
 		)
 	}
 	member, ok := types.FindMember(keygen.Members, signer)

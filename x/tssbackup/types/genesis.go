@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tssbackup/tssbackup/verenc"
 )
@@ -22,6 +23,13 @@ func (gs GenesisState) OpenChurn() (Churn, bool) {
 		}
 	}
 	return Churn{}, false
+}
+
+// AllKeygenIds are the numbers of all keygens of the churn that state keeps, in ascending order.
+func (c Churn) AllKeygenIds() []uint64 {
+	ids := slices.Concat(c.KeygenIds, c.FailedIds)
+	slices.Sort(ids)
+	return ids
 }
 
 // Validate checks the whole state: every record by itself, that records are in the order of the
@@ -153,7 +161,10 @@ func (g genesisIndex) checkChurns(gs GenesisState) error {
 		if len(c.KeygenIds) == 0 {
 			return fmt.Errorf("churn %d has no keygen", c.Id)
 		}
-		for _, id := range c.KeygenIds {
+		if !slices.IsSorted(c.KeygenIds) || !slices.IsSorted(c.FailedIds) {
+			return fmt.Errorf("churn %d: keygens are not in ascending order", c.Id)
+		}
+		for _, id := range c.AllKeygenIds() {
 			if id <= lastKeygen || id > gs.LastKeygenId {
 				return fmt.Errorf(
 					"churn %d: keygen %d is not in ascending order or above the last number",
@@ -171,7 +182,7 @@ func (g genesisIndex) checkChurns(gs GenesisState) error {
 func (g genesisIndex) checkKeygens(gs GenesisState) error {
 	i := 0
 	for _, c := range gs.Churns {
-		for _, id := range c.KeygenIds {
+		for _, id := range c.AllKeygenIds() {
 			if i == len(gs.Keygens) || gs.Keygens[i].Id != id {
 				return fmt.Errorf("keygen %d is missing or not in ascending order", id)
 			}
@@ -180,14 +191,15 @@ func (g genesisIndex) checkKeygens(gs GenesisState) error {
 			if k.ChurnId != c.Id {
 				return fmt.Errorf("keygen %d is not of churn %d", id, c.Id)
 			}
-			if err := checkKeygen(k, c); err != nil {
+			followed := slices.Contains(c.FailedIds, id)
+			if err := checkKeygen(k, c, followed); err != nil {
 				return fmt.Errorf("keygen %d: %w", id, err)
 			}
 			if err := g.checkOwned(k.Members); err != nil {
 				return fmt.Errorf("keygen %d: %w", id, err)
 			}
 			g.keygens[id] = k
-			if c.Status == ChurnStatus_CHURN_STATUS_COMPLETE {
+			if c.Status == ChurnStatus_CHURN_STATUS_COMPLETE && !followed {
 				g.made[id] = k.Vault
 			}
 		}
@@ -198,8 +210,9 @@ func (g genesisIndex) checkKeygens(gs GenesisState) error {
 	return nil
 }
 
-func checkKeygen(k Keygen, c Churn) error {
-	complete := c.Status == ChurnStatus_CHURN_STATUS_COMPLETE
+// checkKeygen checks a keygen of a churn; followed tells that it failed and another one follows it.
+func checkKeygen(k Keygen, c Churn, followed bool) error {
+	complete := c.Status == ChurnStatus_CHURN_STATUS_COMPLETE && !followed
 	if complete {
 		if len(k.Members) != 0 {
 			return errors.New("members belong into the vault")
@@ -214,25 +227,32 @@ func checkKeygen(k Keygen, c Churn) error {
 	}
 	switch k.Status {
 	case KeygenStatus_KEYGEN_STATUS_OPEN:
-		if c.Status != ChurnStatus_CHURN_STATUS_OPEN || k.ClosedHeight != 0 || len(k.Vault) != 0 {
+		if followed || c.Status != ChurnStatus_CHURN_STATUS_OPEN ||
+			k.ClosedHeight != 0 || len(k.Vault) != 0 {
 			return errors.New("open, though its churn or itself is closed")
 		}
 	case KeygenStatus_KEYGEN_STATUS_READY:
-		if c.Status == ChurnStatus_CHURN_STATUS_FAILED {
-			return errors.New("ready in a failed churn")
+		if followed || c.Status == ChurnStatus_CHURN_STATUS_FAILED {
+			return errors.New("ready in a failed churn, or followed by another")
 		}
 		if err := CheckPubKey(k.Vault); err != nil {
 			return err
 		}
 	case KeygenStatus_KEYGEN_STATUS_FAILED:
-		if c.Status != ChurnStatus_CHURN_STATUS_FAILED || len(k.Vault) != 0 {
-			return errors.New("failed, though its churn did not fail or it has a vault")
+		if complete || len(k.Vault) != 0 {
+			return errors.New("failed, though its churn is complete or it has a vault")
 		}
 	default:
 		return errors.New("no status")
 	}
+	if k.OpenedHeight < c.OpenedHeight || k.Deadline <= k.OpenedHeight || k.Deadline > c.Deadline {
+		return errors.New("heights are out of order")
+	}
+	if k.Try == 0 || k.Try == 1 && k.OpenedHeight != c.OpenedHeight {
+		return errors.New("no try, or a first one that was not opened with its churn")
+	}
 	if k.Status != KeygenStatus_KEYGEN_STATUS_OPEN &&
-		(k.ClosedHeight < c.OpenedHeight || k.ClosedHeight == 0 ||
+		(k.ClosedHeight < k.OpenedHeight || k.ClosedHeight == 0 ||
 			c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
 		return errors.New("heights are out of order")
 	}

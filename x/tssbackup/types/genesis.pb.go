@@ -449,9 +449,10 @@ func (m *GenesisProofExpiry) GetKeygenId() uint64 {
 	return 0
 }
 
-// GenesisChurnExpiry tells when a failed churn is deleted.
+// GenesisChurnExpiry tells when a failed churn is deleted, or the failed tries of a
+// complete one.
 type GenesisChurnExpiry struct {
-	// height is the block from whose end on it is deleted.
+	// height is the block from whose end on they are deleted.
 	Height  int64  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
 	ChurnId uint64 `protobuf:"varint,2,opt,name=churn_id,json=churnId,proto3" json:"churn_id,omitempty"`
 }

@@ -43,14 +43,14 @@ func (g genesisIndex) membersOf(keygenID uint64) []Member {
 // keptProofs reports whether state keeps the proofs of a keygen: all of one whose churn is open or
 // whose vault is not retired, and none of one that failed. Of a retired vault it keeps all or none.
 func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
-	switch g.churns[k.ChurnId].Status {
-	case ChurnStatus_CHURN_STATUS_OPEN:
+	switch {
+	case k.Status == KeygenStatus_KEYGEN_STATUS_FAILED:
+		return false, false
+	case g.churns[k.ChurnId].Status == ChurnStatus_CHURN_STATUS_OPEN:
 		return true, true
-	case ChurnStatus_CHURN_STATUS_COMPLETE:
-		v := g.vaults[string(g.made[k.Id])]
-		return v.IsLive(), true
 	}
-	return false, false
+	v := g.vaults[string(g.made[k.Id])]
+	return v.IsLive(), true
 }
 
 // checkShares checks the public shares: that each is of a result in state, and each result's are
@@ -64,7 +64,7 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 	results := map[key]Result{} // whose public shares must be there
 	for _, v := range gs.Votes {
 		k := g.keygens[v.KeygenId]
-		if v.Vote.Result == nil || g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN {
+		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
 		}
 		if len(v.Vote.Result.SharesHash) > 0 {
@@ -184,7 +184,7 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 	}
 	for i, v := range gs.Votes {
 		k := g.keygens[v.KeygenId]
-		if g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN || !k.RequireProofs ||
+		if k.Status == KeygenStatus_KEYGEN_STATUS_FAILED || !k.RequireProofs ||
 			v.Vote.Result == nil {
 			continue
 		}

@@ -98,10 +98,10 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 			return fmt.Errorf("vote %d is not in ascending order", i)
 		}
 		lastID, last = v.KeygenId, v.Member
-		if err := checkVote(v.Vote, m, g.churns[k.ChurnId]); err != nil {
+		if err := checkVote(v.Vote, m, k); err != nil {
 			return fmt.Errorf("vote %d: %w", i, err)
 		}
-		if v.Vote.Result == nil || g.churns[k.ChurnId].Status != ChurnStatus_CHURN_STATUS_OPEN {
+		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
 		}
 		if _, ok := g.vaults[string(v.Vote.Result.PubKey)]; ok {
@@ -139,9 +139,9 @@ func checkReady(gs GenesisState, ready map[uint64]bool) error {
 	return nil
 }
 
-func checkVote(v Vote, m Member, c Churn) error {
-	if v.Height < c.OpenedHeight || v.Height > c.Deadline {
-		return errors.New("height is not in its churn")
+func checkVote(v Vote, m Member, k Keygen) error {
+	if v.Height < k.OpenedHeight || v.Height > k.Deadline {
+		return errors.New("height is not in its keygen")
 	}
 	if v.Result == nil {
 		if len(v.Blamed) == 0 || v.Commitment != nil {
@@ -237,14 +237,16 @@ func checkAddress(addr []byte) error {
 	return nil
 }
 
-// checkChurnExpiries checks when failed churns are deleted.
+// checkChurnExpiries checks when failed churns and the failed tries of others are deleted.
 func (g genesisIndex) checkChurnExpiries(gs GenesisState) error {
 	var last GenesisChurnExpiry
 	seen := map[uint64]bool{}
 	for i, e := range gs.ChurnExpiries {
 		c, ok := g.churns[e.ChurnId]
-		if !ok || c.Status != ChurnStatus_CHURN_STATUS_FAILED || seen[e.ChurnId] {
-			return fmt.Errorf("churn expiry %d is of no failed churn, or of one that has one", i)
+		failed := c.Status == ChurnStatus_CHURN_STATUS_FAILED ||
+			c.Status == ChurnStatus_CHURN_STATUS_COMPLETE && len(c.FailedIds) != 0
+		if !ok || !failed || seen[e.ChurnId] {
+			return fmt.Errorf("churn expiry %d is of no failed keygen, or of one that has one", i)
 		}
 		seen[e.ChurnId] = true
 		if e.Height <= c.ClosedHeight {

@@ -24,8 +24,10 @@ type TssbackupHooks interface {
 	AfterVaultActive(ctx context.Context, pubKey []byte, vault Vault) error
 	// AfterVaultRetired runs when a vault holds no money any more.
 	AfterVaultRetired(ctx context.Context, pubKey []byte, vault Vault) error
-	// AfterKeygenFailed runs for each keygen of a failed churn, with the members that at least the
-	// threshold blamed and those that were silent at the deadline. Both may be empty.
+	// AfterKeygenFailed runs once for each try of a keygen that failed, in the block in which it
+	// did, with the members at fault: those that at least the threshold blamed, and those that were
+	// silent at the deadline. Both may be empty. It does not run for a keygen that was ready, also
+	// when its churn fails later.
 	AfterKeygenFailed(ctx context.Context, keygenID uint64, blamed, silent []HookMember) error
 }
 

@@ -26,6 +26,9 @@ const (
 	minEnvelopeBytes  = 1 << 10
 	maxEnvelopeBytes  = 4 << 20
 	defaultMaxMembers = 40
+	// Each try costs somebody who was at fault, so that a few are enough.
+	defaultTries = 3
+	maxTries     = 16
 	// defaultProofRetention is about a month of blocks of six seconds: someone may still send money
 	// to a vault that was retired.
 	defaultProofRetention = 432_000
@@ -52,6 +55,7 @@ func DefaultParams() Params {
 		ProofRetention:   defaultProofRetention,
 		KeygenRetention:  defaultKeygenRetention,
 		PenaltyWindow:    defaultPenaltyWindow,
+		MaxTries:         defaultTries,
 	}
 }
 
@@ -113,10 +117,12 @@ func (p Params) Validate() error {
 	if sampleErr != nil {
 		fail("sample: %w", sampleErr)
 	}
-	if coverageErr == nil && sampleErr == nil && validSize && p.Sample.Numerator < p.Sample.Denominator {
-		if n := int(p.MaxVaultMembers); p.Asked(n) == p.Needed(n) {
-			fail("sample is below 1, and min_coverage of %d members bears none that is absent", n)
-		}
+	if n := int(p.MaxVaultMembers); coverageErr == nil && sampleErr == nil && validSize &&
+		p.Sample.Numerator < p.Sample.Denominator && p.Asked(n) == p.Needed(n) {
+		fail("sample is below 1, and min_coverage of %d members bears none that is absent", n)
+	}
+	if p.MaxTries < 1 || p.MaxTries > maxTries {
+		fail("max_tries is not in 1 to %d", maxTries)
 	}
 	if p.MaxEnvelopeBytes < minEnvelopeBytes || p.MaxEnvelopeBytes > maxEnvelopeBytes {
 		fail("max_envelope_bytes is not in %d to %d", minEnvelopeBytes, maxEnvelopeBytes)
