@@ -18,15 +18,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-
-	"golang.org/x/text/unicode/norm"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 const (
 	// sealWords is the number of words demanded of a mnemonic that anything is sealed with.
 	sealWords = 24
 	// maxRawMnemonic bounds what ParseMnemonic looks at. 24 words of 8 letters are 215 bytes; the
-	// rest is white space.
+	// rest is what stands between and around them.
 	maxRawMnemonic = 4096
 
 	redacted = "[redacted mnemonic]"
@@ -51,35 +52,115 @@ type secret struct {
 // its checksum and brings it into the normal form: NFKD, lower case, single spaces between the
 // words and no white space around. Two writings of the same words give the same Mnemonic. It does
 // not keep raw, which the caller should wipe.
+//
+// It reads the usual ways to write words down as well, as long as they can be read in one way only:
+// in UTF-16; with byte order marks and other characters that nobody sees; with commas, quotes or
+// other signs between; numbered, in lines or columns; behind a name, as NAME="…"; as a list of JSON.
+// The error for the rest says what is in the way, and the places of words, but no word.
 func ParseMnemonic(raw []byte) (*Mnemonic, error) {
 	if len(raw) > maxRawMnemonic {
 		return nil, fmt.Errorf("mnemonic is longer than %d bytes", maxRawMnemonic)
 	}
-	decomposed := norm.NFKD.Append(nil, raw...)
-	defer Wipe(decomposed)
-	lower := bytes.ToLower(decomposed)
-	defer Wipe(lower)
-	words := bytes.Fields(lower)
+	text, err := decodeText(raw)
+	if err != nil {
+		return nil, err
+	}
+	defer Wipe(text)
+	dropped, invisible := visible(text, false)
+	defer Wipe(dropped)
+	s, err := read(dropped)
+	if err != nil && invisible {
+		// They may be all that stands between the words.
+		spaced, _ := visible(text, true)
+		defer Wipe(spaced)
+		if other, otherErr := read(spaced); otherErr == nil {
+			s, err = other, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Mnemonic{reveal: func() *secret { return s }}, nil
+}
+
+// read finds the words in a text. Its error is that of the text as it is, unless there is a name
+// before the words.
+func read(text []byte) (*secret, error) {
+	all := tokens(text)
+	var first error
+	for i, reading := range readings(all) {
+		words, err := order(reading)
+		var s *secret
+		if err == nil {
+			s, err = newSecret(words)
+		}
+		if err == nil {
+			return s, nil
+		}
+		if i == 0 || errors.Is(err, errWords) && !errors.Is(first, errWords) {
+			first = err
+		}
+		if errors.Is(err, errChecksum) {
+			return nil, err // all words are in the list: these are the words
+		}
+	}
+	return nil, first
+}
+
+var (
+	// errWords says that there are as many words as there may be, and not all are in the list.
+	errWords = errors.New("not in the BIP39 English word list")
+	// errChecksum says that all of them are in the list.
+	errChecksum = errors.New("fails its BIP39 checksum")
+)
+
+// minWords is the number of words of the shortest mnemonic.
+const minWords = 12
+
+// newSecret checks words in lower case, of which it keeps none.
+func newSecret(words [][]byte) (*secret, error) {
 	switch len(words) {
-	case 12, 15, 18, 21, 24:
+	case minWords, 15, 18, 21, 24:
 	default:
 		return nil, fmt.Errorf(
 			"mnemonic has %d words: it must have 12, 15, 18, 21 or 24",
 			len(words),
 		)
 	}
-
-	s := &secret{words: len(words)}
-	var bits [33]byte // 24 words are 264 bits
-	defer Wipe(bits[:])
+	indices := make([]uint16, len(words))
+	defer clear(indices)
+	var unknown []int
+	foreign := false
 	for i, word := range words {
 		index, ok := wordIndex[string(word)]
 		if !ok {
-			return nil, fmt.Errorf(
-				"word %d of the mnemonic is not in the BIP39 English word list",
-				i+1,
-			)
+			unknown = append(unknown, i+1)
+			foreign = foreign || bytes.ContainsFunc(word, func(r rune) bool { return r > 'z' })
 		}
+		indices[i] = index
+	}
+	if len(unknown) > 0 {
+		err := unknownWords(unknown)
+		if foreign {
+			err = fmt.Errorf("%w; there are characters that are no English letters", err)
+		}
+		return nil, err
+	}
+	entropy := checkedEntropy(indices)
+	if entropy == nil {
+		return nil, checksumError(indices)
+	}
+	return &secret{
+		words: len(words), entropy: entropy, text: bytes.Join(words, []byte{' '}),
+	}, nil
+}
+
+// checkedEntropy returns what the words of these numbers stand for, or nil when the checksum fails:
+// of every 33 bits 32 are entropy; the rest, the last 4 to 8 bits of all, is the checksum.
+func checkedEntropy(indices []uint16) []byte {
+	var bits [33]byte // 24 words are 264 bits
+	defer Wipe(bits[:])
+	for i, index := range indices {
 		for j := range 11 {
 			if index>>(10-j)&1 == 1 {
 				at := 11*i + j
@@ -87,19 +168,75 @@ func ParseMnemonic(raw []byte) (*Mnemonic, error) {
 			}
 		}
 	}
-
-	// Of every 33 bits 32 are entropy; the rest, the last 4 to 8 bits of all, is the checksum.
-	size := len(words) / 3 * 4
+	size := len(indices) / 3 * 4
 	sum := sha256.Sum256(bits[:size])
-	unused := 8 - len(words)/3
+	unused := 8 - len(indices)/3
 	if sum[0]>>unused != bits[size]>>unused {
-		return nil, errors.New(
-			"mnemonic fails its BIP39 checksum: a word is wrong, or words are out of order",
+		return nil
+	}
+	return bytes.Clone(bits[:size])
+}
+
+// unknownWords says which words are not in the list, by their places.
+func unknownWords(places []int) error {
+	if len(places) == 1 {
+		return fmt.Errorf(
+			"word %d of the mnemonic is %w: compare it, and its neighbours, with what was written down",
+			places[0],
+			errWords,
 		)
 	}
-	s.entropy = bytes.Clone(bits[:size])
-	s.text = bytes.Join(words, []byte{' '})
-	return &Mnemonic{reveal: func() *secret { return s }}, nil
+	return fmt.Errorf(
+		"words %s of the mnemonic are %w: compare them with what was written down",
+		list(places),
+		errWords,
+	)
+}
+
+// checksumError says what may be wrong with words that are all in the list, and of which neighbours
+// the checksum would hold if they were exchanged.
+func checksumError(indices []uint16) error {
+	err := fmt.Errorf(
+		"mnemonic %w: each of the words 1 to %d is in the list, but one is not the right one, or some "+
+			"are out of order",
+		errChecksum,
+		len(indices),
+	)
+	swapped := slices.Clone(indices)
+	defer clear(swapped)
+	var pairs []int
+	for i := range len(swapped) - 1 {
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+		if indices[i] != indices[i+1] {
+			if entropy := checkedEntropy(swapped); entropy != nil {
+				Wipe(entropy)
+				pairs = append(pairs, i+1)
+			}
+		}
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+	}
+	if len(pairs) == 0 {
+		return fmt.Errorf("%w; it is not that two neighbours are swapped", err)
+	}
+	return fmt.Errorf(
+		"%w; two neighbours may be swapped: look first at the words %s, each with the next one",
+		err,
+		list(pairs),
+	)
+}
+
+func list(places []int) string {
+	var b strings.Builder
+	for i, place := range places {
+		switch {
+		case i > 0 && i == len(places)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Itoa(place))
+	}
+	return b.String()
 }
 
 // secret returns what the mnemonic holds, which is empty for no Mnemonic or the zero one.

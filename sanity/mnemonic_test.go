@@ -2,6 +2,7 @@ package sanity_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -61,6 +62,119 @@ func TestEveryWritingOfTheWordsHasOneNormalForm(t *testing.T) {
 	}
 }
 
+// numbered writes each word with its number, from this one on.
+func numbered(form string, words []string, from int) string {
+	var b strings.Builder
+	for i, word := range words {
+		fmt.Fprintf(&b, form, i+from, word)
+	}
+	return b.String()
+}
+
+// However words are written down, they are the words.
+func TestWrittenForms(t *testing.T) {
+	words := strings.Fields(mnemonic24)
+	list, err := json.Marshal(words)
+	require.NoError(t, err)
+	column := func(rows int, form string) string { // down and then to the right
+		var b strings.Builder
+		for row := range rows {
+			for i := row; i < len(words); i += rows {
+				fmt.Fprintf(&b, form, i+1, words[i])
+			}
+			b.WriteString("\n")
+		}
+		return b.String()
+	}
+	rows := func(form string, first func(row int) int) string {
+		var b strings.Builder
+		for row := range 6 {
+			fmt.Fprintf(&b, form, first(row), strings.Join(words[4*row:4*row+4], " "))
+		}
+		return b.String()
+	}
+	utf16 := func(order binary.AppendByteOrder, text string) string {
+		var out []byte
+		for _, r := range text {
+			out = order.AppendUint16(out, uint16(r))
+		}
+		return string(out)
+	}
+	for name, raw := range map[string]string{
+		"a byte order mark":                  "\ufeff" + mnemonic24,
+		"byte order marks at both ends":      "\ufeff" + mnemonic24 + "\ufeff",
+		"UTF-16, little end first":           utf16(binary.LittleEndian, "\ufeff"+mnemonic24+"\r\n"),
+		"UTF-16, big end first":              utf16(binary.BigEndian, "\ufeff"+mnemonic24),
+		"UTF-16 without a mark":              utf16(binary.LittleEndian, mnemonic24),
+		"a zero-width space in a word":       strings.Replace(mnemonic24, "divert", "di\u200bvert", 1),
+		"zero-width spaces between words":    strings.ReplaceAll(mnemonic24, " ", "\u200b"),
+		"zero-width spaces beside spaces":    strings.ReplaceAll(mnemonic24, " ", " \u200b"),
+		"marks of direction":                 "\u202a" + mnemonic24 + "\u202c",
+		"a soft hyphen":                      strings.Replace(mnemonic24, "divert", "di\u00advert", 1),
+		"narrow no-break spaces":             strings.ReplaceAll(mnemonic24, " ", "\u202f"),
+		"line separators":                    strings.ReplaceAll(mnemonic24, " ", "\u2028"),
+		"no-break spaces of Windows":         strings.ReplaceAll(mnemonic24, " ", "\xa0"),
+		"quotes of Windows":                  "\x93" + mnemonic24 + "\x94",
+		"commas":                             strings.ReplaceAll(mnemonic24, " ", ", "),
+		"commas alone":                       strings.ReplaceAll(mnemonic24, " ", ","),
+		"semicolons":                         strings.ReplaceAll(mnemonic24, " ", "; ") + ";",
+		"hyphens":                            strings.ReplaceAll(mnemonic24, " ", "-"),
+		"bars":                               "| " + strings.ReplaceAll(mnemonic24, " ", " | ") + " |",
+		"bullets":                            "• " + strings.ReplaceAll(mnemonic24, " ", "\n• "),
+		"quotes":                             `"` + mnemonic24 + `"`,
+		"typographic quotes":                 "“" + mnemonic24 + "”",
+		"each word in quotes":                `'` + strings.ReplaceAll(mnemonic24, " ", `' '`) + `'`,
+		"a list of JSON":                     string(list),
+		"an object of JSON":                  `{"mnemonic": ` + string(list) + `}`,
+		"an object of JSON with a text":      `{"seed_phrase":"` + mnemonic24 + `\n"}`,
+		"an object of JSON with other texts": "{\n\"address\": \"cosmos1abc\",\n\"mnemonic\": \"" + mnemonic24 + "\"\n}",
+		"a list of objects of JSON":          "[" + strings.TrimSuffix(numbered(`{"index":%d,"word":"%s"},`, words, 1), ",") + "]",
+		"a list of YAML":                     "mnemonic:\n- " + strings.ReplaceAll(mnemonic24, " ", "\n- "),
+		"a text of YAML":                     "mnemonic: >-\n  " + strings.Join(words[:12], " ") + "\n  " + strings.Join(words[12:], " ") + "\n",
+		"a variable":                         `SIGNER_SEED_PHRASE="` + mnemonic24 + `"`,
+		"a variable that is exported":        `export MNEMONIC='` + mnemonic24 + `'` + "\n",
+		"a variable of PowerShell":           `$env:MNEMONIC = "` + mnemonic24 + `"` + "\r\n",
+		"a variable among others":            "CHAIN_ID=thorchain-1\nSIGNER_SEED_PHRASE=\"" + mnemonic24 + "\"\nNET=mainnet\n",
+		"a name that is of the list":         "Seed phrase: " + mnemonic24,
+		"a name on a line of its own":        "My words:\n\n" + mnemonic24,
+		"numbers with dots":                  numbered("%d. %s\n", words, 1),
+		"numbers with brackets":              numbered("%d) %s\n", words, 1),
+		"numbers in brackets":                numbered("[%d] %s ", words, 1),
+		"numbers with colons":                numbered("%d: %s\n", words, 1),
+		"numbers with equals signs":          numbered("%d=%s\n", words, 1),
+		"numbers alone":                      numbered("%d %s ", words, 1),
+		"numbers from zero":                  numbered("%d %s\n", words, 0),
+		"numbers of two digits":              numbered("%02d. %s\n", words, 1),
+		"numbers on the words":               numbered("%d%s ", words, 1),
+		"numbers with a hash sign":           numbered("#%d %s\n", words, 1),
+		"numbers in circles":                 numbered("(%d) %s, ", words, 1),
+		"numbers behind the words":           numbered("%[2]s (%[1]d)\n", words, 1),
+		"a word before each number":          numbered("Word %d: %s\n", words, 1),
+		"variables that are numbered":        numbered("word%d=%s\n", words, 1),
+		"two columns":                        column(12, "%d. %s\t\t"),
+		"three columns with bars":            column(8, "| %2d | %-10s "),
+		"a table with a head":                "| # | word |\n|---|---|\n" + numbered("| %d | %s |\n", words, 1),
+		"a table with a head of two words":   "No. | Word\n" + numbered("%d | %s\n", words, 1),
+		"lines that are numbered":            rows("%d. %s\n", func(row int) int { return row + 1 }),
+		"lines with the number of a word":    rows("%2d: %s\n", func(row int) int { return 4*row + 1 }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, mnemonic24, string(parse(t, raw).Bytes()))
+		})
+	}
+}
+
+// The error says of which neighbours the checksum would hold.
+func TestSwappedNeighboursAreToldByTheirPlaces(t *testing.T) {
+	for at := range 23 {
+		words := strings.Fields(mnemonic24)
+		words[at], words[at+1] = words[at+1], words[at]
+		_, err := sanity.ParseMnemonic([]byte(strings.Join(words, " ")))
+		require.ErrorContains(t, err, "two neighbours may be swapped")
+		require.Regexp(t, fmt.Sprintf(`the words .*\b%d\b`, at+1), err.Error())
+	}
+}
+
 func fullWidth(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r > ' ' {
@@ -78,24 +192,28 @@ func TestMnemonicsThatAreRefused(t *testing.T) {
 		return strings.Join(changed, " ")
 	}
 	rows := map[string]struct{ raw, want string }{
-		"nothing":                         {"", "mnemonic has 0 words"},
-		"white space":                     {" \n\t", "mnemonic has 0 words"},
-		"one word too few":                {strings.Join(words[:23], " "), "mnemonic has 23 words"},
-		"one word too many":               {mnemonic24 + " alter", "mnemonic has 25 words"},
-		"twice 24 words":                  {mnemonic24 + " " + mnemonic24, "mnemonic has 48 words"},
-		"nine words":                      {strings.Join(words[:9], " "), "mnemonic has 9 words"},
-		"the first word unknown":          {with(1, "xylograph"), "word 1 of the mnemonic is not in"},
-		"the last word unknown":           {with(24, "xylograph"), "word 24 of the mnemonic is not in"},
-		"a word cut to four letters":      {with(5, "jeal"), "word 5 of the mnemonic is not in"},
-		"a word with a comma":             {with(2, "utility,"), "word 2 of the mnemonic is not in"},
-		"a letter with an accent":         {with(7, "résponse"), "word 7 of the mnemonic is not in"},
-		"a byte that is no UTF-8":         {with(3, "later\xff"), "word 3 of the mnemonic is not in"},
-		"a zero byte at the end":          {mnemonic24 + "\x00", "word 24 of the mnemonic is not in"},
-		"a byte order mark at the start":  {"\ufeff" + mnemonic24, "word 1 of the mnemonic is not in"},
-		"a zero-width space in a word":    {with(4, "di\u200bvert"), "word 4 of the mnemonic is not in"},
-		"another word of the list":        {with(9, "zoo"), "fails its BIP39 checksum"},
-		"two words exchanged":             {strings.Join(append([]string{words[1], words[0]}, words[2:]...), " "), "fails its BIP39 checksum"},
-		"far more than a mnemonic can be": {strings.Repeat(" ", 5000) + mnemonic24, "longer than 4096 bytes"},
+		"nothing":                      {"", "mnemonic has 0 words"},
+		"white space":                  {" \n\t", "mnemonic has 0 words"},
+		"one word too few":             {strings.Join(words[:23], " "), "mnemonic has 23 words"},
+		"one word too many":            {mnemonic24 + " alter", "mnemonic has 25 words"},
+		"twice 24 words":               {mnemonic24 + " " + mnemonic24, "mnemonic has 48 words"},
+		"nine words":                   {strings.Join(words[:9], " "), "mnemonic has 9 words"},
+		"the first word unknown":       {with(1, "xylograph"), "word 1 of the mnemonic is not in"},
+		"the last word unknown":        {with(24, "xylograph"), "word 24 of the mnemonic is not in"},
+		"a word cut to four letters":   {with(5, "jeal"), "word 5 of the mnemonic is not in"},
+		"a letter with an accent":      {with(7, "résponse"), "word 7 of the mnemonic is not in"},
+		"a byte that is no UTF-8":      {with(3, "later\xff"), "word 3 of the mnemonic is not in"},
+		"a zero byte at the end":       {mnemonic24 + "\x00", "mnemonic holds 1 NUL bytes"},
+		"a block of zero bytes":        {mnemonic24 + strings.Repeat("\x00", 900), "mnemonic holds 900 NUL bytes"},
+		"three words unknown":          {strings.Replace(with(1, "xylograph"), words[4]+" "+words[5], "aardvark zyzzyva", 1), "words 1, 5 and 6 of the mnemonic are not in"},
+		"a letter of another alphabet": {with(7, "respоnse"), "characters that are no English letters"},
+		"numbers that count wrongly":   {numbered("%d. %s\n", words, 2), "numbers that do not count its words"},
+		"a number too few":             {strings.Replace(numbered("%d. %s\n", words, 1), "24. ", "", 1), "numbers that do not count its words"},
+		"two mnemonics in one file":    {"A=\"" + mnemonic24 + "\"\nB=\"" + mnemonicAge + "\"", "mnemonic has 50 words"},
+		"half of the words on each of two lines with names": {"a: " + strings.Join(words[:12], " ") + "\nb: " + strings.Join(words[12:], " "), "mnemonic has 26 words"},
+		"another word of the list":                          {with(9, "zoo"), "fails its BIP39 checksum"},
+		"two words exchanged":                               {strings.Join(append([]string{words[1], words[0]}, words[2:]...), " "), "fails its BIP39 checksum"},
+		"far more than a mnemonic can be":                   {strings.Repeat(" ", 5000) + mnemonic24, "longer than 4096 bytes"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -80,11 +80,12 @@ func encode(prefix string, curve Curve, raw []byte) (string, error) {
 func DecodePubKey(key string) (Curve, []byte, error) {
 	digits := strings.TrimPrefix(strings.TrimPrefix(key, "0x"), "0X")
 	if raw, err := hex.DecodeString(digits); err == nil {
-		curve := Secp256k1
-		if len(raw) == ed25519.PublicKeySize {
-			curve = Ed25519
+		switch len(raw) {
+		case secp256k1.PubKeyBytesLenCompressed:
+			return Secp256k1, raw, checkPoint(Secp256k1, raw)
+		case ed25519.PublicKeySize:
+			return Ed25519, raw, checkPoint(Ed25519, raw)
 		}
-		return curve, raw, checkPoint(curve, raw)
 	}
 	hrp, data, err := bech32.DecodeAndConvert(key)
 	if err != nil {

@@ -92,12 +92,12 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			// The next member's are apart from the first one's.
-			second := filepath.Join(env.WorkDir, "second")
-			if err := os.Mkdir(second, 0o700); err != nil {
+			another := filepath.Join(env.WorkDir, "another")
+			if err := os.Mkdir(another, 0o700); err != nil {
 				return err
 			}
 			for _, f := range fixture.Keyshares(t, 4, 1) {
-				if err := os.WriteFile(filepath.Join(second, f.Name), f.Data, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(another, f.Name), f.Data, 0o600); err != nil {
 					return err
 				}
 			}
