@@ -14,56 +14,79 @@
 //
 // # The join
 //
-// Each member tells each other the ceremony's name, a hash of all that they must agree on (members,
-// threshold, vault, message) and a nonce, and when it has heard the same hash from all, the
-// session: a hash over the nonces. It starts when all have named one session. So members may start
-// at different times, and a member that restarts before the start comes in with its new nonce. At
-// the join's timeout those are blamed who did not come or came with another hash. Whatever follows
-// is bound to the session: a message of another ceremony, or of another attempt at this one, is not
-// accepted. A member that restarts later is blamed, since what it had sent before cannot be
-// continued.
+// Each member says hello to each other, signed: the ceremony's name, a hash of all that they must
+// agree on (members, threshold, vault, message), a nonce, and a key for this session with a proof
+// that it is the member's. When it has heard the same hash from all it names the session, a hash
+// over all nonces and keys, and starts when all have named the same one. So members may start at
+// different times, and a member that restarts before the start comes in with its new nonce. At the
+// join's timeout those are blamed who did not come or came with another hash. Whatever follows is
+// signed for the session: a message of another ceremony, or of another attempt at this one, is not
+// accepted.
+//
+// What the join does not give is a common start: a member that tells one of the others so minutes
+// before the rest moves that one's clock, and what is said below of agreement between all honest
+// members holds only for honest members that start within a phase of each other.
 //
 // A link to a member keeps all it has said, and says it all again when the connection had to be
 // made anew; what was heard already is passed over. A broken connection therefore costs time and no
 // ceremony.
 //
-// # Reliable broadcast
+// # Messages
 //
-// The proofs of these protocols hold only if a member tells everybody the same. So an author signs
-// its broadcasts, over the session, the protocol, the step and the hash of the content; every
-// receiver sends the hash on to every other, with the author's signature and its own (an echo); and
-// tss-lib sees a broadcast only after the echoes of all others agree with it. When two honest
-// members are given different contents, each gets the other's echo before it goes on, and one of
-// two things holds:
+// Every message is signed by its author for its slot: session, protocol, step, author, receiver.
+// Whoever has it may pass it on, and who lacks it asks all, so two members that cannot reach each
+// other hear of each other by the rest. What nobody else could check is passed over and proves
+// nothing: malformed bytes, a wrong signature, a frame too many.
 //
-//   - the echo's hash carries the author's signature. Then the author signed two contents for one
-//     step, which the two signatures prove to anybody, and it is blamed;
-//   - it does not. Then the echoer put its own name under a lie, which its signature proves, and it
-//     is blamed. A liar cannot frame an author, because it cannot sign for it.
+// All messages of a keygen are broadcasts. The shares among them are encrypted to their receivers,
+// all of an author's in one list, so that who withholds one withholds them all. A signature also
+// has messages to one member alone.
 //
-// Whoever holds such a proof sends it to all when it gives up, so all blame the same member. A
-// broadcast that its author sent to some only is passed on by those, on request, and then counts as
-// sent.
+// # Agreement on broadcasts
 //
-// # Blame, and its limits
+// The proofs of these protocols hold only if a member tells everybody the same, and a verdict holds
+// only if all honest members come to the same. So they agree on every broadcast as Dolev and Strong
+// do ("Authenticated algorithms for Byzantine agreement", 1983). Who gets one puts its own
+// signature under it, an echo, and sends that to the others. A round has an end. After it follow
+// phases, n − ⌈2n/3⌉ + 1 of them, each a tenth of a round long, and in phase k a message counts
+// only with k signatures of others under it. The first honest member that takes one adds its own
+// and passes all on, so the others have it one phase later; and a signature for the last phase is
+// an honest one, since there are not that many of the others. After the last phase all honest
+// members have the same: nothing, one version, or the author's signatures under two.
 //
-// A member that has nothing to compute and hears nothing new for half of the round timeout tells
-// the others what it waits for, and at the whole blames. It knows the schedule of each protocol, so
-// it names what is missing, of the first round that is incomplete. A member that lacks a message
-// because it is itself waiting, for others who are missing too, is not blamed for that.
+// tss-lib sees a broadcast when all members have echoed it, which without trouble is at once, or
+// after the last phase. Who does not echo costs time and nothing else.
 //
-// A message to one member alone cannot be echoed. When B says that A did not send it one, or sent
-// one that tss-lib refuses, a third member C cannot tell who of the two is at fault, and blames
-// both, unless so many point at A (a third of the members, and one more) that an honest one must be
-// among them. One malicious member can thus have one honest member blamed along with itself, never
-// one alone, and not both stay. The same goes for a pair of honest members whose network does not
-// connect them.
+// This takes that two honest members reach each other, through others at worst, within a phase,
+// that an honest member says what it has to in its round, and that at most n − ⌈2n/3⌉ are
+// malicious.
+//
+// # The verdict of a keygen
+//
+// A keygen fails in the first round that has a fault, after its last phase; all honest members name
+// all of its faults, and by the above the same ones:
+//
+//   - no message, or two versions of one;
+//   - a message that is no good, by itself or beside what its author sent before: what is in a
+//     broadcast all members check, and before tss-lib gets it;
+//   - a share that does not decrypt or does not fit what its author committed to. Its receiver says
+//     so in its receipt, with the secret of the two session keys and a proof that it is theirs, and
+//     everybody opens the same share. Where it is right, the accuser is named. That secret belongs
+//     to an attempt that is over.
+//
+// Where at most one member can be malicious (up to five members) all of this is known as soon as
+// all have a message that is no good, and nobody waits for the phases.
+//
+// # Blame for a signature
+//
+// A signature blames only locally, and at once: who finds a message to be no good, or lacks it
+// after its round, names its author and tells the others that it gives up. They wait a phase for a
+// fault that they find themselves, and then end with an error that names nobody.
 //
 // A message is looked at before tss-lib gets it: that it cannot make tss-lib panic (tss-lib
 // computes in goroutines of its own, where a panic would end the process), that its numbers are in
 // the ranges of an honest author's, and that it fits what its author sent before. A part of an
-// ed25519 signature is checked against the author's public share. Whoever sent what does not pass
-// is named by everybody who got it.
+// ed25519 signature is checked against the author's public share.
 //
 // Who spoilt a secp256k1 signature cannot be told when the last parts, or the thetas, fit all that
 // can be checked and are wrong; such a ceremony ends with an error that blames nobody. So does one

@@ -12,15 +12,13 @@ import (
 type frameKind uint8
 
 const (
-	frameHello     frameKind = iota + 1 // first of every stream: which ceremony, in which life
-	frameStart                          // everybody said hello; this is the session that follows
-	frameBroadcast                      // a protocol message to all, signed by its author
-	frameDirect                         // a protocol message to one
-	frameEcho                           // "this is the hash of what I got from that author", with the author's signature and the echoer's
-	frameWaiting                        // "these are the messages that I wait for"
-	frameRelay                          // somebody else's broadcast, for one who waits for it
-	frameAbort                          // the sender gives up, with proof or an accusation
-	frameDone                           // the sender has its result
+	frameHello   frameKind = iota + 1 // first of every stream: who comes to which ceremony
+	frameStart                        // everybody said hello; this is the session that follows
+	frameMessage                      // a protocol message, under its author's signature
+	frameEcho                         // who has, or has seen, that version of a broadcast
+	frameWant                         // "these I lack"
+	frameGone                         // the sender gives up
+	frameDone                         // the sender has its result
 )
 
 const (
@@ -32,10 +30,11 @@ const (
 
 	maxID      = 128
 	maxReason  = 256
-	protoV1    = 1
+	protoV2    = 2
 	hashSize   = 32
 	sigSize    = 64
 	nonceSize  = 16
+	pointSize  = 33
 	maxMembers = 1000
 )
 
@@ -43,88 +42,93 @@ type (
 	hash  [hashSize]byte
 	sig   [sigSize]byte
 	nonce [nonceSize]byte
+	point [pointSize]byte // compressed, of secp256k1
 )
 
 // slot names one message of a ceremony: a step of the protocol of one of its instances, by one
-// author.
+// author, to one member or all.
 type slot struct {
 	instance uint8
 	step     uint8
 	author   uint16
+	to       uint16
 }
+
+// everybody is the receiver of a broadcast.
+const everybody = 0xffff
 
 type frame struct {
 	kind frameKind
 
-	// hello
-	id     string
-	digest hash // of the ceremony's description
-	nonce  nonce
+	hello hello
 
 	session hash // start
 
-	// broadcast, direct, echo, relay; of direct messages the author is the sender
-	slot    slot
-	hash    hash
-	sig     sig // of the author
-	echoSig sig // of the echoer
+	slot    slot // message, echo
+	sig     sig  // of the author
 	payload []byte
+	hash    hash // echo
+	echoes  []echo
 
-	waiting []slot
-	abort   abort
+	wants  []want
+	reason string // gone
 }
 
-// abort tells why a member gave up. With proof it convinces anybody; without, it is the word of its
-// sender.
-type abort struct {
-	proof   proofKind
-	members []uint16 // accused without proof
-	reason  string
-
-	// the proof
-	slot         slot
-	echoer       uint16
-	hash1, hash2 hash
-	sig1, sig2   sig
-	echoerSig    sig
+// A hello brings a member to a ceremony, with a key for this session alone.
+type hello struct {
+	id         string
+	digest     hash // of the ceremony's description
+	nonce      nonce
+	key        point // the session key
+	possession sig   // by the session key
+	sig        sig   // by the member
 }
 
-type proofKind uint8
+// An echo is a member's signature under one version of a broadcast.
+type echo struct {
+	member uint16
+	held   bool // it has the content; otherwise it has seen the version beside another one
+	sig    sig
+}
 
-const (
-	proofNone         proofKind = iota
-	proofEquivocation           // the author of slot signed hash1 and hash2
-	proofFalseEcho              // the echoer signed an echo of hash1 without the author's signature
-)
+// A want asks for a message, or for the echoes of one whose content is there.
+type want struct {
+	slot    slot
+	content bool
+}
 
 func (f *frame) encode() []byte {
 	b := []byte{byte(f.kind)}
 	switch f.kind {
 	case frameHello:
-		b = append(b, protoV1, byte(len(f.id)))
-		b = append(b, f.id...)
-		b = append(b, f.digest[:]...)
-		b = append(b, f.nonce[:]...)
+		h := &f.hello
+		b = append(b, protoV2, byte(len(h.id)))
+		b = append(b, h.id...)
+		b = append(b, h.digest[:]...)
+		b = append(b, h.nonce[:]...)
+		b = append(b, h.key[:]...)
+		b = append(b, h.possession[:]...)
+		b = append(b, h.sig[:]...)
 	case frameStart:
 		b = append(b, f.session[:]...)
-	case frameBroadcast, frameRelay:
+	case frameMessage:
 		b = appendSlot(b, f.slot)
 		b = append(b, f.sig[:]...)
-		b = append(b, f.payload...)
-	case frameDirect:
-		b = appendSlot(b, f.slot)
 		b = append(b, f.payload...)
 	case frameEcho:
 		b = appendSlot(b, f.slot)
 		b = append(b, f.hash[:]...)
 		b = append(b, f.sig[:]...)
-		b = append(b, f.echoSig[:]...)
-	case frameWaiting:
-		for _, s := range f.waiting {
-			b = appendSlot(b, s)
+		for _, e := range f.echoes {
+			b = binary.BigEndian.AppendUint16(b, e.member)
+			b = append(appendBool(b, e.held), e.sig[:]...)
 		}
-	case frameAbort:
-		b = f.abort.append(b)
+	case frameWant:
+		for _, w := range f.wants {
+			b = appendBool(appendSlot(b, w.slot), w.content)
+		}
+	case frameGone:
+		b = append(b, f.reason...)
 	case frameDone:
 	}
 	return b
@@ -132,32 +136,15 @@ func (f *frame) encode() []byte {
 
 func appendSlot(b []byte, s slot) []byte {
 	b = append(b, s.instance, s.step)
-	return binary.BigEndian.AppendUint16(b, s.author)
+	b = binary.BigEndian.AppendUint16(b, s.author)
+	return binary.BigEndian.AppendUint16(b, s.to)
 }
 
-func (a *abort) append(b []byte) []byte {
-	b = append(b, byte(a.proof))
-	switch a.proof {
-	case proofNone:
-		b = binary.BigEndian.AppendUint16(b, uint16(len(a.members)))
-		for _, m := range a.members {
-			b = binary.BigEndian.AppendUint16(b, m)
-		}
-		b = append(b, a.reason...)
-	case proofEquivocation:
-		b = appendSlot(b, a.slot)
-		b = append(b, a.hash1[:]...)
-		b = append(b, a.sig1[:]...)
-		b = append(b, a.hash2[:]...)
-		b = append(b, a.sig2[:]...)
-	case proofFalseEcho:
-		b = appendSlot(b, a.slot)
-		b = binary.BigEndian.AppendUint16(b, a.echoer)
-		b = append(b, a.hash1[:]...)
-		b = append(b, a.sig1[:]...)
-		b = append(b, a.echoerSig[:]...)
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
 	}
-	return b
+	return append(b, 0)
 }
 
 var errFrame = errors.New("malformed frame")
@@ -168,35 +155,42 @@ func decodeFrame(b []byte) (*frame, error) {
 	f := &frame{kind: frameKind(r.byte())}
 	switch f.kind {
 	case frameHello:
-		if r.byte() != protoV1 {
+		if r.byte() != protoV2 {
 			return nil, errFrame
 		}
-		f.id = string(r.take(int(r.byte())))
-		r.copy(f.digest[:])
-		r.copy(f.nonce[:])
-		if f.id == "" || len(f.id) > maxID {
+		h := &f.hello
+		h.id = string(r.take(int(r.byte())))
+		r.copy(h.digest[:])
+		r.copy(h.nonce[:])
+		r.copy(h.key[:])
+		r.copy(h.possession[:])
+		r.copy(h.sig[:])
+		if h.id == "" || len(h.id) > maxID {
 			return nil, errFrame
 		}
 	case frameStart:
 		r.copy(f.session[:])
-	case frameBroadcast, frameRelay:
+	case frameMessage:
 		f.slot = r.slot()
 		r.copy(f.sig[:])
-		f.payload = r.take(len(r.rest))
-	case frameDirect:
-		f.slot = r.slot()
 		f.payload = r.take(len(r.rest))
 	case frameEcho:
 		f.slot = r.slot()
 		r.copy(f.hash[:])
 		r.copy(f.sig[:])
-		r.copy(f.echoSig[:])
-	case frameWaiting:
 		for len(r.rest) > 0 && !r.bad {
-			f.waiting = append(f.waiting, r.slot())
+			e := echo{member: r.uint16(), held: r.bool()}
+			r.copy(e.sig[:])
+			f.echoes = append(f.echoes, e)
 		}
-	case frameAbort:
-		f.abort = r.abort()
+		r.bad = r.bad || len(f.echoes) > maxMembers
+	case frameWant:
+		for len(r.rest) > 0 && !r.bad {
+			f.wants = append(f.wants, want{slot: r.slot(), content: r.bool()})
+		}
+	case frameGone:
+		f.reason = string(r.take(len(r.rest)))
+		r.bad = r.bad || len(f.reason) > maxReason
 	case frameDone:
 	default:
 		return nil, errFrame
@@ -207,7 +201,7 @@ func decodeFrame(b []byte) (*frame, error) {
 	return f, nil
 }
 
-// reader takes a frame apart; once it runs short it is bad and gives zeros.
+// reader takes bytes apart; once it runs short it is bad and gives zeros.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -231,6 +225,12 @@ func (r *reader) byte() byte {
 	return b[0]
 }
 
+func (r *reader) bool() bool {
+	b := r.byte()
+	r.bad = r.bad || b > 1
+	return b == 1
+}
+
 func (r *reader) uint16() uint16 {
 	var b [2]byte
 	r.copy(b[:])
@@ -238,35 +238,7 @@ func (r *reader) uint16() uint16 {
 }
 
 func (r *reader) slot() slot {
-	return slot{instance: r.byte(), step: r.byte(), author: r.uint16()}
-}
-
-func (r *reader) abort() (a abort) {
-	a.proof = proofKind(r.byte())
-	switch a.proof {
-	case proofNone:
-		n := int(r.uint16())
-		for range min(n, maxMembers) {
-			a.members = append(a.members, r.uint16())
-		}
-		a.reason = string(r.take(len(r.rest)))
-		r.bad = r.bad || n > maxMembers || len(a.reason) > maxReason
-	case proofEquivocation:
-		a.slot = r.slot()
-		r.copy(a.hash1[:])
-		r.copy(a.sig1[:])
-		r.copy(a.hash2[:])
-		r.copy(a.sig2[:])
-	case proofFalseEcho:
-		a.slot = r.slot()
-		a.echoer = r.uint16()
-		r.copy(a.hash1[:])
-		r.copy(a.sig1[:])
-		r.copy(a.echoerSig[:])
-	default:
-		r.bad = true
-	}
-	return a
+	return slot{instance: r.byte(), step: r.byte(), author: r.uint16(), to: r.uint16()}
 }
 
 func writeFrame(w io.Writer, b []byte) error {

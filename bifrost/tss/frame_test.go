@@ -9,18 +9,14 @@ import (
 )
 
 func someFrames() []*frame {
-	at := slot{instance: 1, step: 2, author: 300}
+	at := slot{instance: 1, step: 2, author: 300, to: everybody}
 	return []*frame{
-		{kind: frameHello, id: "keygen-1", digest: hash{1}, nonce: nonce{2}},
+		{kind: frameHello, hello: hello{id: "keygen-1", digest: hash{1}, nonce: nonce{2}, key: point{3}, possession: sig{4}, sig: sig{5}}},
 		{kind: frameStart, session: hash{3}},
-		{kind: frameBroadcast, slot: at, sig: sig{4}, payload: []byte("payload")},
-		{kind: frameDirect, slot: at, payload: []byte("payload")},
-		{kind: frameEcho, slot: at, hash: hash{5}, sig: sig{6}, echoSig: sig{7}},
-		{kind: frameWaiting, waiting: []slot{at, {}}},
-		{kind: frameRelay, slot: at, sig: sig{4}, payload: []byte("payload")},
-		{kind: frameAbort, abort: abort{members: []uint16{1, 300}, reason: "reason"}},
-		{kind: frameAbort, abort: abort{proof: proofEquivocation, slot: at, hash1: hash{1}, sig1: sig{2}, hash2: hash{3}, sig2: sig{4}}},
-		{kind: frameAbort, abort: abort{proof: proofFalseEcho, slot: at, echoer: 7, hash1: hash{1}, sig1: sig{2}, echoerSig: sig{3}}},
+		{kind: frameMessage, slot: at, sig: sig{4}, payload: []byte("payload")},
+		{kind: frameEcho, slot: at, hash: hash{5}, sig: sig{6}, echoes: []echo{{member: 300, held: true, sig: sig{7}}, {member: 1}}},
+		{kind: frameWant, wants: []want{{slot: at, content: true}, {}}},
+		{kind: frameGone, reason: "reason"},
 		{kind: frameDone},
 	}
 }
@@ -32,7 +28,7 @@ func TestFrames(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, f, got)
 
-		if f.kind != frameBroadcast && f.kind != frameDirect && f.kind != frameRelay && (f.kind != frameAbort || f.abort.proof != proofNone) {
+		if f.kind != frameMessage && f.kind != frameGone {
 			_, err = decodeFrame(append(b, 0))
 			require.ErrorIs(t, err, errFrame, "one byte more")
 		}
@@ -47,13 +43,13 @@ func TestFrames(t *testing.T) {
 		{0},
 		{99},
 		{byte(frameHello)},
-		{byte(frameHello), protoV1, 200},
-		{byte(frameHello), protoV1 + 1, 1, 'x'},
+		{byte(frameHello), protoV2, 200},
+		{byte(frameHello), protoV2 + 1, 1, 'x'},
 		{byte(frameStart), 1, 2},
-		{byte(frameWaiting), 1, 2},
-		{byte(frameAbort), 9},
-		{byte(frameAbort), 0, 0xff, 0xff},
-		append([]byte{byte(frameAbort), 0, 0, 0}, make([]byte, maxReason+1)...),
+		{byte(frameWant), 1, 2},
+		{byte(frameWant), 0, 0, 0, 0, 0, 0, 2},
+		append([]byte{byte(frameEcho)}, make([]byte, 6+hashSize+sigSize+1)...),
+		append([]byte{byte(frameGone)}, make([]byte, maxReason+1)...),
 	} {
 		_, err := decodeFrame(b)
 		require.ErrorIs(t, err, errFrame, "%x", b)

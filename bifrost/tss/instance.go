@@ -3,9 +3,14 @@ package tss
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // An instance is one run of one protocol within a ceremony. Its party lives in a goroutine of its
@@ -20,8 +25,12 @@ type instance struct {
 	out       <-chan tsslib.Message
 	end       func() (any, bool) // the result, once there is one
 
+	random io.Reader
+
 	deliveries chan delivery
-	held       []delivery // that need what is not here yet
+	held       []delivery       // that need what is not here yet
+	shares     []tsslib.Message // for each of the others, until all are here
+	result     any              // tss-lib's; it counts when nobody complains of a share
 }
 
 // delivery is a message for the party: one of every other member for each step, and no more.
@@ -36,8 +45,10 @@ type outcome struct {
 	messages []outgoing
 	result   any
 	done     bool
-	err      error
-	blame    []int
+	faults   []fault
+	err      error // that nobody can be named for
+
+	complainers []complainer // who does not go on
 }
 
 type outgoing struct {
@@ -98,7 +109,8 @@ func (in *instance) start() outcome {
 	return o
 }
 
-// handle takes in a message, and those that waited for it.
+// handle takes in a message, and those that waited for it. What is wrong with one of them does not
+// keep it from looking at the others: in a keygen everybody has to find the same.
 func (in *instance) handle(d delivery) (all outcome) {
 	in.held = append(in.held, d)
 	for {
@@ -111,7 +123,14 @@ func (in *instance) handle(d delivery) (all outcome) {
 		next := in.held[i]
 		in.held = slices.Delete(in.held, i, i+1)
 		o := in.accept(next)
+		for j := range o.faults {
+			if o.faults[j].round == 0 {
+				o.faults[j].round = in.protocol.steps[next.slot.step].round
+			}
+		}
 		o.messages = append(all.messages, o.messages...)
+		o.faults = append(all.faults, o.faults...)
+		o.complainers = append(all.complainers, o.complainers...)
 		if all = o; o.err != nil || o.done {
 			return all
 		}
@@ -123,19 +142,89 @@ func (in *instance) accept(d delivery) outcome {
 	content, msg, err := in.protocol.parse(in.known, d.slot.step, in.parties[author], d.payload)
 	if err != nil {
 		s := &in.protocol.steps[d.slot.step]
-		o := outcome{
-			err: fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err),
+		err = fmt.Errorf("%s of the %s is no good: %w", s.name(), in.protocol.name, err)
+		if errors.Is(err, errNobody) {
+			return outcome{err: err}
 		}
-		if !errors.Is(err, errNobody) {
-			o.blame = []int{author}
-		}
-		return o
+		return outcome{faults: []fault{{members: []int{author}, reason: err.Error()}}}
 	}
 	in.known.sent[d.slot.step][author] = content
 	if in.admission != nil && d.slot.step <= keygenProof {
 		return in.admit(d.slot.step, msg)
 	}
-	return in.update(msg)
+	if in.protocol.deals() {
+		switch d.slot.step {
+		case in.protocol.shares:
+			return in.takeShare(author)
+		case in.protocol.receipt:
+			return in.takeReceipt(author, content)
+		}
+	}
+	return in.received(in.update(msg))
+}
+
+// takeShare opens this member's share of an author's list. One that is wrong is complained of.
+func (in *instance) takeShare(author int) outcome {
+	k := in.known
+	msg, err := k.openShare(k.keys.with(author), author, k.self)
+	if err != nil {
+		return in.received(outcome{})
+	}
+	k.sharesRight[author] = true
+	return in.received(in.update(msg))
+}
+
+// received gives the receipt when all shares, and what they are checked against, are here.
+func (in *instance) received(o outcome) outcome {
+	k, p := in.known, in.protocol
+	if o.err != nil || !p.deals() || k.sent[p.receipt][k.self] != nil ||
+		!k.complete(p.shares) || !k.complete(p.opening) {
+		return o
+	}
+	receipt, faults, err := k.receipt(in.random)
+	if err != nil {
+		return outcome{err: err}
+	}
+	o.messages = append(o.messages, receipt)
+	return in.finish(in.complaint(o, k.self, faults))
+}
+
+// complaint adds what came of a member's complaint to an outcome.
+func (in *instance) complaint(o outcome, by int, faults []fault) outcome {
+	round := in.protocol.steps[in.protocol.receipt].round
+	for _, f := range faults {
+		f.round = round
+		o.faults = append(o.faults, f)
+	}
+	if len(faults) > 0 {
+		o.complainers = append(o.complainers, complainer{round, by})
+	}
+	return o
+}
+
+// takeReceipt judges what a member complains of.
+func (in *instance) takeReceipt(author int, content proto.Message) outcome {
+	faults := in.known.judge(author, content.(*wrapperspb.BytesValue).Value)
+	return in.finish(in.complaint(outcome{}, author, faults))
+}
+
+// finish adds the result once tss-lib has it and, in a keygen, all members have their shares.
+func (in *instance) finish(o outcome) outcome {
+	if r, ok := in.end(); ok {
+		in.result = r
+	}
+	k, p := in.known, in.protocol
+	if o.err == nil && len(o.faults) == 0 && in.result != nil &&
+		(!p.deals() || k.complete(p.receipt) && in.undisputed()) {
+		o.result, o.done = in.result, true
+	}
+	return o
+}
+
+func (in *instance) undisputed() bool {
+	return !slices.ContainsFunc(in.known.sent[in.protocol.receipt], func(m proto.Message) bool {
+		return len(m.(*wrapperspb.BytesValue).Value) > 0
+	})
 }
 
 func (in *instance) update(msgs ...tsslib.ParsedMessage) outcome {
@@ -166,15 +255,7 @@ func (in *instance) guarded(call func() *tsslib.Error) (err error) {
 // after collects what a call into tss-lib led to.
 func (in *instance) after(err error) (o outcome) {
 	if err != nil {
-		o.err = fmt.Errorf("%s: %w", in.protocol.name, err)
-		var e *tsslib.Error
-		if errors.As(err, &e) {
-			o.err = fmt.Errorf("%s, round %d: %w", in.protocol.name, e.Round(), e.Cause())
-			for _, c := range e.Culprits() {
-				o.blame = append(o.blame, c.Index)
-			}
-		}
-		return o
+		return in.failed(err)
 	}
 	for {
 		select {
@@ -183,37 +264,60 @@ func (in *instance) after(err error) (o outcome) {
 			if err != nil {
 				return outcome{err: err}
 			}
-			if in.protocol.steps[out.step].broadcast {
-				in.known.sent[out.step][in.known.self] = m.(tsslib.ParsedMessage).Content()
+			if out != nil {
+				o.messages = append(o.messages, *out)
 			}
-			o.messages = append(o.messages, out)
 		default:
-			o.result, o.done = in.end()
-			return o
+			return in.finish(o)
 		}
 	}
 }
 
-func (in *instance) encode(m tsslib.Message) (outgoing, error) {
+func (in *instance) failed(err error) outcome {
+	var e *tsslib.Error
+	if !errors.As(err, &e) {
+		return outcome{err: fmt.Errorf("%s: %w", in.protocol.name, err)}
+	}
+	f := fault{reason: fmt.Sprintf("%s, round %d: %v", in.protocol.name, e.Round(), e.Cause())}
+	for _, c := range e.Culprits() {
+		if c.Index != in.known.self {
+			f.members = append(f.members, c.Index)
+		}
+	}
+	if len(f.members) == 0 {
+		return outcome{err: errors.New(f.reason)}
+	}
+	return outcome{faults: []fault{f}}
+}
+
+// encode turns what tss-lib wants sent into what is sent: nothing, while shares gather.
+func (in *instance) encode(m tsslib.Message) (*outgoing, error) {
+	switch m.(tsslib.ParsedMessage).Content().(type) {
+	case *eckeygen.KGRound2Message1, *edkeygen.KGRound2Message1:
+		in.shares = append(in.shares, m)
+		if len(in.shares) < len(in.parties)-1 {
+			return nil, nil
+		}
+		out, err := in.known.sealShares(in.shares)
+		in.shares = nil
+		return &out, err
+	}
 	number, ok := in.protocol.stepOf(m.Type())
 	if !ok || in.protocol.steps[number].broadcast != m.IsBroadcast() {
-		return outgoing{}, fmt.Errorf("%s: unexpected message %s", in.protocol.name, m.Type())
+		return nil, fmt.Errorf("%s: unexpected message %s", in.protocol.name, m.Type())
 	}
 	payload, routing, err := m.WireBytes()
 	if err != nil {
-		return outgoing{}, fmt.Errorf("%s: %w", in.protocol.name, err)
+		return nil, fmt.Errorf("%s: %w", in.protocol.name, err)
 	}
-	out := outgoing{step: number, payload: payload}
-	if !m.IsBroadcast() {
-		if len(routing.To) != 1 {
-			return outgoing{}, fmt.Errorf(
-				"%s: message %s has %d receivers",
-				in.protocol.name,
-				m.Type(),
-				len(routing.To),
-			)
-		}
-		out.to = routing.To[0].Index
+	out := &outgoing{step: number, payload: payload}
+	if m.IsBroadcast() {
+		in.known.sent[number][in.known.self] = m.(tsslib.ParsedMessage).Content()
+		return out, nil
 	}
+	if len(routing.To) != 1 || routing.To[0].Index == in.known.self {
+		return nil, fmt.Errorf("%s: message %s is for nobody", in.protocol.name, m.Type())
+	}
+	out.to = routing.To[0].Index
 	return out, nil
 }

@@ -2,18 +2,21 @@ package tss
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
 // join brings all members to one session: each says hello, and when it has heard everybody's,
 // start.
 func (s *session) join(ctx context.Context) error {
-	hello := &frame{kind: frameHello, id: s.name, digest: s.digest, nonce: s.nonce}
+	hello := s.newHello()
 	s.hellos[s.self] = hello
-	s.sendAll(hello)
+	s.sendAll(&frame{kind: frameHello, hello: *hello})
 	deadline := time.NewTimer(s.joinTimeout)
 	defer deadline.Stop()
 	for {
@@ -39,17 +42,38 @@ func (s *session) join(ctx context.Context) error {
 	}
 }
 
+// newHello makes this member's, with the session key.
+func (s *session) newHello() *hello {
+	h := &hello{id: s.name, digest: s.digest}
+	_, _ = rand.Read(h.nonce[:]) // never fails
+	copy(h.key[:], s.sessionKey.PubKey().SerializeCompressed())
+	h.possession = sign(s.sessionKey, h.possessionDigest(s.members[s.self]))
+	h.sig = s.sign(h.helloDigest())
+	return h
+}
+
+// checkHello returns the session key of a hello that its member signed with both of its keys.
+func (s *session) checkHello(h *hello, from int) (*secp256k1.PublicKey, bool) {
+	key, err := secp256k1.ParsePubKey(h.key[:])
+	if err != nil || !s.signed(from, h.helloDigest(), h.sig) {
+		return nil, false
+	}
+	digest := h.possessionDigest(s.members[from])
+	return key, verify(key, digest[:], h.possession[:])
+}
+
 // sessionID binds everything that follows to this attempt at the ceremony: a member that starts
-// anew has another nonce.
+// anew has another nonce and another key.
 func (s *session) sessionID() (id hash, ok bool) {
 	h := sha256.New()
-	h.Write([]byte("tssbackup/tss/session/v1"))
+	h.Write([]byte("tssbackup/tss/session/v2"))
 	h.Write(s.digest[:])
 	for _, hello := range s.hellos {
 		if hello == nil || hello.digest != s.digest {
 			return hash{}, false
 		}
 		h.Write(hello.nonce[:])
+		h.Write(hello.key[:])
 	}
 	h.Sum(id[:0])
 	return id, true
@@ -57,20 +81,23 @@ func (s *session) sessionID() (id hash, ok bool) {
 
 func (s *session) handleEarly(in inbound) {
 	f, from := in.frame, in.from
-	switch {
-	case f == nil:
-	case f.kind == frameHello:
+	switch f.kind {
+	case frameHello:
+		key, ok := s.checkHello(&f.hello, from)
+		if !ok {
+			return
+		}
 		old := s.hellos[from]
-		if old != nil && old.nonce != f.nonce {
+		if old != nil && old.nonce != f.hello.nonce {
 			s.restarted[from] = s.restarted[from] || s.id != (hash{})
 			s.starts[from] = hash{}
 		}
-		s.hellos[from] = f
+		s.hellos[from], s.keys.all[from] = &f.hello, key
 		s.early[from], s.earlySize[from] = nil, 0 // said again on the new stream
 		if old == nil {
 			s.log.Debug().Str("member", s.short(from)).Msg("member joined")
 		}
-	case f.kind == frameStart:
+	case frameStart:
 		s.starts[from] = f.session
 	default:
 		if s.earlySize[from] += in.size; s.earlySize[from] <= maxEarly {
@@ -96,7 +123,7 @@ func (s *session) absent() error {
 	}
 	switch {
 	case len(missing)+len(others) > 0:
-		f := &failure{members: append(slices.Clone(missing), others...), quiet: true}
+		f := &failure{members: append(slices.Clone(missing), others...)}
 		if len(missing) > 0 {
 			f.reason = "did not join: " + s.list(missing)
 		}
@@ -111,13 +138,11 @@ func (s *session) absent() error {
 		return &failure{
 			members: restarted,
 			reason:  "restarted while the others were starting: " + s.list(restarted),
-			quiet:   true,
 		}
 	default:
 		return &failure{
 			members: unstarted,
 			reason:  "joined but did not start: " + s.list(unstarted),
-			quiet:   true,
 		}
 	}
 }

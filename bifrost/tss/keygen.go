@@ -98,7 +98,7 @@ func (n *Node) Keygen(
 }
 
 func describe(r ceremony.KeygenRequest) (description, error) {
-	d := description{name: r.ID}
+	d := description{name: r.ID, public: true}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Members); err != nil {
 		return d, err
@@ -144,7 +144,7 @@ func checkMembers(id string, members [][]byte) (sorted [][]byte, parties []*big.
 // digest hashes what members must agree on, each part behind its length.
 func digest(kind, id string, parts ...[]byte) (out hash) {
 	h := sha256.New()
-	for _, p := range append([][]byte{[]byte("tssbackup/tss/ceremony/v2"), []byte(kind), []byte(id)}, parts...) {
+	for _, p := range append([][]byte{[]byte("tssbackup/tss/ceremony/v3"), []byte(kind), []byte(id)}, parts...) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		h.Write(p)
 	}
@@ -159,6 +159,7 @@ func newECDSAKeygen(at seat, threshold int, pre eckeygen.LocalPreParams) (*insta
 		threshold-1,
 		pre.PaillierSK.PhiN.Bytes(),
 	)
+	params.SetNoProofMod() // ours is proven before, and bound to more
 	pre = freshBases(random, pre)
 	out, end := newOut(len(at.ids)), make(chan *eckeygen.LocalPartySaveData, 1)
 	k := newKnown(ecdsaKeygen, at, threshold-1)
@@ -168,17 +169,17 @@ func newECDSAKeygen(at seat, threshold int, pre eckeygen.LocalPreParams) (*insta
 		return nil, err
 	}
 	return &instance{
-		protocol: ecdsaKeygen, known: k, admission: &admission{proof: proof},
+		protocol: ecdsaKeygen, known: k, admission: &admission{proof: proof}, random: random,
 		party: eckeygen.NewLocalParty(params, out, end, pre), out: out, end: endOf(end),
 	}, nil
 }
 
 // newEdDSAKeygen takes a secret of this member's beside its random numbers, for want of a share.
 func newEdDSAKeygen(at seat, threshold int, secret []byte) *instance {
-	params, _ := at.params(eddsaKeygen, tsslib.Edwards(), threshold-1, secret)
+	params, random := at.params(eddsaKeygen, tsslib.Edwards(), threshold-1, secret)
 	out, end := newOut(len(at.ids)), make(chan *edkeygen.LocalPartySaveData, 1)
 	return &instance{
-		protocol: eddsaKeygen, known: newKnown(eddsaKeygen, at, threshold-1),
+		protocol: eddsaKeygen, known: newKnown(eddsaKeygen, at, threshold-1), random: random,
 		party: edkeygen.NewLocalParty(params, out, end), out: out, end: endOf(end),
 	}
 }

@@ -24,14 +24,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-const protocolID = p2pprotocol.ID("/tssbackup/tss/1.0.0")
+const protocolID = p2pprotocol.ID("/tssbackup/tss/2.0.0")
 
 const (
-	defaultJoinTimeout  = 5 * time.Minute
-	defaultRoundTimeout = 5 * time.Minute
-
-	helloTimeout = 10 * time.Second
-	dialTimeout  = 10 * time.Second
+	defaultJoinTimeout = 5 * time.Minute
+	helloTimeout       = 10 * time.Second
+	dialTimeout        = 10 * time.Second
 )
 
 // Config says who a node is and how it reaches the others.
@@ -48,8 +46,9 @@ type Config struct {
 	Log zerolog.Logger
 	// JoinTimeout is how long a ceremony waits for all members, 5 minutes when zero.
 	JoinTimeout time.Duration
-	// RoundTimeout is how long a running ceremony waits for a message while it has nothing to
-	// compute, 5 minutes when zero. It has to cover the slowest member's longest computation.
+	// RoundTimeout is how long a round of a ceremony may take, [DefaultRoundTimeout] when zero. It
+	// has to cover the slowest member's longest computation and is the same for all members; a
+	// tenth of it is the longest that a message is on its way between two of them.
 	RoundTimeout time.Duration
 	// PreParams are what keygens take their pre-parameters from. Making more pauses while a
 	// ceremony runs. A node without them signs and makes no keys.
@@ -72,6 +71,7 @@ type Node struct {
 	closed   bool
 	wg       sync.WaitGroup // ceremonies and the handlers of streams
 
+	now    func() time.Time
 	mangle func(to peer.ID, frame []byte) []byte // of tests
 }
 
@@ -82,9 +82,6 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.JoinTimeout == 0 {
 		cfg.JoinTimeout = defaultJoinTimeout
-	}
-	if cfg.RoundTimeout == 0 {
-		cfg.RoundTimeout = defaultRoundTimeout
 	}
 	identity, err := crypto.UnmarshalSecp256k1PrivateKey(cfg.Key)
 	if err != nil {
@@ -111,6 +108,7 @@ func New(cfg Config) (*Node, error) {
 		key:      secp256k1.PrivKeyFromBytes(cfg.Key),
 		gate:     &gate{allowed: map[peer.ID]int{}},
 		sessions: map[string]*session{},
+		now:      time.Now,
 	}
 	n.cfg.Key = nil
 	n.pub = n.key.PubKey().SerializeCompressed()
@@ -267,7 +265,7 @@ func (n *Node) handle(st network.Stream) {
 		return
 	}
 	n.mu.Lock()
-	s := n.sessions[hello.id]
+	s := n.sessions[hello.hello.id]
 	n.mu.Unlock()
 	if s == nil {
 		return // not started here yet, or over; the peer tries again

@@ -99,12 +99,9 @@ func (in *instance) admit(step uint8, msg tsslib.ParsedMessage) (o outcome) {
 			return o
 		}
 		if same := k.equal(); len(same) > 0 {
-			return outcome{
-				err: errors.New(
-					"ecdsa keygen: members have a number of their parameters in common",
-				),
-				blame: same,
-			}
+			return outcome{faults: []fault{{
+				members: same, reason: "has a number of its parameters in common with another",
+			}}}
 		}
 		return in.update(a.messages...)
 	}

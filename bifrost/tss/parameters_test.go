@@ -3,13 +3,11 @@ package tss
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"io"
 	"math/big"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/bnb-chain/tss-lib/v2/common"
 	"github.com/bnb-chain/tss-lib/v2/crypto/dlnproof"
@@ -78,13 +76,10 @@ func forgedModulus(t *testing.T, session []byte) (*big.Int, *modproof.ProofMod) 
 // sendRound1 has a member commit to, and send, another round 1 of the ECDSA keygen than its own.
 func (net *cluster) sendRound1(t *testing.T, bad int, commit bool, forged *eckeygen.KGRound1Message) {
 	wrapped := func(s *session, f *frame, m proto.Message) *frame {
-		g := *f
-		g.payload = wire(t, m)
-		g.sig = s.sign(s.broadcastDigest(g.slot, sha256.Sum256(g.payload)))
-		return &g
+		return forge(s, f, wire(t, m))
 	}
 	net.tamper(bad, func(s *session, _ int, f *frame) *frame {
-		if f.kind != frameBroadcast || f.slot.instance != 0 {
+		if f.kind != frameMessage || int(f.slot.author) != bad || f.slot.instance != 0 {
 			return f
 		}
 		switch {
@@ -140,12 +135,52 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 			made := 0
 			net := newCluster(t, 3, func(cfg *Config) {
 				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
-				cfg.RoundTimeout = 3 * time.Minute
 				made++
 			})
 			m := round1(own)
 			c.change(t, m)
 			net.sendRound1(t, bad, c.commit, m)
+			errs := net.eachWith(bad, func(ctx context.Context, _ int, nd *Node) error {
+				_, err := nd.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
+				return err
+			})
+			for i := range net.nodes {
+				if i != bad {
+					net.requireBlame(t, errs[i], c.want, bad)
+				}
+			}
+		})
+	}
+}
+
+// In real ceremonies: one member gets a wrong share, or a share with a proof for another, cannot go
+// on, and shows why. All name the author, also the others, who never saw the share.
+func TestWrongSecp256k1SharesAreShown(t *testing.T) {
+	const bad, victim = 0, 2
+	for _, c := range []struct {
+		name, want string
+		change     func(s *session, f *frame) *frame
+	}{
+		{"a share of another polynomial", "not of its polynomial", func(s *session, f *frame) *frame {
+			return wrongShare(s, f, victim)
+		}},
+		{"a fac proof for another member", "a fac proof that does not hold", func(s *session, f *frame) *frame {
+			return ownShares(s, f, func(list []*sealed) { list[victim].proof = list[1].proof })
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			made := 0
+			net := newCluster(t, 3, func(cfg *Config) {
+				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
+				made++
+			})
+			net.tamper(bad, func(s *session, _ int, f *frame) *frame {
+				if f.kind == frameMessage && int(f.slot.author) == bad && f.slot.instance == 0 &&
+					f.slot.step == ecdsaKeygen.shares {
+					return c.change(s, f)
+				}
+				return f
+			})
 			errs := net.eachWith(bad, func(ctx context.Context, _ int, nd *Node) error {
 				_, err := nd.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
 				return err

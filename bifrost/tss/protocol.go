@@ -14,7 +14,6 @@ import (
 	"github.com/bnb-chain/tss-lib/v2/crypto/commitments"
 	"github.com/bnb-chain/tss-lib/v2/crypto/dlnproof"
 	"github.com/bnb-chain/tss-lib/v2/crypto/facproof"
-	"github.com/bnb-chain/tss-lib/v2/crypto/modproof"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	ecsigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
@@ -33,8 +32,17 @@ import (
 // that nobody asked for, and says what is missing.
 type protocol struct {
 	name  string
+	curve func() elliptic.Curve
 	steps []step
+
+	// Of a keygen: the steps with the shares, with the polynomial that they are checked against,
+	// and with the word on them; and in how many parts the proof beside a share comes.
+	shares, opening, receipt uint8
+	proofParts               int
 }
+
+// deals reports whether a protocol has shares, which in a keygen it has.
+func (p *protocol) deals() bool { return p.receipt != 0 }
 
 // A step is one message type. Its check looks at everything in a message that could make tss-lib
 // panic, some of it in goroutines of its own, where a panic ends the process, or fail without
@@ -89,20 +97,31 @@ func (s *step) name() string {
 
 // known is what a check compares a message with.
 type known struct {
+	protocol   *protocol
+	ids        tsslib.SortedPartyIDs
+	members    [][]byte
 	threshold  int // tss-lib's: one less than sign
 	self       int
+	keys       *sessionKeys
 	parameters []sanity.Parameters // for ECDSA, by member; in a keygen those that are proven
 	sent       [][]proto.Message   // what was accepted, by step and member; own broadcasts too
 	partial    *partial            // for EdDSA keysign
 	context    func(author int, part string) []byte
+
+	sharesRight []bool // of a keygen, by author
 }
 
 func newKnown(p *protocol, at seat, threshold int) *known {
 	k := &known{
-		threshold: threshold,
-		self:      at.self,
-		context:   at.context,
-		sent:      make([][]proto.Message, len(p.steps)),
+		protocol:    p,
+		ids:         at.ids,
+		members:     at.members,
+		threshold:   threshold,
+		self:        at.self,
+		keys:        at.keys,
+		context:     at.context,
+		sent:        make([][]proto.Message, len(p.steps)),
+		sharesRight: make([]bool, len(at.ids)),
 	}
 	for i := range k.sent {
 		k.sent[i] = make([]proto.Message, len(at.ids))
@@ -126,21 +145,33 @@ const ( // steps that others refer to
 	keygenProof
 )
 
+const edKeygenOpening = 2
+
 var (
-	ecdsaKeygen = &protocol{"ecdsa keygen", []step{
-		ours(1, "commitment to round 1", checkCommitment),
-		toAll(2, &eckeygen.KGRound1Message{}, checkECKeygen1, after(keygenCommitment)),
-		ours(2, "proof of its parameters", checkParameterProof, after(keygenRound1)),
-		toOne(3, &eckeygen.KGRound2Message1{}, checkECKeygen2Share, after(keygenProof)),
-		toAll(3, &eckeygen.KGRound2Message2{}, checkECKeygen2, after(keygenRound1)),
-		toAll(4, &eckeygen.KGRound3Message{}, nil),
-	}}
-	eddsaKeygen = &protocol{"eddsa keygen", []step{
-		toAll(1, &edkeygen.KGRound1Message{}, nil),
-		toOne(2, &edkeygen.KGRound2Message1{}, checkEdKeygen2Share),
-		toAll(2, &edkeygen.KGRound2Message2{}, checkEdKeygen2, after(0)),
-	}}
-	ecdsaKeysign = &protocol{"ecdsa keysign", []step{
+	ecdsaKeygen = &protocol{
+		name: "ecdsa keygen", curve: tsslib.S256,
+		shares: 3, opening: 4, receipt: 6, proofParts: facproof.ProofFacBytesParts,
+		steps: []step{
+			ours(1, "commitment to round 1", checkCommitment),
+			toAll(2, &eckeygen.KGRound1Message{}, checkECKeygen1, after(keygenCommitment)),
+			ours(2, "proof of its parameters", checkParameterProof, after(keygenRound1)),
+			ours(3, "list of shares", checkShares, after(4), afterAll(keygenProof)),
+			toAll(3, &eckeygen.KGRound2Message2{}, checkECKeygen2, after(keygenRound1)),
+			toAll(4, &eckeygen.KGRound3Message{}, nil),
+			ours(4, "receipt of its shares", checkReceipt, afterAll(3), afterAll(4)),
+		},
+	}
+	eddsaKeygen = &protocol{
+		name: "eddsa keygen", curve: tsslib.Edwards,
+		shares: 1, opening: 2, receipt: 3,
+		steps: []step{
+			toAll(1, &edkeygen.KGRound1Message{}, nil),
+			ours(2, "list of shares", checkShares, after(edKeygenOpening)),
+			toAll(2, &edkeygen.KGRound2Message2{}, checkEdKeygen2, after(0)),
+			ours(3, "receipt of its shares", checkReceipt, afterAll(1), afterAll(2)),
+		},
+	}
+	ecdsaKeysign = &protocol{name: "ecdsa keysign", curve: tsslib.S256, steps: []step{
 		toOne(1, &ecsigning.SignRound1Message1{}, checkECSign1),
 		toAll(1, &ecsigning.SignRound1Message2{}, nil),
 		toOne(2, &ecsigning.SignRound2Message{}, checkECSign2),
@@ -152,7 +183,7 @@ var (
 		toAll(8, &ecsigning.SignRound8Message{}, checkECSign8, after(7)),
 		toAll(9, &ecsigning.SignRound9Message{}, checkECSign9),
 	}}
-	eddsaKeysign = &protocol{"eddsa keysign", []step{
+	eddsaKeysign = &protocol{name: "eddsa keysign", curve: tsslib.Edwards, steps: []step{
 		toAll(1, &edsigning.SignRound1Message{}, nil),
 		toAll(2, &edsigning.SignRound2Message{}, checkEdSign2, after(0)),
 		toAll(3, &edsigning.SignRound3Message{}, checkEdSign3, afterAll(1)),
@@ -261,34 +292,15 @@ func checkECKeygen1(k *known, from int, content proto.Message) error {
 	return nil
 }
 
-func checkECKeygen2Share(k *known, from int, content proto.Message) error {
-	m := content.(*eckeygen.KGRound2Message1)
-	if len(m.FacProof) != facproof.ProofFacBytesParts {
-		return errors.New("fac proof has the wrong length")
-	}
-	if err := checkFacProof(
-		k.parameters[k.self].NTilde,
-		k.parameters[from].N,
-		m.FacProof,
-	); err != nil {
-		return err
-	}
-	return checkScalar(tsslib.S256().Params().N, m.Share)
-}
-
 func checkECKeygen2(k *known, from int, content proto.Message) error {
 	m := content.(*eckeygen.KGRound2Message2)
-	if len(m.ModProof) != modproof.ProofModBytesParts {
-		return errors.New("mod proof has the wrong length")
+	if slices.ContainsFunc(m.ModProof, func(part []byte) bool { return len(part) > 0 }) {
+		return errors.New("has a mod proof, which came with round 1")
 	}
 	if err := checkPoints(m.DeCommitment, k.threshold+1, secpPoint); err != nil {
 		return err
 	}
 	return k.opens(keygenRound1, from, m.DeCommitment)
-}
-
-func checkEdKeygen2Share(_ *known, _ int, content proto.Message) error {
-	return checkScalar(tsslib.Edwards().Params().N, content.(*edkeygen.KGRound2Message1).Share)
 }
 
 func checkEdKeygen2(k *known, from int, content proto.Message) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/bnb-chain/tss-lib/v2/crypto"
 	"github.com/bnb-chain/tss-lib/v2/crypto/dlnproof"
 	"github.com/bnb-chain/tss-lib/v2/crypto/facproof"
-	"github.com/bnb-chain/tss-lib/v2/crypto/modproof"
 	"github.com/bnb-chain/tss-lib/v2/crypto/mta"
 	"github.com/bnb-chain/tss-lib/v2/crypto/paillier"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
@@ -120,8 +119,9 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 	fac, err := facproof.NewProof([]byte("s"), tsslib.S256(), author.N, own.NTilde, own.H1, own.H2, sk.P, sk.Q, rand.Reader)
 	require.NoError(t, err)
 	facBytes := fac.Bytes()
-	kg2share := func(s []byte, changes ...func(pf [][]byte)) proto.Message {
-		return &eckeygen.KGRound2Message1{Share: s, FacProof: changed(facBytes[:], changes)}
+	shares := func(changes ...func(pf [][]byte)) proto.Message {
+		entry := &sealed{share: make([]byte, sealedSize), proof: changed(facBytes[:], changes)}
+		return wrapperspb.Bytes(encodeShares([]*sealed{nil, entry}))
 	}
 	cA, alice, err := mta.AliceInit(tsslib.S256(), &sk.PublicKey, big.NewInt(7), own.NTilde, own.H1, own.H2, rand.Reader)
 	require.NoError(t, err)
@@ -142,8 +142,8 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 		return &ecsigning.SignRound2Message{C1: c.Bytes(), C2: c1.Bytes(), ProofBob: changed(bobBytes[:10], nil), ProofBobWc: wc}
 	}
 	huge := new(big.Int).Lsh(big.NewInt(1), 8000)
-	kg2 := func(points [][]byte, proof int) proto.Message {
-		return &eckeygen.KGRound2Message2{DeCommitment: points, ModProof: parts(proof)}
+	kg2 := func(points, proof [][]byte) proto.Message {
+		return &eckeygen.KGRound2Message2{DeCommitment: points, ModProof: proof}
 	}
 	edkg2 := func(points [][]byte, t []byte) proto.Message {
 		x, y := edw{}.base()
@@ -186,28 +186,24 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 		{"a short proof of parameters", ecdsaKeygen, 2, wrapperspb.Bytes(make([]byte, 7)), "proof of 7 bytes"},
 		{"a proof of parameters that proves nothing", ecdsaKeygen, 2, wrapperspb.Bytes(make([]byte, 2*pimod.Size)), "out of range"},
 
-		{"share", ecdsaKeygen, 3, kg2share([]byte{1}), ""},
-		{"a share of zero", ecdsaKeygen, 3, kg2share([]byte{0}), "scalar"},
-		{"a share of the order", ecdsaKeygen, 3, kg2share(secpOrder), "scalar"},
-		{"no fac proof", ecdsaKeygen, 3, &eckeygen.KGRound2Message1{Share: []byte{1}}, "fac proof"},
-		{"a P in Π-fac that is zero", ecdsaKeygen, 3, kg2share([]byte{1}, set(0, new(big.Int))), "unit"},
-		{"a Q in Π-fac that is not reduced", ecdsaKeygen, 3, kg2share([]byte{1}, add(1, own.NTilde)), "unit"},
-		{"an A in Π-fac that is NTilde", ecdsaKeygen, 3, kg2share([]byte{1}, set(2, own.NTilde)), "unit"},
-		{"a sigma in Π-fac that is huge", ecdsaKeygen, 3, kg2share([]byte{1}, set(5, huge)), "out of range"},
-		{"a z1 in Π-fac that is huge", ecdsaKeygen, 3, kg2share([]byte{1}, set(6, huge)), "out of range"},
-		{"a z2 in Π-fac that is huge", ecdsaKeygen, 3, kg2share([]byte{1}, set(7, huge)), "out of range"},
-		{"a w1 in Π-fac that is huge", ecdsaKeygen, 3, kg2share([]byte{1}, set(8, huge)), "out of range"},
-		{"a v in Π-fac that is huge", ecdsaKeygen, 3, kg2share([]byte{1}, set(10, huge)), "out of range"},
+		{"list of shares", ecdsaKeygen, 3, shares(), ""},
+		{"a list of one share too many", ecdsaKeygen, 3, wrapperspb.Bytes(append(shares().(*wrapperspb.BytesValue).Value, 0)), "wrong form"},
+		{"no shares", ecdsaKeygen, 3, wrapperspb.Bytes(nil), "wrong form"},
+		{"a list without fac proofs", ecdsaKeygen, 3, wrapperspb.Bytes(make([]byte, sealedSize+1)), "wrong form"},
+		{"a fac proof of thousands of bits", ecdsaKeygen, 3, shares(func(pf [][]byte) { pf[0] = make([]byte, maxField+1) }), "wrong form"},
 
-		{"decommitment", ecdsaKeygen, 4, kg2(points(secp{}, 3), modproof.ProofModBytesParts), ""},
-		{"a decommitment to nothing", ecdsaKeygen, 4, kg2(parts(1), modproof.ProofModBytesParts), "decommitment"},
-		{"a decommitment to too few points", ecdsaKeygen, 4, kg2(points(secp{}, 2), modproof.ProofModBytesParts), "decommitment"},
-		{"a decommitment to too many points", ecdsaKeygen, 4, kg2(points(secp{}, 4), modproof.ProofModBytesParts), "decommitment"},
-		{"a decommitment to no points", ecdsaKeygen, 4, kg2(parts(7), modproof.ProofModBytesParts), "not a point"},
-		{"no mod proof", ecdsaKeygen, 4, kg2(points(secp{}, 3), 0), "mod proof"},
+		{"decommitment", ecdsaKeygen, 4, kg2(points(secp{}, 3), nil), ""},
+		{"a decommitment to nothing", ecdsaKeygen, 4, kg2(parts(1), nil), "decommitment"},
+		{"a decommitment to too few points", ecdsaKeygen, 4, kg2(points(secp{}, 2), nil), "decommitment"},
+		{"a decommitment to too many points", ecdsaKeygen, 4, kg2(points(secp{}, 4), nil), "decommitment"},
+		{"a decommitment to no points", ecdsaKeygen, 4, kg2(parts(7), nil), "not a point"},
+		{"a mod proof of tss-lib's", ecdsaKeygen, 4, kg2(points(secp{}, 3), parts(1)), "mod proof"},
 
-		{"ed25519 share", eddsaKeygen, 1, &edkeygen.KGRound2Message1{Share: []byte{1}}, ""},
-		{"an ed25519 share beyond the order", eddsaKeygen, 1, &edkeygen.KGRound2Message1{Share: bytes.Repeat([]byte{0xff}, 40)}, "scalar"},
+		{"list of ed25519 shares", eddsaKeygen, 1, wrapperspb.Bytes(make([]byte, sealedSize+1)), ""},
+		{"a list with fac proofs of ed25519 shares", eddsaKeygen, 1, shares(), "wrong form"},
+		{"a receipt", eddsaKeygen, 3, wrapperspb.Bytes(nil), ""},
+		{"a receipt of another length", eddsaKeygen, 3, wrapperspb.Bytes(make([]byte, openingSize-1)), "wrong form"},
+		{"a receipt against its author", eddsaKeygen, 3, wrapperspb.Bytes(make([]byte, openingSize)), "wrong form"},
 		{"ed25519 decommitment", eddsaKeygen, 2, edkg2(points(edw{}, 3), []byte{1}), ""},
 		{"an ed25519 decommitment to nothing", eddsaKeygen, 2, edkg2(parts(1), []byte{1}), "decommitment"},
 		{"an ed25519 decommitment to no points", eddsaKeygen, 2, edkg2(parts(7), []byte{1}), "not a point"},
@@ -253,7 +249,7 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 		{"ed25519 s beyond the order", eddsaKeysign, 2, &edsigning.SignRound3Message{S: bytes.Repeat([]byte{1}, 33)}, "scalar"},
 
 		{"nothing in it", ecdsaKeygen, 1, &eckeygen.KGRound1Message{}, "incomplete"},
-		{"a message of another round", ecdsaKeygen, 1, kg2(points(secp{}, 3), modproof.ProofModBytesParts), "another type"},
+		{"a message of another round", ecdsaKeygen, 1, kg2(points(secp{}, 3), nil), "another type"},
 		{"a message of the other curve", eddsaKeysign, 2, &ecsigning.SignRound9Message{S: []byte{1}}, "another type"},
 		{"a message that is none of tss-lib's", eddsaKeysign, 2, &anypb.Any{}, "another type"},
 	} {
@@ -267,6 +263,41 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 			}
 			require.ErrorContains(t, err, c.want)
 		})
+	}
+}
+
+// What the ranges in a Π-fac are.
+func TestFactorProofsOutOfRange(t *testing.T) {
+	share, err := keyshare.Parse(fixtureShare(t, 0))
+	require.NoError(t, err)
+	author, own, sk := parametersIn(share, 0), parametersIn(share, 1), share.ECDSA().PaillierSK
+	k := knownIn(ecdsaKeygen, author, own)
+	context := common.AppendBigIntToBytesSlice(k.ssid(), new(big.Int))
+	fac, err := facproof.NewProof(context, tsslib.S256(), author.N, own.NTilde, own.H1, own.H2, sk.P, sk.Q, rand.Reader)
+	require.NoError(t, err)
+	good := fac.Bytes()
+	require.NoError(t, k.checkFactors(good[:], 0, 1), "as tss-lib makes it")
+	require.ErrorContains(t, k.checkFactors(good[:], 0, 0), "", "for another receiver")
+	huge := new(big.Int).Lsh(big.NewInt(1), 8000)
+	for _, c := range []struct {
+		name  string
+		part  int
+		value *big.Int
+		want  string
+	}{
+		{"a P that is zero", 0, new(big.Int), "unit"},
+		{"a Q that is not reduced", 1, new(big.Int).Add(fac.Q, own.NTilde), "unit"},
+		{"an A that is NTilde", 2, own.NTilde, "unit"},
+		{"a sigma that is huge", 5, huge, "out of range"},
+		{"a z1 that is huge", 6, huge, "out of range"},
+		{"a z2 that is huge", 7, huge, "out of range"},
+		{"a w1 that is huge", 8, huge, "out of range"},
+		{"a v that is huge", 10, huge, "out of range"},
+		{"a z1 that is wrong", 6, new(big.Int).Add(fac.Z1, big.NewInt(1)), "does not hold"},
+	} {
+		proof := slices.Clone(good[:])
+		proof[c.part] = c.value.Bytes()
+		require.ErrorContains(t, k.checkFactors(proof, 0, 1), c.want, c.name)
 	}
 }
 
@@ -309,6 +340,10 @@ func (k *known) answer(step uint8, m proto.Message) {
 		if step == keygenProof {
 			p := k.parameters[0]
 			all(keygenRound1, &eckeygen.KGRound1Message{PaillierN: p.N.Bytes(), NTilde: p.NTilde.Bytes()})
+			return
+		}
+		for _, n := range k.protocol.steps[step].needs {
+			all(int(n.step), m)
 		}
 	case *eckeygen.KGRound2Message2:
 		all(keygenRound1, &eckeygen.KGRound1Message{Commitment: opened.Bytes()})
@@ -336,7 +371,7 @@ func TestOpeningsAreCheckedAgainstCommitments(t *testing.T) {
 		step     uint8
 		message  proto.Message
 	}{
-		{ecdsaKeygen, 4, &eckeygen.KGRound2Message2{DeCommitment: points(secp{}, 3), ModProof: parts(modproof.ProofModBytesParts)}},
+		{ecdsaKeygen, 4, &eckeygen.KGRound2Message2{DeCommitment: points(secp{}, 3)}},
 		{eddsaKeygen, 2, &edkeygen.KGRound2Message2{DeCommitment: points(edw{}, 3), ProofAlphaX: ex, ProofAlphaY: ey, ProofT: []byte{1}}},
 		{ecdsaKeysign, 4, &ecsigning.SignRound4Message{DeCommitment: points(secp{}, 1), ProofAlphaX: x, ProofAlphaY: y, ProofT: []byte{1}}},
 		{ecdsaKeysign, 6, &ecsigning.SignRound6Message{
@@ -369,8 +404,10 @@ func TestThetasThatAddUpToZero(t *testing.T) {
 }
 
 func FuzzParseMessage(f *testing.F) {
-	f.Add(uint8(0), uint8(4), wire(f, &eckeygen.KGRound2Message2{DeCommitment: parts(5), ModProof: parts(163)}))
+	f.Add(uint8(0), uint8(4), wire(f, &eckeygen.KGRound2Message2{DeCommitment: parts(5)}))
 	f.Add(uint8(1), uint8(2), wire(f, &edkeygen.KGRound2Message2{DeCommitment: parts(5), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
+	f.Add(uint8(0), uint8(3), wire(f, wrapperspb.Bytes(make([]byte, sealedSize+1))))
+	f.Add(uint8(1), uint8(3), wire(f, wrapperspb.Bytes(make([]byte, openingSize))))
 	f.Add(uint8(2), uint8(0), wire(f, &ecsigning.SignRound1Message1{C: []byte{1}, RangeProofAlice: parts(6)}))
 	f.Add(uint8(3), uint8(1), wire(f, &edsigning.SignRound2Message{DeCommitment: points(edw{}, 1), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
 	odd := new(big.Int).SetBit(big.NewInt(1), paillierBits-1, 1)

@@ -12,6 +12,7 @@ type seat struct {
 	self    int
 	session hash
 	members [][]byte // compressed public keys
+	keys    *sessionKeys
 }
 
 // params are tss-lib's for a protocol, with random numbers of this session.

@@ -3,7 +3,6 @@ package tss
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,7 +20,10 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 )
 
-var errClosed = errors.New("the node was closed")
+var (
+	errClosed   = errors.New("the node was closed")
+	errDeadline = errors.New("the deadline has passed")
+)
 
 const (
 	// lingerTimeout is how long a member with a result goes on answering those without.
@@ -40,6 +42,9 @@ type description struct {
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
 	build   func(at seat) ([]*instance, error)
+	// public: all honest members have to name the same in the end, as in a keygen. Otherwise who
+	// finds a fault ends it.
+	public bool
 }
 
 // A session is one member's part in one ceremony. Everything below the line is touched by the
@@ -48,12 +53,15 @@ type session struct {
 	description
 	self         int
 	key          *secp256k1.PrivateKey
+	sessionKey   *secp256k1.PrivateKey
+	keys         *sessionKeys
 	pubs         []*secp256k1.PublicKey
 	peers        []peer.ID
 	links        []*link // nil for self
 	log          zerolog.Logger
 	joinTimeout  time.Duration
 	roundTimeout time.Duration
+	phaseTime    time.Duration
 
 	inbox     chan inbound
 	outcomes  chan outcome
@@ -67,9 +75,8 @@ type session struct {
 
 	// ----
 
-	nonce     nonce
 	id        hash // of the session, once everybody said hello
-	hellos    []*frame
+	hellos    []*hello
 	starts    []hash
 	restarted []bool // after everybody had said hello
 	early     [][]inbound
@@ -82,24 +89,20 @@ type session struct {
 	open      int // instances without a result
 	busy      int // outcomes to come
 
-	progress time.Time
-	reported bool           // what is missing, since the last progress
-	waiting  [][]slot       // what members said they wait for
-	accused  [][]int        // by members that gave up
-	gaveUp   []bool         //
-	relayed  map[relay]bool // broadcasts already sent on
-	finished []bool         // members that said done
-	workers  sync.WaitGroup // of the instances
-	now      func() time.Time
+	began      time.Time // the first round
+	closed     int       // rounds
+	progress   time.Time
+	wanted     time.Time
+	faults     []fault
+	missing    []fault
+	complaints []complainer
+	gone       *gone
+	finished   []bool         // members that said done
+	workers    sync.WaitGroup // of the instances
+	now        func() time.Time
 }
 
-type relay struct {
-	slot slot
-	to   int
-}
-
-// inbound is a frame from a member, under the session that its stream was in. Without a frame, it
-// was malformed.
+// inbound is a frame from a member, under the session that its stream was in.
 type inbound struct {
 	from    int
 	frame   *frame
@@ -113,34 +116,41 @@ func (n *Node) newSession(d description) (*session, error) {
 		return nil, errors.New("this node's signer is not among the members")
 	}
 	count := len(d.members)
+	sessionKey, err := secp256k1.GeneratePrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	roundTimeout := n.cfg.RoundTimeout
+	if roundTimeout == 0 {
+		roundTimeout = DefaultRoundTimeout(count)
+	}
 	s := &session{
 		description:  d,
 		self:         self,
 		key:          n.key,
 		log:          n.cfg.Log.With().Str("ceremony", d.name).Logger(),
 		joinTimeout:  n.cfg.JoinTimeout,
-		roundTimeout: n.cfg.RoundTimeout,
+		roundTimeout: roundTimeout,
+		phaseTime:    roundTimeout / 10,
+		sessionKey:   sessionKey,
+		keys:         &sessionKeys{own: sessionKey, all: make([]*secp256k1.PublicKey, count)},
 		inbox:        make(chan inbound, inboxSize),
 		outcomes:     make(chan outcome, 1),
 		quit:         make(chan struct{}),
 		ended:        make(chan struct{}),
 		abandoned:    make(chan struct{}),
 		streams:      make([]network.Stream, count),
-		hellos:       make([]*frame, count),
+		hellos:       make([]*hello, count),
 		starts:       make([]hash, count),
 		restarted:    make([]bool, count),
 		early:        make([][]inbound, count),
 		earlySize:    make([]int, count),
 		received:     make([]int, count),
-		waiting:      make([][]slot, count),
-		accused:      make([][]int, count),
-		gaveUp:       make([]bool, count),
-		relayed:      map[relay]bool{},
 		finished:     make([]bool, count),
 		links:        make([]*link, count),
-		now:          time.Now,
+		now:          n.now,
 	}
-	_, _ = rand.Read(s.nonce[:]) // never fails
+	s.keys.all[self] = sessionKey.PubKey()
 	for i, m := range d.members {
 		pub, err := secp256k1.ParsePubKey(m)
 		if err != nil {
@@ -235,6 +245,7 @@ func (s *session) end() {
 	}
 	s.streamsMu.Unlock()
 	s.workers.Wait()
+	s.sessionKey.Zero()
 }
 
 // read passes on what a member says over a stream, until it ends. A later stream of the same member
@@ -262,21 +273,20 @@ func (s *session) read(st network.Stream, hello *frame) {
 		if f != nil && f.kind == frameStart {
 			session = f.session
 		}
-		select {
-		case s.inbox <- inbound{from: from, frame: f, session: session, size: size}:
-		case <-s.quit:
-			return
-		}
-		if f == nil {
-			return
+		if f != nil {
+			select {
+			case s.inbox <- inbound{from: from, frame: f, session: session, size: size}:
+			case <-s.quit:
+				return
+			}
 		}
 		b, err := readFrame(st, maxFrame)
-		if err != nil && !errors.Is(err, errFrame) {
+		if err != nil {
 			return // the connection; the member comes back
 		}
 		size = len(b)
 		if f, err = decodeFrame(b); err != nil || f.kind == frameHello {
-			f = nil
+			f = nil // nobody else saw it
 		}
 	}
 }
@@ -290,7 +300,7 @@ func (s *session) work(ctx context.Context) error {
 	sorted := tsslib.SortPartyIDs(ids)
 	var err error
 	if s.instances, err = s.build(
-		seat{ids: sorted, self: s.self, session: s.id, members: s.members},
+		seat{ids: sorted, self: s.self, session: s.id, members: s.members, keys: s.keys},
 	); err != nil {
 		return err
 	}
@@ -302,29 +312,28 @@ func (s *session) work(ctx context.Context) error {
 		s.slots = append(s.slots, newSlots(len(in.protocol.steps), len(s.members)))
 		s.workers.Go(func() { in.run(uint8(i), s.outcomes, s.quit) })
 	}
-	s.progress = s.now()
+	s.began = s.now()
+	s.heard()
 	for _, frames := range s.early {
 		for _, in := range frames {
-			if err := s.handle(in); err != nil {
-				return err
-			}
+			s.handle(in)
 		}
 	}
 	s.early = nil
 
-	ticker := time.NewTicker(min(max(s.roundTimeout/20, 10*time.Millisecond), time.Second))
+	ticker := time.NewTicker(min(max(s.phaseTime/8, 5*time.Millisecond), time.Second))
 	defer ticker.Stop()
 	for s.open > 0 {
 		select {
 		case in := <-s.inbox:
-			err = s.handle(in)
+			s.handle(in)
 		case o := <-s.outcomes:
 			err = s.handleOutcome(o)
 		case <-ticker.C:
 			err = s.tick()
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-				return s.stalled("the deadline has passed")
+				return s.expired()
 			}
 			return context.Cause(ctx)
 		}
@@ -333,6 +342,28 @@ func (s *session) work(ctx context.Context) error {
 		}
 	}
 	s.sendAll(&frame{kind: frameDone})
+	return nil
+}
+
+// handleOutcome sends what a party wants sent, and notes what it found.
+func (s *session) handleOutcome(o outcome) error {
+	s.busy--
+	s.heard()
+	for _, out := range o.messages {
+		s.publish(o.instance, out)
+	}
+	s.faults = append(s.faults, o.faults...)
+	s.complaints = append(s.complaints, o.complainers...)
+	if o.err != nil {
+		return o.err
+	}
+	if o.done {
+		s.results[o.instance] = o.result
+		s.open--
+	}
+	if !s.public {
+		return s.verdict(0)
+	}
 	return nil
 }
 
@@ -345,7 +376,7 @@ func (s *session) linger(ctx context.Context) {
 	for slices.Contains(s.finished, false) {
 		select {
 		case in := <-s.inbox:
-			_ = s.handle(in)
+			s.handle(in)
 		case <-timer.C:
 			return
 		case <-ctx.Done():
@@ -358,8 +389,6 @@ func (s *session) linger(ctx context.Context) {
 type failure struct {
 	members []int
 	reason  string
-	proof   *abort // convinces the others too
-	quiet   bool   // the others know what is to be known, or stand in the same place
 }
 
 func (f *failure) Error() string { return f.reason }
@@ -367,25 +396,18 @@ func (f *failure) Error() string { return f.reason }
 // giveUp tells the others, so that they need not wait for what will not come, and makes the error
 // for the caller.
 func (s *session) giveUp(err error) error {
+	reason := "stopped"
 	var f *failure
-	if !errors.As(err, &f) {
-		s.sendAll(&frame{kind: frameAbort, abort: abort{reason: "gave up"}})
+	if errors.As(err, &f) {
+		reason = f.reason[:min(len(f.reason), maxReason)]
+	}
+	s.sendAll(&frame{kind: frameGone, reason: reason})
+	if f == nil {
 		return fmt.Errorf("ceremony %q: %w", s.name, err)
 	}
 	slices.Sort(f.members)
-	f.members = slices.Compact(f.members)
-	a := abort{reason: f.reason[:min(len(f.reason), maxReason)]}
-	for _, m := range f.members {
-		if !f.quiet {
-			a.members = append(a.members, uint16(m))
-		}
-	}
-	if f.proof != nil {
-		a = *f.proof
-	}
-	s.sendAll(&frame{kind: frameAbort, abort: a})
 	blame := &ceremony.BlameError{Reason: fmt.Sprintf("ceremony %q: %s", s.name, f.reason)}
-	for _, m := range f.members {
+	for _, m := range slices.Compact(f.members) {
 		blame.Members = append(blame.Members, bytes.Clone(s.members[m]))
 	}
 	return blame

@@ -2,7 +2,6 @@ package tss
 
 import (
 	"context"
-	"crypto/sha256"
 	"math/big"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,7 @@ func (net *cluster) signWith(t *testing.T, file, bad int, change func(step uint8
 	var mu sync.Mutex
 	done := map[slot]*frame{}
 	net.tamper(bad, func(s *session, _ int, f *frame) *frame {
-		if f.kind != frameBroadcast {
+		if f.kind != frameMessage || f.slot.to != everybody || int(f.slot.author) != bad {
 			return f
 		}
 		mu.Lock()
@@ -39,10 +38,7 @@ func (net *cluster) signWith(t *testing.T, file, bad int, change func(step uint8
 			m, err := wrapped.UnmarshalNew()
 			require.NoError(t, err)
 			change(f.slot.step, m)
-			g := *f
-			g.payload = wire(t, m)
-			g.sig = s.sign(s.broadcastDigest(g.slot, sha256.Sum256(g.payload)))
-			done[f.slot] = &g
+			done[f.slot] = forge(s, f, wire(t, m))
 		}
 		return done[f.slot]
 	})

@@ -1,0 +1,406 @@
+package tss
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/big"
+
+	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/bnb-chain/tss-lib/v2/crypto"
+	"github.com/bnb-chain/tss-lib/v2/crypto/facproof"
+	"github.com/bnb-chain/tss-lib/v2/crypto/vss"
+	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"golang.org/x/crypto/chacha20poly1305"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Shares in a keygen. An author encrypts each member's share to it and tells all members all of
+// them in one broadcast, so that whoever withholds one withholds them all. The key is that of the
+// two session keys, which both sides can compute. Who gets a wrong share says so in its receipt,
+// and opens the secret of the two keys with a proof that it is theirs: then everybody decrypts the
+// same share, checks it against what its author committed to, and knows who of the two it was.
+// What that reveals belongs to an attempt that is over.
+
+const (
+	shareSize  = 32
+	sealedSize = shareSize + chacha20poly1305.Overhead
+	// openingSize: the author, the point, and the proof's challenge and answer.
+	openingSize = 2 + pointSize + 2*shareSize
+)
+
+var (
+	errShares  = errors.New("the list of shares has the wrong form")
+	errReceipt = errors.New("the receipt has the wrong form")
+)
+
+// sessionKeys are those of a session's members.
+type sessionKeys struct {
+	own *secp256k1.PrivateKey
+	all []*secp256k1.PublicKey
+}
+
+// with returns the secret point of this member's key and another's.
+func (k *sessionKeys) with(other int) (out point) {
+	copy(out[:], multiply(&k.own.Key, k.all[other]).SerializeCompressed())
+	return out
+}
+
+func multiply(scalar *secp256k1.ModNScalar, p *secp256k1.PublicKey) *secp256k1.PublicKey {
+	var in, out secp256k1.JacobianPoint
+	p.AsJacobian(&in)
+	secp256k1.ScalarMultNonConst(scalar, &in, &out)
+	out.ToAffine()
+	return secp256k1.NewPublicKey(&out.X, &out.Y)
+}
+
+// shareKey derives what one share is encrypted under, once.
+func (k *known) shareKey(secret point, author, receiver int) ([]byte, error) {
+	info := append(k.context(author, "share of "+k.protocol.name), k.members[receiver]...)
+	return hkdf.Key(sha256.New, secret[:], nil, string(info), chacha20poly1305.KeySize)
+}
+
+// sealed is a share for one member as all members get it.
+type sealed struct {
+	share []byte   // encrypted
+	proof [][]byte // Π-fac for the receiver's modulus, of an ECDSA keygen
+}
+
+// sealShares makes one broadcast of what tss-lib has for each of the others.
+func (k *known) sealShares(messages []tsslib.Message) (outgoing, error) {
+	list := make([]*sealed, len(k.members))
+	for _, m := range messages {
+		to := m.GetTo()[0].Index
+		entry := new(sealed)
+		var share []byte
+		switch c := m.(tsslib.ParsedMessage).Content().(type) {
+		case *eckeygen.KGRound2Message1:
+			share, entry.proof = c.Share, c.FacProof
+		case *edkeygen.KGRound2Message1:
+			share = c.Share
+		}
+		key, err := k.shareKey(k.keys.with(to), k.self, to)
+		if err != nil {
+			return outgoing{}, err
+		}
+		aead, err := chacha20poly1305.New(key)
+		clear(key)
+		if err != nil {
+			return outgoing{}, err
+		}
+		padded := number(share).FillBytes(make([]byte, shareSize))
+		entry.share = aead.Seal(nil, make([]byte, chacha20poly1305.NonceSize), padded, nil)
+		clear(padded)
+		list[to] = entry
+	}
+	out, own := wrapOurs(k.protocol.shares, encodeShares(list))
+	k.sent[k.protocol.shares][k.self] = own
+	return out, nil
+}
+
+// encodeShares leaves out the author's own entry, which is nil.
+func encodeShares(list []*sealed) (b []byte) {
+	for _, e := range list {
+		if e == nil {
+			continue
+		}
+		b = append(b, e.share...)
+		b = append(b, byte(len(e.proof)))
+		for _, part := range e.proof {
+			b = binary.BigEndian.AppendUint16(b, uint16(len(part)))
+			b = append(b, part...)
+		}
+	}
+	return b
+}
+
+// decodeShares accepts what encodeShares gives for an author, and nothing else.
+func decodeShares(b []byte, author, members, parts int) ([]*sealed, error) {
+	r := &reader{rest: b}
+	list := make([]*sealed, members)
+	for i := range list {
+		if i == author {
+			continue
+		}
+		e := &sealed{share: r.take(sealedSize)}
+		if int(r.byte()) != parts {
+			return nil, errShares
+		}
+		for range parts {
+			part := r.take(int(r.uint16()))
+			if len(part) > maxField {
+				return nil, errShares
+			}
+			e.proof = append(e.proof, part)
+		}
+		list[i] = e
+	}
+	if r.bad || len(r.rest) > 0 {
+		return nil, errShares
+	}
+	return list, nil
+}
+
+func (k *known) sharesOf(author int) ([]*sealed, error) {
+	b := k.sent[k.protocol.shares][author].(*wrapperspb.BytesValue).Value
+	return decodeShares(b, author, len(k.members), k.protocol.proofParts)
+}
+
+// checkShares looks at what everybody can see of a list of shares.
+func checkShares(k *known, from int, content proto.Message) error {
+	b := content.(*wrapperspb.BytesValue).Value
+	_, err := decodeShares(b, from, len(k.members), k.protocol.proofParts)
+	return err
+}
+
+// openShare decrypts and checks a share with the secret of its author's and its receiver's session
+// keys. Whoever has that comes to the same conclusion.
+func (k *known) openShare(secret point, author, receiver int) (tsslib.ParsedMessage, error) {
+	list, err := k.sharesOf(author)
+	if err != nil {
+		return nil, err
+	}
+	entry := list[receiver]
+	key, err := k.shareKey(secret, author, receiver)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := chacha20poly1305.New(key)
+	clear(key)
+	if err != nil {
+		return nil, err
+	}
+	share, err := aead.Open(nil, make([]byte, chacha20poly1305.NonceSize), entry.share, nil)
+	if err != nil {
+		return nil, errors.New("sent a share that does not decrypt")
+	}
+	defer clear(share)
+	if err := k.checkShare(share, author, receiver); err != nil {
+		return nil, err
+	}
+	from, to := k.ids[author], k.ids[receiver]
+	value := &vss.Share{Share: number(share)}
+	if k.protocol == eddsaKeygen {
+		return edkeygen.NewKGRound2Message1(to, from, value), nil
+	}
+	if err := k.checkFactors(entry.proof, author, receiver); err != nil {
+		return nil, err
+	}
+	proof, err := facproof.NewProofFromBytes(entry.proof)
+	if err != nil {
+		return nil, errors.New("sent a malformed fac proof")
+	}
+	return eckeygen.NewKGRound2Message1(to, from, value, proof), nil
+}
+
+// checkShare compares a share with the polynomial that its author committed to.
+func (k *known) checkShare(share []byte, author, receiver int) error {
+	curve := k.protocol.curve()
+	if err := checkScalar(curve.Params().N, share); err != nil {
+		return errors.New("sent a share that is out of range")
+	}
+	opening := k.sent[k.protocol.opening][author].(interface{ GetDeCommitment() [][]byte })
+	points, err := crypto.UnFlattenECPoints(
+		curve, common.MultiBytesToBigInts(opening.GetDeCommitment()[1:]),
+	)
+	if err != nil {
+		return errors.New("committed to what are no points")
+	}
+	if k.protocol == eddsaKeygen { // tss-lib takes the part in the prime-order group
+		for i, p := range points {
+			points[i] = p.EightInvEight()
+		}
+	}
+	s := &vss.Share{Threshold: k.threshold, ID: k.ids[receiver].KeyInt(), Share: number(share)}
+	if !s.Verify(curve, k.threshold, points) {
+		return errors.New("sent a share that is not of its polynomial")
+	}
+	return nil
+}
+
+// checkFactors verifies an author's Π-fac for a receiver's modulus, as tss-lib does at the
+// receiver.
+func (k *known) checkFactors(proof [][]byte, author, receiver int) error {
+	to, n := k.parameters[receiver], k.parameters[author].N
+	if err := checkFacProof(to.NTilde, n, proof); err != nil {
+		return err
+	}
+	pf, err := facproof.NewProofFromBytes(proof)
+	if err != nil {
+		return errors.New("sent a malformed fac proof")
+	}
+	context := common.AppendBigIntToBytesSlice(k.ssid(), big.NewInt(int64(author)))
+	if !pf.Verify(context, tsslib.S256(), n, to.NTilde, to.H1, to.H2) {
+		return errors.New("sent a fac proof that does not hold")
+	}
+	return nil
+}
+
+// ssid is what tss-lib's keygen binds its proofs to: the curve, the parties, round 1 and a zero.
+func (k *known) ssid() []byte {
+	p := k.protocol.curve().Params()
+	list := append([]*big.Int{p.P, p.N, p.Gx, p.Gy}, k.ids.Keys()...)
+	return common.SHA512_256i(append(list, big.NewInt(1), new(big.Int))...).Bytes()
+}
+
+// An opening shows the secret of the accuser's and an author's session keys.
+type opening struct {
+	author            int
+	secret            point
+	challenge, answer secp256k1.ModNScalar
+}
+
+// open makes the opening for a share by this author, and proves that its discrete logarithm to the
+// author's key is that of this member's key (Chaum and Pedersen, "Wallet databases with observers",
+// 1992).
+func (k *known) open(random io.Reader, author int) ([]byte, error) {
+	var b [shareSize]byte
+	var w secp256k1.ModNScalar
+	for w.IsZero() {
+		if _, err := io.ReadFull(random, b[:]); err != nil {
+			return nil, err
+		}
+		w.SetBytes(&b)
+	}
+	clear(b[:])
+	o := opening{author: author, secret: k.keys.with(author)}
+	var base secp256k1.JacobianPoint
+	secp256k1.ScalarBaseMultNonConst(&w, &base)
+	base.ToAffine()
+	commitment := secp256k1.NewPublicKey(&base.X, &base.Y)
+	o.challenge = k.challenge(k.self, &o, commitment, multiply(&w, k.keys.all[author]))
+	o.answer.Mul2(&o.challenge, &k.keys.own.Key).Add(&w)
+	w.Zero()
+	return o.encode(), nil
+}
+
+func (k *known) challenge(
+	accuser int, o *opening, onBase, onKey *secp256k1.PublicKey,
+) (c secp256k1.ModNScalar) {
+	b := k.context(accuser, "opening of "+k.protocol.name)
+	for _, p := range []*secp256k1.PublicKey{
+		k.keys.all[accuser], k.keys.all[o.author], onBase, onKey,
+	} {
+		b = append(b, p.SerializeCompressed()...)
+	}
+	sum := sha256.Sum256(append(b, o.secret[:]...))
+	c.SetBytes(&sum)
+	return c
+}
+
+// proven reports whether the secret is that of the two keys.
+func (k *known) proven(accuser int, o *opening) bool {
+	secret, err := secp256k1.ParsePubKey(o.secret[:])
+	if err != nil {
+		return false
+	}
+	var minus secp256k1.ModNScalar
+	minus.NegateVal(&o.challenge)
+	var base, own, key, shared, onBase, onKey secp256k1.JacobianPoint
+	secp256k1.ScalarBaseMultNonConst(&o.answer, &base)
+	k.keys.all[accuser].AsJacobian(&own)
+	secp256k1.ScalarMultNonConst(&minus, &own, &own)
+	secp256k1.AddNonConst(&base, &own, &onBase)
+	k.keys.all[o.author].AsJacobian(&key)
+	secp256k1.ScalarMultNonConst(&o.answer, &key, &key)
+	secret.AsJacobian(&shared)
+	secp256k1.ScalarMultNonConst(&minus, &shared, &shared)
+	secp256k1.AddNonConst(&key, &shared, &onKey)
+	for _, p := range []*secp256k1.JacobianPoint{&onBase, &onKey} {
+		if p.X.IsZero() && p.Y.IsZero() || p.Z.IsZero() {
+			return false
+		}
+		p.ToAffine()
+	}
+	c := k.challenge(
+		accuser, o,
+		secp256k1.NewPublicKey(&onBase.X, &onBase.Y), secp256k1.NewPublicKey(&onKey.X, &onKey.Y),
+	)
+	return c.Equals(&o.challenge)
+}
+
+func (o *opening) encode() []byte {
+	b := binary.BigEndian.AppendUint16(nil, uint16(o.author))
+	b = append(b, o.secret[:]...)
+	challenge, answer := o.challenge.Bytes(), o.answer.Bytes()
+	return append(append(b, challenge[:]...), answer[:]...)
+}
+
+// decodeReceipt reads the openings of a receipt by this member: ascending by author, none for
+// itself.
+func decodeReceipt(b []byte, from, members int) ([]*opening, error) {
+	if len(b)%openingSize != 0 || len(b)/openingSize >= members {
+		return nil, errReceipt
+	}
+	var list []*opening
+	last := -1
+	for r := (&reader{rest: b}); len(r.rest) > 0; {
+		o := &opening{author: int(r.uint16())}
+		r.copy(o.secret[:])
+		for _, v := range []*secp256k1.ModNScalar{&o.challenge, &o.answer} {
+			if v.SetByteSlice(r.take(shareSize)) {
+				return nil, errReceipt
+			}
+		}
+		if o.author <= last || o.author >= members || o.author == from {
+			return nil, errReceipt
+		}
+		last = o.author
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+func checkReceipt(k *known, from int, content proto.Message) error {
+	_, err := decodeReceipt(content.(*wrapperspb.BytesValue).Value, from, len(k.members))
+	return err
+}
+
+// judge decides about each complaint in a receipt: the accused did wrong, or the accuser.
+func (k *known) judge(accuser int, receipt []byte) (faults []fault) {
+	list, err := decodeReceipt(receipt, accuser, len(k.members))
+	if err != nil {
+		return nil // it was checked
+	}
+	for _, o := range list {
+		if !k.proven(accuser, o) {
+			faults = append(faults, fault{
+				members: []int{accuser}, reason: "complained with an opening that proves nothing",
+			})
+			continue
+		}
+		if _, err := k.openShare(o.secret, o.author, accuser); err != nil {
+			faults = append(faults, fault{members: []int{o.author}, reason: err.Error()})
+		} else {
+			faults = append(faults, fault{
+				members: []int{accuser}, reason: "complained of a share that is right",
+			})
+		}
+	}
+	return faults
+}
+
+// receipt gives this member's word on all shares, with an opening for each that is wrong.
+func (k *known) receipt(random io.Reader) (outgoing, []fault, error) {
+	var b []byte
+	for author := range k.members {
+		if author == k.self || k.sharesRight[author] {
+			continue
+		}
+		o, err := k.open(random, author)
+		if err != nil {
+			return outgoing{}, nil, err
+		}
+		b = append(b, o...)
+	}
+	out, own := wrapOurs(k.protocol.receipt, b)
+	k.sent[k.protocol.receipt][k.self] = own
+	return out, k.judge(k.self, bytes.Clone(b)), nil
+}

@@ -1,0 +1,59 @@
+package tss
+
+import (
+	"crypto/sha256"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+)
+
+// What members sign is a hash that begins with what it is for. No transaction, and no handshake,
+// has bytes that begin like these.
+
+// messageDigest is what the author of a message signs: for this slot, and no other.
+func (s *session) messageDigest(at slot, h hash) hash {
+	b := append([]byte("tssbackup/tss/message/v2"), s.id[:]...)
+	return sha256.Sum256(append(appendSlot(b, at), h[:]...))
+}
+
+// echoDigest is what an echoer signs.
+func (s *session) echoDigest(at slot, h hash, held bool) hash {
+	b := append([]byte("tssbackup/tss/echo/v2"), s.id[:]...)
+	return sha256.Sum256(append(appendBool(appendSlot(b, at), held), h[:]...))
+}
+
+// possessionDigest is what a session key signs, so that nobody comes with another's.
+func (h *hello) possessionDigest(member []byte) hash {
+	b := append([]byte("tssbackup/tss/session-key/v1"), h.digest[:]...)
+	return sha256.Sum256(append(append(b, h.nonce[:]...), member...))
+}
+
+// helloDigest is what a member signs when it joins.
+func (h *hello) helloDigest() hash {
+	b := append([]byte("tssbackup/tss/hello/v2"), h.digest[:]...)
+	b = append(append(b, h.nonce[:]...), h.key[:]...)
+	return sha256.Sum256(append(b, h.possession[:]...))
+}
+
+func sign(key *secp256k1.PrivateKey, digest hash) (out sig) {
+	signature := ecdsa.Sign(key, digest[:])
+	r, v := signature.R(), signature.S()
+	r.PutBytesUnchecked(out[:32])
+	v.PutBytesUnchecked(out[32:])
+	return out
+}
+
+func (s *session) sign(digest hash) sig { return sign(s.key, digest) }
+
+func (s *session) signed(m int, digest hash, sg sig) bool {
+	return verify(s.pubs[m], digest[:], sg[:])
+}
+
+// verify checks 64 bytes of R and S.
+func verify(pub *secp256k1.PublicKey, digest, rs []byte) bool {
+	var r, v secp256k1.ModNScalar
+	if r.SetByteSlice(rs[:32]) || v.SetByteSlice(rs[32:]) || r.IsZero() || v.IsZero() {
+		return false
+	}
+	return ecdsa.NewSignature(&r, &v).Verify(digest, pub)
+}
