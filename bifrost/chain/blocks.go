@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
@@ -19,6 +20,9 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 		}
 		return err
 	})
+	if of := (*RefusedError)(nil); errors.As(err, &of) {
+		err = fmt.Errorf("%w: it shows no block: %w", ErrUnreachable, err)
+	}
 	if err != nil {
 		return nil, err
 	}

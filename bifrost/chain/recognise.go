@@ -63,6 +63,11 @@ func (t *transport) recognise(res *http.Response, body []byte) ([]byte, error) {
 	case !valid && len(body) > 0 && (body[0] == '{' || body[0] == '['):
 		return nil, &passing{err: errors.New("the answer ends in the middle, error unmarshalling it")}
 	}
+	if lower := bytes.ToLower(body); res.StatusCode == http.StatusBadRequest &&
+		(bytes.Contains(lower, []byte("http request to an https server")) ||
+			bytes.Contains(lower, []byte("http request was sent to https port"))) {
+		return nil, fmt.Errorf("%w: it wants TLS, at https://%s", said, t.url.Host)
+	}
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err == nil {
 		said = fmt.Errorf("%w with %s", said, printable(kind))

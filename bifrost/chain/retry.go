@@ -19,7 +19,7 @@ type Retry struct {
 	Node string
 	// Err is why the last answer will not do.
 	Err error
-	// Wait is how long to wait, and Left how long it is asked after that.
+	// Wait is how long to wait, and Left for how long it may go on after that.
 	Wait, Left time.Duration
 }
 
@@ -66,6 +66,14 @@ func (p *passing) wait(tried int, once bool) (time.Duration, bool) {
 	return max(firstWait<<tried, p.after), tried < most && (p.untaken || !once)
 }
 
+// left is for how long it may go on after this wait, with so much left of the budget.
+func (p *passing) left(tried int, budget time.Duration) time.Duration {
+	if p.down {
+		return min(budget, firstWait<<maxWaitsDown-firstWait<<(tried+1))
+	}
+	return budget
+}
+
 // givenUp is the error of a node that was asked for long enough.
 func (t *transport) givenUp(err error, again int) error {
 	if again > 0 {
@@ -94,7 +102,8 @@ func (t *transport) fault(ctx context.Context, err error) error {
 	var dns *net.DNSError
 	var dial *net.OpError
 	switch text := err.Error(); {
-	case errors.Is(err, errTooLarge), strings.Contains(text, "x509: "):
+	case errors.Is(err, errTooLarge), strings.Contains(text, "x509: "),
+		strings.Contains(text, "remote error: tls: "):
 		return err
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("%w: it answers without TLS, at http://%s", err, t.url.Host)

@@ -126,7 +126,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, t.givenUp(err, tried)
 		}
 		left -= wait
-		if err := t.pause(ctx, Retry{Node: t.name, Err: err, Wait: wait, Left: left}); err != nil {
+		if err := t.pause(
+			ctx,
+			Retry{Node: t.name, Err: err, Wait: wait, Left: fault.left(tried, left)},
+		); err != nil {
 			return nil, err
 		}
 	}

@@ -295,6 +295,9 @@ func TestAnotherServiceAtTheAddress(t *testing.T) {
 		"REST, which finds nothing": {
 			rest(404, `{"code":5,"message":"Not Found","details":[]}`), "it looks like the REST port",
 		},
+		"one that wants TLS": {
+			rest(400, "Client sent an HTTP request to an HTTPS server.\n"), "it wants TLS, at https://127.0.0.1",
+		},
 		"one that hangs up": {func(net.Conn) {}, "a CometBFT RPC's port is usually 26657"},
 	} {
 		t.Run(name, func(t *testing.T) {

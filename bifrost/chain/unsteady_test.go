@@ -248,3 +248,18 @@ func TestALowHeightIsNoWayToBeAlone(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoTrust)
 	require.Empty(t, p.store)
 }
+
+// A gateway may serve some methods and not others.
+func TestANodeThatDoesNotShowBlocks(t *testing.T) {
+	p := newScene(t, 3)
+	node := hostile.New(t, p.url)
+	node.Tell(hostile.Lie{Ask: func(c *hostile.Call) {
+		if c.Method == "block" {
+			c.Params["height"] = json.RawMessage(`{}`)
+		}
+	}})
+	c := clients(t, node.URL)[0]
+	_, err := c.BlockTxs(t.Context(), 5)
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, "it shows no block")
+}

@@ -201,11 +201,21 @@ func (s *service) work(
 	return err
 }
 
+// retry says that a node is asked again.
+func (s *service) retry(ctx context.Context, r chain.Retry) error {
+	s.log.Debug().Err(r.Err).Str("node", r.Node).Dur("wait", r.Wait).Dur("left", r.Left).
+		Msg("a node is asked again")
+	return chain.Pause(ctx, r)
+}
+
 // newCare makes what keeps the keyshares here and their backups fit to restore them.
 func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	nodes, err := care.NewNodes(s.chain, s.cfg.Witnesses)
 	if err != nil {
 		return fmt.Errorf("%w: witnesses: %w", home.ErrConfig, err)
+	}
+	for _, node := range append([]*chain.Client{nodes.Own}, nodes.Witnesses...) {
+		node.OnRetry(s.retry)
 	}
 	folder := home.TrustDir(s.home)
 	s.verifier, err = care.NewVerifier(care.VerifierConfig{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
@@ -31,6 +32,8 @@ type app struct {
 	// vaultKey is the key that vault names, nil when it names none.
 	vaultKey []byte
 
+	// retrying is held while it is said that a node is asked again.
+	retrying sync.Mutex
 	// warnings are what was warned of so far.
 	warnings []string
 }

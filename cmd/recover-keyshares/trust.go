@@ -74,8 +74,15 @@ var (
 
 // retry says that a node is asked again, and for how long that may go on.
 func (a *app) retry(ctx context.Context, r chain.Retry) error {
-	a.Progress("%s: %s; asking again in %s, for %s more at most", r.Node,
-		command.OneLine(r.Err.Error()), r.Wait.Round(time.Millisecond), r.Left.Round(time.Second))
+	more := ""
+	if r.Left > 0 {
+		more = fmt.Sprintf(", for %s more at most", max(time.Second, r.Left.Round(time.Second)))
+	}
+	// Nodes are asked at the same time.
+	a.retrying.Lock()
+	a.Progress("%s: %s; asking again in %s%s",
+		r.Node, command.OneLine(r.Err.Error()), r.Wait.Round(time.Millisecond), more)
+	a.retrying.Unlock()
 	return pause(ctx, r)
 }
 
