@@ -16,8 +16,6 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,14 +27,13 @@ const (
 	// maxRawMnemonic bounds what ParseMnemonic looks at. 24 words of 8 letters are 215 bytes; the
 	// rest is what stands between and around them.
 	maxRawMnemonic = 4096
-
-	redacted = "[redacted mnemonic]"
 )
 
 // Mnemonic is a BIP39 mnemonic in its normal form, with its checksum verified. It shows itself as a
 // constant in every formatting verb, in JSON, as text and in structured logs. The zero Mnemonic
 // holds no words and passes no check.
 type Mnemonic struct {
+	redaction
 	// A function, so that fmt and whatever else works by reflection sees an address: in unexported
 	// fields of another struct they cannot call the methods below, and they follow pointers.
 	reveal func() *secret
@@ -61,6 +58,17 @@ func ParseMnemonic(raw []byte) (*Mnemonic, error) {
 	if len(raw) > maxRawMnemonic {
 		return nil, fmt.Errorf("mnemonic is longer than %d bytes", maxRawMnemonic)
 	}
+	s, err := parse(raw)
+	if err != nil {
+		s.wipe()
+		return nil, err
+	}
+	return &Mnemonic{reveal: func() *secret { return s }}, nil
+}
+
+// parse reads words and the entropy that they stand for. With an error that wraps errChecksum it
+// returns the words alone.
+func parse(raw []byte) (*secret, error) {
 	text, err := decodeText(raw)
 	if err != nil {
 		return nil, err
@@ -77,10 +85,7 @@ func ParseMnemonic(raw []byte) (*Mnemonic, error) {
 			s, err = other, nil
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &Mnemonic{reveal: func() *secret { return s }}, nil
+	return s, err
 }
 
 // read finds the words in a text. Its error is that of the text as it is, unless there is a name
@@ -101,7 +106,7 @@ func read(text []byte) (*secret, error) {
 			first = err
 		}
 		if errors.Is(err, errChecksum) {
-			return nil, err // all words are in the list: these are the words
+			return s, err // all words are in the list: these are the words
 		}
 	}
 	return nil, first
@@ -117,7 +122,8 @@ var (
 // minWords is the number of words of the shortest mnemonic.
 const minWords = 12
 
-// newSecret checks words in lower case, of which it keeps none.
+// newSecret checks words in lower case, of which it keeps none. With an error that wraps
+// errChecksum it returns the words alone.
 func newSecret(words [][]byte) (*secret, error) {
 	switch len(words) {
 	case minWords, 15, 18, 21, 24:
@@ -146,13 +152,11 @@ func newSecret(words [][]byte) (*secret, error) {
 		}
 		return nil, err
 	}
-	entropy := checkedEntropy(indices)
-	if entropy == nil {
-		return nil, checksumError(indices)
+	s := &secret{words: len(words), text: bytes.Join(words, []byte{' '})}
+	if s.entropy = checkedEntropy(indices); s.entropy == nil {
+		return s, checksumError(indices)
 	}
-	return &secret{
-		words: len(words), entropy: entropy, text: bytes.Join(words, []byte{' '}),
-	}, nil
+	return s, nil
 }
 
 // checkedEntropy returns what the words of these numbers stand for, or nil when the checksum fails:
@@ -282,30 +286,16 @@ func (m *Mnemonic) CheckSeal() error {
 
 // Wipe overwrites the mnemonic, which then holds no words. Copies that libraries made of it stay in
 // memory until they are collected.
-func (m *Mnemonic) Wipe() {
-	s := m.secret()
+func (m *Mnemonic) Wipe() { m.secret().wipe() }
+
+func (s *secret) wipe() {
+	if s == nil {
+		return
+	}
 	Wipe(s.text)
 	Wipe(s.entropy)
 	*s = secret{}
 }
-
-// String returns a constant.
-func (Mnemonic) String() string { return redacted }
-
-// GoString returns a constant.
-func (Mnemonic) GoString() string { return redacted }
-
-// Format writes a constant, whatever the verb.
-func (Mnemonic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// MarshalJSON returns a constant.
-func (Mnemonic) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-
-// MarshalText returns a constant.
-func (Mnemonic) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// LogValue returns a constant.
-func (Mnemonic) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Wipe overwrites a secret. What the runtime or a library copied of it before is out of reach.
 func Wipe(b []byte) { clear(b) }

@@ -77,12 +77,12 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	mnemonic, err := o.mnemonic(ctx)
+	words, err := o.readWords(ctx)
 	if err != nil {
 		return err
 	}
-	defer mnemonic.Wipe()
-	files, err := o.openAll(ctx, found, mnemonic)
+	defer words.wipe()
+	files, err := o.openAll(ctx, found, words)
 	for _, f := range files {
 		defer sanity.Wipe(f.Data)
 	}
@@ -111,6 +111,40 @@ func (o *opening) run(ctx context.Context, args []string) error {
 			fmt.Fprintln(w, file)
 		}
 	})
+}
+
+// openers are the words in the two forms that things are opened with.
+type openers struct {
+	// mnemonic opens envelopes, phrase what THORNode published.
+	mnemonic *sanity.Mnemonic
+	phrase   *sanity.Phrase
+	// err says why there is no mnemonic: the words fail their checksum, which an envelope's never do.
+	err error
+}
+
+func (w openers) wipe() {
+	w.mnemonic.Wipe()
+	w.phrase.Wipe()
+}
+
+func (o *opening) readWords(ctx context.Context) (w openers, err error) {
+	raw, err := o.words(ctx)
+	defer sanity.Wipe(raw)
+	if err != nil {
+		return w, err
+	}
+	if w.phrase, err = sanity.ParsePhrase(raw); err != nil {
+		return w, fmt.Errorf("%w: %w", errMnemonic, err)
+	}
+	if w.mnemonic, err = sanity.ParseMnemonic(raw); err != nil {
+		w.err = fmt.Errorf("%w: %w", errMnemonic, err)
+		if o.format == formatEnvelope {
+			w.wipe()
+			return w, w.err
+		}
+		o.warn(err.Error() + "; they open no envelope, but perhaps a backup of THORNode's")
+	}
+	return w, nil
 }
 
 // read returns what was found in the file that the user gave.
@@ -154,7 +188,7 @@ func (o *opening) tries(c saved.Candidate) bool {
 func (o *opening) openAll(
 	ctx context.Context,
 	found saved.Found,
-	mnemonic *sanity.Mnemonic,
+	words openers,
 ) (files []envelope.File, err error) {
 	var damaged, foreign []error
 	refused := map[saved.Form]int{}
@@ -166,7 +200,7 @@ func (o *opening) openAll(
 		if !o.tries(c) {
 			continue
 		}
-		opened, err := o.openOne(c, mnemonic)
+		opened, err := o.openOne(c, words)
 		switch {
 		case errors.Is(err, envelope.ErrNotEnvelope):
 			foreign = append(foreign, err)
@@ -200,6 +234,9 @@ func (o *opening) openAll(
 		}
 	}
 	if len(files) == 0 {
+		if words.err != nil && len(damaged) == 0 && refused[saved.Envelope]+refused[saved.Thornode] > 0 {
+			return nil, words.err
+		}
 		return nil, why(found, damaged, foreign, refused)
 	}
 	for _, err := range damaged {
@@ -236,12 +273,15 @@ func why(found saved.Found, damaged, foreign []error, refused map[saved.Form]int
 	return found.Why
 }
 
-func (o *opening) openOne(c saved.Candidate, mnemonic *sanity.Mnemonic) ([]envelope.File, error) {
-	if c.Form == saved.Envelope && o.format != formatThornode {
-		o.Progress("opening an envelope, which takes a few seconds")
-		return envelope.Open(c.Data, mnemonic)
+func (o *opening) openOne(c saved.Candidate, words openers) ([]envelope.File, error) {
+	switch {
+	case c.Form != saved.Envelope || o.format == formatThornode:
+		return thornode.Open(c.Data, words.phrase)
+	case words.err != nil:
+		return nil, envelope.ErrWrongMnemonic
 	}
-	return thornode.Open(c.Data, mnemonic)
+	o.Progress("opening an envelope, which takes a few seconds")
+	return envelope.Open(c.Data, words.mnemonic)
 }
 
 // readFile reads a file, and little more of it than the limit.

@@ -137,29 +137,38 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 
 // mnemonic reads the mnemonic from where the user has it.
 func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
-	raw, warning, err := process.Secret{
-		Path:   a.mnemonicFile,
-		Prompt: "Mnemonic of the signer (it is not shown): ",
-		Stdin:  a.Stdin,
-		Stderr: a.Stderr,
-	}.Read(ctx)
+	raw, err := a.words(ctx)
 	defer sanity.Wipe(raw)
-	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, command.Usage(
-			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
-		)
-	}
 	if err != nil {
 		return nil, err
-	}
-	if warning != "" {
-		a.warn(warning)
 	}
 	m, err := sanity.ParseMnemonic(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
 	}
 	return m, nil
+}
+
+// words reads the mnemonic as it is, which the caller wipes.
+func (a *app) words(ctx context.Context) ([]byte, error) {
+	raw, warning, err := process.Secret{
+		Path:   a.mnemonicFile,
+		Prompt: "Mnemonic of the signer (it is not shown): ",
+		Stdin:  a.Stdin,
+		Stderr: a.Stderr,
+	}.Read(ctx)
+	if errors.Is(err, process.ErrNoTerminal) {
+		return nil, command.Usage(
+			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
+		)
+	}
+	if err != nil {
+		return raw, err
+	}
+	if warning != "" {
+		a.warn(warning)
+	}
+	return raw, nil
 }
 
 // warn says something at once, and keeps it for the results.

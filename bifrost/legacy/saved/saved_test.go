@@ -158,7 +158,7 @@ func TestABackupInABlockOpens(t *testing.T) {
 		Envelope []byte
 	}
 	require.NoError(t, json.Unmarshal(data, &vectors))
-	m, err := sanity.ParseMnemonic([]byte(vectors[0].Mnemonic))
+	m, err := sanity.ParsePhrase([]byte(vectors[0].Mnemonic))
 	require.NoError(t, err)
 	var txs []string
 	for i := range 20 {

@@ -43,12 +43,6 @@ const minAge = 151 + 16 + 1 + 16
 // members has half a megabyte.
 const maxFile = 8 << 20
 
-// endings are what the mnemonic may have ended with. Those networks took it from the environment of
-// the process, checked it with a library that overlooks white space at the end, and used it as it
-// was: with the end of the line, where it had come from a file. Otherwise their checks leave only
-// the normal form.
-var endings = []string{"", "\n", "\r\n"}
-
 // Open returns the keyshare file in the backup, as a list of one. Its name follows from the public
 // key in the file and is safe to use as a file name; whether the keyshare is sound is for the
 // caller to check. The caller wipes the data.
@@ -58,8 +52,8 @@ var endings = []string{"", "\n", "\r\n"}
 // ErrWrongMnemonic when the outermost layer does not open, ErrDamaged and ErrTooLarge for what is
 // beneath. A changed byte anywhere also shows as ErrWrongMnemonic: the outermost layer has nothing
 // that tells the one from the other.
-func Open(payload []byte, m *sanity.Mnemonic) ([]envelope.File, error) {
-	if m.Words() == 0 {
+func Open(payload []byte, p *sanity.Phrase) ([]envelope.File, error) {
+	if len(p.Normal()) == 0 {
 		return nil, errors.New("no mnemonic to open the backup with")
 	}
 	switch {
@@ -84,9 +78,7 @@ func Open(payload []byte, m *sanity.Mnemonic) ([]envelope.File, error) {
 	}
 	// The outermost layer decides which form of the mnemonic it was, before anything costly is
 	// done.
-	for _, ending := range endings {
-		passphrase := append(bytes.Clone(m.Bytes()), ending...)
-		defer sanity.Wipe(passphrase)
+	for passphrase := range passphrases(p) {
 		inner, err := openXChaCha(payload, passphrase)
 		if err != nil {
 			continue

@@ -31,9 +31,9 @@ const (
 	other = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
 )
 
-func mnemonic(t testing.TB, words string) *sanity.Mnemonic {
+func mnemonic(t testing.TB, words string) *sanity.Phrase {
 	t.Helper()
-	m, err := sanity.ParseMnemonic([]byte(words))
+	m, err := sanity.ParsePhrase([]byte(words))
 	require.NoError(t, err)
 	return m
 }
@@ -122,20 +122,41 @@ func seal(t testing.TB, passphrase string, plain []byte) []byte {
 	return sealXChaCha(t, passphrase, sealAES(t, passphrase, sealAge(t, passphrase, 4, compress(t, plain))))
 }
 
+// Whatever white space the phrase had when it was used, and however it is given now.
 func TestMnemonicsThatWereNotNormalised(t *testing.T) {
 	file := fixture.Keyshares(t, 4, 3)[1]
+	swapped := strings.Replace(words, "profit used", "used profit", 1)
 	for _, c := range []struct {
-		name, sealed string
-		err          error
+		name, sealed, given string
+		err                 error
 	}{
-		{"as it is", words, nil},
-		{"from a file that ends with a newline", words + "\n", nil},
-		{"from a file written on Windows", words + "\r\n", nil},
-		{"with two newlines, which nothing wrote", words + "\n\n", envelope.ErrWrongMnemonic},
-		{"another one", other, envelope.ErrWrongMnemonic},
+		{"as it is", words, words, nil},
+		{"as it is, given in capital letters", words, "\t" + strings.ToUpper(words) + "\n\n", nil},
+		{"from a file that ends with a newline", words + "\n", words, nil},
+		{"from a file written on Windows", words + "\r\n", words, nil},
+		{"with an empty line behind it", words + "\n\n", words, nil},
+		{"with an empty line of Windows behind it", words + "\r\n\r\n", words, nil},
+		{"with two empty lines behind it", words + "\n\n\n", words, nil},
+		{"with a line end before it", "\n" + words, words, nil},
+		{"with a line end of Windows before it", "\r\n" + words, words + "\n", nil},
+		{"with line ends at both ends", "\n" + words + "\n", words, nil},
+		{"with an empty line before it and one behind", "\n\n" + words + "\n\n", words, nil},
+		{"with a tab behind it", words + "\t", words, nil},
+		{"with a tab before it and a line end", "\t" + words + "\n", words, nil},
+		{"with a carriage return behind it", words + "\r", words, nil},
+		{"with a carriage return and two newlines behind it", words + "\r\n\n", words, nil},
+		{"with white space in the middle, given so", strings.Replace(words, "used ", "used\n ", 1), strings.Replace(words, "used ", "used\n ", 1), nil},
+		{"with white space in the middle, given so and with a line end", strings.Replace(words, "used ", "used\t ", 1), strings.Replace(words, "used ", "used\t ", 1) + "\n", nil},
+		{"with white space that is on no list, given so", words + "\n\t\n\t\n", words + "\n\t\n\t\n", nil},
+		{"with a line end in the middle, given with one of Windows", strings.ReplaceAll(words, " ", "\n"), strings.ReplaceAll(words, " ", "\r\n"), nil},
+		{"with a checksum that is wrong", swapped, swapped, nil},
+		{"with a checksum that is wrong, and an empty line", swapped + "\n\n", swapped, nil},
+		{"given in a list of JSON", words + "\n", `["` + strings.ReplaceAll(words, " ", `","`) + `"]`, nil},
+		{"another one", other, words, envelope.ErrWrongMnemonic},
+		{"with letters behind it", words + "x", words, envelope.ErrWrongMnemonic},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			files, err := thornode.Open(seal(t, c.sealed, file.Data), mnemonic(t, "\t"+strings.ToUpper(words)+"\n\n"))
+			files, err := thornode.Open(seal(t, c.sealed, file.Data), mnemonic(t, c.given))
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
 				return
