@@ -93,7 +93,7 @@ func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn
 		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
 	}
 	for _, group := range assign(id, candidates, int(params.MaxVaultMembers)) {
-		keygen, err := k.openKeygen(ctx, params, id, 1, group)
+		keygen, err := k.openKeygen(ctx, params, types.Keygen{ChurnId: id}, group)
 		if err != nil {
 			return types.Churn{}, err
 		}
@@ -184,12 +184,12 @@ func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
 	return groups
 }
 
-// openKeygen opens a keygen among members, for the first time in its churn or once more.
+// openKeygen opens a keygen among members. It follows one that failed, or for the first time one
+// that has nothing but the number of the churn.
 func (k Keeper) openKeygen(
 	ctx context.Context,
 	params types.Params,
-	churnID uint64,
-	try uint32,
+	before types.Keygen,
 	candidates []candidate,
 ) (types.Keygen, error) {
 	id, err := k.KeygenSequence.Next(ctx)
@@ -209,17 +209,22 @@ func (k Keeper) openKeygen(
 		return types.Keygen{}, err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	threshold := verenc.Threshold(n)
 	keygen := types.Keygen{
 		Id:            id,
-		ChurnId:       churnID,
+		ChurnId:       before.ChurnId,
 		Status:        types.KeygenStatus_KEYGEN_STATUS_OPEN,
-		Threshold:     uint32(verenc.Threshold(n)),
+		Threshold:     uint32(threshold),
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,
 		OpenedHeight:  height,
 		Deadline:      height + int64(params.KeygenDeadline),
-		Try:           try,
+		Try:           before.Try + 1,
+		Bears:         before.Bears,
+	}
+	if before.Try == 0 {
+		keygen.Bears = uint32(n - threshold)
 	}
 	return keygen, k.setKeygen(ctx, keygen, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
 }

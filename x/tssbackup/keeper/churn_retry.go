@@ -7,6 +7,7 @@ import (
 	"cosmossdk.io/collections"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -17,8 +18,15 @@ func (c closing) failedForGood(params types.Params, vaults int) bool {
 	if c.Status != types.KeygenStatus_KEYGEN_STATUS_FAILED {
 		return false
 	}
-	return !c.failed || vaults == 1 || c.Try >= params.MaxTries ||
-		len(c.innocent()) < types.MinMembers
+	return !c.failed || vaults == 1 || c.Try >= params.MaxTries || c.tooFewLeft()
+}
+
+// tooFewLeft reports whether the members that were not at fault are too few for another try: fewer
+// than any keygen has, or so few that the malicious ones that the first try bears would be a
+// threshold of them. The latter takes honest members that were silent.
+func (c closing) tooFewLeft() bool {
+	n := len(c.innocent())
+	return n < types.MinMembers || verenc.Threshold(n) <= int(c.Bears)
 }
 
 // innocent are the members that were not at fault.
@@ -52,7 +60,7 @@ func (k Keeper) reopen(
 			}
 			candidates[i] = candidate{pubKey: m.PubKey, recipient: proof.Recipient}
 		}
-		keygen, err := k.openKeygen(ctx, params, churn.Id, c.Try+1, candidates)
+		keygen, err := k.openKeygen(ctx, params, c.Keygen, candidates)
 		if err != nil {
 			return err
 		}

@@ -217,6 +217,7 @@ func (l *life) reopened(k *modelKeygen) {
 		}
 	}
 	require.Equal(l.t, l.m.asked(len(k.members)), asked)
+	require.Greater(l.t, k.threshold, k.bears, "the malicious of the first try never get a threshold")
 }
 
 // opened takes over the churn that the chain has opened, after it checked that its keygens are what

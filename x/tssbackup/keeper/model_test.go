@@ -46,6 +46,7 @@ type modelKeygen struct {
 	opened    int64
 	deadline  int64
 	try       int
+	bears     int // how many of the first try may be malicious
 	deleted   bool
 	status    types.KeygenStatus
 	members   []modelMember
@@ -327,7 +328,8 @@ func (k *modelKeygen) innocent() []modelMember {
 
 // again reports whether a keygen that failed is tried again, unless its churn is lost.
 func (m *model) again(k *modelKeygen) bool {
-	return len(k.churn.keygens) > 1 && k.try < int(m.params.MaxTries) && len(k.innocent()) >= 3
+	n := len(k.innocent())
+	return len(k.churn.keygens) > 1 && k.try < int(m.params.MaxTries) && n >= 3 && threshold(n) > k.bears
 }
 
 // reopen tries the keygens that failed again. Who is asked is not known yet.
@@ -340,6 +342,7 @@ func (m *model) reopen(c *modelChurn) {
 		}
 		c.failed = append(c.failed, k)
 		again := m.newKeygen(c, m.keygens[len(m.keygens)-1].id+1, k.try+1, k.innocent())
+		again.bears = k.bears
 		m.keygens = append(m.keygens, again)
 		next = append(next, again)
 		c.deadline = max(c.deadline, again.deadline)
@@ -352,7 +355,7 @@ func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMemb
 	n := len(members)
 	return &modelKeygen{
 		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
-		members: members, threshold: threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
+		members: members, threshold: threshold(n), bears: n - threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
 		votes: map[string]modelVote{}, attempts: map[string]uint64{},
 	}
 }

@@ -196,8 +196,9 @@ func (s msgServer) RetireVault(
 	return &types.MsgRetireVaultResponse{}, nil
 }
 
-// UpdateParams replaces all parameters. A churn that is open keeps its deadline and its keygens
-// what they need. When the churn interval changes, the next churn is due one interval from now.
+// UpdateParams replaces all parameters. Keygens that are open keep their deadlines and what they
+// need; one that is tried again goes by the new ones. When the churn interval changes, the next
+// churn is due one interval from now.
 func (s msgServer) UpdateParams(
 	ctx context.Context,
 	msg *types.MsgUpdateParams,

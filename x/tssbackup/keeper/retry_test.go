@@ -192,6 +192,46 @@ func TestATryNeedsThreeMembers(t *testing.T) {
 	require.Len(t, c.keygen(b.Id).Silent, 1)
 }
 
+// TestNoTryHandsAVaultOver has so many honest members be kept from voting that the malicious ones
+// which the vault bears would be a threshold of those that are left, at once or over several tries.
+func TestNoTryHandsAVaultOver(t *testing.T) {
+	tests := []struct {
+		name   string
+		silent []int // in each try
+		left   int   // members of the last try, 0 when the churn is lost
+	}{
+		{"five of ten are left, of whom three may be malicious", []int{5}, 5},
+		{"four of ten are left", []int{6}, 0},
+		{"seven, then five are left", []int{3, 2}, 5},
+		{"seven, then four are left", []int{3, 3}, 0},
+		{"nine, then seven, then four are left", []int{1, 2, 3}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			params := testParams()
+			params.MaxVaultMembers, params.MaxTries = 10, 9
+			params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 1}
+			c, _ := startChain(t, params, 20)
+			id := c.startChurn()[1]
+			c.allVote(c.keygen(1), newVault("sibling"))
+			for _, silent := range tt.silent {
+				keygen := c.keygen(id)
+				for _, m := range keygen.Members[silent:] {
+					c.mustRun(newVault("v").vote(keygen, m))
+				}
+				c.endBlocks(11)
+				id = c.export().LastKeygenId
+			}
+			if tt.left == 0 {
+				require.False(t, c.isOpen())
+				require.Equal(t, types.ChurnStatus_CHURN_STATUS_FAILED, c.churn(1).Status)
+				return
+			}
+			require.Len(t, c.keygen(id).Members, tt.left)
+		})
+	}
+}
+
 // TestSilenceIsNotCovered has a member be silent in one keygen while its friend spoils another as
 // often as that is tried: the churn is lost early, and the silent one pays all the same.
 func TestSilenceIsNotCovered(t *testing.T) {
@@ -282,6 +322,11 @@ func TestGenesisOfTries(t *testing.T) {
 		}},
 		{"a try without a number", func(gs *types.GenesisState) { gs.Keygens[2].Try = 0 }},
 		{"a first try that was opened after its churn", func(gs *types.GenesisState) { gs.Keygens[2].Try = 1 }},
+		{"a first try that bears more", func(gs *types.GenesisState) { gs.Keygens[1].Bears++ }},
+		{"a try that bears nobody", func(gs *types.GenesisState) { gs.Keygens[2].Bears = 0 }},
+		{"a try of which the malicious are a threshold", func(gs *types.GenesisState) {
+			gs.Keygens[2].Bears = gs.Keygens[2].Threshold
+		}},
 		{"a try opened before its churn", func(gs *types.GenesisState) { gs.Keygens[2].OpenedHeight = 0 }},
 		{"a try with a deadline after that of its churn", func(gs *types.GenesisState) { gs.Keygens[2].Deadline++ }},
 		{"a try with a deadline when it opens", func(gs *types.GenesisState) {

@@ -251,6 +251,10 @@ func checkKeygen(k Keygen, c Churn, followed bool) error {
 	if k.Try == 0 || k.Try == 1 && k.OpenedHeight != c.OpenedHeight {
 		return errors.New("no try, or a first one that was not opened with its churn")
 	}
+	if k.Bears == 0 || k.Threshold <= k.Bears ||
+		k.Try == 1 && !complete && int(k.Bears) != len(k.Members)-int(k.Threshold) {
+		return errors.New("what it bears does not fit its first try, or is a threshold")
+	}
 	if k.Status != KeygenStatus_KEYGEN_STATUS_OPEN &&
 		(k.ClosedHeight < k.OpenedHeight || k.ClosedHeight == 0 ||
 			c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
