@@ -245,9 +245,9 @@ func countsLines(all []token) bool {
 // maxName is how many words and numbers a name may have that stands before a mnemonic.
 const maxName = 6
 
-// readings returns the ways to read the tokens: as they are, behind a name that ends with a colon or
-// an equals sign, in the one line of a file of such names that has enough of them, and without the
-// words that a list repeats before or behind each.
+// readings returns the ways to read the tokens: as they are, behind a name that ends with a colon
+// or an equals sign, in the one line of a file of such names that has enough of them, and without
+// the words that a list repeats before or behind each.
 func readings(all []token) [][]token {
 	out := [][]token{all}
 	letters := false

@@ -81,9 +81,15 @@ func Parse(data []byte) (*Keyshare, error) {
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("a keyshare file of %d bytes", len(data))
 	}
+	if len(bytes.Trim(data, "\x00")) == 0 {
+		return nil, fmt.Errorf("not a keyshare file: %d bytes, all of them zero", len(data))
+	}
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a keyshare file: %w", hideValue(err))
+	}
+	if f.PubKey == "" {
+		return nil, errors.New("not a keyshare file: it has no pub_key")
 	}
 	k := &Keyshare{
 		PubKey:          f.PubKey,

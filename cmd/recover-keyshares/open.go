@@ -118,7 +118,8 @@ type openers struct {
 	// mnemonic opens envelopes, phrase what THORNode published.
 	mnemonic *sanity.Mnemonic
 	phrase   *sanity.Phrase
-	// err says why there is no mnemonic: the words fail their checksum, which an envelope's never do.
+	// err says why there is no mnemonic: the words fail their checksum, as those of an envelope
+	// never do.
 	err error
 }
 
@@ -234,7 +235,8 @@ func (o *opening) openAll(
 		}
 	}
 	if len(files) == 0 {
-		if words.err != nil && len(damaged) == 0 && refused[saved.Envelope]+refused[saved.Thornode] > 0 {
+		formed := refused[saved.Envelope] + refused[saved.Thornode]
+		if words.err != nil && len(damaged) == 0 && formed > 0 {
 			return nil, words.err
 		}
 		return nil, why(found, damaged, foreign, refused)
@@ -281,7 +283,16 @@ func (o *opening) openOne(c saved.Candidate, words openers) ([]envelope.File, er
 		return nil, envelope.ErrWrongMnemonic
 	}
 	o.Progress("opening an envelope, which takes a few seconds")
-	return envelope.Open(c.Data, words.mnemonic)
+	files, err := envelope.Open(c.Data, words.mnemonic)
+	if errors.Is(err, envelope.ErrDamaged) {
+		for _, shorter := range saved.WithoutEnd(c.Data) {
+			o.Progress("opening it without what may not belong to its end")
+			if files, other := envelope.Open(shorter, words.mnemonic); other == nil {
+				return files, nil
+			}
+		}
+	}
+	return files, err
 }
 
 // readFile reads a file, and little more of it than the limit.

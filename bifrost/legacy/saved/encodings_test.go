@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +151,15 @@ func anEnvelope(seed byte) []byte {
 		"\n--- "+stanza(noise(seed, 32))+"\n"), noise(seed, 2000))
 }
 
+// latin1 is what bytes become when they are taken for text.
+func latin1(b []byte) string {
+	var out strings.Builder
+	for _, c := range b {
+		out.WriteRune(rune(c))
+	}
+	return out.String()
+}
+
 func armored(b []byte) []byte {
 	var out bytes.Buffer
 	w := armor.NewWriter(&out)
@@ -185,6 +195,9 @@ func TestAnEnvelopeInEachEncoding(t *testing.T) {
 		"a byte order mark before it":    append([]byte("\ufeff"), own...),
 		"an empty line before it":        append([]byte("\n"), own...),
 		"something before it":            slices.Concat([]byte("Content-Type: application/octet-stream\r\n\r\n"), own),
+		"a text of Latin-1 in UTF-8":     []byte(latin1(own)),
+		"a text of Latin-1 in UTF-16":    toUTF16(binary.LittleEndian, []byte(latin1(own))),
+		"base64 in a URL":                []byte("https://host/tx?bytes=" + url.QueryEscape(string(base64Of(own)))),
 		"line ends of Windows":           bytes.ReplaceAll(own, []byte("\n"), []byte("\r\n")),
 		"a header with line ends of Windows": append(
 			bytes.ReplaceAll(own[:len(own)-2000], []byte("\n"), []byte("\r\n")), own[len(own)-2000:]...),
@@ -234,6 +247,10 @@ func TestWhatItIs(t *testing.T) {
 		{"an age file for a key, in a transaction", `{"tx":"` + string(base64Of([]byte(age("X25519 abc")))) + `"}`, saved.ErrForeign, "X25519"},
 		{"armor that was cut off", string(armored(anEnvelope(1))[:500]), saved.ErrForeign, "armor that is cut off"},
 		{"an age file with the line ends of a Mac", strings.ReplaceAll(age("scrypt abc 18"), "\n", "\r"), saved.ErrForeign, "line ends were converted"},
+		{"an age file that was converted", strings.ReplaceAll(latin1(anEnvelope(1)), "\u00e9", "\ufffd"), saved.ErrForeign, "taken for text and converted"},
+		{"an age file as Python shows it", fmt.Sprintf("b'%q'", anEnvelope(1)), saved.ErrForeign, "quotes an age file"},
+		{"a hex dump", hex.Dump(anEnvelope(1)), saved.ErrForeign, "a hex dump"},
+		{"an envelope in an xz file", "\xfd7zXZ\x00" + string(anEnvelope(1)), saved.ErrForeign, "xz file: unpack it"},
 		{"a key of PEM", "-----BEGIN OPENSSH PRIVATE KEY-----\n" + string(lines(base64Of(noise(1, 600)), "", "\n")) + "-----END OPENSSH PRIVATE KEY-----\n", saved.ErrForeign, "PEM file (OPENSSH PRIVATE KEY)"},
 		{"a key of age", "# created: 2026-01-01\nAGE-SECRET-KEY-1QQQ\n", saved.ErrForeign, "a key of age"},
 		{"a web page", "<!DOCTYPE html>\n<html><body><img src=\"data:image/x;base64," + string(base64Of(noise(1, 900))) + "\"></body></html>", saved.ErrForeign, "a web page"},

@@ -178,6 +178,12 @@ func identifyText(b []byte) kind {
 	case strings.HasPrefix(lower, "ssh-"), strings.HasPrefix(lower, "ecdsa-sha2-"):
 		return known("a public key of SSH", "give the file that the envelope is in")
 	}
+	switch {
+	case bytes.Contains(b, []byte(ageLine)):
+		return known("a text that quotes an age file", "give the file itself, as binary")
+	case isDump(b):
+		return known("a hex dump", "xxd -r makes the file of it again")
+	}
 	if line := strings.TrimSpace(string(b)); len(line) < 4096 && !strings.HasPrefix(line, "{") {
 		for _, says := range []string{"rpc error: ", "Error: ", "error: "} {
 			if strings.HasPrefix(line, says) || says == "rpc error: " && strings.Contains(line, says) {
@@ -192,6 +198,15 @@ func identifyText(b []byte) kind {
 		return known("a mnemonic", "it belongs in --mnemonic-file, and an envelope here")
 	}
 	return kind{rank: rankText, what: "text without a backup in base64 or hex"}
+}
+
+// isDump reports whether a text begins with an offset in hex, as xxd and hexdump print it.
+func isDump(b []byte) bool {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	offset, rest, ok := bytes.Cut(line, []byte(" "))
+	offset = bytes.TrimSuffix(offset, []byte(":"))
+	zeros := len(offset) >= 7 && len(bytes.Trim(offset, "0")) == 0
+	return ok && zeros && bytes.Contains(rest, []byte(" "))
 }
 
 // answerFields are fields of JSON by which a node's answer, or a transaction, is known.

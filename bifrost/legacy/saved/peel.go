@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -92,6 +93,22 @@ func fromUTF16(b []byte) []byte {
 	return text
 }
 
+// fromText undoes what happens to a binary file of some length that is taken for a text of Latin-1
+// and saved as UTF-8, which no ciphertext is by chance. It returns nil for what is anything else,
+// and whether it is a text all the same.
+func fromText(b []byte) (binary []byte, text bool) {
+	if !utf8.Valid(b) || bytes.IndexFunc(b, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return nil, false
+	}
+	for _, r := range string(b) {
+		if r > unicode.MaxLatin1 {
+			return nil, true
+		}
+		binary = append(binary, byte(r))
+	}
+	return binary, true
+}
+
 // alternates reports whether of the first bytes every second one, from this one on, is a zero, and
 // no other.
 func alternates(b []byte, from int) bool {
@@ -161,7 +178,8 @@ func unarmor(text []byte) (file []byte, armored bool) {
 }
 
 // decode returns what a run of characters stands for in hex or base64, or nil. What reads as hex is
-// hex, when it is not padded: it reads as base64 as well. Of what was cut off in the middle of a byte it takes the rest.
+// hex, when it is not padded: it reads as base64 as well. Of what was cut off in the middle of a
+// byte it takes the rest.
 func decode(text string) []byte {
 	padded := strings.HasSuffix(text, "=")
 	text = strings.TrimRight(text, "=")

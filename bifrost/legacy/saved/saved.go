@@ -169,7 +169,8 @@ func (s *search) binary(b []byte, depth int, whole bool) {
 		return
 	}
 	inner := fields(b)
-	if at := bytes.Index(b, []byte(sanity.EnvelopePrefix)); at > 0 && len(inner) == 0 {
+	if at := bytes.Index(b, []byte(sanity.EnvelopePrefix)); at > 0 && len(inner) == 0 &&
+		identify(b).rank < rankKnown {
 		s.take(b[at:], Envelope, fmt.Sprintf("%d bytes before it were left out", at))
 		return
 	}
@@ -211,13 +212,18 @@ const (
 
 // age takes what begins as an age file.
 func (s *search) age(b []byte, whole bool) {
+	if binary, text := fromText(b); binary != nil {
+		b = binary
+	} else if text {
+		s.note(kind{
+			rank: rankBroken, what: "an age file that was taken for text and converted",
+			todo: "copy it once more, as binary",
+		})
+		return
+	}
 	switch rest := b[len(ageLine):]; {
 	case bytes.HasPrefix(b, []byte(sanity.EnvelopePrefix)) && undoCRLF(b) == nil:
-		note := ""
-		if bytes.Count(b, []byte("\ufffd")) > 8 {
-			note = "bytes of it were replaced when it was saved as text, which nobody can undo"
-		}
-		s.take(b, Envelope, note)
+		s.take(b, Envelope, "")
 	case bytes.HasPrefix(bytes.TrimLeft(rest, "\r\n"), []byte("-> scrypt ")):
 		if fixed := undoCRLF(b); fixed != nil {
 			s.take(fixed, Envelope,
@@ -233,8 +239,8 @@ func (s *search) age(b []byte, whole bool) {
 }
 
 // undoCRLF gives an age file back whose line ends were converted: those of its header, or some of
-// them, or all. When one byte 10 of what follows the header has no 13 before it, only the header was
-// converted; else all of it was, for in a ciphertext each of them has one by chance in 256. It
+// them, or all. When one byte 10 of what follows the header has no 13 before it, only the header
+// was converted; else all of it was, for in a ciphertext each of them has one by chance in 256. It
 // returns nil for what has not the lines of an envelope's header, or has them unconverted.
 func undoCRLF(b []byte) []byte {
 	var header []byte
@@ -255,6 +261,20 @@ func undoCRLF(b []byte) []byte {
 		b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
 	}
 	return append(header, b...)
+}
+
+// WithoutEnd returns what an envelope may be that has a line end or zeros behind it, which only
+// opening it can tell: a ciphertext may end with them.
+func WithoutEnd(b []byte) (shorter [][]byte) {
+	for _, end := range []string{"\r\n", "\n"} {
+		if rest, ok := bytes.CutSuffix(b, []byte(end)); ok {
+			shorter = append(shorter, rest)
+		}
+	}
+	if rest := bytes.TrimRight(b, "\x00"); len(rest) < len(b) {
+		shorter = append(shorter, rest)
+	}
+	return shorter
 }
 
 // fields returns the length-delimited fields of a protobuf message that are long enough, or nothing

@@ -219,13 +219,21 @@ func (a *byteArray) add(v float64) {
 	a.bytes = append(a.bytes, byte(int(v)))
 }
 
-// unescape undoes the escapes of JSON, but for \x: that is how others write hex.
+// unescape undoes the escapes of JSON, but for \x: that is how others write hex. It undoes those of
+// URLs, too.
 func unescape(b []byte) []byte {
-	if bytes.IndexByte(b, '\\') < 0 {
+	if bytes.IndexAny(b, `\%`) < 0 {
 		return b
 	}
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); i++ {
+		if b[i] == '%' && i+2 < len(b) {
+			if c, err := strconv.ParseUint(string(b[i+1:i+3]), 16, 8); err == nil {
+				out = append(out, byte(c))
+				i += 2
+				continue
+			}
+		}
 		if b[i] != '\\' || i+1 == len(b) {
 			out = append(out, b[i])
 			continue

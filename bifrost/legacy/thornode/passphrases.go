@@ -39,8 +39,8 @@ func upTo(most int, parts ...string) []string {
 }
 
 // passphrases are what the mnemonic may have been when it was used, the likely ones first: the
-// normal form, the bytes as they were given, and both with each lead and ending that passed. Each is
-// wiped when the next one is asked for.
+// normal form, the bytes as they were given, and both with each lead and ending that passed. Each
+// is wiped when the next one is asked for.
 func passphrases(p *sanity.Phrase) iter.Seq[[]byte] {
 	const white = " \t\r\n\v\f"
 	cores := [][]byte{p.Normal()}
