@@ -333,12 +333,12 @@ func TestAnEndpointThatIsNoNode(t *testing.T) {
 		}, "larger than the limit"},
 		"never answers": {func(_ http.ResponseWriter, r *http.Request) {
 			hang(r)
-		}, "post failed"},
+		}, "no answer in time"},
 		"begins an answer and never ends it": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("{"))
 			w.(http.Flusher).Flush()
 			hang(r)
-		}, "response body"},
+		}, "reading the response body: no answer in time"},
 		"is a proxy without a node behind it": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 		}, "502 Bad Gateway"},

@@ -67,7 +67,7 @@ func (c *Client) classify(ctx context.Context, err error) error {
 	if !errors.As(err, &rpc) {
 		// The address is said by whoever asked, and without what is secret in it.
 		if of := (*url.Error)(nil); errors.As(err, &of) {
-			err = fmt.Errorf("post failed: %w", of.Err)
+			err = of.Err
 		}
 		return fmt.Errorf("%w: %w", ErrUnreachable, cleanError{err})
 	}

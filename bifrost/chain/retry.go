@@ -80,7 +80,11 @@ func (t *transport) givenUp(err error, again int) error {
 		err = fmt.Errorf("%w (asked %d times)", err, again+1)
 	}
 	if !t.answered.Load() && isCut(err) {
-		err = fmt.Errorf("%w; a CometBFT RPC's port is usually 26657%s", err, t.otherPort())
+		tls := ""
+		if t.url.Scheme == "http" {
+			tls = ", and one that wants TLS is at https://"
+		}
+		err = fmt.Errorf("%w; a CometBFT RPC's port is usually 26657%s%s", err, t.otherPort(), tls)
 	}
 	return err
 }

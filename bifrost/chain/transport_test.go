@@ -19,6 +19,7 @@ import (
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/flaky"
@@ -264,6 +265,28 @@ func TestSecretsInAnAddress(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnreachable)
 	require.NotContains(t, err.Error(), "hunter2")
 	require.NotContains(t, err.Error(), "apikey")
+}
+
+// Whatever an address looks like, and whether it is one: its secrets are in no name and no error.
+func TestNoAddressShowsItsSecrets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const secret = "hunter2hunter2"
+		noise := rapid.StringMatching(`[a-z0-9:/@&=%.\[\] -]{0,6}`)
+		text := rapid.SampledFrom([]string{"", "http://", "https://", "tcp://", "ftp://", " http://"}).Draw(t, "scheme") +
+			rapid.SampledFrom([]string{"", "me:" + secret + "@", secret + "@", ":" + secret + "@"}).Draw(t, "user") +
+			rapid.SampledFrom([]string{"127.0.0.1", "[::1]", "example.com", "exa mple.com", ""}).Draw(t, "host") +
+			rapid.SampledFrom([]string{"", ":26657", ":x"}).Draw(t, "port") +
+			rapid.SampledFrom([]string{"", "/", "/rpc/"}).Draw(t, "path") + noise.Draw(t, "noise") +
+			rapid.SampledFrom([]string{"?", "?a=b&key=", "?" + secret + "&key="}).Draw(t, "query") + secret +
+			rapid.SampledFrom([]string{"", "&c=d", "#fragment", ";x"}).Draw(t, "end")
+		if a, err := parseAddress(text); err != nil {
+			require.NotContains(t, err.Error(), secret, text)
+		} else {
+			require.NotContains(t, a.name, secret, text)
+			require.NotContains(t, a.url.String(), secret, text)
+			require.NotContains(t, a.scrub("no such key: "+secret), secret, text)
+		}
+	})
 }
 
 // What is at another port than the RPC's is told, and net/http says nothing of its own.
