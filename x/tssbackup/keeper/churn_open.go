@@ -92,7 +92,7 @@ func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn
 		OpenedHeight: sdkCtx.BlockHeight(),
 		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
 	}
-	for _, group := range assign(id, candidates, int(params.MaxVaultMembers)) {
+	for _, group := range assign(lot(sdkCtx, id), candidates, int(params.MaxVaultMembers)) {
 		keygen, err := k.openKeygen(ctx, params, types.Keygen{ChurnId: id}, group)
 		if err != nil {
 			return types.Churn{}, err
@@ -167,10 +167,10 @@ func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidat
 }
 
 // assign parts the members of a churn into as many groups as needed, so that none is larger than
-// size and their sizes differ by at most one. Who comes into which follows from a hash, so that no
+// size and their sizes differ by at most one. Who comes into which follows from a lot, so that no
 // order of the validators decides it.
-func assign(churnID uint64, candidates []candidate, size int) [][]candidate {
-	candidates = byHash(churnID, candidates)
+func assign(lot []byte, candidates []candidate, size int) [][]candidate {
+	candidates = byHash(lot, candidates)
 	count := (len(candidates) + size - 1) / size
 	least, larger := len(candidates)/count, len(candidates)%count
 	groups := make([][]candidate, count)
@@ -196,9 +196,10 @@ func (k Keeper) openKeygen(
 	if err != nil {
 		return types.Keygen{}, err
 	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	n := len(candidates)
 	members := make([]types.Member, n)
-	for i, c := range byHash(id, candidates) {
+	for i, c := range byHash(lot(sdkCtx, id), candidates) {
 		members[i] = types.Member{PubKey: c.pubKey, Asked: i < params.Asked(n)}
 	}
 	slices.SortFunc(
@@ -208,7 +209,7 @@ func (k Keeper) openKeygen(
 	if err := k.openProofs(ctx, id, candidates); err != nil {
 		return types.Keygen{}, err
 	}
-	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	height := sdkCtx.BlockHeight()
 	threshold := verenc.Threshold(n)
 	keygen := types.Keygen{
 		Id:            id,
@@ -229,16 +230,22 @@ func (k Keeper) openKeygen(
 	return keygen, k.setKeygen(ctx, keygen, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
 }
 
-// byHash returns signers in the order of SHA-256(u64(id) || address).
-func byHash(id uint64, candidates []candidate) []candidate {
+// lot is what decides about the members of a churn or a keygen that opens in this block:
+// u64(id) || the block's hash. Nobody knows it before the block is made, so that nobody can register
+// a signer whose address falls where it is wanted.
+func lot(ctx sdk.Context, id uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, id), ctx.HeaderHash()...)
+}
+
+// byHash returns signers in the order of SHA-256(lot || address).
+func byHash(lot []byte, candidates []candidate) []candidate {
 	type ranked struct {
 		candidate
 		hash [sha256.Size]byte
 	}
 	list := make([]ranked, len(candidates))
 	for i, c := range candidates {
-		b := binary.BigEndian.AppendUint64(nil, id)
-		list[i] = ranked{c, sha256.Sum256(append(b, types.SignerAddress(c.pubKey)...))}
+		list[i] = ranked{c, sha256.Sum256(slices.Concat(lot, types.SignerAddress(c.pubKey)))}
 	}
 	slices.SortFunc(list, func(a, b ranked) int { return bytes.Compare(a.hash[:], b.hash[:]) })
 	sorted := make([]candidate, len(list))

@@ -452,6 +452,28 @@ func TestMembersOfVaultsChangeFromChurnToChurn(t *testing.T) {
 	require.Greater(t, len(groups), 8, "of 20 possible")
 }
 
+// TestNobodyKnowsBeforeTheBlockWhoComesIntoWhichVault has one churn open in blocks of many hashes.
+func TestNobodyKnowsBeforeTheBlockWhoComesIntoWhichVault(t *testing.T) {
+	params := testParams()
+	params.MaxVaultMembers = 5
+	params.Sample, params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 100}, types.Fraction{Numerator: 1, Denominator: 2}
+	groups, asked := map[string]bool{}, map[string]bool{}
+	for i := range 40 {
+		c, _ := startChain(t, params, 10)
+		c.ctx = c.ctx.WithHeaderHash(bytes.Repeat([]byte{byte(i)}, 32))
+		var members, publish bytes.Buffer
+		for _, m := range c.keygen(c.startChurn()[0]).Members {
+			members.Write(m.PubKey)
+			if m.Asked {
+				publish.Write(m.PubKey)
+			}
+		}
+		groups[members.String()], asked[publish.String()] = true, true
+	}
+	require.Greater(t, len(groups), 30, "of 252 possible")
+	require.Greater(t, len(asked), 30)
+}
+
 func TestHooks(t *testing.T) {
 	c, vals := startChain(t, testParams(), 3)
 	hooks := &fakeHooks{}
