@@ -230,9 +230,9 @@ func (k Keeper) openKeygen(
 	return keygen, k.setKeygen(ctx, keygen, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED)
 }
 
-// lot is what decides about the members of a churn or a keygen that opens in this block:
-// u64(id) || the block's hash. Nobody knows it before the block is made, so that nobody can register
-// a signer whose address falls where it is wanted.
+// lot is what decides about the members of a churn or a keygen that opens in this block: u64(id) ||
+// the block's hash. Nobody knows it before the block is made, so that nobody can register a signer
+// whose address falls where it is wanted.
 func lot(ctx sdk.Context, id uint64) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, id), ctx.HeaderHash()...)
 }
