@@ -111,8 +111,10 @@ func secretsOf(u *url.URL) []string {
 // and each value of the query. A node's redirect is shown so too.
 func redacted(u url.URL) string {
 	if u.User != nil {
-		if _, ok := u.User.Password(); ok {
-			u.User = url.UserPassword(u.User.Username(), hidden)
+		// A name with an @ is the beginning of an address that was put together wrongly.
+		name := u.User.Username()
+		if _, ok := u.User.Password(); ok && !strings.Contains(name, "@") {
+			u.User = url.UserPassword(name, hidden)
 		} else {
 			u.User = url.User(hidden)
 		}

@@ -278,7 +278,7 @@ func TestNoAddressShowsItsSecrets(t *testing.T) {
 			rapid.SampledFrom([]string{"", ":26657", ":x"}).Draw(t, "port") +
 			rapid.SampledFrom([]string{"", "/", "/rpc/"}).Draw(t, "path") + noise.Draw(t, "noise") +
 			rapid.SampledFrom([]string{"?", "?a=b&key=", "?" + secret + "&key="}).Draw(t, "query") + secret +
-			rapid.SampledFrom([]string{"", "&c=d", "#fragment", ";x"}).Draw(t, "end")
+			rapid.SampledFrom([]string{"", "&c=d", "#fragment"}).Draw(t, "end")
 		if a, err := parseAddress(text); err != nil {
 			require.NotContains(t, err.Error(), secret, text)
 		} else {
