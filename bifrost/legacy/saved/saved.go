@@ -346,9 +346,9 @@ func holdsTransaction(b []byte, depth int) bool {
 	return false
 }
 
-// looksEncrypted reports whether the 256 values of a byte are about as frequent as each other, as in
-// a ciphertext: the sum of squared deviations from that, which is 255 ± 23 for random bytes of any
-// number, is at most twice that.
+// looksEncrypted reports whether the 256 values of a byte are about as frequent as each other, as
+// in a ciphertext: the sum of squared deviations from that, which is 255 ± 23 for random bytes of
+// any number, is at most twice that.
 func looksEncrypted(b []byte) bool {
 	if len(b) < minBytes {
 		return false

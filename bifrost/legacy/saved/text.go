@@ -77,8 +77,8 @@ func (s *search) text(b []byte, depth int, whole bool) {
 	}
 }
 
-// encoded looks at what the whole of a text stands for in base64 or hex. It returns false when parts
-// of it may also stand for something by themselves.
+// encoded looks at what the whole of a text stands for in base64 or hex. It returns false when
+// parts of it may also stand for something by themselves.
 func (s *search) encoded(b []byte, depth int, whole bool) bool {
 	compact := string(bytes.Join(bytes.Fields(b), nil))
 	if compact == "" || s.weak {
@@ -222,7 +222,7 @@ func (a *byteArray) add(v float64) {
 // unescape undoes the escapes of JSON, but for \x: that is how others write hex. It undoes those of
 // URLs, too.
 func unescape(b []byte) []byte {
-	if bytes.IndexAny(b, `\%`) < 0 {
+	if !bytes.ContainsAny(b, `\%`) {
 		return b
 	}
 	out := make([]byte, 0, len(b))
@@ -268,7 +268,8 @@ func unescape(b []byte) []byte {
 const minStart = 16
 
 // runs looks at all long runs of base64 or hex in a text. One that fills its line to the end goes
-// on in the next line, as in YAML's block and folded scalars, and each line is looked at alone, too.
+// on in the next line, as in YAML's block and folded scalars, and each line is looked at alone,
+// too.
 func (s *search) runs(b []byte, depth int) {
 	var chain [][]byte
 	size := 0
