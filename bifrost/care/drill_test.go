@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,19 @@ func TestDrillWithTheOwnNodeAloneSaysSo(t *testing.T) {
 	result := w.drill(t, w.OwnURL).Once(t.Context())
 	require.Empty(t, result.Error)
 	require.True(t, result.OwnNodeOnly)
+
+	// A witness that is the own node under another address is none.
+	w.Own.ID = "0123456789abcdef0123456789abcdef01234567"
+	again := strings.Replace(w.OwnURL, "127.0.0.1", "localhost", 1)
+	require.NotEqual(t, w.OwnURL, again)
+	require.NoError(t, os.RemoveAll(home.TrustDir(w.Home)))
+	result = w.drill(t, again).Once(t.Context())
+	require.True(t, result.OwnNodeOnly)
+	require.Contains(t, result.Error, "all witnesses that answer are "+w.OwnURL+", under other addresses")
+	result = w.drill(t, again, w.OtherURL).Once(t.Context())
+	require.Empty(t, result.Error)
+	require.False(t, result.OwnNodeOnly)
+	require.Equal(t, w.OtherURL, result.Node)
 }
 
 func TestDrillIsDue(t *testing.T) {
