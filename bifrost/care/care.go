@@ -1,5 +1,5 @@
 // Package care keeps a signer's keyshares where they belong and its backups fit to bring them back.
-// A [Repairer] restores what should be here and is not. A [Drill] recovers the latest backups from
+// A [Repairer] restores what should be here and is not, or is not what it was. A [Drill] recovers the latest backups from
 // another node, up to the writing, and compares them with what is here.
 //
 // Both decide by the chain's records of vaults and backups, and no node is believed about those: a
@@ -35,8 +35,8 @@ type Config struct {
 // Store keeps the keyshare files; keystore.Store is one.
 type Store interface {
 	restore.Store
-	// List returns the names of the files that are there.
-	List() ([]string, error)
+	// SetAside moves a file out of the way and keeps it; it returns where.
+	SetAside(name string) (string, error)
 }
 
 // Metrics is told what comes of the care.
@@ -44,6 +44,8 @@ type Metrics interface {
 	// Restored and RestoreFailed are told of one vault each.
 	Restored()
 	RestoreFailed()
+	// Damaged is told of each vault of which a keyshare file is found to be wrong.
+	Damaged()
 	// Verified is told the time of a header when a look verified it, Untrusted that what the nodes
 	// showed in a look could not be trusted.
 	Verified(header time.Time)

@@ -30,13 +30,14 @@ type world struct {
 
 // counted are metrics.
 type counted struct {
-	restored, failed, untrusted int
-	verified                    time.Time
-	drills                      []DrillResult
+	restored, failed, untrusted, damaged int
+	verified                             time.Time
+	drills                               []DrillResult
 }
 
 func (c *counted) Restored()             { c.restored++ }
 func (c *counted) RestoreFailed()        { c.failed++ }
+func (c *counted) Damaged()              { c.damaged++ }
 func (c *counted) Untrusted()            { c.untrusted++ }
 func (c *counted) Verified(at time.Time) { c.verified = at }
 func (c *counted) Drilled(r DrillResult) { c.drills = append(c.drills, r) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
@@ -37,26 +38,36 @@ type Held struct {
 
 // Held looks at what a store holds of a vault. It errs when a file cannot be read.
 func (m Member) Held(store restore.Store, v vault.Vault) (Held, error) {
-	names, err := v.FileNames(m.Prefix)
+	hashes, err := m.hashes(store, v)
 	if err != nil {
 		return Held{}, err
 	}
-	held := Held{SHA256: map[string]string{}}
+	held := Held{SHA256: hashes}
+	if err := m.CheckFiles(store, v); err != nil {
+		held.Error = err.Error()
+	}
+	return held, nil
+}
+
+// hashes are those of the vault's files that are there, by name.
+func (m Member) hashes(store restore.Store, v vault.Vault) (map[string]string, error) {
+	names, err := v.FileNames(m.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	hashes := map[string]string{}
 	for _, name := range names {
 		data, err := store.Load(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return Held{}, err
+			return nil, err
 		}
-		held.SHA256[name] = hashOf(data)
+		hashes[name] = hashOf(data)
 		sanity.Wipe(data)
 	}
-	if err := m.CheckFiles(store, v); err != nil {
-		held.Error = err.Error()
-	}
-	return held, nil
+	return hashes, nil
 }
 
 func hashOf(data []byte) string {
@@ -67,22 +78,42 @@ func hashOf(data []byte) string {
 // CheckFiles makes sure that the store holds this member's two keyshares of a vault. The error of
 // one that is not there wraps fs.ErrNotExist; a wrong one is reported before a missing one.
 func (m Member) CheckFiles(store restore.Store, v vault.Vault) error {
+	_, err := m.examine(store, v)
+	return err
+}
+
+// examine is [Member.CheckFiles], and names the files that are there and do not hold what they
+// should. It errs without naming any where a file may be right and cannot be read now.
+func (m Member) examine(store restore.Store, v vault.Vault) (damaged []string, _ error) {
 	names, err := v.FileNames(m.Prefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var missing error
+	var wrong, missing error
 	for _, name := range names {
 		err := m.checkFile(store, name, v)
 		switch {
+		case err == nil:
 		case errors.Is(err, fs.ErrNotExist):
 			missing = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-		case err != nil:
-			return fmt.Errorf("%s is damaged or another's (move it away to have it restored): %w",
-				name, err)
+		case passing(err):
+			return nil, err
+		default:
+			damaged = append(damaged, name)
+			wrong = errors.Join(wrong, fmt.Errorf("%s is damaged or another's: %w", name, err))
 		}
 	}
-	return missing
+	if wrong != nil {
+		return damaged, wrong
+	}
+	return nil, missing
+}
+
+// passing reports whether an error is about the way to a file, such as its mode or too many open
+// files, and says nothing of what it holds. A disk that cannot read a sector any more does.
+func passing(err error) bool {
+	var way *fs.PathError
+	return errors.As(err, &way) && !errors.Is(err, syscall.EIO)
 }
 
 func (m Member) checkFile(store restore.Store, name string, v vault.Vault) error {

@@ -7,9 +7,13 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
@@ -21,29 +25,42 @@ const (
 	// after one that did not work.
 	repairInterval = 30 * time.Second
 	lookRetry      = 10 * time.Second
+	// examineInterval is the time between two examinations of files whose bytes did not change.
+	examineInterval = time.Hour
 )
 
-// Repairer restores the keyshares that this signer should hold and does not.
+// Repairer restores the keyshares that this signer should hold and does not, or that are not what
+// they were.
 type Repairer struct {
 	cfg Config
-	// look verifies what should be here.
-	look func(context.Context) (Records, error)
-	now  func() time.Time
+	// look verifies what should be here, examine what is.
+	look    func(context.Context) (Records, error)
+	examine func(v vault.Vault) (damaged []string, err error)
+	now     func() time.Time
 
 	// checked are the vaults whose files were found to be right; retryAt is when the others are
 	// tried again. Both belong to the one goroutine that calls Once.
-	checked map[string]bool
+	checked map[string]checked
 	retryAt map[string]time.Time
 
 	mu       sync.Mutex
-	problems map[string]string // by vault
+	problems map[string]string   // by vault
+	damaged  map[string][]string // the names of a vault's files that are wrong
+}
+
+// checked is when the files of a vault were found to be right, and their hashes by name.
+type checked struct {
+	at     time.Time
+	hashes map[string]string
 }
 
 // NewRepairer looks at nothing yet.
 func NewRepairer(c Config) *Repairer {
 	return &Repairer{
 		cfg: c, look: c.Verifier.Look, now: time.Now,
-		checked: map[string]bool{}, retryAt: map[string]time.Time{}, problems: map[string]string{},
+		examine: func(v vault.Vault) ([]string, error) { return c.Member.examine(c.Store, v) },
+		checked: map[string]checked{}, retryAt: map[string]time.Time{},
+		problems: map[string]string{}, damaged: map[string][]string{},
 	}
 }
 
@@ -97,18 +114,30 @@ func (r *Repairer) Once(ctx context.Context) time.Duration {
 	return repairInterval
 }
 
-// vault makes sure that the keyshares of one vault are here.
+// vault makes sure that the right keyshares of one vault are here. A wrong file stays where it is
+// until the backup was opened and found to be right: then it is set aside for that.
 func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) error {
-	complete, err := r.complete(v)
-	if complete || err != nil {
+	if r.unchanged(v) {
+		return nil
+	}
+	damaged, err := r.examine(v)
+	switch {
+	case err == nil:
+		r.right(v)
+		return nil
+	case len(damaged) > 0:
+		r.noteDamaged(v.Name(), damaged, err)
+	case errors.Is(err, fs.ErrNotExist):
+		r.cfg.Log.Warn().Str("vault", v.Name()).
+			Msg("the keyshares of a live vault are not here; restoring them from the backup")
+	default:
 		return err
 	}
-	r.cfg.Log.Warn().Str("vault", v.Name()).
-		Msg("the keyshares of a live vault are not here; restoring them from the backup")
 	gate := gate{mutex: r.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: liveOnly{verified}, Source: verified.Envelope, Store: r.cfg.Store,
+		Records: liveOnly{verified}, Source: verified.Envelope,
+		Store:    &replacing{Store: r.cfg.Store, names: damaged, log: r.cfg.Log},
 		Mnemonic: r.cfg.Member.Mnemonic, Member: r.cfg.Member.Address, Vault: v.PubKey,
 		Progress: gate.step,
 	})
@@ -126,31 +155,68 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 		r.cfg.Log.Warn().Str("vault", v.Name()).Int64("height", result.Commitment.Height).
 			Strs("files", result.Files).Msg("keyshares are restored")
 	}
-	r.checked[v.Name()] = true
+	r.right(v)
 	r.cfg.Metrics.Restored()
 	return nil
 }
 
-// complete reports whether both files of a vault are here. The first time it reads them: a file
-// that does not hold what it should is an error, and stays as it is.
-func (r *Repairer) complete(v vault.Vault) (bool, error) {
-	if r.checked[v.Name()] {
-		names, err := v.FileNames(r.cfg.Member.Prefix)
+// replacing sets the files aside that are wrong, once the right ones are there to be saved.
+type replacing struct {
+	Store
+	names []string
+	log   zerolog.Logger
+}
+
+// Save implements restore.Store.
+func (s *replacing) Save(files []envelope.File) error {
+	for _, name := range s.names {
+		path, err := s.SetAside(name)
 		if err != nil {
-			return false, err
+			return fmt.Errorf("moving the damaged %s aside: %w", name, err)
 		}
-		there, err := r.cfg.Store.List()
-		if err != nil {
-			return false, err
-		}
-		return slices.Contains(there, names[0]) && slices.Contains(there, names[1]), nil
+		s.log.Warn().Str("file", name).Str("path", path).
+			Msg("the damaged keyshare file is kept aside: find out what the disk did to it")
 	}
-	err := r.cfg.Member.CheckFiles(r.cfg.Store, v)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	s.names = nil
+	return s.Store.Save(files)
+}
+
+// unchanged reports whether the files of a vault are, byte for byte, what was found to be right
+// less than examineInterval ago.
+func (r *Repairer) unchanged(v vault.Vault) bool {
+	known, ok := r.checked[v.Name()]
+	if !ok || r.now().Sub(known.at) >= examineInterval {
+		return false
 	}
-	r.checked[v.Name()] = err == nil
-	return err == nil, err
+	hashes, err := r.cfg.Member.hashes(r.cfg.Store, v)
+	return err == nil && maps.Equal(hashes, known.hashes)
+}
+
+// right notes that the files of a vault are what they should be.
+func (r *Repairer) right(v vault.Vault) {
+	hashes, err := r.cfg.Member.hashes(r.cfg.Store, v)
+	if err != nil {
+		return // it is examined again
+	}
+	r.checked[v.Name()] = checked{r.now(), hashes}
+}
+
+// noteDamaged remembers which files of a vault are wrong, and says it when it is new.
+func (r *Repairer) noteDamaged(vault string, files []string, err error) {
+	delete(r.checked, vault)
+	r.mu.Lock()
+	known := slices.Equal(r.damaged[vault], files)
+	r.damaged[vault] = files
+	if !known {
+		r.problems[vault] = fmt.Sprintf("vault %s: a keyshare is DAMAGED: %v", vault, err)
+	}
+	r.mu.Unlock()
+	if known {
+		return
+	}
+	r.cfg.Metrics.Damaged()
+	r.cfg.Log.Error().Err(err).Str("vault", vault).Strs("files", files).
+		Msg("A KEYSHARE IS DAMAGED; restoring it from the backup")
 }
 
 // note remembers what is wrong with a vault, and says it when it is new.
@@ -159,14 +225,19 @@ func (r *Repairer) note(vault string, err error) {
 	defer r.mu.Unlock()
 	if err == nil {
 		delete(r.problems, vault)
+		delete(r.damaged, vault)
 		return
 	}
-	text := fmt.Sprintf("vault %s: its keyshares are not restored: %v", vault, err)
-	if r.problems[vault] != text {
-		r.cfg.Log.Error().Err(err).Str("vault", vault).
-			Msg("KEYSHARES ARE MISSING and could not be restored; trying again")
+	what, text := "are not restored", "KEYSHARES ARE MISSING and could not be restored; trying again"
+	if files := r.damaged[vault]; len(files) > 0 {
+		what = "are DAMAGED (" + strings.Join(files, ", ") + ") and not restored"
+		text = "KEYSHARES ARE DAMAGED and could not be restored; trying again"
 	}
-	r.problems[vault] = text
+	problem := fmt.Sprintf("vault %s: its keyshares %s: %v", vault, what, err)
+	if r.problems[vault] != problem {
+		r.cfg.Log.Error().Err(err).Str("vault", vault).Msg(text)
+	}
+	r.problems[vault] = problem
 }
 
 // forget drops what was remembered of vaults that do not live any more.
@@ -175,7 +246,8 @@ func (r *Repairer) forget(live []string) {
 	defer r.mu.Unlock()
 	gone := func(vault string) bool { return !slices.Contains(live, vault) }
 	maps.DeleteFunc(r.problems, func(vault, _ string) bool { return gone(vault) })
-	maps.DeleteFunc(r.checked, func(vault string, _ bool) bool { return gone(vault) })
+	maps.DeleteFunc(r.damaged, func(vault string, _ []string) bool { return gone(vault) })
+	maps.DeleteFunc(r.checked, func(vault string, _ checked) bool { return gone(vault) })
 	maps.DeleteFunc(r.retryAt, func(vault string, _ time.Time) bool { return gone(vault) })
 }
 
@@ -188,6 +260,13 @@ func (r *Repairer) Problems() []string {
 		list = append(list, r.problems[vault])
 	}
 	return list
+}
+
+// Damaged are the vaults of which a keyshare file is wrong and not yet restored, in order.
+func (r *Repairer) Damaged() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.damaged))
 }
 
 // liveOnly hides vaults that do not live: package restore would restore a retired vault that is

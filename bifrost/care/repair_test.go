@@ -1,15 +1,19 @@
 package care
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
@@ -121,25 +125,129 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 	}
 }
 
-func TestDamagedKeyshareIsSaidAndLeftAsItIs(t *testing.T) {
+func TestDamagedKeyshareIsSetAsideAndRestored(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(right []byte) []byte
+	}{
+		{"cut short", func(right []byte) []byte { return right[:len(right)/2] }},
+		{"empty", func([]byte) []byte { return nil }},
+		{"with zeros in it", func(right []byte) []byte {
+			spoilt := bytes.Clone(right)
+			clear(spoilt[100:200])
+			return spoilt
+		}},
+		{"with one bit of the share turned", func(right []byte) []byte {
+			spoilt := bytes.Clone(right)
+			at := bytes.Index(spoilt, []byte(`"local_data":"`)) + 400
+			spoilt[at] ^= 1
+			return spoilt
+		}},
+	} {
+		for _, running := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, running %t", row.name, running), func(t *testing.T) {
+				w := newWorld(t)
+				w.Publish(t)
+				w.OneVault()
+				w.Save(t, w.Vaults[0])
+				r := w.repairer(t)
+				if running {
+					r.Once(t.Context())
+					require.Zero(t, w.damaged)
+				}
+				file := w.Vaults[0].Files[0][1]
+				spoilt := row.spoil(file.Data)
+				path := filepath.Join(home.KeysharesDir(w.Home), file.Name)
+				require.NoError(t, os.WriteFile(path, spoilt, 0o600))
+				r.Once(t.Context())
+
+				require.Empty(t, r.Problems())
+				require.Empty(t, r.Damaged())
+				w.Holds(t, w.Vaults[0])
+				require.Equal(t, 1, w.damaged)
+				require.Equal(t, 1, w.restored)
+				require.Contains(t, w.log.String(), "A KEYSHARE IS DAMAGED")
+				aside, err := w.Store(t).Aside()
+				require.NoError(t, err)
+				require.Len(t, aside, 1)
+				kept, err := os.ReadFile(aside[0])
+				require.NoError(t, err)
+				require.Equal(t, string(spoilt), string(kept))
+			})
+		}
+	}
+}
+
+func TestDamagedKeyshareStaysUntilThereIsABetterOne(t *testing.T) {
+	w := newWorld(t)
+	w.OneVault()
+	w.Save(t, w.Vaults[0])
+	file := w.Vaults[0].Files[0][1]
+	path := filepath.Join(home.KeysharesDir(w.Home), file.Name)
+	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
+	r := w.repairer(t)
+	for range 3 {
+		r.Once(t.Context())
+		require.Equal(t, []string{w.Vaults[0].Name()}, r.Damaged())
+		require.Len(t, r.Problems(), 1)
+		require.Contains(t, r.Problems()[0], "are DAMAGED ("+file.Name+") and not restored")
+		data, err := w.Store(t).Load(file.Name)
+		require.NoError(t, err)
+		require.Equal(t, "{}", string(data))
+		w.now = w.now.Add(repairRetry)
+	}
+	require.Equal(t, 1, w.damaged, "it is counted once")
+	require.Equal(t, 1, strings.Count(w.log.String(), "A KEYSHARE IS DAMAGED"))
+
+	w.Publish(t)
+	r.Once(t.Context())
+	require.Empty(t, r.Problems())
+	require.Empty(t, r.Damaged())
+	w.Holds(t, w.Vaults[0])
+}
+
+func TestKeyshareThatCannotBeReadNowIsLeftWhereItIs(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(t)
 	w.OneVault()
-	name := w.Vaults[0].Files[0][1].Name
-	require.NoError(t, w.Store(t).Save([]envelope.File{{Name: name, Data: []byte("{}")}}))
+	w.Save(t, w.Vaults[0])
 	r := w.repairer(t)
+	r.examine = func(v vault.Vault) ([]string, error) {
+		return r.cfg.Member.examine(unreadable{r.cfg.Store}, v)
+	}
 	r.Once(t.Context())
 	require.Len(t, r.Problems(), 1)
-	require.Contains(t, r.Problems()[0], name+" is damaged")
-	data, err := w.Store(t).Load(name)
-	require.NoError(t, err)
-	require.Equal(t, "{}", string(data))
-
-	require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), name)))
-	w.now = w.now.Add(repairRetry)
-	r.Once(t.Context())
-	require.Empty(t, r.Problems())
+	require.Contains(t, r.Problems()[0], "too many open files")
+	require.Empty(t, r.Damaged())
 	w.Holds(t, w.Vaults[0])
+}
+
+// unreadable has no file handles left.
+type unreadable struct{ Store }
+
+func (unreadable) Load(name string) ([]byte, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
+}
+
+func TestKeysharesAreExaminedAtTheStartAndHourly(t *testing.T) {
+	w := newWorld(t)
+	w.Publish(t)
+	w.OneVault()
+	w.Save(t, w.Vaults[0])
+	r := w.repairer(t)
+	examined, examine := 0, r.examine
+	r.examine = func(v vault.Vault) ([]string, error) {
+		examined++
+		return examine(v)
+	}
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {repairInterval, 1}, {examineInterval, 2}, {repairInterval, 2}} {
+		w.now = w.now.Add(step.after)
+		r.Once(t.Context())
+		require.Equal(t, step.want, examined)
+	}
 }
 
 // lister are records that name vaults which do not live.

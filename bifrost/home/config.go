@@ -271,7 +271,8 @@ listen = {{list .P2P.Listen}}
 peers = {{list .P2P.Peers}}
 
 [metrics]
-# Serves /metrics for Prometheus and /health. Empty: nothing is served.
+# Serves /metrics for Prometheus, /livez (the process runs) and /readyz (200 when
+# there is no problem, else 503 and the problems). Empty: nothing is served.
 listen = {{printf "%q" .Metrics.Listen}}
 
 [log]

@@ -48,7 +48,9 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
 	}
 	mux = http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /health", s.handleHealth)
+	mux.HandleFunc("GET /livez", handleLive)
+	mux.HandleFunc("GET /readyz", s.handleReady)
+	mux.HandleFunc("GET /health", s.handleReady)
 	s.serveOn(ctx, group, metrics, mux)
 	return nil
 }
@@ -101,7 +103,14 @@ func listenControl(path string) (net.Listener, error) {
 	return l, nil
 }
 
-func (s *service) handleHealth(w http.ResponseWriter, _ *http.Request) {
+// handleLive says that the process runs: a supervisor restarts one that does not answer. What else
+// is wrong with it a restart does not mend.
+func handleLive(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"state": "alive"})
+}
+
+// handleReady says whether bifrost has a problem. It has had its older name, /health, for longer.
+func (s *service) handleReady(w http.ResponseWriter, _ *http.Request) {
 	st := s.status()
 	code := http.StatusOK
 	if len(st.Problems) > 0 {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ type metrics struct {
 
 	restored        prometheus.Counter
 	restoreFailures prometheus.Counter
+	damaged         prometheus.Counter
 	drillSuccess    prometheus.Gauge
 	drillFailures   prometheus.Counter
 	trustFailures   prometheus.Counter
@@ -49,7 +51,12 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 		registry: prometheus.NewRegistry(),
 		restored: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bifrost_restored_vaults_total",
-			Help: "Vaults whose keyshares were missing and came back from the backup.",
+			Help: "Vaults whose keyshares were missing or damaged and came back from the backup.",
+		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_damaged_keyshares_total",
+			Help: "Times that a keyshare file of a vault was found to be damaged. " +
+				"Any says that the disk is not to be relied on.",
 		}),
 		restoreFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bifrost_restore_failures_total",
@@ -88,7 +95,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Help: "Ceremonies by kind and outcome (done, blame, error).",
 		}, []string{"kind", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "bifrost_ceremony_seconds", Help: "Time of ceremonies, by kind.",
+			Name: "bifrost_ceremony_duration_seconds", Help: "Time of ceremonies, by kind.",
 			Buckets: []float64{0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640},
 		}, []string{"kind"}),
 		sealErrors: prometheus.NewCounter(prometheus.CounterOpts{
@@ -96,7 +103,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Help: "Envelopes that could not be sealed. Any is an emergency.",
 		}),
 		sealSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "bifrost_seal_seconds", Help: "Time of sealing an envelope.",
+			Name: "bifrost_seal_duration_seconds", Help: "Time of sealing an envelope.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32},
 		}),
 		proofs: prometheus.NewCounter(prometheus.CounterOpts{
@@ -107,7 +114,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Help: "Proofs that could not be made. Any is an emergency.",
 		}),
 		proveSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "bifrost_prove_seconds", Help: "Time of making a proof.",
+			Name: "bifrost_prove_duration_seconds", Help: "Time of making a proof.",
 			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28},
 		}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -133,7 +140,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.restored, m.restoreFailures, m.drillSuccess, m.drillFailures,
+		m.restored, m.restoreFailures, m.damaged, m.drillSuccess, m.drillFailures,
 		m.trustFailures, m.trustedHeader,
 		m.height, m.lastPoll, m.pollErrors, m.ceremonies, m.seconds, m.sealErrors, m.sealSeconds,
 		m.proofs, m.proveErrors, m.proveSeconds,
@@ -157,7 +164,58 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Help: "Live vaults of the operator that live under a former mnemonic.",
 		}, func() float64 { return float64(len(watch.Status().Former)) }),
 	)
+	m.begin()
 	return m
+}
+
+// begin makes every series that there can be, at 0: a rate over one that appears with its first
+// event misses that event.
+func (m *metrics) begin() {
+	for _, kind := range []string{"keygen", "keysign"} {
+		for _, outcome := range []string{"done", "blame", "error"} {
+			m.ceremonies.WithLabelValues(kind, outcome)
+		}
+		m.seconds.WithLabelValues(kind)
+	}
+	for _, kind := range []string{"result", "blame", "backup"} {
+		m.deliveries.WithLabelValues(kind)
+	}
+	for _, outcome := range []string{"accepted", "sequence", "refused"} {
+		m.broadcasts.WithLabelValues(outcome)
+	}
+	for _, state := range []string{"published", "unpublished", "no_keyshares"} {
+		m.vaults.WithLabelValues(state)
+	}
+}
+
+// of adds what a running service shows of itself when it is asked.
+func (m *metrics) of(s *service) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_build_info", Help: "1, with the version of this bifrost and of Go.",
+			ConstLabels: prometheus.Labels{"version": s.version, "goversion": runtime.Version()},
+		}, func() float64 { return 1 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_problems",
+			Help: "Problems that bifrost status names. It is healthy when there are none.",
+		}, func() float64 { return float64(len(s.status().Problems)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_damaged_vaults",
+			Help: "Vaults of which a keyshare file is damaged and not yet restored.",
+		}, func() float64 { return float64(len(s.repairer.Damaged())) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_connected_peers",
+			Help: "Other signers that are connected. Signers connect for a ceremony.",
+		}, func() float64 {
+			s.mu.Lock()
+			node := s.tss
+			s.mu.Unlock()
+			if node == nil {
+				return 0
+			}
+			return float64(node.Connected())
+		}),
+	)
 }
 
 // Restored implements care.Metrics.
@@ -165,6 +223,9 @@ func (m *metrics) Restored() { m.restored.Inc() }
 
 // RestoreFailed implements care.Metrics.
 func (m *metrics) RestoreFailed() { m.restoreFailures.Inc() }
+
+// Damaged implements care.Metrics.
+func (m *metrics) Damaged() { m.damaged.Inc() }
 
 // Verified implements care.Metrics.
 func (m *metrics) Verified(header time.Time) { m.trustedHeader.Set(float64(header.Unix())) }

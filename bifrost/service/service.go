@@ -108,6 +108,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
 	}
+	s.metrics.of(s)
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).
 		Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
 	defer func() { s.log.Info().Err(err).Msg("bifrost stops") }()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -33,9 +34,16 @@ type Status struct {
 	Trust *care.TrustedHeader `json:"trust,omitempty"`
 	// Drill is the latest fire drill.
 	Drill *care.DrillResult `json:"drill,omitempty"`
+	// Damaged are the vaults of which a keyshare file is wrong and not restored: the state is
+	// StateDamaged then. SetAside are the damaged files that were kept when theirs came back.
+	Damaged  []string `json:"damaged"`
+	SetAside []string `json:"set_aside"`
 	// Problems are what keeps bifrost from being healthy; there are none when it is.
 	Problems []string `json:"problems"`
 }
+
+// StateDamaged stands for whatever the chain says of a signer, while a keyshare of it is damaged.
+const StateDamaged registration.State = "DAMAGED"
 
 // maxPollAge is the age of the last look at the chain from which bifrost is not healthy.
 const maxPollAge = time.Minute
@@ -62,9 +70,25 @@ func (s *service) status() Status {
 		p := publisher.Status()
 		st.Publish, publishing = &p, publishProblems(p, time.Now())
 	}
+	var aside []string
+	st.Damaged = append([]string{}, s.repairer.Damaged()...)
+	if len(st.Damaged) > 0 {
+		st.State = StateDamaged
+	}
+	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
-		known.Problems(), preParams, trust, s.repairer.Problems(), drill, publishing)...)
+		known.Problems(), preParams, trust, s.repairer.Problems(), aside, drill, publishing)...)
 	return st
+}
+
+// setAside are the files that a repair kept. They are no problem, and stay until somebody has looked
+// at them.
+func setAside(store *keystore.Store) (paths, problems []string) {
+	paths, err := store.Aside()
+	if err != nil {
+		problems = append(problems, fmt.Sprintf("damaged files that were set aside: %v", err))
+	}
+	return append([]string{}, paths...), problems
 }
 
 func countPreParams(store *tss.PreParams) (n int, problems []string) {

@@ -198,6 +198,9 @@ func (n *Node) waitSessions() {
 // PeerID is the node's own.
 func (n *Node) PeerID() string { return n.host.ID().String() }
 
+// Connected is the number of other signers that are connected now.
+func (n *Node) Connected() int { return len(n.host.Network().Peers()) }
+
 // PubKey is the compressed public key by which members know this node.
 func (n *Node) PubKey() []byte { return append([]byte(nil), n.pub...) }
 

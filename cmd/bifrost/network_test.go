@@ -277,7 +277,7 @@ func TestFourSigners(t *testing.T) {
 	}
 	t.Logf("signed after %s", time.Since(begin).Round(time.Second))
 
-	for _, path := range []string{"/health", "/metrics"} {
+	for _, path := range []string{"/livez", "/readyz", "/health", "/metrics"} {
 		res, err := http.Get("http://" + victim.metrics + path)
 		require.NoError(t, err)
 		body, err := io.ReadAll(res.Body)
@@ -291,6 +291,7 @@ func TestFourSigners(t *testing.T) {
 			require.NotContains(t, string(body), "bifrost_trusted_header_timestamp_seconds 0\n")
 			require.Contains(t, string(body), "bifrost_proofs_total 1")
 			require.Contains(t, string(body), "bifrost_prove_errors_total 0")
+			require.Contains(t, string(body), "bifrost_problems 0")
 		}
 	}
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
 
@@ -100,7 +102,7 @@ func writeStatus(w io.Writer, st *service.Status) {
 					"%s\t%s\t%s\t%s\t%s\n",
 					v.Vault,
 					v.Status,
-					yes(v.Keyshares),
+					keyshares(st, v),
 					published,
 					proven,
 				)
@@ -116,6 +118,13 @@ func writeStatus(w io.Writer, st *service.Status) {
 			f.Address,
 		)
 	}
+	if len(st.SetAside) > 0 {
+		fmt.Fprint(w, "\nKeyshare files were damaged, and kept when they were restored. Look at the disk, then\n"+
+			"remove them:\n")
+		for _, path := range st.SetAside {
+			fmt.Fprintln(w, "  "+command.OneLine(path))
+		}
+	}
 	if st.RegisterCommand != "" {
 		fmt.Fprintf(
 			w,
@@ -129,6 +138,14 @@ func writeStatus(w io.Writer, st *service.Status) {
 			fmt.Fprintln(w, " -", command.OneLine(p))
 		}
 	}
+}
+
+// keyshares says how a vault's keyshares are.
+func keyshares(st *service.Status, v publish.VaultStatus) string {
+	if slices.Contains(st.Damaged, v.Vault) {
+		return string(service.StateDamaged)
+	}
+	return yes(v.Keyshares)
 }
 
 func yes(b bool) string {
