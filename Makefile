@@ -1,4 +1,5 @@
 # make demo and make test are the two to start with; README.md tells the rest.
+.DEFAULT_GOAL := help
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/cosmos/cosmos-sdk/version.Name=tssbackup \
@@ -13,7 +14,10 @@ PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... 
 	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./internal/...
 FUZZTIME ?= 20s
 
-.PHONY: demo test test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools clean
+.PHONY: help demo test test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 demo: build ## four validators churn, back up, lose a signer, recover it and sign
 	go run ./testutil/demo
@@ -58,5 +62,8 @@ calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 stock-tools: build ## envelopes against Debian's age, xz and tar
 	scripts/stock-tools.sh
 
-clean:
+man: ## write docs/man anew; a test compares it with the commands
+	go test ./cmd/bifrost ./cmd/recover-keyshares -run '^TestThatPagesTellOfEveryCommand$$' -write-pages
+
+clean: ## remove what was built
 	rm -rf build .demo

@@ -27,12 +27,12 @@ const (
 type DrillResult struct {
 	Time time.Time `json:"time"`
 	// Node served the envelopes; it is empty when no node served all of them.
-	Node string `json:"node,omitempty"`
+	Node string `json:"node"`
 	// OwnNodeOnly means that no other node is configured, so that the drill says nothing about a
 	// day on which the own one is gone.
 	OwnNodeOnly bool         `json:"own_node_only"`
 	Vaults      []DrillVault `json:"vaults"`
-	Error       string       `json:"error,omitempty"`
+	Error       string       `json:"error"`
 }
 
 // DrillVault is one vault of a drill.
@@ -40,7 +40,7 @@ type DrillVault struct {
 	Vault string `json:"vault"`
 	// Height is that of the backup, 0 when none is published.
 	Height int64  `json:"height"`
-	Error  string `json:"error,omitempty"`
+	Error  string `json:"error"`
 }
 
 // Drill is the recovery of everything, up to the writing.

@@ -1,6 +1,6 @@
-// Package command is what bifrost and recover-keyshares have in common as commands: how an
-// invocation runs and ends, how its results and its errors are written, and which version it says
-// it is.
+// Package command is what the commands of the project have in common: how an invocation runs and
+// ends, where its flags come from beside the command line, how its results and its errors are
+// written, and which version it says it is.
 //
 // Results go to standard output, as text or as JSON; everything else goes to standard error, an
 // error in one line after the command's name.
@@ -8,16 +8,13 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"strings"
+	"slices"
 	"syscall"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +33,8 @@ type Program struct {
 	Name string
 	// Version is what the linker has set, empty in what was not built as a release.
 	Version string
-	// Root makes the command line of one invocation. It gets the flag --output and a subcommand
-	// version here.
+	// Root makes the command line of one invocation. What every program has is added here: the
+	// flags --output and --version, and the subcommands version, help and completion.
 	Root func(*Invocation) *cobra.Command
 	// Code returns the exit code of an error that is not the user's.
 	Code func(error) int
@@ -52,6 +49,14 @@ type Invocation struct {
 
 	// output is text or json.
 	output string
+	// command is the path of the command that runs.
+	command string
+	// result is what the command has printed, when the output is JSON.
+	result any
+	// warnings are what was warned of so far.
+	warnings []string
+	// implied are the flags that the environment or a profile has set.
+	implied map[string]bool
 }
 
 // usageError is the user's.
@@ -78,47 +83,84 @@ func (p Program) Main() {
 	)
 }
 
+// Command is the whole command line of an invocation, as users see it: for running it, and for
+// pages about it.
+func (p Program) Command(in *Invocation) *cobra.Command {
+	cmd := p.Root(in)
+	cmd.SetOut(in.Stdout)
+	cmd.SetErr(in.Stderr)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.Version = in.Version
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	cmd.Long += "\n\n" + p.environmentHelp()
+	cmd.PersistentFlags().
+		StringVar(&in.output, "output", outputText, "form of the results: text or json")
+	completeFlags(cmd)
+	cmd.AddCommand(p.versionCommand(in))
+	cmd.SetHelpCommand(helpCommand())
+	cmd.InitDefaultHelpCmd()
+	cmd.InitDefaultCompletionCmd()
+	suggest(cmd)
+	return cmd
+}
+
 // run executes the command line and returns its exit code.
 func (p Program) run(ctx context.Context, args []string, in *Invocation) int {
-	in.Version = p.version()
-	cmd := p.Root(in)
-	cmd.SilenceUsage, cmd.SilenceErrors = true, true
-	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.PersistentFlags().
-		StringVar(&in.output, "output", "text", "form of the results: text or json")
-	cmd.AddCommand(p.versionCommand(in))
+	in.Version, in.command = p.version(), p.Name
+	cmd := p.Command(in)
 	// What fails before the arguments were understood is the user's error.
 	started, prepare := false, cmd.PersistentPreRunE
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
-		started = true
-		if in.output != "text" && in.output != "json" {
+		started, in.command = true, cmd.CommandPath()
+		if err := p.complete(in, cmd); err != nil {
+			return Usage(err)
+		}
+		if in.output != outputText && in.output != outputJSON {
 			return Usage(errors.New("--output must be text or json"))
 		}
-		if prepare == nil {
+		if prepare == nil || isCommon(cmd) {
 			return nil
 		}
 		return prepare(cmd, args)
 	}
 	cmd.SetArgs(args)
-	cmd.SetOut(in.Stdout)
-	cmd.SetErr(in.Stderr)
 	err := cmd.ExecuteContext(ctx)
-	if err == nil {
-		return CodeDone
+	if !started && p.asksForJSON(args) {
+		in.output = outputJSON
 	}
-	code := CodeUsage
-	if started {
+	code := CodeDone
+	switch {
+	case err != nil && started:
 		code = p.codeOf(err)
+	case err != nil:
+		code = CodeUsage
 	}
-	text := OneLine(err.Error())
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		text = "interrupted"
+	text := ""
+	if err != nil {
+		text = OneLine(err.Error())
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			text = "interrupted"
+		}
 	}
-	fmt.Fprintf(in.Stderr, "%s: %s\n", p.Name, text)
+	if failed := in.finish(code, text); failed != nil && err == nil {
+		code, text = CodeOther, OneLine(failed.Error())
+	}
+	if code != CodeDone {
+		fmt.Fprintf(in.Stderr, "%s: %s\n", p.Name, text)
+	}
 	if code == CodeUsage {
 		fmt.Fprintf(in.Stderr, "Run '%s --help' for usage.\n", p.Name)
 	}
 	return code
+}
+
+// isCommon reports whether the command is one that every program has.
+func isCommon(cmd *cobra.Command) bool {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	return slices.Contains(
+		[]string{"help", "version", "completion", cobra.ShellCompRequestCmd}, cmd.Name())
 }
 
 func (p Program) codeOf(err error) int {
@@ -126,62 +168,4 @@ func (p Program) codeOf(err error) int {
 		return CodeUsage
 	}
 	return p.Code(err)
-}
-
-func (p Program) versionCommand(in *Invocation) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(in.Stdout, p.Name, in.Version)
-			return err
-		},
-	}
-}
-
-func (p Program) version() string {
-	if p.Version != "" {
-		return p.Version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
-}
-
-// Print writes the results at once: the value as JSON when the user asked for that, else what text
-// writes.
-func (in *Invocation) Print(value any, text func(w io.Writer)) error {
-	var b strings.Builder
-	if in.output == "json" {
-		enc := json.NewEncoder(&b)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(value); err != nil {
-			return err
-		}
-	} else {
-		text(&b)
-	}
-	_, err := io.WriteString(in.Stdout, b.String())
-	return err
-}
-
-// Progress says on standard error, in a line, what goes on.
-func (in *Invocation) Progress(format string, args ...any) {
-	fmt.Fprintf(in.Stderr, format+"\n", args...)
-}
-
-// OneLine makes text of a node or a library fit for a terminal: one line without control
-// characters.
-func OneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' {
-			return ';'
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -16,24 +16,24 @@ type Status struct {
 	// not since.
 	Height   int64     `json:"height"`
 	LastPoll time.Time `json:"last_poll"`
-	Error    string    `json:"error,omitempty"`
+	Error    string    `json:"error"`
 	// SealError is set while an envelope cannot be made. No vote goes out then.
-	SealError string `json:"seal_error,omitempty"`
+	SealError string `json:"seal_error"`
 	// ProofError is set from a proof that could not be made until one is. No vote for a vault goes
 	// out then.
-	ProofError string         `json:"proof_error,omitempty"`
+	ProofError string         `json:"proof_error"`
 	Outbox     []RecordStatus `json:"outbox"`
 	Vaults     []VaultStatus  `json:"vaults"`
 }
 
 // RecordStatus is a vote or a later publication on its way.
 type RecordStatus struct {
-	KeygenID uint64      `json:"keygen_id,omitempty"`
-	Deadline int64       `json:"deadline,omitempty"`
-	Vault    string      `json:"vault,omitempty"`
+	KeygenID uint64      `json:"keygen_id"`
+	Deadline int64       `json:"deadline"`
+	Vault    string      `json:"vault"`
 	Kind     string      `json:"kind"`
 	Step     outbox.Step `json:"step"`
-	Error    string      `json:"error,omitempty"`
+	Error    string      `json:"error"`
 }
 
 // VaultStatus is a live vault of which this signer is a member.
@@ -47,7 +47,7 @@ type VaultStatus struct {
 	Published bool   `json:"published"`
 	Proven    bool   `json:"proven"`
 	Asked     bool   `json:"asked"`
-	Error     string `json:"error,omitempty"`
+	Error     string `json:"error"`
 }
 
 // Status returns a copy.

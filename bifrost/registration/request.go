@@ -29,7 +29,7 @@ type Request struct {
 	PeerID string `json:"peer_id"`
 	// Command is the transaction to run where the operator's key is; the fee is for the operator to
 	// add.
-	Command string `json:"command"`
+	Command string `json:"register_command"`
 }
 
 // NewRequest signs for a registration with the mnemonic's recipient key at an index: 0 for the

@@ -24,16 +24,17 @@ type Status struct {
 	// Addrs are where other signers reach this one.
 	Addrs []string           `json:"addrs"`
 	State registration.State `json:"state"`
-	Error string             `json:"error,omitempty"`
+	// Error is why the signer is in this state; empty when there is nothing to say.
+	Error string `json:"state_error"`
 	// RegisterCommand is set while the signer is not registered.
-	RegisterCommand string                     `json:"register_command,omitempty"`
+	RegisterCommand string                     `json:"register_command"`
 	PreParams       int                        `json:"preparams"`
 	FormerVaults    []registration.FormerVault `json:"former_vaults"`
-	Publish         *publish.Status            `json:"publish,omitempty"`
+	Publish         *publish.Status            `json:"publish"`
 	// Trust is the latest header that was verified.
-	Trust *care.TrustedHeader `json:"trust,omitempty"`
+	Trust *care.TrustedHeader `json:"trust"`
 	// Drill is the latest fire drill.
-	Drill *care.DrillResult `json:"drill,omitempty"`
+	Drill *care.DrillResult `json:"drill"`
 	// Damaged are the vaults of which a keyshare file is wrong and not restored: the state is
 	// StateDamaged then. SetAside are the damaged files that were kept when theirs came back.
 	Damaged  []string `json:"damaged"`

@@ -13,6 +13,11 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 )
 
+// examined is the result of doctor in JSON.
+type examined struct {
+	Checks []doctor.Finding `json:"checks"`
+}
+
 func (a *app) doctorCommand() *cobra.Command {
 	var nodes []string
 	cmd := &cobra.Command{
@@ -56,7 +61,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := a.Print(findings, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
+	if err := a.Print(examined{findings}, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
 		return err
 	}
 	failed := 0

@@ -46,6 +46,13 @@ first registration; bifrost register prints later ones.`,
 	f.StringVar(&flags.ChainID, "chain-id", "", "id of the chain")
 	f.StringVar(&flags.Operator, "operator", "", "operator address of the validator (…valoper1…)")
 	f.StringVar(&flags.Node, "node", flags.Node, "CometBFT RPC address of the validator's node")
+	f.StringSliceVar(
+		&flags.Witnesses,
+		"witness",
+		flags.Witnesses,
+		"CometBFT RPC address of another validator's node, repeatable",
+	)
+	a.ChainFlag(cmd)
 	f.StringVar(&flags.Prefix, "prefix", flags.Prefix, "prefix of the chain's addresses")
 	f.StringVar(
 		&flags.HDPath,
@@ -164,6 +171,7 @@ func (a *app) initConfig(
 		{"chain-id", cfg.ChainID == flags.ChainID},
 		{"operator", cfg.Operator == flags.Operator},
 		{"node", cfg.Node == flags.Node},
+		{"witness", slices.Equal(cfg.Witnesses, flags.Witnesses)},
 		{"prefix", cfg.Prefix == flags.Prefix},
 		{"hd-path", cfg.HDPath == flags.HDPath},
 		{"p2p-listen", slices.Equal(cfg.P2P.Listen, flags.P2P.Listen)},

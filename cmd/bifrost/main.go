@@ -8,6 +8,8 @@ import "github.com/tssbackup/tssbackup/bifrost/command"
 // version is set by the linker in releases.
 var version = ""
 
-func main() {
-	command.Program{Name: "bifrost", Version: version, Root: newRoot, Code: codeOf}.Main()
+var program = command.Program{
+	Name: "bifrost", Version: version, Root: newRoot, Code: codeOf,
 }
+
+func main() { program.Main() }

@@ -32,6 +32,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -85,7 +86,11 @@ func (s *signerProcess) terminate() {
 func (s *signerProcess) command(args ...string) ([]byte, error) {
 	cmd := exec.Command("bifrost", append(args, "--home", s.home)...)
 	cmd.Stderr = io.Discard
-	return cmd.Output()
+	out, err := cmd.Output()
+	if schema.Asked(args) {
+		require.NoError(s.t, schema.Check(out, cmd.ProcessState.ExitCode()))
+	}
+	return out, err
 }
 
 func (s *signerProcess) status() (service.Status, error) {

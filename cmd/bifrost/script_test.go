@@ -21,6 +21,7 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -178,12 +179,17 @@ func cmdRun(ts *testscript.TestScript, _ bool, args []string) {
 func runBifrost(ts *testscript.TestScript, args []string) int {
 	err := ts.Exec("bifrost", args...)
 	checkQuiet(ts)
+	code := 0
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return exit.ExitCode()
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
 	}
-	ts.Check(err)
-	return 0
+	if schema.Asked(args) {
+		ts.Check(schema.Check([]byte(ts.ReadFile("stdout")), code))
+	}
+	return code
 }
 
 // checkQuiet requires that the last output holds no word of the known mnemonics, and no three words

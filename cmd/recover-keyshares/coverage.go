@@ -18,21 +18,20 @@ import (
 type verdict struct {
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
-	// ProofsChecked reports that the checks of the proofs were repeated, with --verify.
+	// Verified tells that the records were verified by the validators' signatures.
+	Verified bool `json:"verified"`
+	// ProofsChecked tells that the checks of the proofs were repeated here, with --verify.
 	ProofsChecked bool `json:"proofs_checked"`
 	// Height is that of the block after which the records were so.
 	Height int64 `json:"height"`
 	// Covered tells that the exit code is 0.
-	Covered bool `json:"covered"`
-	// Warnings are what standard error shows as such.
-	Warnings []string       `json:"warnings"`
-	Vaults   []coveredVault `json:"vaults"`
+	Covered bool           `json:"covered"`
+	Vaults  []coveredVault `json:"vaults"`
 }
 
 type coveredVault struct {
 	Vault     string `json:"vault"`
 	Status    string `json:"status"`
-	Members   int    `json:"members"`
 	Threshold uint32 `json:"threshold"`
 	Asked     int    `json:"asked"`
 	Published int    `json:"published"`
@@ -44,11 +43,11 @@ type coveredVault struct {
 	// ProvenCovered tells that as many members have proven as can sign together.
 	ProvenCovered bool            `json:"proven_covered"`
 	Verdict       string          `json:"verdict"`
-	List          []coveredMember `json:"list"`
+	Members       []coveredMember `json:"members"`
 	// Missing are the members that are asked and have not published.
 	Missing []string `json:"missing"`
 	// Error tells, with --verify, what is wrong with the vault's public shares.
-	Error string `json:"error,omitempty"`
+	Error string `json:"error"`
 }
 
 type coveredMember struct {
@@ -58,8 +57,8 @@ type coveredMember struct {
 	Backups  []backup `json:"backups"`
 	// Proven tells that an envelope is published and a proof was accepted.
 	Proven bool `json:"proven"`
-	// Proof tells, with --verify, what is known of the proof.
-	Proof *checkedProof `json:"proof,omitempty"`
+	// Proof tells what is known of the proof, null without --verify.
+	Proof *checkedProof `json:"proof"`
 }
 
 func (a *app) coverageCommand() *cobra.Command {
@@ -112,6 +111,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		Nodes:         nodeNames(a.nodes),
 		ChainID:       command.OneLine(light.ChainID()),
 		Height:        state.Height(),
+		Verified:      true,
 		ProofsChecked: verify.on,
 		Vaults:        []coveredVault{},
 	}
@@ -135,7 +135,6 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		}
 	}
 	v.Covered = judged > 0 && covered == judged
-	v.Warnings = a.warned()
 	if err := a.Print(v, v.text); err != nil {
 		return err
 	}
@@ -159,13 +158,13 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 func judge(vault types.VaultCoverage) coveredVault {
 	c := coveredVault{
 		Vault: command.OneLine(vault.Vault), Status: statusName(vault.Status),
-		Members: len(vault.List), Threshold: vault.Threshold,
-		Asked: int(vault.Asked), Published: int(vault.Published), Proven: int(vault.Proven),
+		Threshold: vault.Threshold,
+		Asked:     int(vault.Asked), Published: int(vault.Published), Proven: int(vault.Proven),
 		Covered: vault.Recoverable, ProvenCovered: vault.ProvenRecoverable,
-		List: []coveredMember{}, Missing: []string{},
+		Members: []coveredMember{}, Missing: []string{},
 	}
 	for _, m := range vault.List {
-		c.List = append(c.List, coveredMember{
+		c.Members = append(c.Members, coveredMember{
 			Address:  command.OneLine(m.Address),
 			Operator: command.OneLine(m.Operator),
 			Asked:    m.Asked,
@@ -188,23 +187,23 @@ func (c *coveredVault) reaches(members int) bool {
 func (c *coveredVault) verdict() string {
 	switch {
 	case c.ProvenCovered:
-		return fmt.Sprintf("recoverable: proven %d/%d, need %d", c.Proven, c.Members, c.Threshold)
+		return fmt.Sprintf("recoverable: proven %d/%d, need %d", c.Proven, len(c.Members), c.Threshold)
 	case c.reaches(c.Published):
 		return fmt.Sprintf(
 			"recoverable if the envelopes hold what the members say: published %d/%d, proven %d/%d, need %d",
 			c.Published,
-			c.Members,
+			len(c.Members),
 			c.Proven,
-			c.Members,
+			len(c.Members),
 			c.Threshold,
 		)
 	}
 	return fmt.Sprintf(
 		"NOT recoverable: published %d/%d, proven %d/%d, need %d",
 		c.Published,
-		c.Members,
+		len(c.Members),
 		c.Proven,
-		c.Members,
+		len(c.Members),
 		c.Threshold,
 	)
 }
@@ -222,7 +221,7 @@ func (v *verdict) text(w io.Writer) {
 			"%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n",
 			c.Vault,
 			c.Status,
-			c.Members,
+			len(c.Members),
 			c.Asked,
 			c.Published,
 			c.Proven,
@@ -236,7 +235,7 @@ func (v *verdict) text(w io.Writer) {
 		if c.Error != "" {
 			fmt.Fprintf(w, "  %s\n", c.Error)
 		}
-		for _, m := range c.List {
+		for _, m := range c.Members {
 			if m.Proof != nil {
 				fmt.Fprintf(w, "  %s: %s\n", m.Address, m.Proof.Text)
 			}

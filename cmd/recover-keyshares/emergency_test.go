@@ -110,8 +110,8 @@ func (e *emergency) verifies(t *testing.T, n *network.Network, result string, ar
 	require.True(t, v.ProofsChecked)
 	require.Len(t, v.Vaults, 1)
 	require.Equal(t, "recoverable: proven 4/4, need 3", v.Vaults[0].Verdict)
-	require.Len(t, v.Vaults[0].List, 4)
-	for _, m := range v.Vaults[0].List {
+	require.Len(t, v.Vaults[0].Members, 4)
+	for _, m := range v.Vaults[0].Members {
 		require.True(t, m.Proven)
 		require.Equal(t, result, m.Proof.Result, m.Proof.Text)
 		require.Positive(t, m.Proof.Height)

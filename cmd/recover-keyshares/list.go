@@ -12,6 +12,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // listing is the result of list in JSON.
@@ -20,8 +21,8 @@ type listing struct {
 	ChainID string   `json:"chain_id"`
 	Height  int64    `json:"height"`
 	Address string   `json:"address"`
-	// Warnings are what standard error shows as such.
-	Warnings []string      `json:"warnings"`
+	// Verified tells that the records were verified by the validators' signatures.
+	Verified bool          `json:"verified"`
 	Vaults   []listedVault `json:"vaults"`
 }
 
@@ -29,8 +30,9 @@ type listedVault struct {
 	Vault         string `json:"vault"`
 	PubKeyEd25519 string `json:"pub_key_ed25519"`
 	Status        string `json:"status"`
-	Members       int    `json:"members"`
-	Threshold     uint32 `json:"threshold"`
+	// Members are the addresses of all of its members.
+	Members   []string `json:"members"`
+	Threshold uint32   `json:"threshold"`
 	// Asked tells that the member must publish.
 	Asked bool `json:"asked"`
 	// Backups are the latest and the first.
@@ -75,11 +77,15 @@ func (a *app) list(ctx context.Context) error {
 		Nodes:   nodeNames(a.nodes),
 		ChainID: command.OneLine(light.ChainID()),
 		Height:  state.Height(),
-		Address: a.address,
-		Vaults:  []listedVault{},
+		Address: a.address, Verified: true,
+		Vaults: []listedVault{},
 	}
 	published := 0
 	for _, v := range vaults {
+		members, err := a.addresses(v)
+		if err != nil {
+			return err
+		}
 		commitments, err := state.Backup(ctx, v, member)
 		if err != nil {
 			return err
@@ -90,7 +96,7 @@ func (a *app) list(ctx context.Context) error {
 			Vault:         v.Name(),
 			PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519),
 			Status:        statusName(v.Status),
-			Members:       len(v.Members),
+			Members:       members,
 			Threshold:     v.Threshold,
 			Asked:         of.Asked,
 			Backups:       []backup{},
@@ -100,7 +106,6 @@ func (a *app) list(ctx context.Context) error {
 		}
 		l.Vaults = append(l.Vaults, listed)
 	}
-	l.Warnings = a.warned()
 	if err := a.Print(l, l.text); err != nil {
 		return err
 	}
@@ -113,6 +118,18 @@ func (a *app) list(ctx context.Context) error {
 	return nil
 }
 
+// addresses are those of a vault's members.
+func (a *app) addresses(v vault.Vault) ([]string, error) {
+	addresses := make([]string, len(v.Members))
+	for i, m := range v.Members {
+		var err error
+		if addresses[i], err = bech32.ConvertAndEncode(a.prefix, m.Address()); err != nil {
+			return nil, fmt.Errorf("--prefix %q: %w", a.prefix, err)
+		}
+	}
+	return addresses, nil
+}
+
 func (l *listing) text(w io.Writer) {
 	for _, v := range l.Vaults {
 		fmt.Fprintf(
@@ -121,7 +138,7 @@ func (l *listing) text(w io.Writer) {
 			v.Vault,
 			v.Status,
 			v.Threshold,
-			v.Members,
+			len(v.Members),
 		)
 		switch {
 		case len(v.Backups) > 0:

@@ -7,6 +7,8 @@ import "github.com/tssbackup/tssbackup/bifrost/command"
 // version is set by the linker in releases.
 var version = ""
 
-func main() {
-	command.Program{Name: "recover-keyshares", Version: version, Root: newRoot, Code: codeOf}.Main()
+var program = command.Program{
+	Name: "recover-keyshares", Version: version, Root: newRoot, Code: codeOf,
 }
+
+func main() { program.Main() }

@@ -24,8 +24,9 @@ import (
 
 // opened is the result of open in JSON.
 type opened struct {
-	Out      string   `json:"out"`
-	Warnings []string `json:"warnings"`
+	Out string `json:"out"`
+	// Verified is false: no chain's record says whose the keyshares are.
+	Verified bool     `json:"verified"`
 	Files    []string `json:"files"`
 }
 
@@ -62,6 +63,10 @@ vault. It checks that each is sound in itself, and writes nothing otherwise.`,
 	a.openFlags(cmd)
 	cmd.Flags().
 		StringVar(&o.format, "format", formatAuto, "what was published: envelope, thornode, or auto to find out")
+	// It fails only for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
+		[]cobra.Completion{formatAuto, formatEnvelope, formatThornode},
+		cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
 	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
 	return cmd
@@ -89,7 +94,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	result := &opened{Out: dir, Warnings: o.warned(), Files: []string{}}
+	result := &opened{Out: dir, Files: []string{}}
 	for _, f := range files {
 		if err := vault.CheckFile(f); err != nil {
 			return err
@@ -143,7 +148,7 @@ func (o *opening) readWords(ctx context.Context) (w openers, err error) {
 			w.wipe()
 			return w, w.err
 		}
-		o.warn(err.Error() + "; they open no envelope, but perhaps a backup of THORNode's")
+		o.Warn(err.Error() + "; they open no envelope, but perhaps a backup of THORNode's")
 	}
 	return w, nil
 }
@@ -242,7 +247,7 @@ func (o *opening) openAll(
 		return nil, why(found, damaged, foreign, refused)
 	}
 	for _, err := range damaged {
-		o.warn(command.OneLine(err.Error()))
+		o.Warn(command.OneLine(err.Error()))
 	}
 	return files, nil
 }

@@ -26,11 +26,11 @@ type rebuilt struct {
 	Nodes   []string `json:"nodes"`
 	ChainID string   `json:"chain_id"`
 	Height  int64    `json:"height"`
-	// Warnings are what standard error shows as such.
-	Warnings      []string `json:"warnings"`
-	Vault         string   `json:"vault"`
-	PubKeyEd25519 string   `json:"pub_key_ed25519"`
-	KeygenID      uint64   `json:"keygen_id"`
+	// Verified tells that the state is of verified records, and not out of a file.
+	Verified      bool   `json:"verified"`
+	Vault         string `json:"vault"`
+	PubKeyEd25519 string `json:"pub_key_ed25519"`
+	KeygenID      uint64 `json:"keygen_id"`
 	// Need is how many members' mnemonics are needed, Missing how many more.
 	Need    int             `json:"need"`
 	Missing int             `json:"missing"`
@@ -149,7 +149,6 @@ func (r *rebuilding) run(ctx context.Context) error {
 		}
 		result.Out = out
 	}
-	result.Warnings = r.warned()
 	return errors.Join(r.Print(result, result.text), result.reason(failed))
 }
 
@@ -193,6 +192,9 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 		if path == "-" {
 			fromStdin++
 		}
+	}
+	if r.stateFile != "" && r.Implied("node") {
+		r.nodes = nil // a saved state was asked for, and no node
 	}
 	terminal := term.IsTerminal(int(r.Stdin.Fd()))
 	switch {

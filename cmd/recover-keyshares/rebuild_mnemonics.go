@@ -28,6 +28,7 @@ func (r *rebuilding) collect(
 		Nodes:         nodeNames(r.nodes),
 		ChainID:       command.OneLine(r.chainID),
 		Height:        r.height,
+		Verified:      r.stateFile == "",
 		Members:       []rebuiltMember{},
 		Strangers:     []string{},
 		Unreadable:    []string{},
@@ -51,7 +52,7 @@ func (r *rebuilding) collect(
 		defer mnemonic.Wipe()
 		whose, err := opening.Add(mnemonic)
 		if errors.Is(err, rebuild.ErrStranger) {
-			r.warn(
+			r.Warn(
 				command.OneLine(
 					source + ": " + err.Error() + "; if it should, the state may be damaged: " + elsewhere,
 				),
@@ -83,7 +84,7 @@ func (r *rebuilding) collect(
 		}
 		mnemonic, err := r.read(ctx, process.Secret{Path: path, Stdin: r.Stdin, Stderr: r.Stderr})
 		if errors.Is(err, errMnemonic) {
-			r.warn(command.OneLine(err.Error()))
+			r.Warn(command.OneLine(err.Error()))
 			result.Unreadable = append(result.Unreadable, command.OneLine(path))
 			continue
 		}
@@ -115,7 +116,7 @@ func (r *rebuilding) prompt(
 		case errors.Is(err, errEmpty), errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errMnemonic):
-			r.warn(command.OneLine(err.Error()))
+			r.Warn(command.OneLine(err.Error()))
 		case err != nil:
 			return err
 		default:
@@ -136,7 +137,7 @@ func (r *rebuilding) read(ctx context.Context, secret process.Secret) (*sanity.M
 		return nil, err
 	}
 	if warning != "" {
-		r.warn(warning)
+		r.Warn(warning)
 	}
 	if secret.Path == "" && len(bytes.TrimSpace(raw)) == 0 {
 		return nil, errEmpty

@@ -71,7 +71,7 @@ func (r *rebuilding) saved() (rebuild.Record, error) {
 
 // live reads the vault's state from verified records.
 func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
-	r.warn("a machine that is on a network is no place for a vault's private keys: " +
+	r.Warn("a machine that is on a network is no place for a vault's private keys: " +
 		"save the state with 'tssbackupd query tssbackup proofs' and go on without one")
 	light, err := r.light(ctx)
 	if err != nil {

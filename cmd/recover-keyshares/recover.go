@@ -16,13 +16,16 @@ import (
 
 // recovery is the result of a recovery in JSON.
 type recovery struct {
-	Nodes    []string         `json:"nodes"`
-	ChainID  string           `json:"chain_id"`
-	Height   int64            `json:"height"`
-	Address  string           `json:"address"`
-	Out      string           `json:"out"`
-	Warnings []string         `json:"warnings"`
-	Vaults   []recoveredVault `json:"vaults"`
+	Nodes   []string `json:"nodes"`
+	ChainID string   `json:"chain_id"`
+	Height  int64    `json:"height"`
+	Address string   `json:"address"`
+	Out     string   `json:"out"`
+	// Verified tells that the records were verified by the validators' signatures.
+	Verified bool `json:"verified"`
+	// DryRun tells that nothing was written, with --dry-run.
+	DryRun bool             `json:"dry_run"`
+	Vaults []recoveredVault `json:"vaults"`
 }
 
 type recoveredVault struct {
@@ -64,8 +67,8 @@ func (a *app) recover(ctx context.Context) error {
 	r := &recovery{
 		Nodes:   nodeNames(a.nodes),
 		ChainID: command.OneLine(light.ChainID()),
-		Out:     dir,
-		Vaults:  []recoveredVault{},
+		Out:     dir, Verified: true,
+		Vaults: []recoveredVault{},
 	}
 	if r.Address, err = a.member(mnemonic); err != nil {
 		return err
@@ -96,7 +99,6 @@ func (a *app) recover(ctx context.Context) error {
 			failed = append(failed, result.Err)
 		}
 	}
-	r.Warnings = a.warned()
 	if err := a.Print(r, r.text); err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (a *app) member(mnemonic *sanity.Mnemonic) (string, error) {
 		return derived, nil
 	}
 	if a.address != derived {
-		a.warn(fmt.Sprintf("the mnemonic derives %s at %s, not %s", derived, a.hdPath, a.address))
+		a.Warn(fmt.Sprintf("the mnemonic derives %s at %s, not %s", derived, a.hdPath, a.address))
 	}
 	return a.address, nil
 }

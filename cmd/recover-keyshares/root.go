@@ -34,8 +34,6 @@ type app struct {
 
 	// retrying is held while it is said that a node is asked again.
 	retrying sync.Mutex
-	// warnings are what was warned of so far.
-	warnings []string
 }
 
 func newRoot(in *command.Invocation) *cobra.Command {
@@ -166,19 +164,10 @@ func (a *app) words(ctx context.Context) ([]byte, error) {
 		return raw, err
 	}
 	if warning != "" {
-		a.warn(warning)
+		a.Warn(warning)
 	}
 	return raw, nil
 }
-
-// warn says something at once, and keeps it for the results.
-func (a *app) warn(text string) {
-	fmt.Fprintln(a.Stderr, "warning:", text)
-	a.warnings = append(a.warnings, text)
-}
-
-// warned are the warnings for the results in JSON.
-func (a *app) warned() []string { return append([]string{}, a.warnings...) }
 
 // ask reads a line from the terminal, in lower case and without white space around.
 func (a *app) ask(ctx context.Context, prompt string) (string, error) {

@@ -27,6 +27,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/flaky"
+	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -183,6 +184,9 @@ func cmdRecover(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d instead of %s", code, args[0])
+	}
+	if schema.Asked(args) {
+		ts.Check(schema.Check([]byte(ts.ReadFile("stdout")), code))
 	}
 	for _, stream := range []string{"stdout", "stderr"} {
 		text := strings.ToLower(ts.ReadFile(stream))

@@ -64,6 +64,7 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 		"",
 		"the chain (default: the one that all nodes name)",
 	)
+	a.ChainFlag(cmd)
 }
 
 // Tests ask for no longer, and do not wait before they ask again.
@@ -219,7 +220,7 @@ func (a *app) confirm(ctx context.Context, first chain.FirstHeader) error {
 	}
 	who := "all nodes agree on this header"
 	if alone {
-		a.warn(
+		a.Warn(
 			fmt.Sprintf(
 				"%s and nobody to contradict it: this node decides what exists, and it could show a chain of its own making. "+
 					"Compare height %d and hash %X with another source",
@@ -275,7 +276,7 @@ func (a *app) reportNode(node string, err error) {
 	if node != "" {
 		err = fmt.Errorf("%s: %w", node, err)
 	}
-	a.warn(command.OneLine(err.Error()))
+	a.Warn(command.OneLine(err.Error()))
 }
 
 // nodeNames are the nodes' addresses without passwords.

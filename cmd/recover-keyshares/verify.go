@@ -50,8 +50,8 @@ func (v *verification) vault(
 	if err != nil {
 		c.Error = command.OneLine(err.Error())
 		c.Proven, c.Covered, c.ProvenCovered = 0, false, false
-		for i := range c.List {
-			c.List[i].Proven = false
+		for i := range c.Members {
+			c.Members[i].Proven = false
 		}
 		c.Verdict = "NOT proven: the records of the proofs contradict each other"
 		return false, nil
@@ -66,7 +66,7 @@ func (v *verification) vault(
 			return false, ctx.Err()
 		}
 		if err != nil && (shown || !errors.Is(err, chain.ErrNoBlock)) {
-			v.warn(command.OneLine(err.Error()))
+			v.Warn(command.OneLine(err.Error()))
 		}
 	}
 	a.Judge(len(v.nodes))
@@ -78,7 +78,7 @@ func (c *coveredVault) recount(members []audit.Member) (holds bool) {
 	holds = true
 	c.Proven = 0
 	for i, m := range members {
-		of := &c.List[i]
+		of := &c.Members[i]
 		of.Proof = &checkedProof{
 			Result: string(m.Result),
 			Height: m.Height,

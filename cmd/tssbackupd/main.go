@@ -11,6 +11,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/version"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 )
 
 // envPrefix begins the environment variables that stand for flags and settings.
@@ -29,6 +30,11 @@ func run() error {
 		return fmt.Errorf("find the home directory: %w", err)
 	}
 	version.Name, version.AppName = "tssbackup", app.Name
+	built, commit := command.Build(version.Version)
+	version.Version = built
+	if version.Commit == "" {
+		version.Commit = commit
+	}
 	home := filepath.Join(userHome, ".tssbackupd")
 	root, err := newRootCmd(home)
 	if err != nil {

@@ -312,10 +312,10 @@ func (n *network) checkCoverage(ctx context.Context) (string, error) {
 		Covered bool `json:"covered"`
 		Vaults  []struct {
 			Published int `json:"published"`
-			List      []struct {
+			Members   []struct {
 				Address string     `json:"address"`
 				Backups []envelope `json:"backups"`
-			} `json:"list"`
+			} `json:"members"`
 		} `json:"vaults"`
 	}
 	if err := json.Unmarshal(out, &verdict); err != nil {
@@ -324,7 +324,7 @@ func (n *network) checkCoverage(ctx context.Context) (string, error) {
 	if !verdict.Covered || len(verdict.Vaults) != 1 || verdict.Vaults[0].Published != members {
 		return "", fmt.Errorf("not all backups are published: %s", out)
 	}
-	for _, listed := range verdict.Vaults[0].List {
+	for _, listed := range verdict.Vaults[0].Members {
 		for _, m := range n.members {
 			if m.Address != listed.Address {
 				continue

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/tssbackup/tssbackup/testutil/pages"
+)
+
+func TestThatPagesTellOfEveryCommand(t *testing.T) { pages.Check(t, program) }
