@@ -166,6 +166,15 @@ func (c Config) OperatorAddress() ([]byte, error) {
 	return raw, nil
 }
 
+// OperatorAccount returns the address of the account that is the validator's operator.
+func (c Config) OperatorAccount() (string, error) {
+	raw, err := c.OperatorAddress()
+	if err != nil {
+		return "", err
+	}
+	return bech32.ConvertAndEncode(c.Prefix, raw)
+}
+
 // Load reads config.toml in a home. A key that it does not know is an error: a misspelt one must
 // not be passed over.
 func Load(home string) (Config, error) {

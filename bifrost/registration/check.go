@@ -136,6 +136,10 @@ func checkNode(ctx context.Context, node *chain.Client, c home.Config) error {
 	if status.CatchingUp {
 		return fmt.Errorf("the node is catching up, at block %d", status.Height)
 	}
+	if status.Height == 0 {
+		return errors.New("the node has no block yet: a chain begins when validators with more " +
+			"than two thirds of its power are there")
+	}
 	return nil
 }
 

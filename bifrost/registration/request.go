@@ -1,11 +1,15 @@
 package registration
 
 import (
+	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"regexp"
+	"strings"
+	"time"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
-
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -27,9 +31,15 @@ type Request struct {
 	Possession     string `json:"possession"`
 	// PeerID is by what the other signers know this one.
 	PeerID string `json:"peer_id"`
-	// Command is the transaction to run where the operator's key is; the fee is for the operator to
-	// add.
+	// Registered tells that the chain knows this signer already: there is nothing to run.
+	Registered bool `json:"registered"`
+	// Command is the transaction to run where the operator's key is. It asks the node of the
+	// configuration and pays what that asks; a key or a password in the node's address is left for
+	// the operator to fill in.
 	Command string `json:"register_command"`
+
+	// command is without the price of gas.
+	command string
 }
 
 // NewRequest signs for a registration with the mnemonic's recipient key at an index: 0 for the
@@ -65,12 +75,79 @@ func NewRequest(
 		RecipientKey: hex.EncodeToString(recipient.Public()), RecipientIndex: index,
 		Possession: hex.EncodeToString(possession), PeerID: peer,
 	}
-	account, err := bech32.ConvertAndEncode(c.Prefix, operator)
+	account, err := c.OperatorAccount()
 	if err != nil {
 		return nil, err
 	}
-	r.Command = fmt.Sprintf(
-		"tssbackupd tx tssbackup register-signer %s %s %s %d %s --from %s --chain-id %s",
-		r.PubKey, r.Signature, r.RecipientKey, r.RecipientIndex, r.Possession, account, c.ChainID)
+	node, err := chain.New(c.Node, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	r.command = fmt.Sprintf("tssbackupd tx tssbackup register-signer %s %s %s %d %s "+
+		"--from %s --chain-id %s --node %s --gas auto --gas-adjustment %s",
+		r.PubKey, r.Signature, r.RecipientKey, r.RecipientIndex, r.Possession,
+		account, quoted(c.ChainID), quoted(node.Name()), gasAdjustment)
+	r.Command = r.priced(defaultGasPrice)
 	return r, nil
 }
+
+const (
+	// defaultGasPrice is what a node of tssbackupd asks until it is told otherwise.
+	defaultGasPrice = "0.001stake"
+	// gasAdjustment leaves room beside what a simulation uses, which does not write the account.
+	gasAdjustment = "1.5"
+)
+
+func (r *Request) priced(price string) string {
+	if price == "" {
+		return r.command
+	}
+	return r.command + " --gas-prices " + price
+}
+
+// price asks the node for its price of gas, and has the command pay that. What it was before stays
+// where the node does not say.
+func (r *Request) price(ctx context.Context, node *chain.Client) {
+	if price, err := node.MinGasPrice(ctx); err == nil {
+		r.Command = r.priced(price)
+	}
+}
+
+// Price has the command of a request pay what the configured node asks, if it says.
+func Price(ctx context.Context, c home.Config, r *Request) {
+	if node, err := chain.New(c.Node, glance); err == nil {
+		r.price(ctx, node)
+	}
+}
+
+// Complete looks whether the chain knows the signer of a request already, and else has its command
+// pay what the configured node asks. A node that does not answer within a few seconds, or is of
+// another chain, leaves the request as it is.
+func Complete(ctx context.Context, c home.Config, r *Request, mnemonic *sanity.Mnemonic) {
+	node, err := chain.New(c.Node, glance)
+	if err != nil {
+		return
+	}
+	node.OnRetry(func(context.Context, chain.Retry) error { return errGlance })
+	state, err := Check(ctx, node, c, r.Address, mnemonic)
+	if err != nil {
+		return
+	}
+	r.Registered = state == Ready
+	r.price(ctx, node)
+}
+
+// glance is how long a node may take that is not needed, and errGlance that it took longer.
+const glance = 3 * time.Second
+
+var errGlance = errors.New("the node does not answer at once")
+
+// quoted is text as a shell takes it for one word.
+func quoted(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var plain = regexp.MustCompile(`^[a-zA-Z0-9_./:@%+=-]+$`)

@@ -37,7 +37,7 @@ type Watch struct {
 // Status is how the signer stands with the chain.
 type Status struct {
 	State State
-	// Error is why the state is not known, or what is wrong with it.
+	// Error is why the state is not known, what is wrong with it, or why it is not another yet.
 	Error string
 	// Command is set while the signer is not registered: the transaction to run.
 	Command string
@@ -85,9 +85,12 @@ func (w *Watch) Await(ctx context.Context) (State, error) {
 			return "", fmt.Errorf("%w: %s has another signer by now; vaults that still live under "+
 				"this one need it running with --former", ErrRefused, w.cfg.Operator)
 		default:
+			w.request.price(ctx, w.node)
+			why := Pending(ctx, w.node, w.cfg, time.Now())
 			w.set(state, nil)
+			w.because(why)
 			if remind {
-				w.log.Warn().Str("command", w.request.Command).
+				w.log.Warn().Str("command", w.request.Command).Str("why", why).
 					Msg("THE SIGNER IS NOT REGISTERED: run this command with the operator's key")
 			}
 		}
@@ -160,6 +163,13 @@ func (w *Watch) set(state State, err error) {
 	}
 }
 
+// because notes why the signer is not registered.
+func (w *Watch) because(why string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status.Error = why
+}
+
 // Status returns a copy.
 func (w *Watch) Status() Status {
 	w.mu.Lock()
@@ -177,6 +187,9 @@ func (s Status) Problems() []string {
 			return []string{s.Error}
 		}
 	case Unregistered:
+		if s.Error != "" {
+			return []string{"the signer is not registered: " + s.Error}
+		}
 		return []string{"the signer is not registered"}
 	case Replaced:
 		if !s.expected {

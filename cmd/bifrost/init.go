@@ -142,6 +142,8 @@ func (a *app) init(
 		}
 		a.Progress("Imported the pre-parameters in %s.", path)
 	}
+	// The node may not be there yet, and then the command is that of a first registration.
+	registration.Complete(ctx, cfg, request, mnemonic)
 	return a.printRegistration(request)
 }
 

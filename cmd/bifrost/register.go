@@ -59,7 +59,8 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 		return command.Usage(fmt.Errorf("hd_path: %w", err))
 	}
 	defer key.Wipe()
-	if index == nil {
+	asked := index == nil
+	if asked {
 		next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
 		if err != nil {
 			return fmt.Errorf(
@@ -73,11 +74,20 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 	if err != nil {
 		return err
 	}
+	if asked {
+		registration.Price(ctx, cfg, request)
+	}
 	return a.printRegistration(request)
 }
 
 func (a *app) printRegistration(r *registration.Request) error {
 	return a.Print(r, func(w io.Writer) {
+		if r.Registered {
+			fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\n\n"+
+				"The chain knows this signer already as that of %s:\nthere is nothing to register. "+
+				"Go on with bifrost start.\n", r.Address, r.PeerID, r.Operator)
+			return
+		}
 		fmt.Fprintf(
 			w,
 			"Signer:         %s\nPeer id:        %s\nRecipient key:  %s (index %d)\n\nRegister the signer with the operator's key:\n\n  %s\n",

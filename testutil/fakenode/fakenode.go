@@ -60,6 +60,10 @@ type Node struct {
 	Txs map[string]ctypes.ResultTx
 	// Answers are the answers to ABCI queries by path, before the fake's own.
 	Answers map[string]func(data []byte) abci.ResponseQuery
+	// Mempool are the transactions that wait for a block, and Search answers any search; nil finds
+	// nothing.
+	Mempool [][]byte
+	Search  func() (*ctypes.ResultTxSearch, error)
 	// Broadcast answers broadcast_tx_sync; nil accepts.
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
 	// Archive is whether the node answers from an archive.
@@ -224,6 +228,17 @@ func (n *Node) call(method string, params json.RawMessage) (any, error) {
 			return nil, fmt.Errorf("tx (%X) not found", hash)
 		}
 		return &result, nil
+	case "unconfirmed_txs":
+		res := &ctypes.ResultUnconfirmedTxs{Count: len(n.Mempool), Total: len(n.Mempool)}
+		for _, tx := range n.Mempool {
+			res.Txs = append(res.Txs, tx)
+		}
+		return res, nil
+	case "tx_search":
+		if n.Search == nil {
+			return &ctypes.ResultTxSearch{}, nil
+		}
+		return n.Search()
 	case "broadcast_tx_sync":
 		var tx []byte
 		if err := json.Unmarshal(args["tx"], &tx); err != nil {
