@@ -92,6 +92,20 @@ func (c *Client) Vault(ctx context.Context, name string) (vault.Vault, error) {
 	return v, malformed(err)
 }
 
+// members are the addresses of a vault's members, as the node shows them.
+func (c *Client) members(ctx context.Context, name string) ([]string, error) {
+	var res types.QueryVaultResponse
+	req := &types.QueryVaultRequest{Vault: name}
+	if err := c.query(ctx, service+"Vault", req, &res); err != nil {
+		return nil, err
+	}
+	addresses := make([]string, len(res.Vault.Members))
+	for i, m := range res.Vault.Members {
+		addresses[i] = m.Address
+	}
+	return addresses, nil
+}
+
 // Vaults returns the active and retiring vaults, those of one member when an address is given.
 func (c *Client) Vaults(ctx context.Context, member string) ([]vault.Vault, error) {
 	infos, err := pages(

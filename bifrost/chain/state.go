@@ -109,9 +109,51 @@ func (s *State) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
 		return vault.Vault{}, err
 	}
 	if len(value[0]) == 0 {
-		return vault.Vault{}, fmt.Errorf("%w: verified at height %d", ErrNotFound, s.Height())
+		return vault.Vault{}, fmt.Errorf(
+			"vault %x: %w: verified at height %d", pubKey, ErrNotFound, s.Height())
 	}
 	return decodeVault(pubKey, value[0])
+}
+
+// SignerOf returns the raw account address of the signer that an operator, given by its raw address,
+// has registered last, or nil when it is verified that it has registered none.
+func (s *State) SignerOf(ctx context.Context, operator []byte) ([]byte, error) {
+	value, err := s.read(ctx, types.SignerKey(operator))
+	if err != nil || len(value[0]) == 0 {
+		return nil, err
+	}
+	var signer types.Signer
+	if err := proto.Unmarshal(value[0], &signer); err != nil {
+		return nil, fmt.Errorf("%w: signer of an operator: %w", ErrState, err)
+	}
+	return signer.Address, nil
+}
+
+// FindPrefix finds the prefix with which the chain writes its accounts, which no record holds: from
+// how a node shows the members of a vault. It believes only what is one of these members, by the
+// verified record of the vault. From then on addresses are shown with it. Without a vault, and when
+// no node shows it, the prefix stays as it was.
+func (s *State) FindPrefix(ctx context.Context, v vault.Vault) (string, error) {
+	for _, n := range s.nodes {
+		shown, err := n.members(ctx, v.Name())
+		if ctx.Err() != nil {
+			return s.prefix, ctx.Err()
+		}
+		if err != nil {
+			continue // what is shown is for people, and no reason to end a recovery
+		}
+		for _, address := range shown {
+			prefix, raw, err := bech32.DecodeAndConvert(address)
+			if err != nil {
+				continue
+			}
+			if _, ok := v.Member(raw); ok {
+				s.prefix = prefix
+				return prefix, nil
+			}
+		}
+	}
+	return s.prefix, nil
 }
 
 // Backup returns the commitments of a member, given by its raw address, in a vault's present epoch,

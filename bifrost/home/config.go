@@ -14,7 +14,6 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -150,29 +149,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("log.level %q is none of trace, debug, info, warn, error", c.Log.Level)
 	}
 	return nil
-}
-
-// OperatorAddress returns the raw address of the validator's operator.
-func (c Config) OperatorAddress() ([]byte, error) {
-	want := c.Prefix + "valoper"
-	prefix, raw, err := bech32.DecodeAndConvert(c.Operator)
-	if err != nil || prefix != want {
-		return nil, fmt.Errorf(
-			"operator %q is not an address that begins with %s1",
-			c.Operator,
-			want,
-		)
-	}
-	return raw, nil
-}
-
-// OperatorAccount returns the address of the account that is the validator's operator.
-func (c Config) OperatorAccount() (string, error) {
-	raw, err := c.OperatorAddress()
-	if err != nil {
-		return "", err
-	}
-	return bech32.ConvertAndEncode(c.Prefix, raw)
 }
 
 // Load reads config.toml in a home. A key that it does not know is an error: a misspelt one must

@@ -49,9 +49,20 @@ func TestConfigIsChecked(t *testing.T) {
 		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
 		{
 			"an operator that is an account",
-			func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9" },
-			"cosmosvaloper1",
+			func(c *Config) { c.Operator = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnrk363e" },
+			"as that of an operator it is cosmosvaloper1",
 		},
+		{
+			"an operator with a slip in it",
+			func(c *Config) { c.Operator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v8" },
+			"its checksum does not fit",
+		},
+		{
+			"an operator of another prefix",
+			func(c *Config) { c.Prefix = "thor" },
+			"prefix should be cosmos",
+		},
+		{"no operator", func(c *Config) { c.Operator = "" }, "operator is not set"},
 		{"an operator of another chain", func(c *Config) { c.Prefix = "thor" }, "thorvaloper1"},
 		{"a node that is no URL", func(c *Config) { c.Node = "localhost" }, "node"},
 		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},

@@ -144,7 +144,7 @@ func find(ctx context.Context, cfg Config, member []byte) ([]vault.Vault, error)
 	if cfg.Vault != nil {
 		v, err := cfg.Records.Vault(ctx, cfg.Vault)
 		if err != nil {
-			return nil, fmt.Errorf("vault %x: %w", cfg.Vault, err)
+			return nil, err
 		}
 		return []vault.Vault{v}, nil
 	}

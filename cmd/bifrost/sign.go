@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 func (a *app) signCommand() *cobra.Command {
@@ -32,7 +35,7 @@ which is never what a transaction is signed as.`,
 			return a.sign(cmd.Context(), req)
 		},
 	}
-	cmd.Flags().StringVar(&req.Vault, "vault", "", "the vault, by its secp256k1 key in hex")
+	cmd.Flags().StringVar(&req.Vault, "vault", "", "the vault, by its secp256k1 key in hex or its first 8 digits")
 	cmd.Flags().StringVar(&req.Message, "message", "", "the text")
 	cmd.Flags().
 		StringSliceVar(&req.Signers, "signers", nil, "addresses of the members that sign (default: all)")
@@ -48,8 +51,13 @@ func (a *app) sign(ctx context.Context, req service.SignRequest) error {
 	case req.TimeoutSeconds < 1:
 		return command.Usage(errors.New("--timeout is shorter than a second"))
 	}
+	control := service.NewControl(a.home)
+	var err error
+	if req.Vault, err = pickVault(ctx, control, req.Vault); err != nil {
+		return err
+	}
 	a.Progress("waiting for the other signers")
-	res, err := service.NewControl(a.home).Sign(ctx, req)
+	res, err := control.Sign(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -60,4 +68,30 @@ func (a *app) sign(ctx context.Context, req service.SignRequest) error {
 		fmt.Fprintf(w, "ed25519 key          %s\n", res.Ed25519.PubKey)
 		fmt.Fprintf(w, "ed25519 signature    %s\n", res.Ed25519.Signature)
 	})
+}
+
+// pickVault finds the vault that a few digits name among those of the running bifrost.
+func pickVault(ctx context.Context, control *service.Control, digits string) (string, error) {
+	digits = strings.ToLower(digits)
+	if err := vault.CheckDigits(digits); err != nil {
+		return "", command.Usage(fmt.Errorf("--vault: %w", err))
+	}
+	if _, err := types.ParseVault(digits); err == nil {
+		return digits, nil
+	}
+	st, err := control.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	if st.Publish != nil {
+		for _, v := range st.Publish.Vaults {
+			names = append(names, v.Vault)
+		}
+	}
+	name, err := vault.Pick(digits, names)
+	if err != nil && !errors.Is(err, vault.ErrUnknown) {
+		err = command.Usage(fmt.Errorf("--vault: %w", err))
+	}
+	return name, err
 }

@@ -87,7 +87,7 @@ have proven as can sign together; with 5 when a check fails, otherwise with 3.`,
 	a.nodeFlags(cmd)
 	a.prefixFlag(cmd)
 	cmd.Flags().
-		StringVar(&a.vault, "vault", "", "one vault, by its key in hex (default: all active and retiring)")
+		StringVar(&a.vault, "vault", "", "one vault, by its key in hex or its first 8 digits (default: all active and retiring)")
 	return cmd
 }
 

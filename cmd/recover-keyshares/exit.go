@@ -10,6 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 // The exit codes are part of the command's interface.
@@ -76,8 +77,8 @@ func codeOf(err error) int {
 		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
 		{codeNoBackup, []error{
-			restore.ErrNoBackup, restore.ErrNoVault, chain.ErrNotFound, saved.ErrNone,
-			errNotCovered, rebuild.ErrUnproven,
+			restore.ErrNoBackup, restore.ErrNoVault, vault.ErrUnknown, chain.ErrNotFound,
+			saved.ErrNone, errNotCovered, rebuild.ErrUnproven,
 		}},
 	} {
 		for _, target := range kind.of {

@@ -67,7 +67,7 @@ func (a *app) list(ctx context.Context) error {
 	}
 	_, member, err := bech32.DecodeAndConvert(a.address)
 	if err != nil {
-		return command.Usage(fmt.Errorf("--address: %w", err))
+		return err
 	}
 	vaults, err := state.Vaults(ctx, member)
 	if err != nil {

@@ -100,7 +100,7 @@ is 8.
 	a.nodeFlags(cmd)
 	a.prefixFlag(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&a.vault, "vault", "", "the vault, by its key in hex")
+	flags.StringVar(&a.vault, "vault", "", "the vault, by its key in hex or its first 8 digits")
 	flags.StringVar(&a.out, "out", "", "file for the keys, which must not exist yet")
 	flags.StringVar(
 		&r.stateFile,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
@@ -27,7 +28,7 @@ func (r *rebuilding) state(ctx context.Context) (*rebuild.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if record.Vault != r.vault {
+	if !strings.HasPrefix(record.Vault, r.vault) {
 		return nil, fmt.Errorf(
 			"%w: it is that of vault %.80q, and --vault is %s",
 			rebuild.ErrState,

@@ -70,11 +70,11 @@ func (a *app) recover(ctx context.Context) error {
 		Out:     dir, Verified: true,
 		Vaults: []recoveredVault{},
 	}
-	if r.Address, err = a.member(mnemonic); err != nil {
-		return err
-	}
 	state, err := a.head(ctx, light)
 	if err != nil {
+		return err
+	}
+	if r.Address, err = a.member(mnemonic); err != nil {
 		return err
 	}
 	r.Height = state.Height()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
@@ -17,7 +16,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
-	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // app is one invocation.
@@ -31,6 +29,8 @@ type app struct {
 	hdPath, prefix      string
 	// vaultKey is the key that vault names, nil when it names none.
 	vaultKey []byte
+	// operator is set when address is that of a validator's operator, who is no member.
+	operator []byte
 
 	// retrying is held while it is said that a node is asked again.
 	retrying sync.Mutex
@@ -60,7 +60,7 @@ to standard error.
 	cmd.Flags().
 		StringVar(&a.address, "address", "", "the member's address (default: the one the mnemonic derives)")
 	cmd.Flags().
-		StringVar(&a.vault, "vault", "", "one vault, by its key in hex, even a retired one (default: all active and retiring)")
+		StringVar(&a.vault, "vault", "", "one vault, by its key in hex or its first 8 digits; a retired one by all of them (default: all active and retiring)")
 	cmd.Flags().
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
@@ -77,30 +77,6 @@ func (a *app) openFlags(cmd *cobra.Command) {
 		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input (default: ask)")
 	cmd.Flags().
 		StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
-}
-
-// checkNames brings --address and --vault into their normal forms.
-func (a *app) checkNames() error {
-	if a.address != "" {
-		prefix, raw, err := bech32.DecodeAndConvert(a.address)
-		if err != nil {
-			return command.Usage(fmt.Errorf("--address: %w", err))
-		}
-		if a.address, err = bech32.ConvertAndEncode(prefix, raw); err != nil {
-			return command.Usage(fmt.Errorf("--address: %w", err))
-		}
-		a.prefix = prefix
-	}
-	if a.vault != "" {
-		var err error
-		a.vault = strings.ToLower(a.vault)
-		if a.vaultKey, err = types.ParseVault(a.vault); err != nil {
-			return command.Usage(
-				errors.New("--vault must be the vault's compressed secp256k1 key, 66 hex digits"),
-			)
-		}
-	}
-	return nil
 }
 
 // takeOut returns the folder for the keyshares. When it is that of a bifrost's home, the home is

@@ -15,6 +15,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/cometbft/cometbft/p2p"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -129,6 +130,7 @@ func TestScripts(t *testing.T) {
 				node.Vaults = append(node.Vaults, m.vaultInfo(name, status))
 				node.Shares[m.vaults[name].Name()] = m.dealt(name).Public
 				env.Setenv(strings.ToUpper(name), m.vaults[name].Name())
+				env.Setenv(strings.ToUpper(name)+"8", m.vaults[name].Name()[:8])
 			}
 			env.Values[sceneKey{}] = s
 			if err := os.CopyFS(filepath.Join(env.WorkDir, "cases"), os.DirFS("testdata/cases")); err != nil {
@@ -139,6 +141,16 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NODE", twoNodes(url))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("MEMBER", m.infos[0].Address)
+			_, raw, err := bech32.DecodeAndConvert(m.infos[0].Address)
+			if err != nil {
+				return err
+			}
+			operator, err := bech32.ConvertAndEncode("cosmosvaloper", raw)
+			if err != nil {
+				return err
+			}
+			env.Setenv("OPERATOR", operator)
+			env.Setenv("NOWHERE", strings.Repeat("0", 64))
 			env.Setenv("OTHER", m.infos[1].Address)
 			for i, name := range []string{"words", "otherwords", "thirdwords"} {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(mnemonics[i]+"\n"), 0o600); err != nil {
@@ -281,6 +293,8 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		age, err := time.ParseDuration(args[1])
 		ts.Check(err)
 		s.node.Start = time.Now().Add(-age).Truncate(time.Second).UTC()
+	case "writes": // its accounts with this prefix
+		s.node.Prefix = args[1]
 	case "is": // of this id
 		s.node.ID = p2p.ID(args[1])
 	case "catches-up":

@@ -153,6 +153,9 @@ func (a *app) light(ctx context.Context) (*chain.Light, error) {
 	}
 	trust.Confirm = func(first chain.FirstHeader) error { return a.confirm(ctx, first) }
 	light, err := chain.NewLight(ctx, clients, a.prefix, trust, time.Now())
+	if a.operator != nil {
+		return nil, a.refuseOperator(ctx, light, advise(err))
+	}
 	return light, advise(err)
 }
 
@@ -199,7 +202,7 @@ func (a *app) head(ctx context.Context, light *chain.Light) (*chain.State, error
 		at.UTC().Format(time.RFC3339),
 		hash,
 	)
-	return state, nil
+	return state, a.settle(ctx, state)
 }
 
 // confirm asks whether a header on which all nodes agree is the right one. One node alone is not

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ import (
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	rpctypes "github.com/cometbft/cometbft/rpc/jsonrpc/types"
 	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/gogoproto/proto"
 
@@ -68,6 +70,9 @@ type Node struct {
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
 	// Archive is whether the node answers from an archive.
 	Archive bool
+	// Prefix is that of the accounts, where it is none that Vaults have: with it the vault's members
+	// are shown, and the archive is asked for a member.
+	Prefix string
 	// Requests counts the requests by method, or by path for ABCI queries, and under "" what went
 	// over the wire: a batch is one.
 	Requests map[string]int
@@ -353,6 +358,14 @@ func (n *Node) vaults(req *types.QueryVaultsRequest) (*types.QueryVaultsResponse
 func (n *Node) vault(req *types.QueryVaultRequest) (*types.QueryVaultResponse, bool) {
 	for _, v := range n.Vaults {
 		if v.Vault == req.Vault {
+			v.Members = slices.Clone(v.Members)
+			for i, m := range v.Members {
+				_, raw, err := bech32.DecodeAndConvert(m.Address)
+				if err == nil && n.Prefix != "" {
+					v.Members[i].Address, err = bech32.ConvertAndEncode(n.Prefix, raw)
+					must(err)
+				}
+			}
 			return &types.QueryVaultResponse{Vault: v}, true
 		}
 	}
@@ -365,6 +378,9 @@ func (n *Node) backup(req *types.QueryBackupRequest) (*types.QueryBackupResponse
 }
 
 func (n *Node) envelope(req *types.QueryEnvelopeRequest) (*types.QueryEnvelopeResponse, bool) {
+	if n.Prefix != "" && !strings.HasPrefix(req.Member, n.Prefix+"1") {
+		return nil, false
+	}
 	for _, txs := range n.Blocks {
 		for _, tx := range txs {
 			envelope := bytes.TrimPrefix(tx, []byte(txHead))

@@ -234,6 +234,7 @@ func (n *Node) records() map[string][]byte {
 		for _, m := range v.Members {
 			if _, address, err := bech32.DecodeAndConvert(m.Address); err == nil {
 				put(types.SignerOwnerKey(address), &types.SignerOwner{Operator: address})
+				put(types.SignerKey(address), &types.Signer{Address: address})
 			}
 		}
 		put(types.VaultKey(name), &vault)
