@@ -1,6 +1,10 @@
 package sanity
 
-import "github.com/tyler-smith/go-bip39/wordlists"
+import (
+	"bytes"
+
+	"github.com/tyler-smith/go-bip39/wordlists"
+)
 
 const (
 	minWordLen = 3
@@ -17,3 +21,20 @@ var wordIndex = func() map[string]uint16 {
 	}
 	return index
 }()
+
+// LooksSecret reports whether a line that was to be an answer may be a mnemonic, or a piece of one:
+// it has several words, or one of the BIP39 list.
+func LooksSecret(line []byte) bool {
+	words := bytes.Fields(line)
+	if len(words) > 1 {
+		return true
+	}
+	for _, word := range words {
+		lower := bytes.ToLower(word)
+		defer Wipe(lower)
+		if _, ok := wordIndex[string(lower)]; ok {
+			return true
+		}
+	}
+	return false
+}

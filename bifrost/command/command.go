@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,6 +26,8 @@ const (
 	CodeDone  = 0
 	CodeOther = 1
 	CodeUsage = 2
+	// CodeInterrupted is that of Ctrl-C; SIGTERM has one of its own, as shells count.
+	CodeInterrupted = 128 + int(syscall.SIGINT)
 )
 
 // Program is a command of the project.
@@ -57,6 +59,11 @@ type Invocation struct {
 	warnings []string
 	// implied are the flags that the environment or a profile has set.
 	implied map[string]bool
+
+	// terminal is where the user is asked; it is made when it is needed.
+	terminal *process.Terminal
+	once     sync.Once
+	interruption
 }
 
 // usageError is the user's.
@@ -70,17 +77,14 @@ func (e usageError) Unwrap() error { return e.err }
 func Usage(err error) error { return usageError{err} }
 
 // Main runs the program with the arguments of the process, and ends the process with its exit code.
-// A crash leaves no secret on the disk. The first signal ends the work in order, a second one the
-// process.
+// A crash leaves no secret on the disk. The first signal ends the work, a second one the process at
+// once; the terminal is given back as it was.
 func (p Program) Main() {
 	if err := process.DisableCoreDumps(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: warning: %v\n", p.Name, err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(
-		p.run(ctx, os.Args[1:], &Invocation{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}),
-	)
+	in := &Invocation{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	os.Exit(p.run(in.untilSignal(), os.Args[1:], in))
 }
 
 // Command is the whole command line of an invocation, as users see it: for running it, and for
@@ -124,7 +128,9 @@ func (p Program) run(ctx context.Context, args []string, in *Invocation) int {
 		return prepare(cmd, args)
 	}
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	// What was pasted and is still on its way must not reach the shell.
+	defer in.Terminal().Close()
+	err := in.execute(ctx, cmd)
 	if !started && p.asksForJSON(args) {
 		in.output = outputJSON
 	}
@@ -139,7 +145,7 @@ func (p Program) run(ctx context.Context, args []string, in *Invocation) int {
 	if err != nil {
 		text = OneLine(err.Error())
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			text = "interrupted"
+			text, code = in.interrupted(ctx)
 		}
 	}
 	if failed := in.finish(code, text); failed != nil && err == nil {
@@ -161,6 +167,12 @@ func isCommon(cmd *cobra.Command) bool {
 	}
 	return slices.Contains(
 		[]string{"help", "version", "completion", cobra.ShellCompRequestCmd}, cmd.Name())
+}
+
+// Terminal is where the user is asked.
+func (in *Invocation) Terminal() *process.Terminal {
+	in.once.Do(func() { in.terminal = process.NewTerminal(in.Stdin, in.Stderr) })
+	return in.terminal
 }
 
 func (p Program) codeOf(err error) int {

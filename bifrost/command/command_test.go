@@ -40,7 +40,7 @@ func TestHowAProgramEnds(t *testing.T) {
 		"an error of the user's":    {args: []string{"do"}, err: fmt.Errorf("do: %w", Usage(errChecked)), code: 2, stderr: "prog: do: checked\nRun 'prog --help' for usage.\n"},
 		"an error with its code":    {args: []string{"do"}, err: errChecked, code: 5, stderr: "prog: checked\n"},
 		"an error of several lines": {args: []string{"do"}, err: errors.New("one\ntwo\x1b[31m"), code: 1, stderr: "prog: one;two[31m\n"},
-		"an interruption":           {args: []string{"do"}, ctx: ended, err: fmt.Errorf("fetch: %w", context.Canceled), code: 1, stderr: "prog: interrupted\n"},
+		"an interruption":           {args: []string{"do"}, ctx: ended, err: fmt.Errorf("fetch: %w", context.Canceled), code: 130, stderr: "prog: interrupted, nothing was written\n"},
 		"an error at the end":       {args: []string{"do"}, ctx: ended, err: errChecked, code: 5, stderr: "prog: checked\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,6 +38,11 @@ type failure struct {
 // once the command has ended, together with its warnings and its error. The value becomes an object
 // whose keys are none of the header's.
 func (in *Invocation) Print(value any, text func(w io.Writer)) error {
+	in.writing.Lock()
+	defer in.writing.Unlock()
+	if in.stopped {
+		return context.Canceled
+	}
 	if in.output == outputJSON {
 		in.result = value
 		return nil
@@ -92,6 +98,11 @@ func (in *Invocation) Progress(format string, args ...any) {
 
 // Warn says something at once, and keeps it for the results in JSON.
 func (in *Invocation) Warn(text string) {
+	in.writing.Lock()
+	defer in.writing.Unlock()
+	if in.stopped {
+		return
+	}
 	fmt.Fprintln(in.Stderr, "warning:", text)
 	in.warnings = append(in.warnings, text)
 }

@@ -78,7 +78,7 @@ func TestSecretFromStandardInput(t *testing.T) {
 	_, err = io.WriteString(w, "more\nwords\n")
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
-	secret, warning, err := Secret{Path: "-", Stdin: r}.Read(t.Context())
+	secret, warning, err := Secret{Path: "-", Terminal: NewTerminal(r, io.Discard)}.Read(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, warning)
 	require.Equal(t, "more\nwords\n", string(secret))
@@ -89,6 +89,6 @@ func TestNobodyToAsk(t *testing.T) {
 	require.NoError(t, err)
 	defer r.Close()
 	defer w.Close()
-	_, _, err = Secret{Stdin: r, Stderr: io.Discard}.Read(t.Context())
+	_, _, err = Secret{Terminal: NewTerminal(r, io.Discard)}.Read(t.Context())
 	require.ErrorIs(t, err, ErrNoTerminal)
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,38 +9,44 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/term"
+	"time"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// maxSecret bounds what is read; 24 words have less than 300 bytes.
-const maxSecret = 4096
+const (
+	// maxSecret bounds what is read; 24 words have less than 300 bytes.
+	maxSecret = 4096
+	// allWords is the number of words after which no more are waited for.
+	allWords = 24
+)
 
-// ErrNoTerminal means that there is nobody to ask: standard input is no terminal.
-var ErrNoTerminal = errors.New("standard input is not a terminal")
-
-// A Secret is where a secret is read from: a file, "-" for standard input, or, with an empty path,
-// a prompt on the terminal that does not echo.
+// A Secret is where a mnemonic is read from: a file, "-" for standard input, or, with an empty
+// path, a prompt on the terminal that does not echo. Standard input that is a terminal is asked as
+// well.
 type Secret struct {
 	Path string
 	// Prompt is what the person at the terminal is asked.
-	Prompt string
-	Stdin  *os.File
-	Stderr io.Writer
+	Prompt   string
+	Terminal *Terminal
 }
 
+// Asks reports whether the secret comes from a person at the terminal.
+func (s Secret) Asks() bool { return s.Path == "" || s.Path == "-" && s.Terminal.Is() }
+
 // Read returns the secret as it was found or typed, without the line end that a terminal adds. The
-// caller wipes it. For a file that others may read, warning says so. Read returns when ctx ends and
-// leaves the terminal echoing.
+// caller wipes it. For a file that others may read, warning says so. Read returns when ctx ends.
+//
+// The terminal is read until there are 24 words, in however many lines, an empty line or Ctrl-D;
+// for Ctrl-D alone the error is [io.EOF].
 func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err error) {
-	switch s.Path {
-	case "":
-		secret, err = s.ask(ctx)
+	if s.Asks() {
+		secret, err = s.Terminal.words(ctx, s.Prompt)
 		return secret, "", err
-	case "-":
-		secret, err = readBounded(s.Stdin)
+	}
+	if s.Path == "-" {
+		secret, err = readBounded(s.Terminal.in)
 		if err != nil {
 			err = fmt.Errorf("standard input: %w", err)
 		}
@@ -79,33 +86,112 @@ func Exposed(path string, info fs.FileInfo) bool {
 	return !credential || info.Mode().Perm()&0o007 != 0
 }
 
-// ask reads a line with the echo off. The read itself cannot be interrupted, so it is left behind
-// when ctx ends.
-func (s Secret) ask(ctx context.Context) (secret []byte, err error) {
-	fd := int(s.Stdin.Fd())
-	// The echo goes off before the prompt invites anything to be typed or pasted.
-	restore, err := disableEcho(fd)
-	if err != nil {
-		return nil, ErrNoTerminal
+// words asks for a mnemonic.
+func (t *Terminal) words(ctx context.Context, prompt string) (secret []byte, err error) {
+	if err := t.take(); err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, restore()) }()
-	fmt.Fprint(s.Stderr, s.Prompt)
-	defer fmt.Fprintln(s.Stderr)
-	type line struct {
-		text []byte
-		err  error
-	}
-	typed := make(chan line, 1)
-	go func() {
-		text, err := term.ReadPassword(fd)
-		typed <- line{text, err}
+	t.lull(ctx)
+	fmt.Fprint(t.out, prompt)
+	defer fmt.Fprintln(t.out)
+	buf := make([]byte, 0, maxSecret)
+	defer func() {
+		if err != nil {
+			clear(buf)
+		}
 	}()
-	select {
-	case l := <-typed:
-		return l.text, l.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	e := entry{text: buf}
+	for {
+		text, err := t.next(ctx, e.wait)
+		switch {
+		case errors.Is(err, io.EOF) && len(e.text) > 0:
+			return e.text, nil
+		case err != nil:
+			return nil, err
+		case len(text) == 0 && e.ends:
+			if e.count() >= allWords {
+				t.complete()
+			}
+			return bytes.TrimRight(e.text, "\n"), nil
+		case len(text) == 0:
+			fmt.Fprintf(t.out, "\n%d words so far: go on, or press Enter once more if that is all: ", e.count())
+			e.wait = 0
+			continue
+		}
+		done, rest, err := e.add(text)
+		if done {
+			t.unread(bytes.Clone(rest))
+		}
+		clear(text)
+		switch {
+		case err != nil:
+			return nil, err
+		case done:
+			t.complete()
+			return bytes.TrimRight(e.text, "\n"), nil
+		}
 	}
+}
+
+// An entry is a mnemonic that is being typed or pasted.
+type entry struct {
+	text []byte
+	// wait is how long to wait for more until the entry ends, or until the person is told how it
+	// does; ends says which.
+	wait time.Duration
+	ends bool
+}
+
+// add takes text from the terminal, until the entry is complete; what is left belongs to whatever
+// comes next.
+func (e *entry) add(text []byte) (done bool, rest []byte, err error) {
+	e.wait, e.ends = 0, false
+	for i, b := range text {
+		empty := len(e.text) == 0 || e.text[len(e.text)-1] == keyLineEnd
+		switch {
+		case b == keyEnd && len(e.text) == 0:
+			return false, nil, io.EOF
+		case b == keyEnd:
+			return true, text[i+1:], nil
+		case b == keyLineEnd && len(e.text) == 0:
+			// It may begin what is pasted.
+			e.wait, e.ends = quietTyped, true
+			continue
+		case b == keyLineEnd && empty:
+			e.wait, e.ends = quietLine, true
+			continue
+		case len(e.text) == maxSecret && !editing(b):
+			return false, nil, fmt.Errorf("more than %d bytes, which is no mnemonic", maxSecret)
+		}
+		e.text = edit(e.text, b)
+		e.wait, e.ends = 0, false
+		if b != keyLineEnd {
+			continue
+		}
+		// Words that are wrong may be more than they should be.
+		e.wait, e.ends = quietTyped, e.count() >= allWords
+		if e.whole() {
+			return true, text[i+1:], nil
+		}
+	}
+	return false, nil, nil
+}
+
+// whole reports whether these are 24 words with their checksum.
+func (e *entry) whole() bool {
+	m, err := sanity.ParseMnemonic(e.text)
+	if err != nil {
+		return false
+	}
+	defer m.Wipe()
+	return m.Words() == allWords
+}
+
+// count is how many words there are, in whatever form they are written.
+func (e *entry) count() int {
+	return len(bytes.FieldsFunc(e.text, func(r rune) bool {
+		return r < 0x80 && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}))
 }
 
 // readBounded reads to the end without leaving copies of what it read behind.

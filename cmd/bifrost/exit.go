@@ -32,7 +32,8 @@ const exitCodes = `Exit codes:
      chain knows another signer or another recipient key
   5  an envelope, or a keyshare that is to be sealed, fails a check
   6  no bifrost runs in this home, or the node cannot be reached
-  8  another bifrost uses this home`
+  8  another bifrost uses this home
+  130  interrupted (143 by SIGTERM); start ends in order, with 0`
 
 var (
 	errMnemonic  = errors.New("mnemonic refused")
@@ -47,6 +48,7 @@ func codeOf(err error) int {
 		code int
 	}{
 		{errMnemonic, codeMnemonic},
+		{command.ErrNoWords, codeMnemonic},
 		{registration.ErrRefused, codeMnemonic},
 		{home.ErrConfig, codeUsage},
 		{home.ErrInUse, codeInUse},

@@ -124,7 +124,7 @@ func (a *app) init(
 		return err
 	}
 	if isNew {
-		if err := cfg.Write(a.home); err != nil {
+		if err := a.Write(ctx, func() error { return cfg.Write(a.home) }); err != nil {
 			return err
 		}
 		a.Progress("The configuration is in %s.", home.ConfigPath(a.home))
@@ -135,7 +135,7 @@ func (a *app) init(
 		if err != nil {
 			return err
 		}
-		err = store.Import(data)
+		err = a.Write(ctx, func() error { return store.Import(data) })
 		sanity.Wipe(data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -201,7 +201,7 @@ func (a *app) initMnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := storeMnemonic(path, m); err != nil {
+		if err := a.Write(ctx, func() error { return storeMnemonic(path, m) }); err != nil {
 			m.Wipe()
 			return nil, err
 		}
@@ -217,7 +217,7 @@ func (a *app) initMnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := storeMnemonic(path, m); err != nil {
+	if err := a.Write(ctx, func() error { return storeMnemonic(path, m) }); err != nil {
 		m.Wipe()
 		return nil, err
 	}

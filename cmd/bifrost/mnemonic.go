@@ -10,7 +10,6 @@ import (
 
 	"github.com/tyler-smith/go-bip39"
 
-	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -29,27 +28,20 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 			return nil, err
 		}
 	}
-	raw, _, err := process.Secret{
-		Path:   path,
-		Prompt: "Mnemonic of the signer (it is not shown): ",
-		Stdin:  a.Stdin,
-		Stderr: a.Stderr,
-	}.Read(ctx)
-	defer sanity.Wipe(raw)
-	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, command.Usage(
-			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
-		)
+	var m *sanity.Mnemonic
+	wrong := func(err error) bool { return errors.Is(err, errMnemonic) }
+	use := func(raw []byte, _ string) (err error) {
+		if m, err = sanity.ParseMnemonic(raw); err == nil {
+			err = m.CheckSeal()
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errMnemonic, err)
+		}
+		return nil
 	}
+	err := a.Mnemonic(ctx, process.Secret{Path: path}, wrong, use)
 	if err != nil {
 		return nil, err
-	}
-	m, err := sanity.ParseMnemonic(raw)
-	if err == nil {
-		err = m.CheckSeal()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
 	}
 	return m, nil
 }

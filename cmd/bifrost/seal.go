@@ -78,10 +78,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCheck, err)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := durable.Write(out, data); err != nil {
+	if err := a.Write(ctx, func() error { return durable.Write(out, data) }); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(data)

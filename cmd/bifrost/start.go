@@ -59,6 +59,7 @@ func (a *app) start(ctx context.Context, former bool) error {
 	if err != nil {
 		return err
 	}
+	a.EndInOrder()
 	return service.Run(ctx, service.Options{
 		Home: a.home, Config: cfg, Mnemonic: mnemonic, Former: former, Log: log, Version: a.Version,
 	})

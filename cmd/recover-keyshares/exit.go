@@ -28,8 +28,8 @@ const (
 
 const exitCodes = `Exit codes:
   0  done
-  1  anything that is not listed here, such as a different file in the way, a
-     full disk, or an interruption
+  1  anything that is not listed here, such as a different file in the way, or a
+     full disk
   2  wrong usage
   3  no backup found: the chain, or what was saved of it, holds none, or proofs of
      too few members; coverage: a vault is not covered
@@ -42,6 +42,7 @@ const exitCodes = `Exit codes:
      pruned, the nodes contradict each other, or no answer has a valid Merkle proof
   8  rebuild: the mnemonics that were given belong to fewer members than are needed;
      nothing was written
+  130  interrupted (143 by SIGTERM)
 When several vaults, or the two backups of a vault, fail in different ways, the
 code is the first of 7, 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
 of every vault are in place.`
@@ -74,7 +75,9 @@ func codeOf(err error) int {
 			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
-		{codeMnemonic, []error{errMnemonic, envelope.ErrWrongMnemonic}},
+		{codeMnemonic, []error{
+			errMnemonic, envelope.ErrWrongMnemonic, command.ErrNoWords,
+		}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
 		{codeNoBackup, []error{
 			restore.ErrNoBackup, restore.ErrNoVault, vault.ErrUnknown, chain.ErrNotFound,

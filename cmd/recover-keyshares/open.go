@@ -82,12 +82,16 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	words, err := o.readWords(ctx)
-	if err != nil {
+	var files []envelope.File
+	err = o.withWords(ctx, func(raw []byte) error {
+		words, err := o.parse(raw)
+		if err != nil {
+			return err
+		}
+		defer words.wipe()
+		files, err = o.openAll(ctx, found, words)
 		return err
-	}
-	defer words.wipe()
-	files, err := o.openAll(ctx, found, words)
+	})
 	for _, f := range files {
 		defer sanity.Wipe(f.Data)
 	}
@@ -101,14 +105,14 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		}
 		result.Files = append(result.Files, filepath.Join(dir, f.Name))
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	store, err := keystore.Open(dir)
+	err = o.Write(ctx, func() error {
+		store, err := keystore.Open(dir)
+		if err != nil {
+			return err
+		}
+		return store.Save(files)
+	})
 	if err != nil {
-		return err
-	}
-	if err := store.Save(files); err != nil {
 		return err
 	}
 	return o.Print(result, func(w io.Writer) {
@@ -133,12 +137,7 @@ func (w openers) wipe() {
 	w.phrase.Wipe()
 }
 
-func (o *opening) readWords(ctx context.Context) (w openers, err error) {
-	raw, err := o.words(ctx)
-	defer sanity.Wipe(raw)
-	if err != nil {
-		return w, err
-	}
+func (o *opening) parse(raw []byte) (w openers, err error) {
 	if w.phrase, err = sanity.ParsePhrase(raw); err != nil {
 		return w, fmt.Errorf("%w: %w", errMnemonic, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -112,28 +113,15 @@ func TestPrompt(t *testing.T) {
 			require.True(t, bytes.Equal(f.Data, data))
 		}
 	})
-	t.Run("the rest of what was pasted in several lines is dropped", func(t *testing.T) {
-		cmd, keyboard, tty, screen := startAtPrompt(t, "--node", url, "--out", t.TempDir())
-		_, err := io.WriteString(keyboard, strings.ReplaceAll(mnemonics[0], " ", "\n")+"\n")
-		require.NoError(t, err)
-		require.Error(t, cmd.Wait())
-		require.Equal(t, codeMnemonic, cmd.ProcessState.ExitCode())
-		waiting, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCINQ)
-		require.NoError(t, err)
-		require.Zero(t, waiting, "bytes that the shell would read")
-		for _, word := range strings.Fields(mnemonics[0]) {
-			require.NotContains(t, screen.String(), word)
-		}
-	})
 	t.Run("an interruption leaves the terminal as it was and nothing on the disk", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "keyshares")
 		cmd, _, tty, screen := startAtPrompt(t, "--node", twoNodes(url), "--trust-first", "--out", out)
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.Error(t, cmd.Wait())
-		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
+		require.Equal(t, command.CodeInterrupted, cmd.ProcessState.ExitCode())
 		require.True(t, echoes(t, tty))
 		require.NoDirExists(t, out)
-		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "interrupted") },
+		require.Eventually(t, func() bool { return strings.Contains(screen.String(), "interrupted, nothing was written") },
 			10*time.Second, 10*time.Millisecond)
 	})
 	t.Run("the header of one node is not asked about: what it is held against must be given", func(t *testing.T) {
@@ -159,6 +147,53 @@ func TestPrompt(t *testing.T) {
 		require.NoError(t, err)
 		require.Error(t, cmd.Wait())
 		require.Equal(t, codeNoBackup, cmd.ProcessState.ExitCode(), "two of three have not published")
+	})
+	t.Run("a mnemonic in the place of a yes is named, and the header is asked about again", func(t *testing.T) {
+		t.Setenv("XDG_STATE_HOME", t.TempDir())
+		out := filepath.Join(t.TempDir(), "keyshares")
+		cmd, keyboard, _, screen := startUntil(t, "[yes/no]", "--node", twoNodes(url), "--out", out)
+		shows := func(text string) {
+			t.Helper()
+			require.Eventually(t, func() bool { return strings.Contains(screen.String(), text) }, 30*time.Second, 10*time.Millisecond)
+		}
+		_, err := io.WriteString(keyboard, strings.ReplaceAll(mnemonics[0], " ", "\r")+"\r")
+		require.NoError(t, err)
+		shows("scrollback")
+		shows("[yes/no] (it is not shown)")
+		_, err = io.WriteString(keyboard, "yes\r")
+		require.NoError(t, err)
+		shows("Mnemonic of the signer")
+		_, err = io.WriteString(keyboard, mnemonics[1]+"\r")
+		require.NoError(t, err)
+		require.Error(t, cmd.Wait())
+		for _, words := range mnemonics[:2] {
+			for _, word := range strings.Fields(words) {
+				require.NotContains(t, screen.String(), word)
+			}
+		}
+	})
+	t.Run("a wrong mnemonic is asked for again, three times, and the header is asked about once", func(t *testing.T) {
+		t.Setenv("XDG_STATE_HOME", t.TempDir())
+		for _, last := range []string{mnemonics[0], mnemonics[0] + " zoo"} {
+			out := filepath.Join(t.TempDir(), "keyshares")
+			cmd, keyboard, _, screen := startUntil(t, "[yes/no]", "--node", twoNodes(url), "--out", out, "--trusting-period", "167h")
+			for i, text := range []string{"yes", "december december\r", strings.Replace(mnemonics[0], "marble", "marbel", 1), last} {
+				want := []string{"[yes/no]", "it is not shown", "asking again, 2 of 3", "asking again, 3 of 3"}[i]
+				require.Eventually(t, func() bool {
+					at := strings.LastIndex(screen.String(), want)
+					return at >= 0 && (i < 2 || strings.Contains(screen.String()[at:], "it is not shown"))
+				}, 30*time.Second, 10*time.Millisecond, want)
+				_, err := io.WriteString(keyboard, text+"\r")
+				require.NoError(t, err)
+			}
+			err := cmd.Wait()
+			require.Equal(t, last == mnemonics[0], err == nil)
+			if err != nil {
+				require.Equal(t, codeMnemonic, cmd.ProcessState.ExitCode())
+			}
+			require.LessOrEqual(t, strings.Count(screen.String(), "[yes/no]"), 1)
+			_ = os.RemoveAll(os.Getenv("XDG_STATE_HOME"))
+		}
 	})
 }
 
@@ -206,7 +241,7 @@ func TestRebuildAtATerminal(t *testing.T) {
 		shows(screen, "Mnemonic 1, 2 more are needed")
 		typed(keyboard, mnemonics[2])
 		shows(screen, "Mnemonic 2, 1 more are needed")
-		typed(keyboard, "these are no words")
+		typed(keyboard, "these are no words\n")
 		shows(screen, "warning: wrong mnemonic")
 		typed(keyboard, mnemonics[0])
 		require.NoError(t, cmd.Wait())
@@ -242,7 +277,7 @@ func TestRebuildAtATerminal(t *testing.T) {
 		shows(screen, "Mnemonic 1, 2 more are needed")
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.Error(t, cmd.Wait())
-		require.Equal(t, codeOther, cmd.ProcessState.ExitCode())
+		require.Equal(t, command.CodeInterrupted, cmd.ProcessState.ExitCode())
 		require.NoDirExists(t, filepath.Dir(out))
 	})
 }

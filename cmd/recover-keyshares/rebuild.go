@@ -139,12 +139,10 @@ func (r *rebuilding) run(ctx context.Context) error {
 	keys, failed := opening.Combine()
 	if failed == nil {
 		defer keys.Wipe()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		file := keys.Encode()
 		defer sanity.Wipe(file)
-		if err := durable.Write(out, file); err != nil {
+		err := r.Write(ctx, func() error { return durable.Write(out, file) })
+		if err != nil {
 			return err
 		}
 		result.Out = out

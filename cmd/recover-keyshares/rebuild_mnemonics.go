@@ -82,7 +82,7 @@ func (r *rebuilding) collect(
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		mnemonic, err := r.read(ctx, process.Secret{Path: path, Stdin: r.Stdin, Stderr: r.Stderr})
+		mnemonic, err := r.read(ctx, process.Secret{Path: path, Terminal: r.Terminal()})
 		if errors.Is(err, errMnemonic) {
 			r.Warn(command.OneLine(err.Error()))
 			result.Unreadable = append(result.Unreadable, command.OneLine(path))
@@ -109,13 +109,13 @@ func (r *rebuilding) prompt(
 				number,
 				opening.Missing(),
 			),
-			Stdin:  r.Stdin,
-			Stderr: r.Stderr,
+			Terminal: r.Terminal(),
 		})
 		switch {
 		case errors.Is(err, errEmpty), errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errMnemonic):
+			r.Terminal().Settle(ctx)
 			r.Warn(command.OneLine(err.Error()))
 		case err != nil:
 			return err
@@ -139,11 +139,11 @@ func (r *rebuilding) read(ctx context.Context, secret process.Secret) (*sanity.M
 	if warning != "" {
 		r.Warn(warning)
 	}
-	if secret.Path == "" && len(bytes.TrimSpace(raw)) == 0 {
+	if secret.Asks() && len(bytes.TrimSpace(raw)) == 0 {
 		return nil, errEmpty
 	}
 	mnemonic, err := sanity.ParseMnemonic(raw)
-	if err != nil && secret.Path != "" {
+	if err != nil && !secret.Asks() {
 		return nil, fmt.Errorf("%s: %w: %w", secret.Path, errMnemonic, err)
 	}
 	if err != nil {

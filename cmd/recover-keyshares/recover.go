@@ -7,7 +7,9 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -59,11 +61,39 @@ func (a *app) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mnemonic, err := a.mnemonic(ctx)
-	if err != nil {
+	var r *recovery
+	err = a.withMnemonic(ctx, func(mnemonic *sanity.Mnemonic) (err error) {
+		r, err = a.restore(ctx, light, dir, saving{a, ctx, store}, mnemonic)
+		return err
+	})
+	if r == nil {
 		return err
 	}
-	defer mnemonic.Wipe()
+	if failed := a.Print(r, r.text); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// saving lets an interruption wait for a save.
+type saving struct {
+	*app
+	ctx context.Context
+	restore.Store
+}
+
+func (s saving) Save(files []envelope.File) error {
+	return s.Write(s.ctx, func() error { return s.Store.Save(files) })
+}
+
+// restore is a recovery with a mnemonic. Its result is nil when it did not begin.
+func (a *app) restore(
+	ctx context.Context,
+	light *chain.Light,
+	dir string,
+	store restore.Store,
+	mnemonic *sanity.Mnemonic,
+) (*recovery, error) {
 	r := &recovery{
 		Nodes:   nodeNames(a.nodes),
 		ChainID: command.OneLine(light.ChainID()),
@@ -72,10 +102,10 @@ func (a *app) recover(ctx context.Context) error {
 	}
 	state, err := a.head(ctx, light)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.Address, err = a.member(mnemonic); err != nil {
-		return err
+		return nil, err
 	}
 	r.Height = state.Height()
 
@@ -99,19 +129,17 @@ func (a *app) recover(ctx context.Context) error {
 			failed = append(failed, result.Err)
 		}
 	}
-	if err := a.Print(r, r.text); err != nil {
-		return err
-	}
-	if runErr != nil {
-		return runErr
-	}
-	if len(failed) > 0 {
-		return incomplete{
+	switch {
+	case runErr != nil:
+		return r, runErr
+	case len(failed) > 0:
+		return r, incomplete{
 			fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)),
 			worst(codes),
+			len(failed) < len(results),
 		}
 	}
-	return nil
+	return r, nil
 }
 
 // member is the address to recover for.
@@ -200,6 +228,8 @@ func (r *recovery) text(w io.Writer) {
 type incomplete struct {
 	error
 	code int
+	// partly says that some of it was done.
+	partly bool
 }
 
 // short is the beginning of a vault's name, for progress.

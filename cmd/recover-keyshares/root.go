@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -109,54 +110,55 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 	return dir, release, err
 }
 
-// mnemonic reads the mnemonic from where the user has it.
-func (a *app) mnemonic(ctx context.Context) (*sanity.Mnemonic, error) {
-	raw, err := a.words(ctx)
-	defer sanity.Wipe(raw)
-	if err != nil {
-		return nil, err
-	}
-	m, err := sanity.ParseMnemonic(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMnemonic, err)
-	}
-	return m, nil
+// withMnemonic reads the mnemonic from where the user has it and gives it to use. A wrong one is
+// asked for again, also when only use finds out.
+func (a *app) withMnemonic(ctx context.Context, use func(*sanity.Mnemonic) error) error {
+	return a.withWords(ctx, func(raw []byte) error {
+		m, err := sanity.ParseMnemonic(raw)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errMnemonic, err)
+		}
+		defer m.Wipe()
+		return use(m)
+	})
 }
 
-// words reads the mnemonic as it is, which the caller wipes.
-func (a *app) words(ctx context.Context) ([]byte, error) {
-	raw, warning, err := process.Secret{
-		Path:   a.mnemonicFile,
-		Prompt: "Mnemonic of the signer (it is not shown): ",
-		Stdin:  a.Stdin,
-		Stderr: a.Stderr,
-	}.Read(ctx)
-	if errors.Is(err, process.ErrNoTerminal) {
-		return nil, command.Usage(
-			fmt.Errorf("%w to ask for the mnemonic on: give --mnemonic-file", err),
-		)
+// withWords is withMnemonic for the words as they are.
+func (a *app) withWords(ctx context.Context, use func(raw []byte) error) error {
+	wrong := func(err error) bool {
+		var part incomplete
+		if errors.As(err, &part) && part.partly {
+			return false
+		}
+		return codeOf(err) == codeMnemonic
 	}
-	if err != nil {
-		return raw, err
-	}
-	if warning != "" {
-		a.Warn(warning)
-	}
-	return raw, nil
+	return a.Mnemonic(ctx, process.Secret{Path: a.mnemonicFile}, wrong,
+		func(raw []byte, warning string) error {
+			if warning != "" {
+				a.Warn(warning)
+			}
+			return use(raw)
+		})
 }
 
-// ask reads a line from the terminal, in lower case and without white space around.
+// ask asks for a short answer, which it returns in lower case and without white space around. When
+// a mnemonic comes instead, it says so, and asks again without showing anything.
 func (a *app) ask(ctx context.Context, prompt string) (string, error) {
-	fmt.Fprint(a.Stderr, prompt)
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReaderSize(a.Stdin, 16).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case text := <-answer:
-		return text, nil
+	for hidden := false; ; hidden = true {
+		if hidden {
+			prompt = strings.TrimRight(prompt, " :") + " (it is not shown): "
+		}
+		line, err := a.Terminal().Answer(ctx, prompt, hidden)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if answer := strings.ToLower(string(bytes.TrimSpace(line))); !sanity.LooksSecret(line) {
+			return answer, nil
+		}
+		sanity.Wipe(line)
+		a.Terminal().Settle(ctx)
+		a.Warn("that was no answer and may be a mnemonic, which is asked for later. If any of it " +
+			"can be seen above, clear the terminal with its scrollback, and what else keeps what a " +
+			"terminal shows (tmux, script)")
 	}
 }
