@@ -16,12 +16,24 @@ import (
 
 // KeygenRequest asks for a new vault. It is the same for all of its members.
 type KeygenRequest struct {
-	// ID names the ceremony, the same in every attempt.
+	// ID names the keygen, the same in every attempt.
 	ID string
+	// Session is the attempt.
+	Session Session
 	// Members are all members, the one who asks among them, in any order.
 	Members [][]byte
 	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at least 2.
 	Threshold int
+}
+
+// A Session is one attempt at a keygen, which has begun because all of its members joined it.
+type Session struct {
+	// ID is 32 bytes, the same for all members and for no other attempt.
+	ID []byte
+	// Keys are the members' session keys, compressed, in the order of the request's members.
+	Keys [][]byte
+	// Secret is the secret of this member's, 32 bytes. It is for this attempt alone.
+	Secret []byte
 }
 
 // KeygenResult is a new vault and one member's keyshares of it.

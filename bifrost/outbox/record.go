@@ -39,6 +39,9 @@ const (
 	Vote Kind = "vote"
 	// Backup is a later publication, of an epoch that lives.
 	Backup Kind = "backup"
+	// Join is a join to an attempt at a keygen. It is good for the process alone that holds its
+	// secret, so that no outbox keeps it.
+	Join Kind = "join"
 )
 
 const version = 1
@@ -85,7 +88,7 @@ type Record struct {
 	Sequence      uint64 `json:"sequence,omitempty"`
 	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
 
-	// Members is how many members the vault of a later publication has.
+	// Members is how many members the vault of a later publication has, or the keygen of a join.
 	Members int `json:"members,omitempty"`
 
 	// Outcome tells how a closed record ended.
@@ -105,14 +108,21 @@ func (r *Record) Keys() (pubKey, pubKeyEd25519 []byte, err error) {
 
 // Name is the name of the record's file.
 func (r *Record) Name() string {
-	if r.Kind == Vote {
+	switch r.Kind {
+	case Vote:
 		return VoteName(r.Epoch)
+	case Join:
+		return JoinName(r.Epoch)
+	default:
+		return BackupName(r.Epoch)
 	}
-	return BackupName(r.Epoch)
 }
 
 // VoteName is the name of the record of the vote on a keygen.
 func VoteName(keygenID uint64) string { return fmt.Sprintf("keygen-%d.json", keygenID) }
+
+// JoinName is the name of the record of a join to an attempt at a keygen.
+func JoinName(keygenID uint64) string { return fmt.Sprintf("join-%d.json", keygenID) }
 
 // BackupName is the name of the record of an epoch's later publication.
 func BackupName(epoch uint64) string { return fmt.Sprintf("backup-%d.json", epoch) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -54,7 +55,7 @@ func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]v
 	return errors.Join(errs...)
 }
 
-// idle are the entries that no worker holds: votes by their deadline, then later publications.
+// idle are the entries that no worker holds: joins, votes by their deadline, later publications.
 func (p *Publisher) idle() []*entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +68,7 @@ func (p *Publisher) idle() []*entry {
 	sort.Slice(list, func(i, j int) bool {
 		a, b := list[i].rec, list[j].rec
 		if a.Kind != b.Kind {
-			return a.Kind == outbox.Vote
+			return rank(a.Kind) < rank(b.Kind)
 		}
 		if a.Deadline != b.Deadline {
 			return a.Deadline < b.Deadline
@@ -75,6 +76,11 @@ func (p *Publisher) idle() []*entry {
 		return a.Name() < b.Name()
 	})
 	return list
+}
+
+// rank puts first what others wait for, and last what has no deadline.
+func rank(k outbox.Kind) int {
+	return slices.Index([]outbox.Kind{outbox.Join, outbox.Vote, outbox.Backup}, k)
 }
 
 // account is asked for once in a poll.
@@ -91,7 +97,7 @@ func (p *Publisher) send(
 	height int64,
 	a *account,
 ) (waiting bool, err error) {
-	if e.rec.Kind == outbox.Vote && height >= e.rec.Deadline {
+	if e.rec.Kind != outbox.Backup && height >= e.rec.Deadline {
 		return false, nil // the next block is too late for it
 	}
 	if time.Now().Before(e.retryAt) {
@@ -148,7 +154,7 @@ func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	}
 	next.Sequence = a.sequence
 	next.TimeoutHeight = uint64(next.Deadline)
-	if next.Kind != outbox.Vote {
+	if next.Kind == outbox.Backup {
 		next.TimeoutHeight = uint64(height) + backupTimeout
 	}
 	next.Tx, err = p.cfg.SignTx(msg, TxParams{

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
@@ -61,9 +62,9 @@ type fakeChain struct {
 	votes    map[string]int
 	messages map[string][]*types.MsgTssPool
 	later    map[string][]*types.MsgPublishBackup
-	// refuse, when set, is asked before a transaction is taken.
+	// refuse, when set, is asked before a vote or a publication is taken.
 	refuse func(member string) error
-	// drop keeps transactions of a member out of blocks.
+	// drop keeps votes and publications of a member out of blocks.
 	drop map[string]bool
 }
 
@@ -122,7 +123,7 @@ func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
 	c.keygens[id] = &types.KeygenInfo{
 		Id: id, ChurnId: id, Status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
 		Threshold: uint32((2*len(members) + 2) / 3), Needed: uint32(len(members)),
-		OpenedHeight: c.height, Deadline: c.height + blocks, Members: members,
+		OpenedHeight: c.height, JoinDeadline: c.height + blocks/2, Deadline: c.height + blocks, Members: members,
 	}
 }
 
@@ -140,12 +141,14 @@ func (c *fakeChain) block() {
 	c.mempool = nil
 	for _, raw := range pending {
 		member, sequence, msg := decode(raw)
-		if c.drop[member] || sequence != c.sequence[member] {
+		if c.drop[member] && !isJoin(msg) || sequence != c.sequence[member] {
 			continue
 		}
 		c.sequence[member]++
 		c.blocks[c.height] = append(c.blocks[c.height], raw)
 		switch m := msg.(type) {
+		case *types.MsgTssJoin:
+			c.join(m)
 		case *types.MsgTssPool:
 			c.vote(m)
 		case *types.MsgPublishBackup:
@@ -157,6 +160,35 @@ func (c *fakeChain) block() {
 			c.close(k)
 		}
 	}
+}
+
+// join begins an attempt with the last join that it waits for.
+func (c *fakeChain) join(m *types.MsgTssJoin) {
+	k := c.keygens[m.KeygenId]
+	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(*k, m.Signer) != nil || c.height > k.JoinDeadline {
+		return
+	}
+	info, _ := memberOf(k.Members, m.Signer)
+	must(m.CheckJoin(testChain, unhex(info.PubKey)))
+	waits := func(member string) func(types.JoinInfo) bool {
+		return func(j types.JoinInfo) bool { return j.Member == member }
+	}
+	k.Joins = append(slices.DeleteFunc(k.Joins, waits(m.Signer)), types.JoinInfo{
+		Member: m.Signer, Nonce: hex.EncodeToString(m.Nonce), SessionKey: hex.EncodeToString(m.SessionKey), Height: c.height,
+	})
+	if len(k.Joins) < len(k.Members) {
+		return
+	}
+	next := &types.SessionInfo{Attempt: 1, Height: c.height}
+	if k.Session != nil {
+		next.Attempt = k.Session.Attempt + 1
+	}
+	for _, member := range k.Members {
+		next.Members = append(next.Members, k.Joins[slices.IndexFunc(k.Joins, waits(member.Address))])
+	}
+	id := sha256.Sum256(fmt.Append(nil, k.Id, next.Attempt, next.Members))
+	next.Id = hex.EncodeToString(id[:])
+	k.Session, k.Joins = next, nil
 }
 
 func (c *fakeChain) commitment(envelope []byte) types.CommitmentInfo {
@@ -278,9 +310,19 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 	if m := voteIn(raw); m != nil {
 		return m.Signer, sequence, m
 	}
+	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssJoin{}) {
+		var m types.MsgTssJoin
+		must(proto.Unmarshal(body.Messages[0].Value, &m))
+		return m.Signer, sequence, &m
+	}
 	var m types.MsgPublishBackup
 	must(proto.Unmarshal(body.Messages[0].Value, &m))
 	return m.Signer, sequence, &m
+}
+
+func isJoin(msg proto.Message) bool {
+	_, ok := msg.(*types.MsgTssJoin)
+	return ok
 }
 
 func gasOf(raw []byte) uint64 {
@@ -405,6 +447,8 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	var envelope, proof []byte
 	members := 0
 	switch m := msg.(type) {
+	case *types.MsgTssJoin:
+		members = len(c.keygens[m.KeygenId].Members)
 	case *types.MsgTssPool:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.keygens[m.KeygenId].Members)
@@ -427,7 +471,7 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	if len(envelope) > 0 {
 		c.envelopes[member][c.commitment(envelope).Sha256] = true
 	}
-	if c.refuse != nil {
+	if c.refuse != nil && !isJoin(msg) {
 		if err := c.refuse(member); err != nil {
 			return err
 		}

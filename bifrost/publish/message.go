@@ -74,8 +74,13 @@ func setMessage(r *outbox.Record, msg proto.Message) (err error) {
 
 // messageOf decodes the message of a final record.
 func messageOf(r *outbox.Record) (proto.Message, error) {
-	var msg proto.Message = &types.MsgTssPool{}
-	if r.Kind != outbox.Vote {
+	var msg proto.Message
+	switch r.Kind {
+	case outbox.Vote:
+		msg = &types.MsgTssPool{}
+	case outbox.Join:
+		msg = &types.MsgTssJoin{}
+	default:
 		msg = &types.MsgPublishBackup{}
 	}
 	if err := proto.Unmarshal(r.Message, msg); err != nil {
@@ -99,6 +104,8 @@ func gasMembers(r *outbox.Record, msg proto.Message) int {
 // kindOf names what a record brings to state.
 func kindOf(r *outbox.Record) string {
 	switch {
+	case r.Kind == outbox.Join:
+		return "join"
 	case r.Kind == outbox.Backup:
 		return "backup"
 	case r.Blame:

@@ -98,7 +98,7 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 		require.Equal(t, closed.EnvelopeSHA256, hex.EncodeToString(commitments[0].Sha256))
 		_, sequence, err := client.Account(ctx, m.address)
 		require.NoError(t, err)
-		require.EqualValues(t, 1, sequence, "transactions that were executed")
+		require.EqualValues(t, 2, sequence, "transactions that were executed: a join and a vote")
 		m.mu.Lock()
 		require.Equal(t, 1, m.deaths)
 		require.Equal(t, 1, m.seals)

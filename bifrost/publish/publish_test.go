@@ -447,7 +447,7 @@ func TestSequenceMismatchSignsTheSameMessageAgain(t *testing.T) {
 	w.checkInvariants()
 	for _, m := range w.members {
 		require.Equal(t, 2, refusals[m.address])
-		require.EqualValues(t, 7, w.chain.sequence[m.address])
+		require.EqualValues(t, 8, w.chain.sequence[m.address], "a join too")
 		require.Equal(t, 1, m.seals)
 	}
 }
@@ -507,7 +507,7 @@ func TestAbsentMemberIsBlamed(t *testing.T) {
 	for _, m := range w.members[:3] {
 		m.run()
 	}
-	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.eventually("three have joined", func() bool { return w.members[0].says("to join: 3 of 4") })
 	require.Empty(t, w.keygen(1).Votes, "there is time for another attempt")
 	w.chain.advance(985)
 	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
@@ -533,7 +533,7 @@ func TestAKeygenThatIsTriedAgain(t *testing.T) {
 	for _, m := range w.members[:3] {
 		m.run()
 	}
-	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.eventually("three have joined", func() bool { return w.members[0].says("to join: 3 of 4") })
 	w.chain.advance(985)
 	w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
 	w.chain.advance(16)
@@ -557,7 +557,7 @@ func TestBlameSurvivesAKill(t *testing.T) {
 			for _, m := range w.members[:3] {
 				m.run()
 			}
-			w.eventually("an attempt has failed", func() bool { return w.members[1].says("did not join") })
+			w.eventually("three have joined", func() bool { return w.members[1].says("to join: 3 of 4") })
 			w.chain.advance(985)
 			w.eventually("three blames", func() bool { return len(w.keygen(1).Votes) == 3 })
 			for _, m := range w.members[:3] {
@@ -620,9 +620,14 @@ func TestDeadlineEndsACeremonyAndItsFailureIsBlamed(t *testing.T) {
 	w := newWorld(t, 4)
 	w.tss.patience = time.Hour
 	w.chain.open(1, 1000, w.infos())
-	for _, m := range w.members[:3] {
-		m.run()
+	gone := w.members[3].key.PubKey().Bytes()
+	w.tss.fail = func(member []byte, _ string) error {
+		if bytes.Equal(member, gone) {
+			return errors.New("it has crashed")
+		}
+		return nil
 	}
+	w.start()
 	w.eventually("three wait for the fourth", func() bool {
 		w.tss.mu.Lock()
 		defer w.tss.mu.Unlock()
@@ -864,7 +869,7 @@ func TestBlameOfAKeygenIsForgottenOnceItWorked(t *testing.T) {
 	for _, m := range w.members[:3] {
 		m.run()
 	}
-	w.eventually("an attempt has failed", func() bool { return w.members[0].says("did not join") })
+	w.eventually("three have joined", func() bool { return w.members[0].says("to join: 3 of 4") })
 	w.members[3].run()
 	for _, m := range w.members {
 		w.eventually("no signing works", func() bool { return m.says("no memory") })

@@ -16,10 +16,13 @@ import (
 func (p *Publisher) settle(
 	ctx context.Context, e *entry, height int64, open map[string]vault.Keygen,
 ) (bool, error) {
-	if e.rec.Kind != outbox.Vote {
+	if e.rec.Kind == outbox.Backup {
 		return p.settleBackup(ctx, e)
 	}
-	k, isOpen := open[e.rec.Name()]
+	k, isOpen := open[outbox.VoteName(e.rec.Epoch)]
+	if e.rec.Kind == outbox.Join {
+		return isOpen && p.settleJoin(e, k), nil
+	}
 	if !isOpen {
 		var err error
 		if k, err = p.chain.Keygen(ctx, e.rec.Epoch); err != nil {

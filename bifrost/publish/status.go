@@ -63,6 +63,9 @@ func (p *Publisher) copyStatus() Status {
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
 	for _, e := range p.entries {
+		if e.rec.Kind == outbox.Join {
+			continue
+		}
 		r := RecordStatus{
 			Deadline: e.rec.Deadline,
 			Vault:    e.rec.Vault,

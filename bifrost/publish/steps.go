@@ -42,6 +42,9 @@ func (p *Publisher) keygen(
 		return nil, errLost
 	}
 	if ceremonies.Err() != nil {
+		if b := p.absent(k); b != nil {
+			e.lastBlame = b
+		}
 		return p.giveUp(e, next)
 	}
 	p.log.Info().
@@ -49,9 +52,15 @@ func (p *Publisher) keygen(
 		Int("members", len(k.Members)).
 		Int64("deadline", k.Deadline).
 		Msg("joining a keygen")
+	session, err := p.join(ctx, ceremonies, e, k)
+	defer clear(session.Secret)
+	if err != nil {
+		return nil, err
+	}
 	begin := time.Now()
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
+		Session:   session,
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
 	})

@@ -23,6 +23,8 @@ type entry struct {
 	err  error
 
 	lastBlame *blame // of the last ceremony that failed because of others
+	attempt   uint64 // the last one that this process saw begin
+	nonce     []byte // of a join
 	signings  int
 	// differs are the members that are known to have other public shares.
 	differs map[string]bool
@@ -122,8 +124,10 @@ func (p *Publisher) advance(
 
 // save makes a step durable. Nothing of it is visible before.
 func (p *Publisher) save(e *entry, r *outbox.Record) error {
-	if err := p.outbox.Save(r); err != nil {
-		return fmt.Errorf("outbox: %w", err)
+	if r.Kind != outbox.Join {
+		if err := p.outbox.Save(r); err != nil {
+			return fmt.Errorf("outbox: %w", err)
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

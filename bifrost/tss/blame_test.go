@@ -603,17 +603,21 @@ func TestClose(t *testing.T) {
 func TestKeygenRequestsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	net := newCluster(t, 4, func(cfg *Config) { cfg.PreParams, cfg.Bech32Prefix = storeOf(t, 0), "cosmos" })
-	good := ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 3}
+	good := net.keygenOf(0, 3, "attempt")
 	for name, change := range map[string]func(r *ceremony.KeygenRequest){
-		"a member twice":         func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], net.members[0]) },
-		"this node not a member": func(r *ceremony.KeygenRequest) { r.Members = net.members[1:] },
-		"one member":             func(r *ceremony.KeygenRequest) { r.Members = net.members[:1] },
-		"no member":              func(r *ceremony.KeygenRequest) { r.Members = nil },
-		"a key that is none":     func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], make([]byte, 33)) },
-		"a threshold of one":     func(r *ceremony.KeygenRequest) { r.Threshold = 1 },
-		"a threshold beyond all": func(r *ceremony.KeygenRequest) { r.Threshold = 5 },
-		"no id":                  func(r *ceremony.KeygenRequest) { r.ID = "" },
-		"an id that is too long": func(r *ceremony.KeygenRequest) { r.ID = string(make([]byte, maxID+1)) },
+		"a member twice":                  func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], net.members[0]) },
+		"this node not a member":          func(r *ceremony.KeygenRequest) { r.Members = net.members[1:] },
+		"one member":                      func(r *ceremony.KeygenRequest) { r.Members = net.members[:1] },
+		"no member":                       func(r *ceremony.KeygenRequest) { r.Members = nil },
+		"a key that is none":              func(r *ceremony.KeygenRequest) { r.Members = append(net.members[:3:3], make([]byte, 33)) },
+		"a threshold of one":              func(r *ceremony.KeygenRequest) { r.Threshold = 1 },
+		"a threshold beyond all":          func(r *ceremony.KeygenRequest) { r.Threshold = 5 },
+		"no id":                           func(r *ceremony.KeygenRequest) { r.ID = "" },
+		"no session":                      func(r *ceremony.KeygenRequest) { r.Session = ceremony.Session{} },
+		"a session without a key of each": func(r *ceremony.KeygenRequest) { r.Session.Keys = r.Session.Keys[1:] },
+		"a session key that is none":      func(r *ceremony.KeygenRequest) { r.Session.Keys = append(r.Session.Keys[:3:3], make([]byte, 33)) },
+		"another member's session":        func(r *ceremony.KeygenRequest) { r.Session = net.keygenOf(1, 3, "attempt").Session },
+		"an id that is too long":          func(r *ceremony.KeygenRequest) { r.ID = string(make([]byte, maxID+1)) },
 	} {
 		r := good
 		change(&r)
@@ -635,7 +639,7 @@ func TestNodesThatMakeNoKeys(t *testing.T) {
 			cfg.PreParams, cfg.Bech32Prefix = storeOf(t, 0), "cosmos"
 			change(cfg)
 		})
-		_, err := net.nodes[0].Keygen(t.Context(), ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
+		_, err := net.nodes[0].Keygen(t.Context(), net.keygenOf(0, 2, "attempt"))
 		require.ErrorContains(t, err, "a keygen needs", name)
 	}
 }

@@ -14,18 +14,16 @@
 //
 // # The join
 //
-// Each member says hello to each other, signed: the ceremony's name, a hash of all that they must
-// agree on (members, threshold, vault, message), a nonce, and a key for this session with a proof
-// that it is the member's. When it has heard the same hash from all it names the session, a hash
-// over all nonces and keys, and starts when all have named the same one. So members may start at
-// different times, and a member that restarts before the start comes in with its new nonce. At the
-// join's timeout those are blamed who did not come or came with another hash. Whatever follows is
-// signed for the session: a message of another ceremony, or of another attempt at this one, is not
-// accepted.
-//
-// What the join does not give is a common start: a member that tells one of the others so minutes
-// before the rest moves that one's clock, and what is said below of agreement between all honest
-// members holds only for honest members that start within a phase of each other.
+// The session of a keygen comes with the request: its members have joined it on chain, each with a
+// nonce and a session key, so that all know the same one and when it began. A member that restarts
+// joins the next. The members of a signature join here. Each member says hello to each other,
+// signed: the ceremony's name, a hash of all that they must agree on (members, threshold, vault,
+// message), a nonce, and a key for this session with a proof that it is the member's. When it has
+// heard the same hash from all it names the session, a hash over all nonces and keys, and starts
+// when all have named the same one. So members may start at different times, and a member that
+// restarts before the start comes in with its new nonce. At the join's timeout those are blamed who
+// did not come or came with another hash. Whatever follows is signed for the session: a message of
+// another ceremony, or of another attempt at this one, is not accepted.
 //
 // A link to a member keeps all it has said, and says it all again when the connection had to be
 // made anew; what was heard already is passed over. A broken connection therefore costs time and no
@@ -57,7 +55,8 @@
 // tss-lib sees a broadcast when all members have echoed it, which without trouble is at once, or
 // after the last phase. Who does not echo costs time and nothing else.
 //
-// This takes that two honest members reach each other, through others at worst, within a phase,
+// This takes that honest members begin within a phase of each other, as they see the block in which
+// the session began, that two of them reach each other, through others at worst, within a phase,
 // that an honest member says what it has to in its round, and that at most n − ⌈2n/3⌉ are
 // malicious.
 //

@@ -17,6 +17,10 @@ func (s *session) join(ctx context.Context) error {
 	hello := s.newHello()
 	s.hellos[s.self] = hello
 	s.sendAll(&frame{kind: frameHello, hello: *hello})
+	if s.session != nil { // all have joined
+		s.sendAll(&frame{kind: frameStart, session: s.id})
+		return nil
+	}
 	deadline := time.NewTimer(s.joinTimeout)
 	defer deadline.Stop()
 	for {

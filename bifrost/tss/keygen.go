@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -39,6 +40,9 @@ func (n *Node) Keygen(
 	}
 	d, err := describe(r)
 	if err != nil {
+		return nil, err
+	}
+	if d, err = d.in(r); err != nil {
 		return nil, err
 	}
 	preParams, err := n.cfg.PreParams.hold(ctx, r.ID)
@@ -110,6 +114,23 @@ func describe(r ceremony.KeygenRequest) (description, error) {
 		"keygen",
 		r.ID,
 		append([][]byte{binary.BigEndian.AppendUint64(nil, uint64(r.Threshold))}, d.members...)...)
+	return d, nil
+}
+
+// in makes a description one of an attempt.
+func (d description) in(r ceremony.KeygenRequest) (description, error) {
+	if len(r.Session.ID) != hashSize || len(r.Session.Keys) != len(r.Members) ||
+		len(r.Session.Secret) != secp256k1.PrivKeyBytesLen {
+		return d, errors.New("a keygen needs a session with a key of each member")
+	}
+	d.session = &ceremony.Session{ID: r.Session.ID, Secret: r.Session.Secret}
+	for _, m := range d.members {
+		i := slices.IndexFunc(r.Members, func(n []byte) bool { return bytes.Equal(m, n) })
+		d.session.Keys = append(d.session.Keys, r.Session.Keys[i])
+	}
+	if d.name = fmt.Sprintf("%s/%x", r.ID, r.Session.ID[:8]); len(d.name) > maxID {
+		return d, fmt.Errorf("ceremony id of %d characters", len(d.name))
+	}
 	return d, nil
 }
 

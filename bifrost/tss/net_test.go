@@ -3,6 +3,7 @@ package tss
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"runtime"
 	"slices"
@@ -132,6 +133,22 @@ func (net *cluster) introduce() {
 			n.host.Peerstore().AddAddrs(m.host.ID(), m.host.Addrs(), peerstore.PermanentAddrTTL)
 		}
 	}
+}
+
+// keygenOf is a request for a keygen of all members by one of them, in the session of this name.
+func (net *cluster) keygenOf(i int, threshold int, name string) ceremony.KeygenRequest {
+	r := ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: threshold}
+	id := sha256.Sum256([]byte(name))
+	r.Session.ID = id[:]
+	for j, m := range net.members {
+		secret := sha256.Sum256(append([]byte(name), m...))
+		if j == i {
+			r.Session.Secret = secret[:]
+		}
+		key := secp256k1.PrivKeyFromBytes(secret[:]).PubKey()
+		r.Session.Keys = append(r.Session.Keys, key.SerializeCompressed())
+	}
+	return r
 }
 
 // each calls f for several nodes at once and returns their errors.

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -140,8 +139,8 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 			m := round1(own)
 			c.change(t, m)
 			net.sendRound1(t, bad, c.commit, m)
-			errs := net.eachWith(bad, func(ctx context.Context, _ int, nd *Node) error {
-				_, err := nd.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
+			errs := net.eachWith(bad, func(ctx context.Context, i int, nd *Node) error {
+				_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
 				return err
 			})
 			for i := range net.nodes {
@@ -181,8 +180,8 @@ func TestWrongSecp256k1SharesAreShown(t *testing.T) {
 				}
 				return f
 			})
-			errs := net.eachWith(bad, func(ctx context.Context, _ int, nd *Node) error {
-				_, err := nd.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: 2})
+			errs := net.eachWith(bad, func(ctx context.Context, i int, nd *Node) error {
+				_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
 				return err
 			})
 			for i := range net.nodes {

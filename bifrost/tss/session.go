@@ -42,6 +42,8 @@ type description struct {
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
 	build   func(at seat) ([]*instance, error)
+	// session is the attempt that all members joined elsewhere. Without, they join it here.
+	session *ceremony.Session
 	// public: all honest members have to name the same in the end, as in a keygen. Otherwise who
 	// finds a fault ends it.
 	public bool
@@ -117,6 +119,9 @@ func (n *Node) newSession(d description) (*session, error) {
 	}
 	count := len(d.members)
 	sessionKey, err := secp256k1.GeneratePrivateKey()
+	if d.session != nil {
+		sessionKey = secp256k1.PrivKeyFromBytes(d.session.Secret)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +156,17 @@ func (n *Node) newSession(d description) (*session, error) {
 		now:          n.now,
 	}
 	s.keys.all[self] = sessionKey.PubKey()
+	if d.session != nil {
+		copy(s.id[:], d.session.ID)
+		for i, key := range d.session.Keys {
+			if s.keys.all[i], err = secp256k1.ParsePubKey(key); err != nil {
+				return nil, fmt.Errorf("session key %x: %w", key, err)
+			}
+		}
+		if !s.keys.all[self].IsEqual(sessionKey.PubKey()) {
+			return nil, errors.New("the session has another key of this member")
+		}
+	}
 	for i, m := range d.members {
 		pub, err := secp256k1.ParsePubKey(m)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,8 +46,10 @@ func TestVault(t *testing.T) {
 	results := make([]*ceremony.KeygenResult, 4)
 	start := time.Now()
 	for _, err := range net.each(net.all(), func(i int, n *Node) (err error) {
-		members := append(net.members[i:len(net.members):len(net.members)], net.members[:i]...) // in any order
-		results[i], err = n.Keygen(ctx, ceremony.KeygenRequest{ID: "keygen-1", Members: members, Threshold: 3})
+		r := net.keygenOf(i, 3, "attempt")
+		r.Members = slices.Concat(r.Members[i:], r.Members[:i]) // in any order
+		r.Session.Keys = slices.Concat(r.Session.Keys[i:], r.Session.Keys[:i])
+		results[i], err = n.Keygen(ctx, r)
 		return err
 	}) {
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 
@@ -64,6 +65,7 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 			Needed: info.Needed, ClosedHeight: info.ClosedHeight, RequireProofs: info.RequireProofs,
 		},
 		OpenedHeight: info.OpenedHeight, Deadline: info.Deadline,
+		JoinDeadline: info.JoinDeadline,
 	}
 	if k.Vault, err = optional("vault", info.Vault, types.PubKeySize); err != nil {
 		return k, err
@@ -78,11 +80,50 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 		}
 		k.Votes = append(k.Votes, vote)
 	}
+	if k.Joins, err = decodeJoins(info.Joins); err != nil {
+		return k, err
+	}
+	if s := info.Session; s != nil {
+		k.Session = &Session{Attempt: s.Attempt, Height: s.Height}
+		if k.Session.ID, err = decodeHex("session", s.Id, types.HashSize); err != nil {
+			return k, err
+		}
+		if k.Session.Members, err = decodeJoins(s.Members); err != nil {
+			return k, err
+		}
+		if len(k.Session.Members) != len(k.Members) {
+			return k, fmt.Errorf("the session of keygen %d has not its members", k.Id)
+		}
+		for i, m := range k.Members {
+			if !bytes.Equal(k.Session.Members[i].Member, m.Address()) {
+				return k, fmt.Errorf("the session of keygen %d has not its members", k.Id)
+			}
+		}
+	}
 	if k.Blamed, err = decodeAddresses(info.Blamed); err != nil {
 		return k, err
 	}
 	k.Silent, err = decodeAddresses(info.Silent)
 	return k, err
+}
+
+func decodeJoins(infos []types.JoinInfo) ([]Join, error) {
+	var joins []Join
+	for _, info := range infos {
+		j := Join{Height: info.Height}
+		var err error
+		if j.Member, err = decodeAddress(info.Member); err != nil {
+			return nil, err
+		}
+		if j.Nonce, err = decodeHex("nonce", info.Nonce, types.NonceSize); err != nil {
+			return nil, err
+		}
+		if j.Key, err = decodeHex("session key", info.SessionKey, types.PubKeySize); err != nil {
+			return nil, err
+		}
+		joins = append(joins, j)
+	}
+	return joins, nil
 }
 
 func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {

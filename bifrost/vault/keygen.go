@@ -13,10 +13,58 @@ type Keygen struct {
 	types.Keygen
 	// OpenedHeight is the block that opened it, and Deadline the last one in which a vote counts.
 	OpenedHeight, Deadline int64
+	// JoinDeadline is the last block in which an attempt at it can begin.
+	JoinDeadline int64
+	// Session is the latest attempt at it, nil while none has begun. Its members are in the
+	// keygen's order.
+	Session *Session
+	// Joins are those of members that wait for the next attempt.
+	Joins []Join
 	// Recipients are the keys to which the members prove, in their order.
 	Recipients []types.Recipient
 	// Votes are gone once the keygen's vault is active.
 	Votes []Vote
+}
+
+// Session is an attempt at a keygen.
+type Session struct {
+	// ID is 32 bytes.
+	ID      []byte
+	Attempt uint64
+	// Height is the block in which it began.
+	Height  int64
+	Members []Join
+}
+
+// Join is a member's join to an attempt at a keygen.
+type Join struct {
+	// Member is the member's raw account address.
+	Member []byte
+	// Nonce and Key are of the member's choice, 16 and 33 bytes.
+	Nonce, Key []byte
+	// Height is the block of the join.
+	Height int64
+}
+
+// Of finds the join of the member with this raw account address. No session has any.
+func (s *Session) Of(address []byte) (Join, bool) {
+	if s == nil {
+		return Join{}, false
+	}
+	return joinOf(s.Members, address)
+}
+
+// Waits finds the join of the member with this raw account address, when it waits for the next
+// attempt.
+func (k Keygen) Waits(address []byte) (Join, bool) { return joinOf(k.Joins, address) }
+
+func joinOf(joins []Join, address []byte) (Join, bool) {
+	for _, j := range joins {
+		if bytes.Equal(j.Member, address) {
+			return j, true
+		}
+	}
+	return Join{}, false
 }
 
 // Vote is a member's vote on a keygen.

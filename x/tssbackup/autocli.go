@@ -115,6 +115,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"possession",
 					),
 				},
+				{RpcMethod: "TssJoin", Skip: true},
 				{RpcMethod: "TssPool", Skip: true},
 				{RpcMethod: "PublishBackup", Skip: true},
 				{

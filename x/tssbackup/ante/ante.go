@@ -1,13 +1,14 @@
 // Package ante lets the votes of vault members into blocks without a fee, and keeps that door shut
 // for everything else.
 //
-// A transaction is exempt when it holds exactly one message, a MsgTssPool or a MsgPublishBackup,
-// pays no fee, names no fee granter, is signed by the member alone, and the module's state says
-// that this member may send this message now: the keygen is open and the member has not voted, or
-// the backup is missing. Its gas limit is bounded by its size and its size by its envelope. What
-// any member can send free of charge is bounded by a count in state: of each keygen a few attempts,
-// and an attempt counts also when its message fails, because what an ante handler writes stays.
-// CheckTx and ReCheckTx count in the check state, so the bound holds for the mempool too.
+// A transaction is exempt when it holds exactly one message, a MsgTssPool, a MsgTssJoin or a
+// MsgPublishBackup, pays no fee, names no fee granter, is signed by the member alone, and the
+// module's state says that this member may send this message now: the keygen is open and the member
+// has not voted, or the backup is missing. Its gas limit is bounded by its size and its size by its
+// envelope. What any member can send free of charge is bounded by a count in state: of each keygen
+// a few attempts, and an attempt counts also when its message fails, because what an ante handler
+// writes stays. CheckTx and ReCheckTx count in the check state, so the bound holds for the mempool
+// too.
 //
 // What fails in the ante chain of a block is not counted. So an exempt transaction has no timeout
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
@@ -55,6 +56,9 @@ import (
 // shares: keys, signatures, memo, and the addresses of many blamed members.
 const maxOverhead = 32 << 10
 
+// maxJoin bounds the bytes of an exempt transaction with a join. It has about 450, and a memo.
+const maxJoin = 1 << 10
+
 // Keeper is what the decorators ask of the module's state.
 type Keeper interface {
 	// ExemptVote reports whether the message is a vote or a publication that its member may send
@@ -65,7 +69,7 @@ type Keeper interface {
 	CheckForm(ctx context.Context, envelope []byte) error
 	// CountAttempt counts an exempt transaction of the member for the keygen and errs when there
 	// were too many.
-	CountAttempt(ctx context.Context, keygenID uint64, member sdk.AccAddress) error
+	CountAttempt(ctx context.Context, vote types.Exemption) error
 }
 
 // AccountKeeper gives the gas costs of the size and the signature of a transaction.
@@ -195,11 +199,11 @@ func (d FeeDecorator) checkBounds(
 	simulate bool,
 ) error {
 	size := uint64(len(ctx.TxBytes()))
-	if limit := uint64(
-		len(vote.Envelope),
-	) + types.MaxProofBytes(
-		vote.Members,
-	) + maxOverhead; size > limit {
+	limit := uint64(len(vote.Envelope)) + types.MaxProofBytes(vote.Members) + maxOverhead
+	if vote.Join {
+		limit = maxJoin
+	}
+	if size > limit {
 		return errorsmod.Wrapf(
 			sdkerrors.ErrTxTooLarge,
 			"a vote without a fee may have %d bytes with this envelope, not %d",
@@ -214,7 +218,7 @@ func (d FeeDecorator) checkBounds(
 		return err
 	}
 	params := d.accounts.GetParams(ctx)
-	limit := params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas(
+	limit = params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas(
 		vote.Members,
 	)
 	if gas := tx.(sdk.FeeTx).GetGas(); gas > limit {
@@ -280,7 +284,7 @@ func (d VoteDecorator) AnteHandle(
 			return ctx, err
 		}
 	}
-	if err := d.keeper.CountAttempt(ctx, vote.KeygenID, vote.Member); err != nil {
+	if err := d.keeper.CountAttempt(ctx, vote); err != nil {
 		return ctx, err
 	}
 	return next(ctx, tx, simulate)

@@ -118,7 +118,7 @@ func (k fakeKeeper) CheckForm(context.Context, []byte) error {
 	return k.formErr
 }
 
-func (k fakeKeeper) CountAttempt(context.Context, uint64, sdk.AccAddress) error {
+func (k fakeKeeper) CountAttempt(context.Context, types.Exemption) error {
 	*k.calls = append(*k.calls, "count")
 	return k.countErr
 }

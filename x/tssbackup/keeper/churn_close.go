@@ -175,7 +175,7 @@ func (k Keeper) tellDecided(ctx context.Context, c closing) error {
 
 // forget deletes what is of no use once a keygen has failed. Its votes stay, to be looked at.
 func (k Keeper) forget(ctx context.Context, keygen types.Keygen) error {
-	if err := k.removeAttempts(ctx, keygen.Id, keygen.Members); err != nil {
+	if err := k.removeCeremony(ctx, keygen.Id, keygen.Members); err != nil {
 		return err
 	}
 	return k.deleteProofs(ctx, keygen.Id)
@@ -350,7 +350,7 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 			return types.Vault{}, err
 		}
 	}
-	if err := k.removeAttempts(ctx, c.Id, c.Members); err != nil {
+	if err := k.removeCeremony(ctx, c.Id, c.Members); err != nil {
 		return types.Vault{}, err
 	}
 	c.Members = nil
@@ -393,16 +393,4 @@ func (k Keeper) endChurn(
 	return sdkCtx.EventManager().EmitTypedEvent(
 		&types.EventChurnClosed{ChurnId: churn.Id, Complete: complete},
 	)
-}
-
-func (k Keeper) removeAttempts(ctx context.Context, keygenID uint64, members []types.Member) error {
-	for _, m := range members {
-		if err := k.Attempts.Remove(
-			ctx,
-			collections.Join(keygenID, []byte(m.Address())),
-		); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -243,7 +243,7 @@ func TestRetiredVaultsHaveNoAttempts(t *testing.T) {
 	c.complete(keygen.Id, vault)
 	for _, m := range keygen.Members {
 		if !m.Asked {
-			require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+			require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: m.Address()}))
 		}
 	}
 	require.NotEmpty(t, c.export().Attempts)

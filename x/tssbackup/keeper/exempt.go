@@ -11,7 +11,7 @@ import (
 )
 
 // ExemptVote reports whether a message may pass without a fee now. For a message that is neither a
-// vote nor a publication, ok is false and there is no error. A vote or a publication that is not
+// vote, a join nor a publication, ok is false and there is no error. One that is not
 // eligible has an error that says why; one that is has ok and what is still to be done: check the
 // form of the envelope and the signature of the transaction, and count the attempt.
 //
@@ -21,6 +21,17 @@ func (k Keeper) ExemptVote(
 	msg sdk.Msg,
 ) (v types.Exemption, ok bool, err error) {
 	switch msg := msg.(type) {
+	case *types.MsgTssJoin:
+		b, err := k.checkJoiner(ctx, msg)
+		if err != nil {
+			return types.Exemption{}, false, err
+		}
+		v = types.Exemption{
+			KeygenID: msg.KeygenId,
+			Member:   b.signer,
+			Join:     true,
+			Members:  len(b.keygen.Members),
+		}
 	case *types.MsgTssPool:
 		b, err := k.checkBallot(ctx, msg)
 		if err != nil {
@@ -57,37 +68,42 @@ func (k Keeper) ExemptVote(
 	default:
 		return types.Exemption{}, false, nil
 	}
-	count, err := k.attempts(ctx, v.KeygenID, v.Member)
-	if err != nil {
+	if _, err := k.attempts(ctx, v); err != nil {
 		return types.Exemption{}, false, err
-	}
-	if count >= types.MaxExemptAttempts {
-		return types.Exemption{}, false, tooManyAttempts(v.KeygenID)
 	}
 	return v, true, nil
 }
 
-// CountAttempt adds one to the exempt attempts of a member for a keygen. The error wraps
-// ErrTooManyAttempts when there were MaxExemptAttempts before.
-func (k Keeper) CountAttempt(ctx context.Context, keygenID uint64, member sdk.AccAddress) error {
-	count, err := k.attempts(ctx, keygenID, member)
+// CountAttempt adds one to the exempt attempts of a member for a keygen: to vote or to publish, or
+// to join. The error wraps ErrTooManyAttempts when there were MaxExemptAttempts before, or
+// MaxExemptJoins.
+func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
+	count, err := k.attempts(ctx, v)
 	if err != nil {
 		return err
 	}
-	if count >= types.MaxExemptAttempts {
-		return tooManyAttempts(keygenID)
-	}
-	return k.Attempts.Set(ctx, collections.Join(keygenID, []byte(member)), count+1)
+	counts, _ := k.counted(v)
+	return counts.Set(ctx, collections.Join(v.KeygenID, []byte(v.Member)), count+1)
 }
 
-func (k Keeper) attempts(ctx context.Context, keygenID uint64, member []byte) (uint64, error) {
-	count, err := k.Attempts.Get(ctx, collections.Join(keygenID, member))
-	if errors.Is(err, collections.ErrNotFound) {
-		return 0, nil
+func (k Keeper) counted(
+	v types.Exemption,
+) (counts collections.Map[collections.Pair[uint64, []byte], uint64], limit uint64) {
+	if v.Join {
+		return k.JoinAttempts, types.MaxExemptJoins
 	}
-	return count, err
+	return k.Attempts, types.MaxExemptAttempts
 }
 
-func tooManyAttempts(keygenID uint64) error {
-	return types.ErrTooManyAttempts.Wrapf("%d for keygen %d", types.MaxExemptAttempts, keygenID)
+// attempts is how many there were, when another one is exempt.
+func (k Keeper) attempts(ctx context.Context, v types.Exemption) (uint64, error) {
+	counts, limit := k.counted(v)
+	count, err := counts.Get(ctx, collections.Join(v.KeygenID, []byte(v.Member)))
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return 0, err
+	}
+	if count >= limit {
+		return 0, types.ErrTooManyAttempts.Wrapf("%d for keygen %d", limit, v.KeygenID)
+	}
+	return count, nil
 }

@@ -68,9 +68,9 @@ func TestExemptVote(t *testing.T) {
 			addr, err := accCodec.StringToBytes(f.asked)
 			require.NoError(t, err)
 			for range types.MaxExemptAttempts {
-				require.NoError(t, f.c.k.CountAttempt(f.c.ctx, f.keygen.Id, addr))
+				require.NoError(t, f.c.k.CountAttempt(f.c.ctx, types.Exemption{KeygenID: f.keygen.Id, Member: addr}))
 			}
-			require.ErrorIs(t, f.c.k.CountAttempt(f.c.ctx, f.keygen.Id, addr), types.ErrTooManyAttempts)
+			require.ErrorIs(t, f.c.k.CountAttempt(f.c.ctx, types.Exemption{KeygenID: f.keygen.Id, Member: addr}), types.ErrTooManyAttempts)
 			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
 		}, types.ErrTooManyAttempts},
 		{"a publication of a backup that is missing", func(f *fixture) sdk.Msg {
@@ -135,7 +135,7 @@ func TestAttemptsEndWithTheKeygen(t *testing.T) {
 			c, _ := startChain(t, testParams(), 3)
 			keygen := c.keygen(c.startChurn()[0])
 			for _, m := range keygen.Members {
-				require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+				require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: m.Address()}))
 			}
 			require.Len(t, c.export().Attempts, 3)
 			for i, m := range keygen.Members {

@@ -25,6 +25,7 @@ func FuzzMessages(f *testing.F) {
 		&types.MsgStartChurn{Authority: authority},
 		&types.MsgRetireVault{Authority: authority, Vault: vault.name()},
 		&types.MsgUpdateParams{Authority: authority, Params: testParams()},
+		newJoin(keygen.Id, keygen.Members[0], "seed").msg,
 	}
 	for i, msg := range seeds {
 		bz, err := testCodec.Marshal(msg)
@@ -41,6 +42,7 @@ func FuzzMessages(f *testing.F) {
 		func() sdk.Msg { return &types.MsgStartChurn{} },
 		func() sdk.Msg { return &types.MsgRetireVault{} },
 		func() sdk.Msg { return &types.MsgUpdateParams{} },
+		func() sdk.Msg { return &types.MsgTssJoin{} },
 	}
 	start := c.ctx
 	f.Fuzz(func(t *testing.T, kind uint8, bz []byte) {

@@ -62,6 +62,22 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	for _, a := range gs.JoinAttempts {
+		key := collections.Join(a.KeygenId, a.Member)
+		if err := k.JoinAttempts.Set(ctx, key, a.Count); err != nil {
+			return err
+		}
+	}
+	for _, j := range gs.Joins {
+		if err := k.Joins.Set(ctx, collections.Join(j.KeygenId, j.Member), j.Join); err != nil {
+			return err
+		}
+	}
+	for _, s := range gs.Sessions {
+		if err := k.Sessions.Set(ctx, s.KeygenId, s.Session); err != nil {
+			return err
+		}
+	}
 	for _, v := range gs.Vaults {
 		if err := k.Vaults.Set(ctx, v.PubKey, v.Vault); err != nil {
 			return err
@@ -178,6 +194,9 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, v := range gs.Votes {
 		latest = max(latest, v.Vote.Height)
 	}
+	for _, j := range gs.Joins {
+		latest = max(latest, j.Join.Height)
+	}
 	for _, v := range gs.Vaults {
 		latest = max(latest, v.Vault.RetiringHeight, v.Vault.RetiredHeight)
 	}
@@ -245,6 +264,24 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			gs.Attempts = append(
 				gs.Attempts,
 				types.GenesisAttempt{KeygenId: key.K1(), Member: key.K2(), Count: count},
+			)
+		}),
+		each(ctx, k.JoinAttempts, func(key collections.Pair[uint64, []byte], count uint64) {
+			gs.JoinAttempts = append(
+				gs.JoinAttempts,
+				types.GenesisAttempt{KeygenId: key.K1(), Member: key.K2(), Count: count},
+			)
+		}),
+		each(ctx, k.Joins, func(key collections.Pair[uint64, []byte], j types.Join) {
+			gs.Joins = append(
+				gs.Joins,
+				types.GenesisJoin{KeygenId: key.K1(), Member: key.K2(), Join: j},
+			)
+		}),
+		each(ctx, k.Sessions, func(keygenID uint64, s types.Session) {
+			gs.Sessions = append(
+				gs.Sessions,
+				types.GenesisSession{KeygenId: keygenID, Session: s},
 			)
 		}),
 		each(ctx, k.Vaults, func(pubKey []byte, v types.Vault) {

@@ -33,9 +33,14 @@ func busy(t testing.TB) *chain {
 	c.complete(c.startChurn()[0], newVault("third"))
 	c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: first.name()})
 	keygen = c.keygen(c.startChurn()[0])
+	for _, m := range keygen.Members {
+		c.mustRun(newJoin(keygen.Id, m, "first").msg)
+	}
+	c.mustRun(newJoin(keygen.Id, keygen.Members[3], "again").msg)
+	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[3].Address(), Join: true}))
 	c.mustRun(newVault("fourth").vote(keygen, keygen.Members[0]))
 	c.mustRun(blame(keygen.Id, bech(keygen.Members[1].Address()), bech(keygen.Members[2].Address())))
-	require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, keygen.Members[2].Address()))
+	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[2].Address()}))
 	vals[4].signer = signerKey("new")
 	c.mustRun(vals[4].register())
 	for _, m := range c.coverage(newVault("third").name())[0].List {
@@ -54,6 +59,7 @@ func TestGenesisRoundTrip(t *testing.T) {
 		"signers": len(gs.Signers), "owners": len(gs.SignerOwners), "sit-outs": len(gs.SitOuts), "churns": len(gs.Churns),
 		"keygens": len(gs.Keygens), "votes": len(gs.Votes), "attempts": len(gs.Attempts), "vaults": len(gs.Vaults),
 		"backups": len(gs.Backups), "recipient owners": len(gs.RecipientOwners), "public shares": len(gs.PublicShares),
+		"joins": len(gs.Joins), "sessions": len(gs.Sessions), "join attempts": len(gs.JoinAttempts),
 		"proofs": len(gs.Proofs), "proof expiries": len(gs.ProofExpiries), "churn expiries": len(gs.ChurnExpiries),
 	} {
 		require.NotZero(t, n, name)
@@ -176,6 +182,20 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a vote for a vault that exists", func(gs *types.GenesisState) { vote(gs).Result.PubKey = gs.Vaults[0].PubKey }},
 		{"an attempt for no keygen", func(gs *types.GenesisState) { gs.Attempts[0].KeygenId = 77 }},
 		{"too many attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 4 }},
+		{"too many joins", func(gs *types.GenesisState) { gs.JoinAttempts[0].Count = types.MaxExemptJoins + 1 }},
+		{"a stranger's join", func(gs *types.GenesisState) { gs.Joins[0].Member = []byte{1} }},
+		{"a join without a session", func(gs *types.GenesisState) { gs.Sessions = nil }},
+		{"a join for the attempt after the next", func(gs *types.GenesisState) { gs.Joins[0].Join.Attempt = 3 }},
+		{"a join with a short nonce", func(gs *types.GenesisState) { gs.Joins[0].Join.Nonce = []byte{1} }},
+		{"a join after its time", func(gs *types.GenesisState) { gs.Joins[0].Join.Height = math.MaxInt64 }},
+		{"joins out of order", func(gs *types.GenesisState) { gs.Joins[0], gs.Joins[1] = gs.Joins[1], gs.Joins[0] }},
+		{"a session that counts other joins", func(gs *types.GenesisState) { gs.Sessions[0].Session.Joined++ }},
+		{"a session without an id", func(gs *types.GenesisState) { gs.Sessions[0].Session.Id = nil }},
+		{"a session without a member", func(gs *types.GenesisState) {
+			gs.Sessions[0].Session.Members = gs.Sessions[0].Session.Members[1:]
+		}},
+		{"a session with a join for another attempt", func(gs *types.GenesisState) { gs.Sessions[0].Session.Members[0].Attempt = 2 }},
+		{"a session of a closed keygen", func(gs *types.GenesisState) { gs.Sessions[0].KeygenId = 1 }},
 		{"no attempts", func(gs *types.GenesisState) { gs.Attempts[0].Count = 0 }},
 		{"a stranger's attempt", func(gs *types.GenesisState) { gs.Attempts[0].Member = []byte{1} }},
 		{"a vault that no keygen made", func(gs *types.GenesisState) { gs.Vaults[0].PubKey = newVault("x").pubKey() }},

@@ -128,6 +128,8 @@ func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error)
 	switch msg := msg.(type) {
 	case *types.MsgRegisterSigner:
 		_, err = srv.RegisterSigner(ctx, msg)
+	case *types.MsgTssJoin:
+		_, err = srv.TssJoin(ctx, msg)
 	case *types.MsgTssPool:
 		_, err = srv.TssPool(ctx, msg)
 	case *types.MsgPublishBackup:

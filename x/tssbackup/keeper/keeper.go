@@ -47,6 +47,12 @@ type Keeper struct {
 	Votes collections.Map[collections.Pair[uint64, []byte], types.Vote]
 	// Attempts count the exempt transactions of a member for a keygen.
 	Attempts collections.Map[collections.Pair[uint64, []byte], uint64]
+	// JoinAttempts count the exempt joins.
+	JoinAttempts collections.Map[collections.Pair[uint64, []byte], uint64]
+	// Joins are the latest of each member, by keygen and member, and Sessions the latest attempts,
+	// by keygen, while it is open.
+	Joins    collections.Map[collections.Pair[uint64, []byte], types.Join]
+	Sessions collections.Map[uint64, types.Session]
 	// Vaults are kept by their secp256k1 key.
 	Vaults collections.Map[[]byte, types.Vault]
 	// Backups are kept by epoch and member, like votes, public shares and proofs: an epoch is the
@@ -170,6 +176,27 @@ func NewKeeper(
 			"attempts",
 			types.EpochMemberKeyCodec,
 			collections.Uint64Value,
+		),
+		JoinAttempts: collections.NewMap(
+			sb,
+			types.JoinAttemptsPrefix,
+			"join_attempts",
+			types.EpochMemberKeyCodec,
+			collections.Uint64Value,
+		),
+		Joins: collections.NewMap(
+			sb,
+			types.JoinsPrefix,
+			"joins",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Join](cdc),
+		),
+		Sessions: collections.NewMap(
+			sb,
+			types.SessionsPrefix,
+			"sessions",
+			collections.Uint64Key,
+			codec.CollValue[types.Session](cdc),
 		),
 		Vaults: collections.NewMap(
 			sb,

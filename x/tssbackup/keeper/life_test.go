@@ -450,7 +450,7 @@ func (l *life) ante(msg *types.MsgTssPool, k *modelKeygen, address string, want 
 	require.Equal(l.t, k.id, v.KeygenID)
 	require.Equal(l.t, address, bech(v.Member))
 	require.Equal(l.t, msg.KeysharesBackup, v.Envelope)
-	require.NoError(l.t, l.c.k.CountAttempt(l.c.ctx, v.KeygenID, v.Member))
+	require.NoError(l.t, l.c.k.CountAttempt(l.c.ctx, v))
 	k.attempts[address]++
 }
 
@@ -532,7 +532,7 @@ func (l *life) publish(rt *rapid.T) {
 	}
 	require.ErrorIs(rt, err, wantExempt)
 	if ok {
-		require.NoError(rt, l.c.k.CountAttempt(l.c.ctx, exempt.KeygenID, exempt.Member))
+		require.NoError(rt, l.c.k.CountAttempt(l.c.ctx, exempt))
 		v.keygen.attempts[address]++
 		if rapid.Bool().Draw(rt, "fails") {
 			return

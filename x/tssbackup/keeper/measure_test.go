@@ -27,7 +27,7 @@ func growth(t testing.TB, n int) (votes, backups, churn float64) {
 	opened := c.size()
 	vault := newVault("v")
 	for _, m := range keygen.Members {
-		require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+		require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: m.Address()}))
 		msg := vault.result(keygen.Id, bech(m.Address()), envelope(bech(m.Address()), 64<<10))
 		c.mustRun(msg)
 	}
@@ -67,7 +67,7 @@ func TestStateGrowthOfAPublication(t *testing.T) {
 	c.complete(keygen.Id, vault)
 	for _, m := range keygen.Members {
 		before := c.size()
-		require.NoError(t, c.k.CountAttempt(c.ctx, keygen.Id, m.Address()))
+		require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: m.Address()}))
 		env := envelope("first", 64<<10)
 		c.mustRun(&types.MsgPublishBackup{Signer: bech(m.Address()), Vault: vault.name(), KeysharesBackup: env})
 		require.LessOrEqual(t, c.size()-before, maxGrowth)

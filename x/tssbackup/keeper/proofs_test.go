@@ -336,7 +336,7 @@ func TestVoteGasIsEnough(t *testing.T) {
 			used := gas(func(ctx sdk.Context) {
 				_, _, err := c.k.ExemptVote(ctx, msg)
 				require.NoError(t, err)
-				require.NoError(t, c.k.CountAttempt(ctx, keygen.Id, keygen.Members[0].Address()))
+				require.NoError(t, c.k.CountAttempt(ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[0].Address()}))
 				_, err = c.msg.TssPool(ctx, msg)
 				require.NoError(t, err)
 			})
@@ -363,7 +363,7 @@ func TestVoteGasOfWhatBringsNoPublicShares(t *testing.T) {
 		v, ok, err := c.k.ExemptVote(ctx, msg)
 		require.NoError(t, err)
 		require.True(t, ok)
-		require.NoError(t, c.k.CountAttempt(ctx, v.KeygenID, v.Member))
+		require.NoError(t, c.k.CountAttempt(ctx, v))
 		require.NoError(t, dispatch(ctx, c.msg, msg))
 		return ctx.GasMeter().GasConsumed(), types.VoteGas(v.Members)
 	}

@@ -132,7 +132,7 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 	if err := k.LiveVaults.Set(ctx, live); err != nil {
 		return err
 	}
-	if err := k.removeAttempts(ctx, vault.Epoch, vault.Members); err != nil {
+	if err := k.removeCeremony(ctx, vault.Epoch, vault.Members); err != nil {
 		return err
 	}
 	if err := k.expireProofs(ctx, pubKey, vault.Epoch); err != nil {

@@ -151,10 +151,62 @@ func (k Keeper) keygenInfo(
 		}
 		info.Votes = append(info.Votes, vote)
 	}
+	if err := k.showJoins(ctx, &info, keygen); err != nil {
+		return info, err
+	}
 	if info.Blamed, err = k.bech32s(keygen.Blamed); err != nil {
 		return info, err
 	}
 	info.Silent, err = k.bech32s(keygen.Silent)
+	return info, err
+}
+
+// showJoins adds what is known of the attempts at a keygen, which is nothing once it is closed.
+func (k Keeper) showJoins(
+	ctx context.Context, info *types.KeygenInfo, keygen types.Keygen,
+) error {
+	info.JoinDeadline = keygen.JoinDeadline()
+	session, err := k.session(ctx, keygen.Id)
+	if err != nil {
+		return err
+	}
+	if session.Attempt > 0 {
+		info.Session = &types.SessionInfo{
+			Id:      hex.EncodeToString(session.Id),
+			Attempt: session.Attempt,
+			Height:  session.Height,
+		}
+	}
+	for i, m := range keygen.Members {
+		if session.Attempt > 0 {
+			shown, err := k.joinInfo(m, session.Members[i])
+			if err != nil {
+				return err
+			}
+			info.Session.Members = append(info.Session.Members, shown)
+		}
+		join, err := k.Joins.Get(ctx, collections.Join(keygen.Id, []byte(m.Address())))
+		if errors.Is(err, collections.ErrNotFound) ||
+			err == nil && join.Attempt <= session.Attempt {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		shown, err := k.joinInfo(m, join)
+		if err != nil {
+			return err
+		}
+		info.Joins = append(info.Joins, shown)
+	}
+	return nil
+}
+
+func (k Keeper) joinInfo(m types.Member, j types.Join) (info types.JoinInfo, err error) {
+	info.Member, err = k.bech32(m.Address())
+	info.Nonce = hex.EncodeToString(j.Nonce)
+	info.SessionKey = hex.EncodeToString(j.SessionKey)
+	info.Height = j.Height
 	return info, err
 }
 

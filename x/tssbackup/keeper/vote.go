@@ -21,45 +21,58 @@ const (
 // ballot is a vote that may be cast as far as the state tells.
 type ballot struct {
 	signer sdk.AccAddress
+	member types.Member
 	keygen types.Keygen
+}
+
+// openBallot checks whether a keygen is open, and the signer a member that has not voted.
+func (k Keeper) openBallot(
+	ctx context.Context, address string, keygenID uint64,
+) (ballot, error) {
+	signer, err := k.accounts.AddressCodec().StringToBytes(address)
+	if err != nil {
+		return ballot{}, types.ErrNotMember.Wrap(err.Error())
+	}
+	keygen, err := k.Keygens.Get(ctx, keygenID)
+	if errors.Is(err, collections.ErrNotFound) {
+		return ballot{}, types.ErrKeygenNotFound.Wrapf("keygen %d", keygenID)
+	}
+	if err != nil {
+		return ballot{}, err
+	}
+	if keygen.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
+		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d", keygenID)
+	}
+	if sdk.UnwrapSDKContext(ctx).BlockHeight() > keygen.Deadline {
+		return ballot{}, types.ErrKeygenClosed.Wrapf(
+			"keygen %d had its deadline at %d",
+			keygenID,
+			keygen.Deadline,
+		)
+	}
+	member, ok := types.FindMember(keygen.Members, signer)
+	if !ok {
+		return ballot{}, types.ErrNotMember.Wrapf("%s in keygen %d", address, keygenID)
+	}
+	voted, err := k.Votes.Has(ctx, collections.Join(keygenID, signer))
+	if err != nil {
+		return ballot{}, err
+	}
+	if voted {
+		return ballot{}, types.ErrAlreadyVoted.Wrapf("%s in keygen %d", address, keygenID)
+	}
+	return ballot{signer: signer, member: member, keygen: keygen}, nil
 }
 
 // checkBallot checks whether a vote may be cast now: the keygen is open, the signer is a member
 // that has not voted, and there is an envelope exactly when there must be one, and a proof when
 // there must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
-	signer, err := k.accounts.AddressCodec().StringToBytes(msg.Signer)
-	if err != nil {
-		return ballot{}, types.ErrNotMember.Wrap(err.Error())
-	}
-	keygen, err := k.Keygens.Get(ctx, msg.KeygenId)
-	if errors.Is(err, collections.ErrNotFound) {
-		return ballot{}, types.ErrKeygenNotFound.Wrapf("keygen %d", msg.KeygenId)
-	}
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId)
 	if err != nil {
 		return ballot{}, err
 	}
-	if keygen.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN {
-		return ballot{}, types.ErrKeygenClosed.Wrapf("keygen %d", msg.KeygenId)
-	}
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() > keygen.Deadline {
-		return ballot{}, types.ErrKeygenClosed.Wrapf(
-			"keygen %d had its deadline at %d",
-			msg.KeygenId,
-			keygen.Deadline,
-		)
-	}
-	member, ok := types.FindMember(keygen.Members, signer)
-	if !ok {
-		return ballot{}, types.ErrNotMember.Wrapf("%s in keygen %d", msg.Signer, msg.KeygenId)
-	}
-	voted, err := k.Votes.Has(ctx, collections.Join(msg.KeygenId, signer))
-	if err != nil {
-		return ballot{}, err
-	}
-	if voted {
-		return ballot{}, types.ErrAlreadyVoted.Wrapf("%s in keygen %d", msg.Signer, msg.KeygenId)
-	}
+	member, keygen := b.member, b.keygen
 	switch {
 	case msg.Blame != nil:
 		if len(msg.KeysharesBackup) != 0 {
@@ -78,7 +91,7 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 	case keygen.RequireProofs && member.Asked && len(msg.Proof) == 0:
 		return ballot{}, types.ErrProofMissing.Wrap("the keygen requires it")
 	}
-	return ballot{signer: signer, keygen: keygen}, nil
+	return b, nil
 }
 
 // TssPool casts a member's vote. Checks run from the cheapest to the dearest.
@@ -137,7 +150,9 @@ func (s msgServer) TssPool(
 		return nil, err
 	}
 	// The vote is final, so the member has no attempts left to count.
-	if err := s.k.Attempts.Remove(ctx, key); err != nil {
+	if err := errors.Join(
+		s.k.Attempts.Remove(ctx, key), s.k.JoinAttempts.Remove(ctx, key),
+	); err != nil {
 		return nil, err
 	}
 	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {

@@ -44,4 +44,6 @@ var (
 	ErrProofMissing     = errors.Register(ModuleName, 32, "proof is missing")
 	ErrInvalidProof     = errors.Register(ModuleName, 33, "invalid proof")
 	ErrProofPresent     = errors.Register(ModuleName, 34, "proof is there already")
+	ErrInvalidJoin      = errors.Register(ModuleName, 35, "invalid join")
+	ErrJoinClosed       = errors.Register(ModuleName, 36, "too late to join")
 )

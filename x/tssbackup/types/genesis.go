@@ -49,7 +49,7 @@ func (gs GenesisState) Validate() error {
 	}
 	for _, check := range []func(GenesisState) error{
 		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults,
-		g.checkVotes, g.checkAttempts,
+		g.checkVotes, g.checkAttempts, g.checkSessions,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
 	} {
 		if err := check(gs); err != nil {

@@ -170,9 +170,16 @@ func checkVote(v Vote, m Member, k Keygen) error {
 }
 
 func (g genesisIndex) checkAttempts(gs GenesisState) error {
+	if err := g.checkCounts(gs.JoinAttempts, MaxExemptJoins); err != nil {
+		return fmt.Errorf("joins: %w", err)
+	}
+	return g.checkCounts(gs.Attempts, MaxExemptAttempts)
+}
+
+func (g genesisIndex) checkCounts(counts []GenesisAttempt, limit uint64) error {
 	var lastID uint64
 	var last []byte
-	for i, a := range gs.Attempts {
+	for i, a := range counts {
 		k, ok := g.keygens[a.KeygenId]
 		if !ok {
 			return fmt.Errorf("attempt %d is for no keygen", i)
@@ -184,8 +191,8 @@ func (g genesisIndex) checkAttempts(gs GenesisState) error {
 		if _, ok := FindMember(members, a.Member); !ok {
 			return fmt.Errorf("attempt %d is not a member's", i)
 		}
-		if a.Count < 1 || a.Count > MaxExemptAttempts {
-			return fmt.Errorf("attempt %d is not in 1 to %d", i, MaxExemptAttempts)
+		if a.Count < 1 || a.Count > limit {
+			return fmt.Errorf("attempt %d is not in 1 to %d", i, limit)
 		}
 		if a.KeygenId < lastID || a.KeygenId == lastID && bytes.Compare(last, a.Member) >= 0 {
 			return fmt.Errorf("attempt %d is not in ascending order", i)
@@ -193,6 +200,69 @@ func (g genesisIndex) checkAttempts(gs GenesisState) error {
 		lastID, last = a.KeygenId, a.Member
 	}
 	return nil
+}
+
+// checkSessions checks the joins and the latest attempts of keygens that are open, which fit each
+// other.
+func (g genesisIndex) checkSessions(gs GenesisState) error {
+	joined, attempts := map[uint64]uint32{}, map[uint64]uint64{}
+	var last GenesisSession
+	for i, s := range gs.Sessions {
+		k, ok := g.keygens[s.KeygenId]
+		if !ok || k.Status != KeygenStatus_KEYGEN_STATUS_OPEN {
+			return fmt.Errorf("session %d is of no open keygen", i)
+		}
+		if i > 0 && s.KeygenId <= last.KeygenId {
+			return fmt.Errorf("session %d is not in ascending order", i)
+		}
+		last = s
+		begun := s.Session.Attempt > 0
+		if begun != (len(s.Session.Id) == HashSize) ||
+			begun != (len(s.Session.Members) == len(k.Members)) ||
+			begun != (s.Session.Height >= k.OpenedHeight) || s.Session.Height > k.JoinDeadline() ||
+			int(s.Session.Joined) >= len(k.Members) {
+			return fmt.Errorf("session %d is malformed", i)
+		}
+		for _, j := range s.Session.Members {
+			if err := checkJoin(j, k); err != nil || j.Attempt != s.Session.Attempt {
+				return fmt.Errorf("session %d has a malformed join", i)
+			}
+		}
+		attempts[s.KeygenId] = s.Session.Attempt
+	}
+	var before GenesisJoin
+	for i, j := range gs.Joins {
+		k, ok := g.keygens[j.KeygenId]
+		attempt, begun := attempts[j.KeygenId]
+		if _, member := FindMember(k.Members, j.Member); !ok || !begun || !member {
+			return fmt.Errorf("join %d is of no member of an open keygen", i)
+		}
+		if j.KeygenId < before.KeygenId ||
+			j.KeygenId == before.KeygenId && bytes.Compare(before.Member, j.Member) >= 0 {
+			return fmt.Errorf("join %d is not in ascending order", i)
+		}
+		before = j
+		if err := checkJoin(j.Join, k); err != nil || j.Join.Attempt > attempt+1 {
+			return fmt.Errorf("join %d is malformed", i)
+		}
+		if j.Join.Attempt == attempt+1 {
+			joined[j.KeygenId]++
+		}
+	}
+	for i, s := range gs.Sessions {
+		if joined[s.KeygenId] != s.Session.Joined {
+			return fmt.Errorf("session %d counts other joins than there are", i)
+		}
+	}
+	return nil
+}
+
+func checkJoin(j Join, k Keygen) error {
+	if len(j.Nonce) != NonceSize || j.Attempt == 0 ||
+		j.Height < k.OpenedHeight || j.Height > k.JoinDeadline() {
+		return ErrInvalidJoin
+	}
+	return CheckPubKey(j.SessionKey)
 }
 
 func (g genesisIndex) checkBackups(gs GenesisState) error {

@@ -46,6 +46,9 @@ var (
 	MembershipsPrefix     = collections.NewPrefix(20)
 	RetirementsPrefix     = collections.NewPrefix(21)
 	ChurnExpiriesPrefix   = collections.NewPrefix(22)
+	JoinsPrefix           = collections.NewPrefix(23)
+	SessionsPrefix        = collections.NewPrefix(24)
+	JoinAttemptsPrefix    = collections.NewPrefix(25)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the

@@ -155,7 +155,8 @@ func MaxProofBytes(members int) uint64 {
 	return uint64(verenc.MaxProofSize(2)) + 256*uint64(members)
 }
 
-// Exemption is what the ante handler learns of a vote or a publication that may pass without a fee.
+// Exemption is what the ante handler learns of a vote, a join or a publication that may pass
+// without a fee.
 type Exemption struct {
 	// KeygenID is the keygen whose attempts of the member are counted.
 	KeygenID uint64
@@ -164,6 +165,9 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not asked. Otherwise its
 	// form is still to be checked.
 	Envelope []byte
-	// Members is how many members' public shares the message carries or proves by, 0 when none.
+	// Join reports whether it is a join, which is counted apart.
+	Join bool
+	// Members is how many members' public shares the message carries or proves by, or joins it may
+	// make a session of; 0 when none.
 	Members int
 }

@@ -15,6 +15,9 @@ const (
 	// MaxExemptAttempts is how many transactions a member may send for one keygen without a fee,
 	// failing ones included.
 	MaxExemptAttempts = 3
+	// MaxExemptJoins is the same for joins: a member that restarts joins again. All of them
+	// together have as many bytes as one vote.
+	MaxExemptJoins = 128
 	// MaxBlameReason is the length of a blame's reason in bytes.
 	MaxBlameReason = 256
 

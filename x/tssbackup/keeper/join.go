@@ -1,0 +1,134 @@
+package keeper
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// checkJoiner checks whether a member may join now: the keygen is open, an attempt can still
+// begin, and the member has not voted. It is cheap, and says nothing about what the join holds.
+func (k Keeper) checkJoiner(ctx context.Context, msg *types.MsgTssJoin) (ballot, error) {
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId)
+	if err != nil {
+		return ballot{}, err
+	}
+	if last := b.keygen.JoinDeadline(); sdk.UnwrapSDKContext(ctx).BlockHeight() > last {
+		return ballot{}, types.ErrJoinClosed.Wrapf(
+			"keygen %d took joins until %d", msg.KeygenId, last)
+	}
+	return b, nil
+}
+
+// TssJoin takes a member's join for the next attempt, which begins when it was the last one.
+func (s msgServer) TssJoin(
+	ctx context.Context,
+	msg *types.MsgTssJoin,
+) (*types.MsgTssJoinResponse, error) {
+	b, err := s.k.checkJoiner(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	sdkCtx.GasMeter().ConsumeGas(gasPerSignature, "possession of the session key")
+	if err := msg.CheckJoin(sdkCtx.ChainID(), b.member.PubKey); err != nil {
+		return nil, err
+	}
+	session, err := s.k.session(ctx, msg.KeygenId)
+	if err != nil {
+		return nil, err
+	}
+	key := collections.Join(msg.KeygenId, []byte(b.signer))
+	before, err := s.k.Joins.Get(ctx, key)
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	join := types.Join{
+		Nonce:      msg.Nonce,
+		SessionKey: msg.SessionKey,
+		Attempt:    session.Attempt + 1,
+		Height:     sdkCtx.BlockHeight(),
+	}
+	if err := s.k.Joins.Set(ctx, key, join); err != nil {
+		return nil, err
+	}
+	member, err := s.k.bech32(b.signer)
+	if err != nil {
+		return nil, err
+	}
+	events := []proto.Message{
+		&types.EventTssJoin{KeygenId: msg.KeygenId, Member: member, Attempt: join.Attempt},
+	}
+	if before.Attempt != join.Attempt {
+		session.Joined++
+	}
+	if int(session.Joined) == len(b.keygen.Members) {
+		if session, err = s.k.begin(ctx, b.keygen, join.Attempt); err != nil {
+			return nil, err
+		}
+		events = append(events, &types.EventSessionBegun{
+			KeygenId: msg.KeygenId,
+			Attempt:  session.Attempt,
+			Session:  hex.EncodeToString(session.Id),
+		})
+	}
+	if err := s.k.Sessions.Set(ctx, msg.KeygenId, session); err != nil {
+		return nil, err
+	}
+	if err := sdkCtx.EventManager().EmitTypedEvents(events...); err != nil {
+		return nil, err
+	}
+	return &types.MsgTssJoinResponse{Attempt: join.Attempt}, nil
+}
+
+// begin makes a session of all members' joins.
+func (k Keeper) begin(
+	ctx context.Context, keygen types.Keygen, attempt uint64,
+) (types.Session, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	session := types.Session{Attempt: attempt, Height: sdkCtx.BlockHeight()}
+	for _, m := range keygen.Members {
+		join, err := k.Joins.Get(ctx, collections.Join(keygen.Id, []byte(m.Address())))
+		if err != nil {
+			return session, err
+		}
+		session.Members = append(session.Members, join)
+	}
+	session.Id = types.SessionID(
+		sdkCtx.ChainID(), keygen.Id, attempt, keygen.Members, session.Members,
+	)
+	return session, nil
+}
+
+// session is the latest attempt at a keygen, the zeroth before the first.
+func (k Keeper) session(ctx context.Context, keygenID uint64) (types.Session, error) {
+	session, err := k.Sessions.Get(ctx, keygenID)
+	if errors.Is(err, collections.ErrNotFound) {
+		return types.Session{}, nil
+	}
+	return session, err
+}
+
+// removeCeremony removes what state knows of the attempts at a keygen that is closed, and of its
+// members' exempt transactions.
+func (k Keeper) removeCeremony(
+	ctx context.Context, keygenID uint64, members []types.Member,
+) error {
+	for _, m := range members {
+		key := collections.Join(keygenID, []byte(m.Address()))
+		if err := errors.Join(
+			k.Attempts.Remove(ctx, key),
+			k.JoinAttempts.Remove(ctx, key),
+			k.Joins.Remove(ctx, key),
+		); err != nil {
+			return err
+		}
+	}
+	return k.Sessions.Remove(ctx, keygenID)
+}
