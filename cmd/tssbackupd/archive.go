@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,9 +14,11 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/server"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -133,6 +136,9 @@ func archiveImportCmd() *cobra.Command {
 		Short: "Put the envelopes of an exported file into the archive, before the node starts",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkNode(cmd); err != nil {
+				return err
+			}
 			file, err := os.Open(args[0])
 			if err != nil {
 				return err
@@ -154,8 +160,25 @@ func archiveImportCmd() *cobra.Command {
 	}
 }
 
+// checkNode errs unless there is a node in the home, with a genesis.
+func checkNode(cmd *cobra.Command) error {
+	path := server.GetServerContextFromCmd(cmd).Config.GenesisFile()
+	_, err := genutiltypes.AppGenesisFromFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no node here, as %s is missing: give the node's --home, or make "+
+			"one with tssbackupd init", path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s", path, command.OneLine(err.Error()))
+	}
+	return nil
+}
+
 // withApp runs f with the app of the stopped node at its last state.
 func withApp(cmd *cobra.Command, f func(*app.App) error) (err error) {
+	if err := checkNode(cmd); err != nil {
+		return err
+	}
 	ctx := server.GetServerContextFromCmd(cmd)
 	db, err := dbm.NewDB(
 		"application",

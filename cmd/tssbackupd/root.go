@@ -143,7 +143,7 @@ func newRootCmd(home string) (*cobra.Command, error) {
 		ConsensusAddressCodec: consensusCodec,
 		ClientCtx:             clientCtx,
 	}
-	if err := moduleCommands.EnhanceRootCommand(root); err != nil {
+	if err := enhance(root, moduleCommands); err != nil {
 		return nil, fmt.Errorf("make the modules' commands: %w", err)
 	}
 	return root, nil
