@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -104,4 +105,28 @@ func (c *Client) Broadcast(ctx context.Context, tx []byte) error {
 		return refused(res.Codespace, res.Code, res.Log)
 	}
 	return nil
+}
+
+// maxGenesis bounds a genesis.
+const maxGenesis = 1 << 30
+
+// Genesis returns the bytes of the chain's genesis file, as the node has it.
+func (c *Client) Genesis(ctx context.Context) ([]byte, error) {
+	var genesis []byte
+	for chunk, total := 0, 1; chunk < total; chunk++ {
+		res, err := c.rpc.GenesisChunked(ctx, uint(chunk))
+		if err != nil {
+			return nil, c.classify(ctx, err)
+		}
+		data, err := base64.StdEncoding.DecodeString(res.Data)
+		if err != nil || len(data) == 0 || res.ChunkNumber != chunk {
+			return nil, fmt.Errorf("%w: malformed part %d of the genesis", ErrUnreachable, chunk)
+		}
+		if len(genesis)+len(data) > maxGenesis {
+			return nil, fmt.Errorf("%w: the genesis is larger than %d bytes", ErrUnreachable,
+				maxGenesis)
+		}
+		genesis, total = append(genesis, data...), res.TotalChunks
+	}
+	return genesis, nil
 }

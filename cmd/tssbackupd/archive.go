@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"cosmossdk.io/log/v2"
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
@@ -18,9 +19,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -67,19 +70,16 @@ func archiveRepairCmd() *cobra.Command {
 		Example: "tssbackupd archive repair --node https://rpc.example.org:443",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			clients, err := askedNodes(cmd, nodes)
+			if err != nil {
+				return err
+			}
 			return withApp(cmd, func(a *app.App) error {
 				var sources []archive.Source
-				for _, url := range nodes {
-					node, err := rpchttp.New(url, "/websocket")
-					if err != nil {
-						return fmt.Errorf("%s: %w", url, err)
-					}
-					query := types.NewQueryClient(
-						client.GetClientContextFromCmd(cmd).WithClient(node),
-					)
+				for _, node := range clients {
 					sources = append(sources,
-						archive.FromArchive(query, a.AccountKeeper.AddressCodec()),
-						archive.FromBlock(node))
+						archive.FromArchive(node, a.AccountKeeper.AddressCodec()),
+						fromBlock(node))
 				}
 				faults, err := a.RepairArchive(cmd.Context(), sources...)
 				if err != nil {
@@ -93,6 +93,35 @@ func archiveRepairCmd() *cobra.Command {
 		StringSliceVar(&nodes, "node", nil, "RPC address of a node to ask; may be given several times")
 	_ = cmd.MarkFlagRequired("node") // fails only for a flag that is not there
 	return cmd
+}
+
+// askedNodes are the clients of other nodes, which wait for what passes on a network and say so.
+func askedNodes(cmd *cobra.Command, addresses []string) ([]*chain.Client, error) {
+	var clients []*chain.Client
+	for _, address := range addresses {
+		node, err := chain.New(address, 0)
+		if err != nil {
+			return nil, fmt.Errorf("--node: %w", err)
+		}
+		node.OnRetry(func(ctx context.Context, r chain.Retry) error {
+			cmd.PrintErrf("%s: %s; asking again in %s\n",
+				r.Node, command.OneLine(r.Err.Error()), r.Wait.Round(100*time.Millisecond))
+			return chain.Pause(ctx, r)
+		})
+		clients = append(clients, node)
+	}
+	return clients, nil
+}
+
+// fromBlock takes an envelope out of a node's block, and says which node it was that could not.
+func fromBlock(node *chain.Client) archive.Source {
+	return func(ctx context.Context, e keeper.Kept) ([]byte, error) {
+		envelope, err := node.Envelope(ctx, e.Commitment)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", node.Name(), err)
+		}
+		return envelope, nil
+	}
 }
 
 func archiveExportCmd() *cobra.Command {

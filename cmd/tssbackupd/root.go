@@ -30,7 +30,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/module"
 	authcli "github.com/cosmos/cosmos-sdk/x/auth/client/cli"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
-	genutilcli "github.com/cosmos/cosmos-sdk/x/genutil/client/cli"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -122,7 +121,7 @@ func newRootCmd(home string) (*cobra.Command, error) {
 	})
 	root.AddCommand(
 		initCmd(basicManager, home),
-		genutilcli.Commands(txConfig, basicManager, home),
+		genesisCmd(txConfig, basicManager, home),
 		configCmd(),
 		keys.Commands(),
 		queryCmd(),

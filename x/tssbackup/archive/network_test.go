@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/disk"
@@ -112,7 +113,9 @@ func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	why := errors.Join(faults[0].Err, faults[1].Err)
 	require.ErrorIs(t, why, types.ErrArchiveDamaged)
 	require.ErrorIs(t, why, types.ErrNotArchived)
-	healthy := archive.FromArchive(types.NewQueryClient(n.Validators[0].ClientContext()), sick.App().AccountKeeper.AddressCodec())
+	client, err := chain.New(n.Validators[0].RPC(), 0)
+	require.NoError(t, err)
+	healthy := archive.FromArchive(client, sick.App().AccountKeeper.AddressCodec())
 	faults, err = sick.App().RepairArchive(context.Background(), healthy)
 	require.NoError(t, err)
 	require.Empty(t, faults)

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -99,21 +98,21 @@ func FromBlock(client BlockClient) Source {
 	}
 }
 
+// ArchiveClient asks a node for an envelope in its archive, by the name of the vault and the
+// address of the member. A client of package bifrost/chain is one.
+type ArchiveClient interface {
+	ArchivedEnvelope(
+		ctx context.Context, vault, member string, commitment types.Commitment,
+	) ([]byte, error)
+}
+
 // FromArchive asks another node for the envelope in its archive.
-func FromArchive(client types.QueryClient, addresses address.Codec) Source {
+func FromArchive(client ArchiveClient, addresses address.Codec) Source {
 	return func(ctx context.Context, e keeper.Kept) ([]byte, error) {
 		member, err := addresses.BytesToString(e.Member)
 		if err != nil {
 			return nil, err
 		}
-		res, err := client.Envelope(ctx, &types.QueryEnvelopeRequest{
-			Vault:  types.VaultName(e.Vault),
-			Member: member,
-			Sha256: hex.EncodeToString(e.Commitment.Sha256),
-		})
-		if err != nil {
-			return nil, err
-		}
-		return res.Envelope, nil
+		return client.ArchivedEnvelope(ctx, types.VaultName(e.Vault), member, e.Commitment)
 	}
 }
