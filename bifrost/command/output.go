@@ -96,6 +96,12 @@ func (in *Invocation) Progress(format string, args ...any) {
 	fmt.Fprintf(in.Stderr, format+"\n", args...)
 }
 
+// Done says on standard error, as the last of a command that did its work, what was done and what
+// is next.
+func (in *Invocation) Done(what, next string) {
+	in.Progress("%s\nnext: %s", what, next)
+}
+
 // Warn says something at once, and keeps it for the results in JSON.
 func (in *Invocation) Warn(text string) {
 	in.writing.Lock()

@@ -31,7 +31,7 @@ func (c Config) OperatorAddress() ([]byte, error) {
 	}
 	prefix, raw, err := DecodeAddress(c.Operator)
 	if err != nil {
-		return nil, fmt.Errorf("operator %w", err)
+		return nil, fmt.Errorf("operator %w; it begins with %s1", err, want)
 	}
 	account, isOperator := strings.CutSuffix(prefix, suffix)
 	switch {

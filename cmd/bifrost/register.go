@@ -81,7 +81,7 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 }
 
 func (a *app) printRegistration(r *registration.Request) error {
-	return a.Print(r, func(w io.Writer) {
+	err := a.Print(r, func(w io.Writer) {
 		if r.Registered {
 			fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\n\n"+
 				"The chain knows this signer already as that of %s:\nthere is nothing to register. "+
@@ -98,4 +98,11 @@ func (a *app) printRegistration(r *registration.Request) error {
 			r.Command,
 		)
 	})
+	if r.Registered {
+		a.Done("the signer is registered", "bifrost start, and bifrost status")
+	} else {
+		a.Done("the registration is signed, and not sent",
+			"run it where the operator's key is; then bifrost start, and bifrost status")
+	}
+	return err
 }

@@ -83,9 +83,12 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	}
 	sum := sha256.Sum256(data)
 	res := &sealed{Envelope: out, Bytes: len(data), SHA256: hex.EncodeToString(sum[:])}
-	return a.Print(res, func(w io.Writer) {
+	err = a.Print(res, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %d bytes, SHA-256 %s\n", res.Envelope, res.Bytes, res.SHA256)
 	})
+	a.Done("sealed, and opened again to be sure",
+		"recover-keyshares open "+command.OneLine(out)+" is the way back")
+	return err
 }
 
 func readInput(path string) ([]byte, error) {

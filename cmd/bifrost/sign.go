@@ -61,13 +61,16 @@ func (a *app) sign(ctx context.Context, req service.SignRequest) error {
 	if err != nil {
 		return err
 	}
-	return a.Print(res, func(w io.Writer) {
+	err = a.Print(res, func(w io.Writer) {
 		fmt.Fprintf(w, "digest               %s\n", res.Digest)
 		fmt.Fprintf(w, "secp256k1 key        %s\n", res.Secp256k1.PubKey)
 		fmt.Fprintf(w, "secp256k1 signature  %s\n", res.Secp256k1.Signature)
 		fmt.Fprintf(w, "ed25519 key          %s\n", res.Ed25519.PubKey)
 		fmt.Fprintf(w, "ed25519 signature    %s\n", res.Ed25519.Signature)
 	})
+	a.Done(fmt.Sprintf("%d members have signed: the vault can sign", len(res.Signers)),
+		"nothing is to be done")
+	return err
 }
 
 // pickVault finds the vault that a few digits name among those of the running bifrost.

@@ -103,7 +103,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	if err != nil {
 		return err
 	}
-	vaults, err := state.Coverage(ctx, a.vaultKey)
+	found, err := state.Coverage(ctx, a.vaultKey)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		Vaults:        []coveredVault{},
 	}
 	judged, covered, failed := 0, 0, 0
-	for _, vault := range vaults {
+	for _, vault := range found {
 		c, holds := judge(vault), true
 		if verify.on {
 			if holds, err = verify.vault(ctx, state, light.ChainID(), &c); err != nil {
@@ -138,9 +138,15 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	if err := a.Print(v, v.text); err != nil {
 		return err
 	}
+	if v.Covered {
+		a.Done(fmt.Sprintf("covered: %s could be recovered", countVaults(judged)), "nothing is to be done")
+	} else {
+		a.Done("not covered", "ask the operators of the members that are missing for bifrost status; "+
+			"docs/runbook.md, \"A backup is missing\"")
+	}
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%w: in %d of %d vaults", audit.ErrCheck, failed, len(vaults))
+		return fmt.Errorf("%w: in %d of %d vaults", audit.ErrCheck, failed, len(found))
 	case judged == 0:
 		return fmt.Errorf("%w: there is no active vault", errNotCovered)
 	case !v.Covered:

@@ -109,6 +109,11 @@ func (a *app) list(ctx context.Context) error {
 	if err := a.Print(l, l.text); err != nil {
 		return err
 	}
+	if published > 0 {
+		a.Done(fmt.Sprintf("the chain holds backups of %s in %d of its vaults",
+			a.address, l.published()),
+			"recover-keyshares restores them with this signer's 24 words; --dry-run rehearses it")
+	}
 	switch {
 	case len(vaults) == 0:
 		return fmt.Errorf("%w: %s is in no active or retiring vault", restore.ErrNoVault, a.address)
@@ -128,6 +133,16 @@ func (a *app) addresses(v vault.Vault) ([]string, error) {
 		}
 	}
 	return addresses, nil
+}
+
+// published is of how many vaults there is a backup.
+func (l *listing) published() (n int) {
+	for _, v := range l.Vaults {
+		if len(v.Backups) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *listing) text(w io.Writer) {

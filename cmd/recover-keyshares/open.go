@@ -115,11 +115,15 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return o.Print(result, func(w io.Writer) {
+	err = o.Print(result, func(w io.Writer) {
 		for _, file := range result.Files {
 			fmt.Fprintln(w, file)
 		}
 	})
+	o.Done(fmt.Sprintf("%d keyshare files are in %s", len(files), dir),
+		"recover-keyshares list shows whose vaults the chain knows; bifrost checks the files at its "+
+			"start against the chain's record")
+	return err
 }
 
 // openers are the words in the two forms that things are opened with.

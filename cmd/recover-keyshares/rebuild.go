@@ -147,7 +147,13 @@ func (r *rebuilding) run(ctx context.Context) error {
 		}
 		result.Out = out
 	}
-	return errors.Join(r.Print(result, result.text), result.reason(failed))
+	err = errors.Join(r.Print(result, result.text), result.reason(failed))
+	if err == nil {
+		r.Done("the vault's private keys are in "+command.OneLine(out),
+			"move what the vault holds, then destroy the file and the words; docs/runbook.md, "+
+				"\"Emergency\", says how")
+	}
+	return err
 }
 
 // elsewhere is what helps when a state is damaged: a node that lied, or a bad disk, can have

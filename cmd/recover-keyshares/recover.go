@@ -10,6 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -33,7 +34,7 @@ type recovery struct {
 type recoveredVault struct {
 	Vault  string `json:"vault"`
 	Status string `json:"status"`
-	// Result is restored, present (the files were there and equal) or failed.
+	// Result is one of the results below.
 	Result string `json:"result"`
 	// Backup is the one that was restored, null when none was.
 	Backup *backup  `json:"backup"`
@@ -45,6 +46,15 @@ type recoveredVault struct {
 	Code int `json:"code"`
 }
 
+// The results of a vault: the files were written, would have been without --dry-run, were there
+// already and equal, or could not be had.
+const (
+	resultRestored = "restored"
+	resultWould    = "would-restore"
+	resultPresent  = "present"
+	resultFailed   = "failed"
+)
+
 // recover is the command itself.
 func (a *app) recover(ctx context.Context) error {
 	dir, release, err := a.takeOut()
@@ -52,7 +62,7 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	store, err := keystore.Open(dir)
+	store, err := a.store(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -63,7 +73,7 @@ func (a *app) recover(ctx context.Context) error {
 	}
 	var r *recovery
 	err = a.withMnemonic(ctx, func(mnemonic *sanity.Mnemonic) (err error) {
-		r, err = a.restore(ctx, light, dir, saving{a, ctx, store}, mnemonic)
+		r, err = a.restore(ctx, light, dir, store, mnemonic)
 		return err
 	})
 	if r == nil {
@@ -72,7 +82,59 @@ func (a *app) recover(ctx context.Context) error {
 	if failed := a.Print(r, r.text); failed != nil {
 		return failed
 	}
+	a.conclude(r)
 	return err
+}
+
+// store is where the keyshares go.
+func (a *app) store(ctx context.Context, dir string) (restore.Store, error) {
+	if a.dryRun {
+		return rehearsal(dir), nil
+	}
+	store, err := keystore.Open(dir)
+	return saving{a, ctx, store}, err
+}
+
+// conclude says what was done and what is next.
+func (a *app) conclude(r *recovery) {
+	count := map[string]int{}
+	for _, v := range r.Vaults {
+		count[v.Result]++
+	}
+	good := len(r.Vaults) - count[resultFailed]
+	switch {
+	case len(r.Vaults) == 0:
+		return
+	case r.DryRun && good > 0:
+		a.Done(fmt.Sprintf("rehearsed: these words bring back the keyshares of %d of %d vaults, and "+
+			"nothing was written", good, len(r.Vaults)),
+			"put the words back where they are kept; without --dry-run the files are written")
+	case r.DryRun:
+		a.Done("rehearsed: these words bring nothing back, and nothing was written",
+			"each vault above says why; bifrost status on the signer says whether it publishes")
+	case good == 0:
+		a.Done("nothing was written", "each vault above says why; docs/runbook.md has what to do "+
+			"for each exit code")
+	case good < len(r.Vaults):
+		a.Done(fmt.Sprintf("restored the keyshares of %d of %d vaults in %s",
+			good, len(r.Vaults), r.Out),
+			"run the same command again, with another --node, for the others: each says above why")
+	case home.Of(r.Out) == "":
+		a.Done(fmt.Sprintf("the keyshares of %s are in %s", countVaults(good), r.Out),
+			"they belong into the folder keyshares of bifrost's home; then bifrost start, and "+
+				"bifrost status")
+	default:
+		a.Done(fmt.Sprintf("the keyshares of %s are in %s", countVaults(good), r.Out),
+			"bifrost start, and bifrost status, which names the vaults that it holds")
+	}
+}
+
+// countVaults counts vaults in words.
+func countVaults(n int) string {
+	if n == 1 {
+		return "1 vault"
+	}
+	return fmt.Sprintf("%d vaults", n)
 }
 
 // saving lets an interruption wait for a save.
@@ -97,7 +159,7 @@ func (a *app) restore(
 	r := &recovery{
 		Nodes:   nodeNames(a.nodes),
 		ChainID: command.OneLine(light.ChainID()),
-		Out:     dir, Verified: true,
+		Out:     dir, Verified: true, DryRun: a.dryRun,
 		Vaults: []recoveredVault{},
 	}
 	state, err := a.head(ctx, light)
@@ -122,7 +184,7 @@ func (a *app) restore(
 	codes := make([]int, 0, len(results))
 	var failed []error
 	for _, result := range results {
-		v := describe(result, dir)
+		v := a.describe(result, dir)
 		r.Vaults = append(r.Vaults, v)
 		codes = append(codes, v.Code)
 		if result.Err != nil {
@@ -132,6 +194,12 @@ func (a *app) restore(
 	switch {
 	case runErr != nil:
 		return r, runErr
+	case len(failed) > 0 && a.dryRun:
+		return r, incomplete{
+			fmt.Errorf("%d of %d vaults would not be restored", len(failed), len(results)),
+			worst(codes),
+			len(failed) < len(results),
+		}
 	case len(failed) > 0:
 		return r, incomplete{
 			fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)),
@@ -176,14 +244,17 @@ func (a *app) step(e restore.Event) {
 	case restore.StepOpen:
 		a.Progress("vault %s: %s, which takes a few seconds", vault, e.Step)
 	default:
+		if e.Step == restore.StepWrite && a.dryRun {
+			return
+		}
 		a.Progress("vault %s: %s", vault, e.Step)
 	}
 }
 
-func describe(result restore.Result, dir string) recoveredVault {
+func (a *app) describe(result restore.Result, dir string) recoveredVault {
 	v := recoveredVault{
 		Vault: result.Vault.Name(), Status: statusName(result.Vault.Status),
-		Result: "restored", Files: []string{}, Rejected: []string{},
+		Result: resultRestored, Files: []string{}, Rejected: []string{},
 		Code: codeOf(result.Err),
 	}
 	for _, err := range result.Rejected {
@@ -191,10 +262,12 @@ func describe(result restore.Result, dir string) recoveredVault {
 	}
 	switch {
 	case result.Err != nil:
-		v.Result, v.Error = "failed", command.OneLine(result.Err.Error())
+		v.Result, v.Error = resultFailed, command.OneLine(result.Err.Error())
 		return v
 	case result.Present:
-		v.Result = "present"
+		v.Result = resultPresent
+	case a.dryRun:
+		v.Result = resultWould
 	}
 	b := describeBackup(result.Commitment.Info())
 	v.Backup = &b
@@ -208,10 +281,12 @@ func (r *recovery) text(w io.Writer) {
 	for _, v := range r.Vaults {
 		fmt.Fprintf(w, "vault %s (%s): ", v.Vault, v.Status)
 		switch v.Result {
-		case "failed":
+		case resultFailed:
 			fmt.Fprintf(w, "failed: %s\n", v.Error)
-		case "present":
+		case resultPresent:
 			fmt.Fprintf(w, "already there, as backed up in block %d\n", v.Backup.Height)
+		case resultWould:
+			fmt.Fprintf(w, "would be restored from block %d\n", v.Backup.Height)
 		default:
 			fmt.Fprintf(w, "restored from block %d\n", v.Backup.Height)
 		}

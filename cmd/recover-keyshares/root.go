@@ -30,6 +30,8 @@ type app struct {
 	hdPath, prefix      string
 	// vaultKey is the key that vault names, nil when it names none.
 	vaultKey []byte
+	// dryRun says that nothing is written.
+	dryRun bool
 	// operator is set when address is that of a validator's operator, who is no member.
 	operator []byte
 
@@ -51,6 +53,10 @@ The mnemonic is asked for on the terminal, or read from --mnemonic-file. The
 address follows from the mnemonic. Results go to standard output, everything else
 to standard error.
 
+--dry-run is the rehearsal: everything is done up to the writing, nothing is written,
+not even what was verified, and it says what would have been. It needs no home, and
+may run on any machine, beside a bifrost too.
+
 ` + trustHelp + `
 ` + exitCodes,
 		Args: cobra.NoArgs,
@@ -65,6 +71,8 @@ to standard error.
 	cmd.Flags().
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,
+		"find, fetch, open and check everything, and write nothing")
 	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand())
 	return cmd
 }
@@ -80,11 +88,14 @@ func (a *app) openFlags(cmd *cobra.Command) {
 		StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
 }
 
-// takeOut returns the folder for the keyshares. When it is that of a bifrost's home, the home is
+// takeOut returns the folder for the keyshares, which a rehearsal may do without. When it is that of a bifrost's home, the home is
 // this process's until release: nobody writes there beside a bifrost that runs.
 func (a *app) takeOut() (dir string, release func(), err error) {
 	if dir = a.out; dir == "" {
 		main, err := home.Default()
+		if err != nil && a.dryRun {
+			return "", func() {}, nil
+		}
 		if err != nil {
 			return "", nil, command.Usage(
 				fmt.Errorf("--out is missing, and there is no home folder: %w", err),
@@ -96,7 +107,7 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 		return "", nil, err
 	}
 	of := home.Of(dir)
-	if of == "" {
+	if of == "" || a.dryRun {
 		return dir, func() {}, nil
 	}
 	release, err = home.Lock(of)

@@ -135,10 +135,13 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 		trust.Hash = hash
 	}
 	dir, err := chain.DefaultTrustDir()
-	if err != nil {
+	if err != nil && !a.dryRun {
 		return nil, trust, err
 	}
 	trust.Store = dir
+	if a.dryRun {
+		trust.Store = keptTrust{dir}
+	}
 	return clients, trust, nil
 }
 
