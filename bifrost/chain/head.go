@@ -57,14 +57,25 @@ func (l *Light) Head(ctx context.Context, now time.Time) (*State, error) {
 			),
 		)
 	}
+	if err := l.keep(block); err != nil {
+		return nil, err
+	}
+	return newState(block, l.nodes, l.prefix, l.report), nil
+}
+
+// keep keeps a verified header for the next time, if it can.
+func (l *Light) keep(block *cmttypes.LightBlock) error {
+	if l.trust.Store == nil {
+		return nil
+	}
 	data, err := encodeBlock(block)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := l.trust.Store.Save(l.trust.ChainID, data); err != nil {
 		l.report("", fmt.Errorf("the verified header is not kept for the next time: %w", err))
 	}
-	return newState(block, l.nodes, l.prefix, l.report), nil
+	return nil
 }
 
 // ahead is for an old header that is the latest which two nodes have: a node that stands still must

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -74,7 +75,7 @@ type Trust struct {
 	// configuration that stays when they have long expired. Otherwise the header that is kept must
 	// be on one chain with them each time.
 	Once bool
-	// Store keeps the latest verified header.
+	// Store keeps the latest verified header, nil for none.
 	Store TrustStore
 	// Confirm returns nil when a first header may be trusted on the word of the nodes. Without it
 	// (nil) none is.
@@ -240,7 +241,14 @@ func chainNames(nodes []*Client, statuses []Status, errs []error) string {
 
 // load returns the header of an earlier time, unless there is none or it is too old.
 func (l *Light) load(now time.Time) (*cmttypes.LightBlock, error) {
+	if l.trust.Store == nil {
+		return nil, nil
+	}
 	data, err := l.trust.Store.Load(l.trust.ChainID)
+	if errors.Is(err, fs.ErrPermission) {
+		l.report("", fmt.Errorf("the header of an earlier time cannot be read: %w", err))
+		return nil, nil
+	}
 	if err != nil || data == nil {
 		return nil, err
 	}

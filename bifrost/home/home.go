@@ -39,9 +39,6 @@ func ConfigPath(home string) string { return filepath.Join(home, "config.toml") 
 // MnemonicPath is where the mnemonic is in a home, unless it comes from elsewhere.
 func MnemonicPath(home string) string { return filepath.Join(home, "mnemonic") }
 
-// SocketPath is where a running bifrost listens.
-func SocketPath(home string) string { return filepath.Join(home, "bifrost.sock") }
-
 // KeysharesDir is the folder of the keyshare files.
 func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") }
 

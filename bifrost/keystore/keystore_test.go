@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,7 +105,24 @@ func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
 
 // A save that fails at any step leaves no file; one that is killed at any step leaves, for whoever
 // comes next, all of them or none.
-func TestStoreSaveIsAllOrNone(t *testing.T) {
+func TestStoreSaveIsAllOrNone(t *testing.T) { saveIsAllOrNone(t) }
+
+func TestWithoutHardLinksStoreSaveIsAllOrNone(t *testing.T) {
+	withoutLinks(t)
+	saveIsAllOrNone(t)
+}
+
+// withoutLinks gives the test a file system that knows no hard links.
+func withoutLinks(t *testing.T) {
+	t.Cleanup(durable.Inject(func(step, _ string) error {
+		if step == "link" {
+			return syscall.EPERM
+		}
+		return nil
+	}))
+}
+
+func saveIsAllOrNone(t *testing.T) {
 	root := t.TempDir()
 	faults := disk.Count(t, root)
 	require.NoError(t, open(t, filepath.Join(root, "d")).Save(vault()))
@@ -148,7 +166,14 @@ func TestStoreSaveIsAllOrNone(t *testing.T) {
 }
 
 // Who comes after a crash may die as well.
-func TestStoreRecoveryMayBeKilled(t *testing.T) {
+func TestStoreRecoveryMayBeKilled(t *testing.T) { recoveryMayBeKilled(t) }
+
+func TestWithoutHardLinksStoreRecoveryMayBeKilled(t *testing.T) {
+	withoutLinks(t)
+	recoveryMayBeKilled(t)
+}
+
+func recoveryMayBeKilled(t *testing.T) {
 	for n := 1; n <= 20; n++ {
 		for m := 1; m <= 6; m++ {
 			root := t.TempDir()

@@ -101,7 +101,13 @@ func (s *Store) save(folder *durable.Folder, files []envelope.File) error {
 	}
 	err := folder.Sync()
 	if err == nil {
-		err = s.finish(folder, commit)
+		var moved []string
+		if moved, err = s.finish(folder, commit); err != nil {
+			// Without hard links they are no longer where undo looks.
+			for _, name := range moved {
+				err = errors.Join(err, folder.Rename(name, filepath.Join(commit, name)))
+			}
+		}
 	}
 	if err != nil {
 		return errors.Join(err, s.undo(folder, stage, commit))
@@ -142,34 +148,38 @@ func fillStage(folder *durable.Folder, stage string, files []envelope.File) erro
 }
 
 // finish gives the files of a committed save their places and removes the folder they were gathered
-// in.
-func (s *Store) finish(folder *durable.Folder, commit string) error {
+// in. After an error it tells which files are moved out of that folder by now.
+func (s *Store) finish(folder *durable.Folder, commit string) (moved []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range entries {
 		from := filepath.Join(commit, e.Name())
-		if err := folder.Link(from, e.Name()); err != nil {
+		gone, err := folder.Link(from, e.Name())
+		if gone {
+			moved = append(moved, e.Name())
+		}
+		if err != nil {
 			if !errors.Is(err, fs.ErrExist) {
-				return err
+				return moved, err
 			}
 			data, err := os.ReadFile(filepath.Join(s.dir, from))
 			if err != nil {
-				return err
+				return moved, err
 			}
 			if _, err := folder.Has(e.Name(), data); err != nil {
-				return err
+				return moved, err
 			}
 		}
 	}
 	if err := folder.Sync(); err != nil {
-		return err
+		return moved, err
 	}
 	// The files are in place; should the folder outlive this, the next one finishes again, which
 	// changes nothing.
 	_ = folder.RemoveAll(commit)
-	return nil
+	return nil, nil
 }
 
 // recoverFolder brings a folder to order in which a process may have died: a committed save is
@@ -185,7 +195,7 @@ func (s *Store) recoverFolder(folder *durable.Folder) error {
 		case strings.HasPrefix(e.Name(), stagePrefix):
 			err = folder.RemoveAll(e.Name())
 		case strings.HasPrefix(e.Name(), commitPrefix):
-			err = s.finish(folder, e.Name())
+			_, err = s.finish(folder, e.Name())
 		}
 		if err != nil {
 			return err

@@ -31,10 +31,9 @@ type Control struct {
 // NewControl returns a client; it does not connect yet.
 func NewControl(dir string) *Control {
 	socket := home.SocketPath(dir)
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &Control{socket: socket, http: http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", socket)
+			return home.DialSocket(ctx, dir)
 		},
 	}}}
 }

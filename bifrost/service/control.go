@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -17,7 +16,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
-	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
 // maxVault bounds the record of a vault. One of 512 members has less than 256 KiB.
@@ -26,9 +24,9 @@ const maxVault = 4 << 20
 // serve starts the control socket and, when it is configured, the metrics. Both end with the
 // context.
 func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
-	control, err := listenControl(home.SocketPath(s.home))
+	control, err := home.ListenSocket(s.home)
 	if err != nil {
-		return err
+		return fmt.Errorf("control socket: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
@@ -83,24 +81,6 @@ func (s *service) serveOn(
 		}
 		return nil
 	})
-}
-
-// listenControl listens on a socket for the owner alone. The lock on the home makes sure that a
-// socket that is there already is a dead one's.
-func listenControl(path string) (net.Listener, error) {
-	if err := durable.Remove(path); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	// The home has mode 0700, so nobody else was there in between.
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
 }
 
 // handleLive says that the process runs: a supervisor restarts one that does not answer. What else

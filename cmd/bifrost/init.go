@@ -109,6 +109,19 @@ func (a *app) init(
 	if err := home.Check(a.home); err != nil {
 		return err
 	}
+	if err := a.TryFolder(a.home); err != nil {
+		return err
+	}
+	if err := home.TrySocket(a.home); err != nil {
+		return err
+	}
+	unlock, err := home.Lock(a.home)
+	switch {
+	case err == nil:
+		unlock()
+	case !errors.Is(err, home.ErrInUse):
+		return err
+	}
 	mnemonic, err := a.initMnemonic(ctx)
 	if err != nil {
 		return err

@@ -68,6 +68,9 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 	if err := vault.CheckFiles(files); err != nil {
 		return fmt.Errorf("%w: %w", errCheck, err)
 	}
+	if err := a.TryFolder(filepath.Dir(out)); err != nil {
+		return err
+	}
 	mnemonic, err := a.readMnemonic(ctx, a.mnemonicFile)
 	if err != nil {
 		return err

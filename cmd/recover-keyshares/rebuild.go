@@ -235,12 +235,8 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 			out,
 		)
 	}
-	if err := durable.TryFolder(filepath.Dir(out)); err != nil {
-		return "", fmt.Errorf(
-			"the folder of --out cannot take the file %s (%w): give another one, such as /dev/shm, on a file system that knows hard links",
-			out,
-			err,
-		)
+	if err := r.TryFolder(filepath.Dir(out)); err != nil {
+		return "", err
 	}
 	return out, nil
 }

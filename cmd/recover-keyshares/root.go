@@ -107,10 +107,13 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 		return "", nil, err
 	}
 	of := home.Of(dir)
-	if of == "" || a.dryRun {
+	if a.dryRun {
 		return dir, func() {}, nil
 	}
-	release, err = home.Lock(of)
+	release = func() {}
+	if of != "" {
+		release, err = home.Lock(of)
+	}
 	if errors.Is(err, home.ErrInUse) {
 		err = fmt.Errorf(
 			"%w: stop that bifrost first (while it runs it restores what is missing by itself), "+
@@ -118,7 +121,14 @@ func (a *app) takeOut() (dir string, release func(), err error) {
 			err,
 		)
 	}
-	return dir, release, err
+	if err != nil {
+		return "", nil, err
+	}
+	if err := a.TryFolder(dir); err != nil {
+		release()
+		return "", nil, err
+	}
+	return dir, release, nil
 }
 
 // withMnemonic reads the mnemonic from where the user has it and gives it to use. A wrong one is

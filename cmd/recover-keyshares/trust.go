@@ -135,8 +135,10 @@ func (a *app) connect() ([]*chain.Client, chain.Trust, error) {
 		trust.Hash = hash
 	}
 	dir, err := chain.DefaultTrustDir()
-	if err != nil && !a.dryRun {
-		return nil, trust, err
+	if err != nil {
+		a.Warn(fmt.Sprintf("the verified header is not kept for the next time: %v: set HOME, or "+
+			"XDG_STATE_HOME", err))
+		return clients, trust, nil
 	}
 	trust.Store = dir
 	if a.dryRun {

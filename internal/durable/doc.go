@@ -12,8 +12,13 @@
 //
 // Files are made with mode 0600 and folders with 0700. A symbolic link in the place of a file is
 // refused. The folder itself may be reached through one, which is how operators move data to
-// another disk. Write needs a file system with hard links; one without (FAT) could not keep a file
-// private either.
+// another disk.
+//
+// File systems on sticks and of networks lack some of this. Without hard links a file is renamed
+// where the system can do so without replacing anything; without flushes of one file everything is
+// flushed; without locks the threads of one process are kept apart, and others fail rather than do
+// harm. Only what would not be as safe is refused, and [TryFolder] says so beforehand. Where
+// permissions are the mount's, as on FAT, nothing here makes a file private.
 //
 // Every change to a disk is one of a few steps, and tests let each of them fail: see [Inject].
 package durable

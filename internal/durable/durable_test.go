@@ -310,15 +310,20 @@ func TestInjectedFaultsAddUp(t *testing.T) {
 
 func TestTryFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	require.NoError(t, durable.TryFolder(dir))
+	try := func(dir string) error {
+		lacking, err := durable.TryFolder(dir)
+		require.Empty(t, lacking)
+		return err
+	}
+	require.NoError(t, try(dir))
 	require.NoDirExists(t, dir, "what was made for it is gone")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, durable.TryFolder(dir))
+	require.NoError(t, try(dir))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, entries)
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.Error(t, durable.TryFolder(file))
-	require.Error(t, durable.TryFolder("/proc/1"), "no file can be made there")
+	require.Error(t, try(file))
+	require.Error(t, try("/proc/1"), "no file can be made there")
 }

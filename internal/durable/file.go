@@ -34,7 +34,7 @@ func Write(path string, data []byte) error {
 		if err := f.Create(temp, data); err != nil {
 			return err
 		}
-		if err := f.Link(temp, name); err != nil {
+		if _, err := f.Link(temp, name); err != nil {
 			if errors.Is(err, fs.ErrExist) {
 				err = fmt.Errorf("%s: %w", path, ErrDifferent)
 			}
@@ -119,24 +119,30 @@ func MakeFolder(path string) error {
 func SyncFolder(path string) error { return syncDir(path) }
 
 // TryFolder finds out if [Write] can write into a folder, by writing a small file there and taking
-// it away: a file system without hard links, as on many sticks, cannot take a file that is never to
-// replace another. A folder that is missing is made for it, and taken away again.
-func TryFolder(dir string) error {
+// it away: not every file system, as on sticks and of networks, can take a file that is never to
+// replace another. A folder that is missing is made for it, and taken away again. Whoever asks for
+// a secret, or works for long, asks here before. What the folder lacks and can be done without,
+// lacking tells, for people; it is empty for most.
+func TryFolder(dir string) (lacking string, err error) {
 	folder, err := Make(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer folder.Abandon()
+	if folder.local != nil {
+		lacking = fmt.Sprintf("the file system of %s has no locks: let no other program write there "+
+			"at the same time", dir)
+	}
 	suffix := randomSuffix()
 	name, second := tempPrefix+"try-"+suffix, tempPrefix+"tried-"+suffix
 	if err := folder.Create(name, []byte("try")); err != nil {
-		return err
+		return "", err
 	}
-	err = folder.Link(name, second)
+	_, err = folder.Link(name, second)
 	if err == nil {
 		err = folder.Remove(second)
 	}
-	return errors.Join(err, folder.Remove(name))
+	return lacking, errors.Join(err, folder.Remove(name), folder.Sync())
 }
 
 // inFolderOf calls do with the locked folder of a file, which it makes when it is missing, and the

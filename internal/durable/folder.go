@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -28,6 +29,8 @@ type Folder struct {
 	handle *os.File
 	path   string
 	made   bool
+	// local is held when the file system has no locks.
+	local *sync.Mutex
 }
 
 // Lock waits for the lock of a folder and takes it. The folder must exist.
@@ -36,11 +39,18 @@ func Lock(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(f, syscall.LOCK_EX); err != nil {
+	folder := &Folder{handle: f, path: filepath.Clean(dir)}
+	err = flock(f, syscall.LOCK_EX)
+	if noLocks(err) {
+		// No file is replaced and none is left torn all the same: another process that writes here
+		// at the same time may fail, and is to try again.
+		folder.local, err = lockLocally(folder.path), nil
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
-	return &Folder{handle: f, path: filepath.Clean(dir)}, nil
+	return folder, nil
 }
 
 // Make is [Lock] for a folder that is made, with mode 0700, when it is missing.
@@ -63,6 +73,9 @@ func Make(dir string) (*Folder, error) {
 // Unlock ends the lock.
 func (f *Folder) Unlock() {
 	_ = f.handle.Close() // and with it goes the lock
+	if f.local != nil {
+		f.local.Unlock()
+	}
 }
 
 // Abandon ends the lock after work that failed: a folder that [Make] had made is taken away again,
@@ -110,8 +123,10 @@ func (f *Folder) Place(name string, data []byte) error {
 	return nil
 }
 
-// Link gives a file a second name. The error of a name that is taken wraps [fs.ErrExist].
-func (f *Folder) Link(from, to string) error { return link(f.at(from), f.at(to)) }
+// Link gives a file a second name; where there are no hard links it moves the file there. The error
+// of a name that is taken wraps [fs.ErrExist], that of a file system that can do neither
+// [ErrNoLinks].
+func (f *Folder) Link(from, to string) (moved bool, err error) { return link(f.at(from), f.at(to)) }
 
 // Rename gives a file or folder another name.
 func (f *Folder) Rename(from, to string) error { return rename(f.at(from), f.at(to)) }

@@ -20,17 +20,26 @@ func TryLock(path string) (unlock func(), err error) {
 	}
 	if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		switch {
+		case errors.Is(err, syscall.EWOULDBLOCK):
 			err = ErrLocked
+		case noLocks(err):
+			err = fmt.Errorf("%w (%w)", ErrNoLocks, err)
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
 	return func() { _ = f.Close() }, nil
 }
 
+// noLocks reports whether an error says that there are no locks, rather than that one is held.
+func noLocks(err error) bool { return lacks(err) || errors.Is(err, syscall.ENOLCK) }
+
+// systemFlock is another one in tests.
+var systemFlock = syscall.Flock
+
 func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), how)
+		err := systemFlock(int(f.Fd()), how)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}

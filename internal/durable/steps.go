@@ -2,11 +2,15 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -80,9 +84,19 @@ func create(path string, data []byte) (err error) {
 
 func flush(f *os.File, path string) error {
 	if err := before("sync", path); err != nil {
-		return err
+		return synced(err)
 	}
-	return f.Sync()
+	return synced(f.Sync())
+}
+
+// synced looks at the error of a flush. Where the file system cannot flush one file or folder,
+// everything is flushed.
+func synced(err error) error {
+	if lacks(err) {
+		unix.Sync()
+		return nil
+	}
+	return err
 }
 
 func chmod(f *os.File, path string, mode fs.FileMode) error {
@@ -92,11 +106,28 @@ func chmod(f *os.File, path string, mode fs.FileMode) error {
 	return f.Chmod(mode)
 }
 
-func link(from, to string) error {
-	if err := before("link", to); err != nil {
-		return err
+// link gives a file a second name, or moves it to the new one where there are no hard links.
+// Neither ever replaces anything.
+func link(from, to string) (moved bool, err error) {
+	err = before("link", to)
+	if err == nil {
+		err = os.Link(from, to)
 	}
-	return os.Link(from, to)
+	// EPERM is what Linux says of a file system without hard links.
+	if !lacks(err) && !errors.Is(err, syscall.EPERM) {
+		return false, err
+	}
+	err = before("rename", to)
+	if err == nil {
+		err = renameExclusive(from, to)
+	}
+	if lacks(err) {
+		return false, fmt.Errorf("%s: %w", filepath.Dir(to), ErrNoLinks)
+	}
+	if err != nil {
+		return false, &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return true, nil
 }
 
 func rename(from, to string) error {
@@ -154,12 +185,12 @@ func mkdirAll(path string) error {
 
 func syncDir(path string) error {
 	if err := before("sync", path); err != nil {
-		return err
+		return synced(err)
 	}
 	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	return d.Sync()
+	return synced(d.Sync())
 }
