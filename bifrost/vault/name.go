@@ -53,3 +53,12 @@ func Pick(digits string, names []string) (string, error) {
 	}
 	return "", fmt.Errorf("%s begins several vaults: %s", digits, strings.Join(found, ", "))
 }
+
+// Short is the beginning of a vault's name, for tables and progress: enough to name it by.
+func Short(name string) string {
+	const digits = 12
+	if len(name) <= digits {
+		return name
+	}
+	return name[:digits] + "…"
+}

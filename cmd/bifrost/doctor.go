@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -61,7 +62,7 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := a.Print(examined{findings}, func(w io.Writer) { writeFindings(w, findings) }); err != nil {
+	if err := a.Print(examined{findings}, func(w io.Writer) { a.writeFindings(w, findings) }); err != nil {
 		return err
 	}
 	failed := 0
@@ -76,10 +77,16 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	return nil
 }
 
-func writeFindings(w io.Writer, findings []doctor.Finding) {
+func (a *app) writeFindings(w io.Writer, findings []doctor.Finding) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	level, check := 0, 0
 	for _, f := range findings {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Level, f.Check, command.OneLine(f.Detail))
+		level, check = max(level, len(f.Level)), max(check, len(f.Check))
+	}
+	for _, f := range findings {
+		lines := a.Lines(command.OneLine(f.Detail), level+2+check+2)
+		fmt.Fprintf(table, "%s\t%s\t%s\n",
+			f.Level, f.Check, strings.Join(lines, "\n\t\t"))
 	}
 	_ = table.Flush()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -31,7 +33,7 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Print(st, func(w io.Writer) { writeStatus(w, st) }); err != nil {
+	if err := a.Print(st, func(w io.Writer) { a.writeStatus(w, st) }); err != nil {
 		return err
 	}
 	if n := len(st.Problems); n > 0 {
@@ -40,7 +42,7 @@ func (a *app) status(ctx context.Context) error {
 	return nil
 }
 
-func writeStatus(w io.Writer, st *service.Status) {
+func (a *app) writeStatus(w io.Writer, st *service.Status) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { fmt.Fprintf(table, "%s\t%v\n", name, value) }
 	row("state", st.State)
@@ -60,12 +62,12 @@ func writeStatus(w io.Writer, st *service.Status) {
 		row(
 			"verified by",
 			fmt.Sprintf(
-				"header %d of %s, %s",
+				"header %d of %s",
 				st.Trust.Height,
 				st.Trust.Time.Format(time.RFC3339),
-				st.Trust.Hash,
 			),
 		)
+		row("its hash", st.Trust.Hash)
 	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {
@@ -85,7 +87,7 @@ func writeStatus(w io.Writer, st *service.Status) {
 					r.KeygenID,
 					r.Deadline,
 					step,
-					r.Vault,
+					vault.Short(r.Vault),
 				)
 			}
 			_ = table.Flush()
@@ -100,7 +102,7 @@ func writeStatus(w io.Writer, st *service.Status) {
 				fmt.Fprintf(
 					table,
 					"%s\t%s\t%s\t%s\t%s\n",
-					v.Vault,
+					vault.Short(v.Vault),
 					v.Status,
 					keyshares(st, v),
 					published,
@@ -135,7 +137,8 @@ func writeStatus(w io.Writer, st *service.Status) {
 	if len(st.Problems) > 0 {
 		fmt.Fprintln(w, "\nProblems:")
 		for _, p := range st.Problems {
-			fmt.Fprintln(w, " -", command.OneLine(p))
+			lines := a.Lines(command.OneLine(p), len(" - "))
+			fmt.Fprintln(w, " - "+strings.Join(lines, "\n   "))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -116,8 +117,8 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		Vaults:        []coveredVault{},
 	}
 	judged, covered, failed := 0, 0, 0
-	for _, vault := range found {
-		c, holds := judge(vault), true
+	for _, of := range found {
+		c, holds := judge(of), true
 		if verify.on {
 			if holds, err = verify.vault(ctx, state, light.ChainID(), &c); err != nil {
 				return err
@@ -126,7 +127,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		v.Vaults = append(v.Vaults, c)
 		if !holds {
 			failed++ // whatever the status
-		} else if a.vault == "" && vault.Status != types.VaultStatus_VAULT_STATUS_ACTIVE {
+		} else if a.vault == "" && of.Status != types.VaultStatus_VAULT_STATUS_ACTIVE {
 			continue
 		}
 		judged++
@@ -161,15 +162,15 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 }
 
 // judge shows what was counted from verified records.
-func judge(vault types.VaultCoverage) coveredVault {
+func judge(counted types.VaultCoverage) coveredVault {
 	c := coveredVault{
-		Vault: command.OneLine(vault.Vault), Status: statusName(vault.Status),
-		Threshold: vault.Threshold,
-		Asked:     int(vault.Asked), Published: int(vault.Published), Proven: int(vault.Proven),
-		Covered: vault.Recoverable, ProvenCovered: vault.ProvenRecoverable,
+		Vault: command.OneLine(counted.Vault), Status: statusName(counted.Status),
+		Threshold: counted.Threshold,
+		Asked:     int(counted.Asked), Published: int(counted.Published), Proven: int(counted.Proven),
+		Covered: counted.Recoverable, ProvenCovered: counted.ProvenRecoverable,
 		Members: []coveredMember{}, Missing: []string{},
 	}
-	for _, m := range vault.List {
+	for _, m := range counted.List {
 		c.Members = append(c.Members, coveredMember{
 			Address:  command.OneLine(m.Address),
 			Operator: command.OneLine(m.Operator),
@@ -178,7 +179,7 @@ func judge(vault types.VaultCoverage) coveredVault {
 			Proven:   m.Proven,
 		})
 	}
-	for _, address := range vault.Missing {
+	for _, address := range counted.Missing {
 		c.Missing = append(c.Missing, command.OneLine(address))
 	}
 	c.Verdict = c.verdict()
@@ -225,7 +226,7 @@ func (v *verdict) text(w io.Writer) {
 		fmt.Fprintf(
 			table,
 			"%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n",
-			c.Vault,
+			vault.Short(c.Vault),
 			c.Status,
 			len(c.Members),
 			c.Asked,

@@ -135,7 +135,7 @@ func (a *app) checkPrefix(ctx context.Context, state *chain.State, v vault.Vault
 		return err
 	}
 	a.Warn(fmt.Sprintf("%s is not the prefix of this chain's addresses: its vault %s names a member "+
-		"%s, so that it is %s", given, short(v.Name()), command.OneLine(member), prefix))
+		"%s, so that it is %s", given, vault.Short(v.Name()), command.OneLine(member), prefix))
 	if a.address == "" {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -229,25 +230,25 @@ func (a *app) member(mnemonic *sanity.Mnemonic) (string, error) {
 }
 
 func (a *app) step(e restore.Event) {
-	vault := command.OneLine(short(e.Vault))
+	name := vault.Short(e.Vault)
 	switch e.Step {
 	case restore.StepRecord:
-		a.Progress("vault %s: %s", vault, e.Step)
+		a.Progress("vault %s: %s", name, e.Step)
 	case restore.StepFetch:
 		a.Progress(
 			"vault %s: %s of block %d (%d bytes)",
-			vault,
+			name,
 			e.Step,
 			e.Commitment.Height,
 			e.Commitment.Size_,
 		)
 	case restore.StepOpen:
-		a.Progress("vault %s: %s, which takes a few seconds", vault, e.Step)
+		a.Progress("vault %s: %s, which takes a few seconds", name, e.Step)
 	default:
 		if e.Step == restore.StepWrite && a.dryRun {
 			return
 		}
-		a.Progress("vault %s: %s", vault, e.Step)
+		a.Progress("vault %s: %s", name, e.Step)
 	}
 }
 
@@ -305,13 +306,4 @@ type incomplete struct {
 	code int
 	// partly says that some of it was done.
 	partly bool
-}
-
-// short is the beginning of a vault's name, for progress.
-func short(vault string) string {
-	const digits = 16
-	if len(vault) <= digits {
-		return vault
-	}
-	return vault[:digits] + "…"
 }

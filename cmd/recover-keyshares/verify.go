@@ -8,6 +8,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/audit"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -34,7 +35,7 @@ func (v *verification) vault(
 	chainID string,
 	c *coveredVault,
 ) (holds bool, err error) {
-	v.Progress("vault %s: repeating the checks of the proofs", short(c.Vault))
+	v.Progress("vault %s: repeating the checks of the proofs", vault.Short(c.Vault))
 	pubKey, err := types.ParseVault(c.Vault)
 	if err != nil {
 		return false, err
