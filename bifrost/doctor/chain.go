@@ -24,25 +24,23 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 	nodes, err := care.NewNodes(node, d.Nodes)
 	if err != nil {
 		d.add("trust", Fail, "%v", err)
+		d.skip("the witnesses are not all addresses of nodes", onChain[2:]...)
 		return
 	}
 	verifier, records := d.trust(ctx, nodes, member)
-	if verifier == nil {
-		return
-	}
 	if member == nil {
-		d.add("signer", Fail,
-			"without a mnemonic neither the signer nor keyshares nor backups can be checked")
+		d.skip("there is no mnemonic", "signer", "recipient", "keyshares", "drill")
 		return
 	}
 	d.signer(ctx, node, *member)
 	if records == nil {
-		d.add("keyshares", Fail, "which should be here is not verified")
+		d.skip("which vaults there are is not verified", "keyshares", "drill")
 		return
 	}
 	vaults, err := records.Vaults(ctx, member.Raw())
 	if err != nil {
 		d.add("keyshares", Fail, "%v", err)
+		d.skip("which vaults there are is not known", "drill")
 		return
 	}
 	if len(vaults) == 0 {
@@ -130,6 +128,7 @@ func (d *examination) trust(
 		d.add("trust", Fail, "%v", err)
 		return nil, nil
 	}
+	answered := d.witnesses(ctx, nodes)
 	records, err := verifier.Look(ctx)
 	for _, f := range faults {
 		d.add("trust", Warn, "%s", f)
@@ -141,20 +140,56 @@ func (d *examination) trust(
 	header, _ := verifier.Status()
 	age := max(0, time.Since(header.Time)).Round(time.Second)
 	level, text := OK, fmt.Sprintf("header %d, %s old, is verified", header.Height, age)
-	switch alone := len(nodes.Witnesses) == 0; {
+	switch alone := answered == 0; {
 	case first && alone:
 		level, text = Warn, text+" by nothing but the own node's word: "+
 			"set witnesses, or height and hash under [trust], in config.toml"
 	case first:
 		text += ", on which the own node and its witnesses agree; none is kept from an earlier time"
+	case alone && len(nodes.Witnesses) > 0:
+		level, text = Warn, text+" from the trusted one, by the own node alone: no witness answers"
 	case alone:
 		level, text = Warn, text+" from the trusted one, by the own node alone: "+
 			"set witnesses in config.toml"
+	case answered < len(nodes.Witnesses):
+		text += fmt.Sprintf(" from the trusted one, with %d of %d witnesses",
+			answered, len(nodes.Witnesses))
 	default:
 		text += " from the trusted one, with witnesses"
 	}
 	d.add("trust", level, "%s; its hash is %s", text, header.Hash)
 	return verifier, records
+}
+
+// witnesses asks each of them who it is, and returns how many answer that are nodes of the chain
+// beside the own one: no other witnesses anything.
+func (d *examination) witnesses(ctx context.Context, nodes care.Nodes) (answered int) {
+	own, _ := nodes.Own.Status(ctx)
+	said := make([]chain.Status, len(nodes.Witnesses))
+	errs := make([]error, len(nodes.Witnesses))
+	var asking sync.WaitGroup
+	for i, w := range nodes.Witnesses {
+		asking.Go(func() { said[i], errs[i] = w.Status(ctx) })
+	}
+	asking.Wait()
+	seen := map[string]string{own.ID: "the own node"}
+	for i, w := range nodes.Witnesses {
+		id := said[i].ID
+		switch of, known := seen[id]; {
+		case errs[i] != nil:
+			d.add("witness", Skipped, "%s is not counted: %v", w.Name(), errs[i])
+		case said[i].ChainID != d.Config.ChainID:
+			d.add("witness", Fail, "%s is a node of chain %q", w.Name(), said[i].ChainID)
+		case id != "" && known:
+			d.add("witness", Warn, "%s is not counted: it is %s under another address",
+				w.Name(), of)
+		default:
+			answered++
+			seen[id] = w.Name()
+			d.add("witness", OK, "%s answers, at block %d", w.Name(), said[i].Height)
+		}
+	}
+	return answered
 }
 
 // readOnly keeps nothing.

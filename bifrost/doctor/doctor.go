@@ -22,11 +22,12 @@ import (
 // Level is what a row of the doctor's says.
 type Level string
 
-// The levels.
+// The levels. Skipped is of what could not be looked at: nothing is known of it.
 const (
-	OK   Level = "ok"
-	Warn Level = "warn"
-	Fail Level = "fail"
+	OK      Level = "ok"
+	Warn    Level = "warn"
+	Skipped Level = "skipped"
+	Fail    Level = "fail"
 )
 
 // Finding is one row of the doctor's.
@@ -62,8 +63,11 @@ func Examine(ctx context.Context, o Options) []Finding {
 	node, err := chain.New(o.Config.Node, 0)
 	if err != nil {
 		d.add("node", Fail, "%v", err)
+		d.skip("the node's address is none", onChain...)
 	} else if d.node(ctx, node) {
 		d.chain(ctx, node, member)
+	} else {
+		d.skip("the own node cannot be asked", onChain...)
 	}
 	d.peers(ctx)
 	return d.findings
@@ -71,6 +75,16 @@ func Examine(ctx context.Context, o Options) []Finding {
 
 func (d *examination) add(check string, level Level, format string, args ...any) {
 	d.findings = append(d.findings, Finding{check, level, fmt.Sprintf(format, args...)})
+}
+
+// onChain are the checks that need the own node.
+var onChain = []string{"clock", "trust", "signer", "recipient", "keyshares", "drill"}
+
+// skip names checks that could not be made.
+func (d *examination) skip(why string, checks ...string) {
+	for _, check := range checks {
+		d.add(check, Skipped, "not checked: %s", why)
+	}
 }
 
 // files looks at who may read what is in the home.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func level(findings []Finding, check string) (worst Level, details string) {
 	for _, f := range findings {
 		if f.Check == check {
 			details += f.Detail + "\n"
-			if worst == "" || f.Level == Fail || f.Level == Warn && worst == OK {
+			levels := []Level{"", OK, Warn, Skipped, Fail}
+			if slices.Index(levels, f.Level) > slices.Index(levels, worst) {
 				worst = f.Level
 			}
 		}
@@ -149,8 +151,41 @@ func TestDoctor(t *testing.T) {
 		{
 			"what should be here is not verified",
 			func(_ *testing.T, w *member, _ *Options) { w.Other.Vaults[0].Threshold = 1 },
-			"keyshares", Fail, "not verified",
+			"keyshares", Skipped, "not verified",
 		},
+		{
+			"what should come back is not verified",
+			func(_ *testing.T, w *member, _ *Options) { w.Other.Vaults[0].Threshold = 1 },
+			"drill", Skipped, "not verified",
+		},
+		{
+			"without the node nothing is known of the backups",
+			func(_ *testing.T, _ *member, o *Options) { o.Config.Node = "http://127.0.0.1:1" },
+			"drill", Skipped, "cannot be asked",
+		},
+		{"without a mnemonic nothing is known of the keyshares", func(_ *testing.T, _ *member, o *Options) {
+			o.Mnemonic, o.MnemonicErr = nil, errors.New("12 words")
+		}, "keyshares", Skipped, "no mnemonic"},
+		{"a witness answers", func(*testing.T, *member, *Options) {}, "witness", OK, "answers, at block"},
+		{"a witness does not answer", func(_ *testing.T, _ *member, o *Options) {
+			o.Nodes = append(o.Nodes, "http://127.0.0.1:1")
+		}, "witness", Skipped, "is not counted"},
+		{"a witness that does not answer is not counted", func(t *testing.T, w *member, o *Options) {
+			look(t, w, w.OtherURL)
+			o.Nodes = append(o.Nodes, "http://127.0.0.1:1")
+		}, "trust", Warn, "with 1 of 2 witnesses"},
+		{"no witness answers", func(t *testing.T, w *member, o *Options) {
+			look(t, w, w.OtherURL)
+			o.Nodes = []string{"http://127.0.0.1:1"}
+		}, "trust", Warn, "no witness answers"},
+		{"a witness is the own node", func(t *testing.T, w *member, _ *Options) {
+			look(t, w)
+			w.Own.ID, w.Other.ID = "1234", "1234"
+		}, "witness", Warn, "it is the own node under another address"},
+		{"a witness that is the own node is not counted", func(t *testing.T, w *member, _ *Options) {
+			look(t, w)
+			w.Own.ID, w.Other.ID = "1234", "1234"
+		}, "trust", Warn, "by the own node alone"},
 		{"no peers are configured", func(*testing.T, *member, *Options) {}, "peers", Warn, ""},
 		{"a peer is not there", func(_ *testing.T, _ *member, o *Options) {
 			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1"}

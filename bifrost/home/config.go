@@ -176,6 +176,11 @@ func Load(home string) (Config, error) {
 				strings.Join(keys, ", "),
 			)
 		}
+		var value *toml.DecodeError
+		if errors.As(err, &value) {
+			row, _ := value.Position()
+			return Config{}, fmt.Errorf("%s: line %d: %w", ConfigPath(home), row, err)
+		}
 		return Config{}, fmt.Errorf("%s: %w", ConfigPath(home), err)
 	}
 	if err := c.Validate(); err != nil {

@@ -87,17 +87,9 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.New("not a secp256k1 private key")
 	}
-	var peers []peer.AddrInfo
-	for _, s := range cfg.Peers {
-		addr, err := multiaddr.NewMultiaddr(s)
-		if err != nil {
-			return nil, fmt.Errorf("peer %q: %w", s, err)
-		}
-		info, err := peer.AddrInfoFromP2pAddr(addr)
-		if err != nil {
-			return nil, fmt.Errorf("peer %q: %w", s, err)
-		}
-		peers = append(peers, *info)
+	peers, err := parsePeers(cfg.Peers)
+	if err != nil {
+		return nil, err
 	}
 	limits, err := resourceManager()
 	if err != nil {
@@ -157,6 +149,34 @@ func resourceManager() (network.ResourceManager, error) {
 		},
 	}
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(partial.Build(limits.AutoScale())))
+}
+
+// CheckAddresses errs when [New] would, with these addresses to listen on and of peers.
+func CheckAddresses(listen, peers []string) error {
+	for _, s := range listen {
+		if _, err := multiaddr.NewMultiaddr(s); err != nil {
+			return fmt.Errorf("listen %q: %w", s, err)
+		}
+	}
+	_, err := parsePeers(peers)
+	return err
+}
+
+// parsePeers reads multiaddrs that end with a peer id.
+func parsePeers(list []string) ([]peer.AddrInfo, error) {
+	var peers []peer.AddrInfo
+	for _, s := range list {
+		addr, err := multiaddr.NewMultiaddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		info, err := peer.AddrInfoFromP2pAddr(addr)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		peers = append(peers, *info)
+	}
+	return peers, nil
 }
 
 // Close ends all ceremonies, which return an error, and everything that the node started.

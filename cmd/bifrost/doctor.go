@@ -21,6 +21,7 @@ type examined struct {
 
 func (a *app) doctorCommand() *cobra.Command {
 	var nodes []string
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that a recovery and a ceremony will need",
@@ -34,18 +35,22 @@ backups from a node other than the own one, opens them, checks the keyshares, an
 compares them with the disk. The nodes are tried in turn: those of --node, or else
 the witnesses in config.toml. Without any it asks the own node and warns of it.
 
-doctor changes nothing. It exits with 0 when no row says fail, else with 3.`,
+A row says skipped where nothing could be found out, and a witness that does not
+answer is not counted as one. doctor changes nothing. It exits with 0 when no row
+says fail, else with 3; with --strict a skipped row counts as well.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes, strict) },
 	}
 	cmd.Flags().
 		StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node as a witness and for the fire drill; give several (default: witnesses in config.toml)")
 	cmd.Flags().
 		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	cmd.Flags().
+		BoolVar(&strict, "strict", false, "exit with 3 for what could not be checked, too")
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, nodes []string) error {
+func (a *app) doctor(ctx context.Context, nodes []string, strict bool) error {
 	cfg, err := home.Load(a.home)
 	if err != nil {
 		return command.Usage(err)
@@ -65,14 +70,18 @@ func (a *app) doctor(ctx context.Context, nodes []string) error {
 	if err := a.Print(examined{findings}, func(w io.Writer) { a.writeFindings(w, findings) }); err != nil {
 		return err
 	}
-	failed := 0
+	count := map[doctor.Level]int{}
 	for _, f := range findings {
-		if f.Level == doctor.Fail {
-			failed++
-		}
+		count[f.Level]++
 	}
-	if failed > 0 {
+	failed, skipped := count[doctor.Fail], count[doctor.Skipped]
+	switch {
+	case failed > 0 && skipped > 0:
+		return fmt.Errorf("%w: %d checks failed, %d were skipped", errUnhealthy, failed, skipped)
+	case failed > 0:
 		return fmt.Errorf("%w: %d checks failed", errUnhealthy, failed)
+	case skipped > 0 && strict:
+		return fmt.Errorf("%w: %d checks were skipped", errUnhealthy, skipped)
 	}
 	return nil
 }

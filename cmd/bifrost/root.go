@@ -55,6 +55,7 @@ Results go to standard output, everything else to standard error.
 		a.startCommand(),
 		a.statusCommand(),
 		a.doctorCommand(),
+		a.configCommand(),
 		a.signCommand(),
 		a.sealCommand(),
 	)
