@@ -63,7 +63,10 @@ func (n *Node) Keygen(
 	if err != nil {
 		return nil, err
 	}
-	n.cfg.PreParams.drop(r.ID)
+	if err := n.cfg.PreParams.drop(r.ID); err != nil {
+		// The next keygen does it. What this one made must not be lost for it.
+		n.cfg.Log.Error().Err(err).Msg("removing used pre-parameters")
+	}
 	ec, err := keyshare.NewSecp256k1(
 		prefix,
 		results[0].(*eckeygen.LocalPartySaveData),

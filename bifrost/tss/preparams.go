@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,12 @@ var ErrNoPreParams = errors.New("no pre-parameters in store")
 
 const (
 	preParamsSuffix = ".json"
+	takenSuffix     = ".taken"
 	usedSuffix      = ".used"
+	foundFile       = "found.primes"
+	primesOfASet    = 4
+	// maxCloseBits is how much shorter the difference of two primes may be than they are.
+	maxCloseBits    = 3
 	maxPreParams    = 64 << 10
 	primalityRounds = 20
 )
@@ -44,11 +50,6 @@ type PreParams struct {
 	mu      sync.Mutex
 	paused  int
 	changed chan struct{} // closed and made anew when paused changes or a set is taken
-
-	// held is the set of the keygen that is being tried, by its name.
-	holding sync.Mutex
-	heldBy  string
-	held    *eckeygen.LocalPreParams
 }
 
 // NewPreParams returns the store in this folder, which is made when there is something to keep.
@@ -76,34 +77,51 @@ func (p *PreParams) Import(data []byte) error {
 	return p.add(pre)
 }
 
-// Take removes a set from the store, durably, and returns it. Without any it returns
-// [ErrNoPreParams]. A set that is taken and then not used is lost.
-func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
+// take returns the set that an attempt at the keygen of this name took before, in this life of the
+// process or another, or else one from the store, which is the keygen's from then on. Without any
+// it returns [ErrNoPreParams]. What another keygen took is spent.
+func (p *PreParams) take(id string) (*eckeygen.LocalPreParams, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	names, err := p.unused()
+	names, err := p.present()
 	if err != nil {
 		return nil, err
 	}
+	var free []string
 	for _, name := range names {
-		path := filepath.Join(p.dir, name+preParamsSuffix)
-		data, err := os.ReadFile(path)
+		by, err := p.takenBy(name)
+		switch {
+		case err != nil:
+			return nil, err
+		case by == "":
+			free = append(free, name)
+		case by == id:
+			free = append([]string{name}, free...)
+		default:
+			if err := p.spend(name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range free {
+		data, err := os.ReadFile(filepath.Join(p.dir, name+preParamsSuffix))
 		if err != nil {
 			return nil, err
 		}
 		pre, perr := parsePreParams(data)
-		if err := durable.Write(filepath.Join(p.dir, name+usedSuffix), nil); err != nil {
-			return nil, err
-		}
-		if err := durable.Remove(path); err != nil {
-			return nil, err
-		}
 		if perr != nil {
 			p.log.Error().
 				Err(perr).
-				Str("file", path).
+				Str("set", name).
 				Msg("pre-parameters in store are damaged, removed")
+			if err := p.spend(name); err != nil {
+				return nil, err
+			}
 			continue
+		}
+		by := filepath.Join(p.dir, name+takenSuffix)
+		if err := durable.Replace(by, []byte(id)); err != nil {
+			return nil, err
 		}
 		p.signal()
 		return pre, nil
@@ -111,27 +129,43 @@ func (p *PreParams) Take() (*eckeygen.LocalPreParams, error) {
 	return nil, ErrNoPreParams
 }
 
+// takenBy is the name of the keygen that took a set, empty when none did.
+func (p *PreParams) takenBy(name string) (string, error) {
+	by, err := os.ReadFile(filepath.Join(p.dir, name+takenSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(by), err
+}
+
+// spend removes a set for good: it cannot come back by being imported again.
+func (p *PreParams) spend(name string) error {
+	if err := durable.Write(filepath.Join(p.dir, name+usedSuffix), nil); err != nil {
+		return err
+	}
+	return p.clean(name)
+}
+
+// clean removes what is left of a set that is spent.
+func (p *PreParams) clean(name string) error {
+	return errors.Join(
+		durable.Remove(filepath.Join(p.dir, name+preParamsSuffix)),
+		durable.Remove(filepath.Join(p.dir, name+takenSuffix)),
+	)
+}
+
 // importPoll is the time between two looks for a set that may have been imported.
 const importPoll = time.Second
 
-// hold returns the set of the keygen of this name: the one that an earlier attempt took and did not
-// drop, or one from the store. It waits while there is none.
+// hold returns the set of the keygen of this name, the same for all of its attempts. It waits while
+// there is none.
 func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPreParams, error) {
-	p.holding.Lock()
-	defer p.holding.Unlock()
-	if p.held != nil && p.heldBy == id {
-		return p.held, nil
-	}
 	tick := time.NewTicker(importPoll)
 	defer tick.Stop()
 	for said := false; ; said = true {
-		set, err := p.Take()
-		if err == nil {
-			p.heldBy, p.held = id, set
-			return set, nil
-		}
+		set, err := p.take(id)
 		if !errors.Is(err, ErrNoPreParams) {
-			return nil, err
+			return set, err
 		}
 		if !said {
 			p.log.Error().
@@ -145,18 +179,29 @@ func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPrePara
 	}
 }
 
-// drop forgets the set of a keygen that made a vault of it.
-func (p *PreParams) drop(id string) {
-	p.holding.Lock()
-	defer p.holding.Unlock()
-	if p.heldBy == id {
-		p.heldBy, p.held = "", nil
+// drop spends the set of a keygen that made a vault of it.
+func (p *PreParams) drop(id string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names, err := p.present()
+	if err != nil {
+		return err
 	}
+	for _, name := range names {
+		by, err := p.takenBy(name)
+		if err == nil && by == id {
+			err = p.spend(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Generate keeps so many sets in store, making what is missing one after the other on a single
-// core, until the context ends. While a node that was given this store runs a ceremony it pauses,
-// which loses nothing: the search has no memory.
+// core, until the context ends. While a node that was given this store runs a ceremony it pauses.
+// Neither that nor a restart loses more than the search for one prime: those found are kept.
 func (p *PreParams) Generate(ctx context.Context, count int) error {
 	for {
 		p.mu.Lock()
@@ -202,7 +247,7 @@ func (p *PreParams) generateOne(ctx context.Context) error {
 		}
 	}()
 	start := time.Now()
-	pre, err := findPreParams(search)
+	pre, err := p.findPreParams(search)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -213,38 +258,110 @@ func (p *PreParams) generateOne(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.add(pre); err != nil {
+	known, err := p.known(fingerprint(pre))
+	if err == nil && !known {
+		err = p.add(pre)
+	}
+	if err == nil { // only now: should the process die in between, they give the same set
+		err = durable.Remove(filepath.Join(p.dir, foundFile))
+	}
+	if err != nil {
 		return err
 	}
 	p.log.Info().Dur("took", time.Since(start)).Msg("made pre-parameters")
 	return nil
 }
 
-// findPreParams does what tss-lib's generator does, one search after the other instead of side by
-// side. A variable, for tests.
-var findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) {
-	sk, _, err := paillier.GenerateKeyPair(ctx, rand.Reader, paillierBits, 1)
-	if err != nil {
-		return nil, err
+// findPreParams looks for what is missing of four primes p of which 2p+1 is prime as well, one
+// after the other, as tss-lib's generator does for a Paillier key and for NTilde.
+func (p *PreParams) findPreParams(ctx context.Context) (*eckeygen.LocalPreParams, error) {
+	found, err := p.found()
+	for err == nil {
+		for len(found) < primesOfASet && err == nil {
+			var prime *big.Int
+			if prime, err = findPrime(ctx); err == nil {
+				found = append(found, prime)
+				err = p.keep(found)
+			}
+		}
+		if err != nil {
+			break
+		}
+		if pre, ok := assemble([primesOfASet]*big.Int(found)); ok {
+			return pre, nil
+		}
+		found = found[1:]
 	}
-	primes, err := common.GetRandomSafePrimesConcurrent(ctx, paillierBits/2, 2, 1, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	return assemble(sk, primes[0].Prime(), primes[1].Prime()), nil
+	return nil, err
 }
 
-// assemble makes a set of what was found: a Paillier key, and two primes p of which 2p+1 is prime
-// as well.
-func assemble(sk *paillier.PrivateKey, p, q *big.Int) *eckeygen.LocalPreParams {
-	safe := func(p *big.Int) *big.Int {
-		return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1))
+// findPrime is the search. A variable, for tests.
+var findPrime = func(ctx context.Context) (*big.Int, error) {
+	primes, err := common.GetRandomSafePrimesConcurrent(ctx, paillierBits/2, 1, 1, rand.Reader)
+	if err != nil {
+		return nil, err
 	}
+	return primes[0].Prime(), nil
+}
+
+// found reads the primes that were kept. What is no such prime, or is there twice, is left out.
+func (p *PreParams) found() (found []*big.Int, err error) {
+	data, err := os.ReadFile(filepath.Join(p.dir, foundFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	var kept []*big.Int
+	if json.Unmarshal(data, &kept) != nil {
+		return nil, nil
+	}
+	for _, prime := range kept {
+		if len(found) == primesOfASet || prime == nil || prime.BitLen() != paillierBits/2-1 ||
+			!prime.ProbablyPrime(primalityRounds) ||
+			!safePrime(prime).ProbablyPrime(primalityRounds) ||
+			slices.ContainsFunc(found, func(f *big.Int) bool { return f.Cmp(prime) == 0 }) {
+			continue
+		}
+		found = append(found, prime)
+	}
+	return found, nil
+}
+
+func (p *PreParams) keep(found []*big.Int) error {
+	data, err := json.Marshal(found)
+	if err != nil {
+		return errors.New("encoding primes")
+	}
+	defer clear(data)
+	return durable.Replace(filepath.Join(p.dir, foundFile), data)
+}
+
+// safePrime is 2p+1.
+func safePrime(p *big.Int) *big.Int {
+	return new(big.Int).Add(new(big.Int).Lsh(p, 1), big.NewInt(1))
+}
+
+// assemble makes a set of four primes p of which 2p+1 is prime: of the first two the Paillier key,
+// of the others NTilde. It refuses a key of two that are too close to each other, as tss-lib does.
+func assemble(found [primesOfASet]*big.Int) (*eckeygen.LocalPreParams, bool) {
+	sk := &paillier.PrivateKey{P: safePrime(found[0]), Q: safePrime(found[1])}
+	if new(big.Int).Sub(sk.P, sk.Q).BitLen() < paillierBits/2-maxCloseBits {
+		return nil, false
+	}
+	p, q := found[2], found[3]
+	one := big.NewInt(1)
+	sk.N = new(big.Int).Mul(sk.P, sk.Q)
+	pMinus1, qMinus1 := new(big.Int).Sub(sk.P, one), new(big.Int).Sub(sk.Q, one)
+	sk.PhiN = new(big.Int).Mul(pMinus1, qMinus1)
+	sk.LambdaN = new(big.Int).Div(sk.PhiN, new(big.Int).GCD(nil, nil, pMinus1, qMinus1))
 	pre := &eckeygen.LocalPreParams{
 		PaillierSK: sk,
 		P:          p,
 		Q:          q,
-		NTildei:    new(big.Int).Mul(safe(p), safe(q)),
+		NTildei:    new(big.Int).Mul(safePrime(p), safePrime(q)),
 	}
 	order := new(big.Int).Mul(p, q)
 	root := common.GetRandomPositiveRelativelyPrimeInt(rand.Reader, pre.NTildei)
@@ -254,7 +371,7 @@ func assemble(sk *paillier.PrivateKey, p, q *big.Int) *eckeygen.LocalPreParams {
 	}
 	pre.H1i = new(big.Int).Exp(root, big.NewInt(2), pre.NTildei)
 	pre.H2i = new(big.Int).Exp(pre.H1i, pre.Alpha, pre.NTildei)
-	return pre
+	return pre, true
 }
 
 func (p *PreParams) pause() { p.change(1) }
@@ -273,9 +390,28 @@ func (p *PreParams) signal() {
 	p.changed = make(chan struct{})
 }
 
-// unused returns the names of the sets in store, and finishes the removal of one that was
-// interrupted.
+// unused returns the names of the sets that no keygen has taken.
 func (p *PreParams) unused() ([]string, error) {
+	names, err := p.present()
+	if err != nil {
+		return nil, err
+	}
+	var free []string
+	for _, name := range names {
+		by, err := p.takenBy(name)
+		if err != nil {
+			return nil, err
+		}
+		if by == "" {
+			free = append(free, name)
+		}
+	}
+	return free, nil
+}
+
+// present returns the names of the sets in store, and finishes the removal of one that was
+// interrupted.
+func (p *PreParams) present() ([]string, error) {
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -290,7 +426,7 @@ func (p *PreParams) unused() ([]string, error) {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(p.dir, name+usedSuffix)); err == nil {
-			if err := durable.Remove(filepath.Join(p.dir, e.Name())); err != nil {
+			if err := p.clean(name); err != nil {
 				return nil, err
 			}
 			continue
@@ -302,16 +438,32 @@ func (p *PreParams) unused() ([]string, error) {
 
 func (p *PreParams) add(pre *eckeygen.LocalPreParams) error {
 	name := fingerprint(pre)
-	for _, suffix := range []string{usedSuffix, preParamsSuffix} {
-		if _, err := os.Lstat(filepath.Join(p.dir, name+suffix)); err == nil {
-			return fmt.Errorf("pre-parameters %s are in store already, or were used", name)
-		}
+	known, err := p.known(name)
+	if err != nil {
+		return err
+	}
+	if known {
+		return fmt.Errorf("pre-parameters %s are in store already, or were used", name)
 	}
 	data, err := json.Marshal(pre)
 	if err != nil {
 		return errors.New("encoding pre-parameters")
 	}
 	return durable.Write(filepath.Join(p.dir, name+preParamsSuffix), data)
+}
+
+// known reports whether a set is in store, or was used.
+func (p *PreParams) known(name string) (bool, error) {
+	for _, suffix := range []string{usedSuffix, preParamsSuffix} {
+		_, err := os.Lstat(filepath.Join(p.dir, name+suffix))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // fingerprint names a set by its public part.

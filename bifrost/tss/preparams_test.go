@@ -3,6 +3,8 @@ package tss
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -24,7 +26,7 @@ func TestPreParamsAreUsedOnce(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	_, err := p.Take()
+	_, err := p.take("keygen/1")
 	require.ErrorIs(t, err, ErrNoPreParams)
 	require.NoDirExists(t, dir)
 
@@ -41,14 +43,17 @@ func TestPreParamsAreUsedOnce(t *testing.T) {
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 
-	first, err := p.Take()
+	first, err := p.take("keygen/1")
 	require.NoError(t, err)
 	require.True(t, first.ValidateWithProof())
 	require.Equal(t, 1, count())
-	second, err := NewPreParams(dir, zerolog.Nop()).Take()
+	again, err := NewPreParams(dir, zerolog.Nop()).take("keygen/1")
+	require.NoError(t, err)
+	require.Equal(t, first.NTildei, again.NTildei, "the keygen's own, also after a crash")
+	second, err := NewPreParams(dir, zerolog.Nop()).take("keygen/2")
 	require.NoError(t, err)
 	require.NotEqual(t, first.NTildei, second.NTildei)
-	_, err = p.Take()
+	_, err = p.take("keygen/3")
 	require.ErrorIs(t, err, ErrNoPreParams)
 	require.Error(t, p.Import(files[0].Data), "after it was used")
 	require.Error(t, p.Import(files[1].Data), "after it was used")
@@ -61,7 +66,7 @@ func TestPreParamsInterruptedTake(t *testing.T) {
 	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
 	name := fingerprint(preParams(t, 0))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+usedSuffix), nil, 0o600))
-	_, err := p.Take()
+	_, err := p.take("keygen/1")
 	require.ErrorIs(t, err, ErrNoPreParams)
 	require.NoFileExists(t, filepath.Join(dir, name+preParamsSuffix))
 }
@@ -71,7 +76,7 @@ func TestDamagedPreParamsInStoreArePassedOver(t *testing.T) {
 	p := NewPreParams(dir, zerolog.Nop())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "0000"+preParamsSuffix), []byte("{"), 0o600))
 	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
-	pre, err := p.Take()
+	pre, err := p.take("keygen/1")
 	require.NoError(t, err)
 	require.Equal(t, preParams(t, 0).NTildei, pre.NTildei)
 }
@@ -112,31 +117,52 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// The generator, with a search that gives what it is told to.
+// primesOf are those that a set of the fixture was made of.
+func primesOf(t *testing.T, i int) []*big.Int {
+	pre := preParams(t, i)
+	half := func(p *big.Int) *big.Int { return new(big.Int).Rsh(p, 1) }
+	return []*big.Int{half(pre.PaillierSK.P), half(pre.PaillierSK.Q), pre.P, pre.Q}
+}
+
+// The generator, with a search that gives what it is told to. What it found stays when it pauses
+// for a ceremony, and when the process starts again.
 func TestGenerate(t *testing.T) {
-	real := findPreParams
-	t.Cleanup(func() { findPreParams = real })
-	found := make(chan *eckeygen.LocalPreParams)
-	searching, stopped := make(chan bool), make(chan bool, 1)
-	findPreParams = func(ctx context.Context) (*eckeygen.LocalPreParams, error) {
+	real := findPrime
+	t.Cleanup(func() { findPrime = real })
+	found := make(chan *big.Int)
+	searching, stopped := make(chan bool), make(chan bool, 9)
+	findPrime = func(ctx context.Context) (*big.Int, error) {
 		select {
 		case searching <- true:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 		select {
-		case pre := <-found:
-			return pre, nil
+		case prime := <-found:
+			return prime, nil
 		case <-ctx.Done():
 			stopped <- true
 			return nil, ctx.Err()
 		}
 	}
-	p := NewPreParams(t.TempDir(), zerolog.Nop())
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- p.Generate(ctx, 2) }()
-
+	give := func(primes ...*big.Int) {
+		for _, prime := range primes {
+			<-searching
+			found <- prime
+		}
+	}
+	dir := t.TempDir()
+	start := func() (p *PreParams, stop func()) {
+		p = NewPreParams(dir, zerolog.Nop())
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- p.Generate(ctx, 2) }()
+		return p, func() {
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+		}
+	}
+	p, stop := start()
 	count := func(want int) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -144,10 +170,12 @@ func TestGenerate(t *testing.T) {
 			return err == nil && n == want
 		}, 10*time.Second, time.Millisecond)
 	}
-	<-searching
-	found <- preParams(t, 0)
+	give(primesOf(t, 0)...)
 	count(1)
+	_, err := p.known(fingerprint(preParams(t, 0)))
+	require.NoError(t, err)
 
+	give(primesOf(t, 1)[:2]...)
 	<-searching
 	p.pause()
 	<-stopped // the search under way is given up
@@ -159,34 +187,79 @@ func TestGenerate(t *testing.T) {
 	default:
 	}
 	p.resume()
+	give(primesOf(t, 1)[2])
 	<-searching
-	found <- preParams(t, 1)
-	count(2)
+	stop()
 
-	_, err := p.Take() // one is missing again
+	p, stop = start()
+	give(primesOf(t, 1)[3])
+	count(2)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(dir, foundFile))
+		return errors.Is(err, fs.ErrNotExist)
+	}, 10*time.Second, time.Millisecond)
+	for i := range 2 {
+		known, err := p.known(fingerprint(preParams(t, i)))
+		require.NoError(t, err)
+		require.True(t, known)
+	}
+
+	_, err = p.take("keygen/1") // one is missing again
 	require.NoError(t, err)
 	<-searching
-	cancel()
-	require.ErrorIs(t, <-done, context.Canceled)
+	stop()
+}
+
+// A process that died between storing a set and forgetting its primes does not make it again.
+func TestPrimesAreUsedOnce(t *testing.T) {
+	real := findPrime
+	t.Cleanup(func() { findPrime = real })
+	findPrime = func(ctx context.Context) (*big.Int, error) { <-ctx.Done(); return nil, ctx.Err() }
+	p := NewPreParams(t.TempDir(), zerolog.Nop())
+	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
+	require.NoError(t, p.keep(primesOf(t, 0)))
+	require.NoError(t, p.generateOne(t.Context()))
+	require.NoFileExists(t, filepath.Join(p.dir, foundFile))
+	n, err := p.Count()
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+
+	// What is damaged is not taken, and neither is one prime twice.
+	good := primesOf(t, 1)
+	require.NoError(t, p.keep([]*big.Int{good[0], new(big.Int).Add(good[1], big.NewInt(2)), good[0], good[2]}))
+	found, err := p.found()
+	require.NoError(t, err)
+	require.Equal(t, []*big.Int{good[0], good[2]}, found)
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, foundFile), []byte("{"), 0o600))
+	found, err = p.found()
+	require.NoError(t, err)
+	require.Empty(t, found)
 }
 
 func TestAssembledPreParamsFitTogether(t *testing.T) {
 	old := preParams(t, 0)
-	pre := assemble(old.PaillierSK, old.P, old.Q)
+	pre, ok := assemble([primesOfASet]*big.Int(primesOf(t, 0)))
+	require.True(t, ok)
 	require.Equal(t, old.NTildei, pre.NTildei)
+	require.Equal(t, old.PaillierSK.N, pre.PaillierSK.N)
 	require.NotEqual(t, old.H1i, pre.H1i, "drawn anew")
 	data, err := json.Marshal(pre)
 	require.NoError(t, err)
 	_, err = parsePreParams(data)
 	require.NoError(t, err)
+
+	close := primesOf(t, 0)
+	close[1] = new(big.Int).Add(close[0], big.NewInt(2))
+	_, ok = assemble([primesOfASet]*big.Int(close))
+	require.False(t, ok, "too close to each other")
 }
 
 // The real search is the one of tss-lib; that it stops when told is what can be tested in little
 // time.
-func TestFindPreParamsStops(t *testing.T) {
+func TestFindPrimeStops(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	_, err := findPreParams(ctx)
+	_, err := findPrime(ctx)
 	require.Error(t, err)
 }
 
@@ -200,15 +273,15 @@ func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
 	require.NoError(t, err)
 	again, err := store.hold(ctx, "keygen/1")
 	require.NoError(t, err)
-	require.Same(t, first, again)
+	require.Equal(t, first.NTildei, again.NTildei)
 	second, err := store.hold(ctx, "keygen/2")
 	require.NoError(t, err)
 	require.NotEqual(t, first.NTildei, second.NTildei)
-	store.drop("keygen/1") // of another
+	require.NoError(t, store.drop("keygen/1")) // of another
 	still, err := store.hold(ctx, "keygen/2")
 	require.NoError(t, err)
-	require.Same(t, second, still)
-	store.drop("keygen/2")
+	require.Equal(t, second.NTildei, still.NTildei)
+	require.NoError(t, store.drop("keygen/2"))
 
 	// There is none left: the keygen waits for one, and not past its deadline.
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
