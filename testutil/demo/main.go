@@ -41,10 +41,7 @@ func run(ctx context.Context) (err error) {
 	keep := os.Getenv("KEEP") == "1"
 	defer func() {
 		if keep && err == nil {
-			fmt.Printf(
-				"\nThe network goes on running. Stop it with: kill $(cat %s)\n",
-				net.pidFile(),
-			)
+			net.invite(os.Stdout)
 			return
 		}
 		net.procs.stopAll()

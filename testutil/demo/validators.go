@@ -41,6 +41,7 @@ type member struct {
 	MnemonicFile string   `json:"mnemonic_file"`
 	SignerHome   string   `json:"signer_home"`
 	RPC          string   `json:"rpc"`
+	API          string   `json:"api"`
 	Envelope     envelope `json:"envelope"`
 	Proof        proof    `json:"proof"`
 
@@ -80,14 +81,15 @@ func newNetwork(bin, dir string) (*network, error) {
 			return nil, err
 		}
 	}
-	ports, err := freeport.Addrs(4 * members)
+	ports, err := freeport.Addrs(5 * members)
 	if err != nil {
 		return nil, err
 	}
 	for i := range members {
-		own := ports[4*i:]
+		own := ports[5*i:]
 		n.members = append(n.members, &member{
 			p2p: own[0], RPC: "http://" + own[1], signer: own[2], metrics: own[3],
+			API:          "http://" + own[4],
 			Index:        i,
 			MnemonicFile: filepath.Join(dir, "mnemonics", fmt.Sprintf("member%d", i)),
 			SignerHome:   filepath.Join(dir, fmt.Sprintf("signer%d", i)),
@@ -324,7 +326,8 @@ func (n *network) startValidator(ctx context.Context, m *member) error {
 		"--rpc.laddr", "tcp"+strings.TrimPrefix(m.RPC, "http"),
 		"--rpc.pprof_laddr", "",
 		"--p2p.persistent_peers", strings.Join(peers, ","),
-		"--grpc.enable=false", "--api.enable=false",
+		"--grpc.enable=false", "--api.enable", "--api.address", "tcp"+strings.TrimPrefix(m.API, "http"),
+		"--api.swagger",
 		"--log_no_color")
 	if err != nil {
 		return err
