@@ -20,7 +20,8 @@ func TestSecretFromAFile(t *testing.T) {
 		"private":                {text: "words\n", mode: 0o600},
 		"for reading alone":      {text: "words", mode: 0o400},
 		"empty":                  {text: "", mode: 0o600},
-		"readable by the group":  {text: "words\n", mode: 0o640, warning: true},
+		"readable by our group":  {text: "words\n", mode: 0o440},
+		"writable by the group":  {text: "words\n", mode: 0o660, warning: true},
 		"readable by all":        {text: "words\n", mode: 0o644, warning: true},
 		"as large as is allowed": {text: strings.Repeat("x", maxSecret), mode: 0o600},
 		"larger":                 {text: strings.Repeat("x", maxSecret+1), mode: 0o600, err: "more than 4096 bytes"},
@@ -28,6 +29,7 @@ func TestSecretFromAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "words")
 			require.NoError(t, os.WriteFile(path, []byte(tc.text), tc.mode))
+			require.NoError(t, os.Chmod(path, tc.mode))
 			secret, warning, err := Secret{Path: path}.Read(t.Context())
 			require.Equal(t, tc.warning, warning != "")
 			if tc.err != "" {
@@ -57,8 +59,10 @@ func TestCredentialsMayBelongToAGroup(t *testing.T) {
 	}{
 		{"a credential of the service", dir + "/", 0o440, false},
 		{"a credential of everybody", dir, 0o444, true},
-		{"a file beside no credentials", "", 0o440, true},
-		{"a file elsewhere", t.TempDir(), 0o440, true},
+		{"a file of a group that may write", "", 0o460, true},
+		{"the same elsewhere", t.TempDir(), 0o460, true},
+		{"the same among the credentials", dir, 0o460, false},
+		{"a file of our group", "", 0o440, false},
 		{"a private file", "", 0o600, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {

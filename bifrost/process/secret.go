@@ -62,17 +62,19 @@ func (s Secret) Read(ctx context.Context) (secret []byte, warning string, err er
 		return nil, "", err
 	}
 	if Exposed(s.Path, info) {
-		warning = fmt.Sprintf(
-			"%s may be read by others (mode %04o); it should have mode 0600",
-			s.Path,
-			info.Mode().Perm(),
-		)
+		warning = fmt.Sprintf("%s may be read by others (mode %04o): %s",
+			s.Path, info.Mode().Perm(), PrivateAdvice)
 	}
 	if secret, err = readBounded(f); err != nil {
 		return nil, warning, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	return secret, warning, nil
 }
+
+// PrivateAdvice says how a secret is to be handed over.
+const PrivateAdvice = "give it mode 0600, or 0440 and a group of this process alone (fsGroup, of a " +
+	"Kubernetes Secret); or hand it over with --mnemonic-file -, or as the file mnemonic in " +
+	"$CREDENTIALS_DIRECTORY"
 
 // Exposed reports whether others than its owner may read the file of a secret. The rule is
 // [durable.Private]; but the credentials of systemd may belong to a group, which is that of an

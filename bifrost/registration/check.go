@@ -123,6 +123,22 @@ func NextIndex(ctx context.Context, c home.Config, address string) (uint32, erro
 	return present.RecipientIndex + 1, nil
 }
 
+// Registered reports whether the chain knows the signer with this address and mnemonic as the
+// operator's, with a recipient key of the mnemonic's: then there is nothing to register.
+func Registered(
+	ctx context.Context, c home.Config, address string, mnemonic *sanity.Mnemonic,
+) (bool, error) {
+	node, err := chain.New(c.Node, 0)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	state, err := Check(ctx, node, c, address, mnemonic)
+	if errors.Is(err, ErrRecipient) {
+		return false, nil // it is to be replaced
+	}
+	return state == Ready, err
+}
+
 // checkNode makes sure that the node is of the configured chain and knows its latest state.
 func checkNode(ctx context.Context, node *chain.Client, c home.Config) error {
 	status, err := node.Status(ctx)

@@ -54,10 +54,11 @@ func checkSecretFile(path string) error {
 	}
 	if process.Exposed(path, info) {
 		return fmt.Errorf(
-			"%w: others may read %s (mode %04o): give it mode 0600, and think about who has read it",
+			"%w: others may read %s (mode %04o): %s; and think about who has read it",
 			errMnemonic,
 			path,
 			info.Mode().Perm(),
+			process.PrivateAdvice,
 		)
 	}
 	return nil

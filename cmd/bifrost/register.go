@@ -22,10 +22,11 @@ func (a *app) registerCommand() *cobra.Command {
 signer of this home, as init does. The recipient key in it is the one to which this
 signer's proofs are made; the mnemonic derives one for each index.
 
-A registered signer is registered again to replace its recipient key, which counts
-for keygens that open later. The index must be above the one that the chain knows:
-register asks the node in config.toml and takes the next one, or 0 for a signer that
-is not registered. With --recipient-index it asks nobody.
+It asks the node in config.toml what the chain knows. Of a signer that is registered
+it says so, and prints nothing to sign. Such a one is registered again to replace its
+recipient key, which counts for keygens that open later: with --recipient-index, which
+asks nobody and must be above the one that the chain knows. When the chain holds a
+recipient key that is not the mnemonic's, register takes the next index by itself.
 
 It changes nothing, and can be used while bifrost runs.`,
 		Args: cobra.NoArgs,
@@ -59,7 +60,7 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 		return command.Usage(fmt.Errorf("hd_path: %w", err))
 	}
 	defer key.Wipe()
-	asked := index == nil
+	asked, registered := index == nil, false
 	if asked {
 		next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
 		if err != nil {
@@ -68,12 +69,22 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 				err,
 			)
 		}
-		index = &next
+		if index = &next; next > 0 {
+			known, err := registration.Registered(ctx, cfg, key.Bech32(cfg.Prefix), mnemonic)
+			if err != nil {
+				return err
+			}
+			if known {
+				next--
+			}
+			registered = known
+		}
 	}
 	request, err := registration.NewRequest(cfg, key, mnemonic, *index)
 	if err != nil {
 		return err
 	}
+	request.Registered = registered
 	if asked {
 		registration.Price(ctx, cfg, request)
 	}
@@ -81,11 +92,16 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 }
 
 func (a *app) printRegistration(r *registration.Request) error {
+	if r.Registered { // nothing is to be signed
+		r.Signature, r.Possession, r.Command = "", "", ""
+	}
 	err := a.Print(r, func(w io.Writer) {
 		if r.Registered {
 			fmt.Fprintf(w, "Signer:         %s\nPeer id:        %s\n\n"+
 				"The chain knows this signer already as that of %s:\nthere is nothing to register. "+
-				"Go on with bifrost start.\n", r.Address, r.PeerID, r.Operator)
+				"Go on with bifrost start.\nTo replace its recipient key, sign anew: "+
+				"bifrost register --recipient-index %d\n",
+				r.Address, r.PeerID, r.Operator, r.RecipientIndex+1)
 			return
 		}
 		fmt.Fprintf(

@@ -187,20 +187,6 @@ func TestRead(t *testing.T) {
 	require.ErrorContains(t, err, "not a regular file")
 }
 
-func TestPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
-	require.NoError(t, durable.Write(path, nil))
-	for mode, want := range map[fs.FileMode]bool{
-		0o600: true, 0o400: true, 0o700: true, 0o000: true,
-		0o640: false, 0o610: false, 0o604: false, 0o602: false, 0o440: false,
-	} {
-		require.NoError(t, os.Chmod(path, mode))
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		require.Equal(t, want, durable.Private(info), "%04o", mode)
-	}
-}
-
 func TestTwoWritersOfOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d", "f")
 	errs := make(chan error)

@@ -188,7 +188,7 @@ func compare(path string, data []byte) (bool, error) {
 	// It may have been written by something less careful: a copy, an older tool.
 	if info, err := f.Stat(); err != nil {
 		return false, err
-	} else if !Private(info) {
+	} else if info.Mode().Perm()&others != 0 {
 		if err := chmod(f, path, info.Mode().Perm()&^others); err != nil {
 			return false, err
 		}
