@@ -101,7 +101,7 @@ func (p Program) Command(in *Invocation) *cobra.Command {
 		StringVar(&in.output, "output", outputText, "form of the results: text or json")
 	completeFlags(cmd)
 	cmd.AddCommand(p.versionCommand(in))
-	cmd.SetHelpCommand(helpCommand())
+	cmd.SetHelpCommand(HelpCommand())
 	cmd.InitDefaultHelpCmd()
 	cmd.InitDefaultCompletionCmd()
 	suggest(cmd)
@@ -175,8 +175,14 @@ func (in *Invocation) Terminal() *process.Terminal {
 	return in.terminal
 }
 
+// IsUsage reports whether an error is the user's.
+func IsUsage(err error) bool {
+	var usage usageError
+	return errors.As(err, &usage)
+}
+
 func (p Program) codeOf(err error) int {
-	if usage := (usageError{}); errors.As(err, &usage) {
+	if IsUsage(err) {
 		return CodeUsage
 	}
 	return p.Code(err)

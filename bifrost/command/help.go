@@ -67,8 +67,9 @@ func meant(prefix string, names []string) string {
 	return ": did you mean " + prefix + strings.Join(names, ", "+prefix) + "?"
 }
 
-// helpCommand shows the help of a command, and errs when there is none of that name.
-func helpCommand() *cobra.Command {
+// HelpCommand shows the help of a command. It errs, as [IsUsage] tells, when there is none of that
+// name.
+func HelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "Show the help of a command",

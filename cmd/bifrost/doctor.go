@@ -67,7 +67,8 @@ func (a *app) doctor(ctx context.Context, nodes []string, strict bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := a.Print(examined{findings}, func(w io.Writer) { a.writeFindings(w, findings) }); err != nil {
+	text := func(w io.Writer) { a.writeFindings(w, findings) }
+	if err := a.Print(examined{findings}, text); err != nil {
 		return err
 	}
 	count := map[doctor.Level]int{}

@@ -166,7 +166,8 @@ func judge(counted types.VaultCoverage) coveredVault {
 	c := coveredVault{
 		Vault: command.OneLine(counted.Vault), Status: statusName(counted.Status),
 		Threshold: counted.Threshold,
-		Asked:     int(counted.Asked), Published: int(counted.Published), Proven: int(counted.Proven),
+		Asked:     int(counted.Asked),
+		Published: int(counted.Published), Proven: int(counted.Proven),
 		Covered: counted.Recoverable, ProvenCovered: counted.ProvenRecoverable,
 		Members: []coveredMember{}, Missing: []string{},
 	}

@@ -88,8 +88,9 @@ func (a *app) openFlags(cmd *cobra.Command) {
 		StringVar(&a.out, "out", "", "folder for the keyshares (default: where bifrost keeps them)")
 }
 
-// takeOut returns the folder for the keyshares, which a rehearsal may do without. When it is that of a bifrost's home, the home is
-// this process's until release: nobody writes there beside a bifrost that runs.
+// takeOut returns the folder for the keyshares, which a rehearsal may do without. When it is that
+// of a bifrost's home, the home is this process's until release: nobody writes there beside a
+// bifrost that runs.
 func (a *app) takeOut() (dir string, release func(), err error) {
 	if dir = a.out; dir == "" {
 		main, err := home.Default()

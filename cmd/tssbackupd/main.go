@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +21,10 @@ const envPrefix = "TSSBACKUPD"
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		if command.IsUsage(err) {
+			os.Exit(command.CodeUsage)
+		}
+		os.Exit(command.CodeOther)
 	}
 }
 
@@ -40,5 +44,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	root.Version = cmp.Or(built, commit, "unknown")
+	root.SetHelpCommand(command.HelpCommand())
 	return servercmd.Execute(root, envPrefix, home)
 }

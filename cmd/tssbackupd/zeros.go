@@ -90,7 +90,8 @@ func (l *listening) Invoke(
 
 // printWhole prints an answer with all of its fields, in the form that the user asked for.
 func printWhole(w io.Writer, cmd *cobra.Command, answer protov2.Message) error {
-	text, err := protojson.MarshalOptions{EmitUnpopulated: true, UseProtoNames: true}.Marshal(answer)
+	whole := protojson.MarshalOptions{EmitUnpopulated: true, UseProtoNames: true}
+	text, err := whole.Marshal(answer)
 	if err != nil {
 		return err
 	}

@@ -70,8 +70,8 @@ type Node struct {
 	Broadcast func(tx []byte) (*ctypes.ResultBroadcastTx, error)
 	// Archive is whether the node answers from an archive.
 	Archive bool
-	// Prefix is that of the accounts, where it is none that Vaults have: with it the vault's members
-	// are shown, and the archive is asked for a member.
+	// Prefix is that of the accounts, where it is another than in Vaults: with it the members of a
+	// vault are shown, and the archive is asked.
 	Prefix string
 	// Requests counts the requests by method, or by path for ABCI queries, and under "" what went
 	// over the wire: a batch is one.
