@@ -55,8 +55,7 @@ func (p *Publisher) join(
 		if finished(k) >= int(k.Threshold) {
 			return ceremony.Session{}, errLost
 		}
-		p.setErr(e, fmt.Errorf(
-			"waiting for all members to join: %d of %d have", len(k.Joins), len(k.Members)), nil)
+		p.setErr(e, p.waiting(k), nil)
 		select {
 		case <-ceremonies.Done():
 			return ceremony.Session{}, fmt.Errorf(
@@ -64,6 +63,17 @@ func (p *Publisher) join(
 		case <-time.After(p.cfg.Poll):
 		}
 	}
+}
+
+// waiting says what a member that has no attempt yet waits for.
+func (p *Publisher) waiting(k vault.Keygen) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.entries[outbox.JoinName(k.Id)]; e != nil && e.err != nil {
+		return fmt.Errorf("joining the keygen: %w", e.err)
+	}
+	return fmt.Errorf(
+		"waiting for all members to join: %d of %d have", len(k.Joins), len(k.Members))
 }
 
 // sendJoin makes a join and leaves it for the loop to deliver.

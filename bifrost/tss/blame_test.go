@@ -23,8 +23,8 @@ const ( // steps of the EdDSA keygen
 	edReceipt
 )
 
-// fast leaves rounds of four seconds, after which it takes two phases of 0.4 to agree on who failed.
-func fast(cfg *Config) { cfg.RoundTimeout = 4 * time.Second }
+// fast leaves rounds of three seconds, after which it takes phases of 0.3 to agree on who failed.
+func fast(cfg *Config) { cfg.RoundTimeout = 3 * time.Second }
 
 // atOnce is how many ceremonies that mostly wait run side by side.
 const atOnce = 10
@@ -403,6 +403,106 @@ func TestOneMaliciousMemberOfAKeygen(t *testing.T) {
 						require.NoError(t, errs[i])
 					} else {
 						net.requireBlame(t, errs[i], c.blame, 2)
+					}
+				}
+			})
+		})
+	}
+	for _, check := range checks {
+		check()
+	}
+}
+
+// Two malicious members of seven. All honest members name the same ones, and no honest one.
+func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
+	t.Parallel()
+	type tamper = func(s *session, to int, f *frame) *frame
+	without := func(drop func(to int, f *frame) bool) tamper {
+		return func(_ *session, to int, f *frame) *frame {
+			if drop(to, f) {
+				return nil
+			}
+			return f
+		}
+	}
+	own := func(f *frame, author uint16, step uint8) bool {
+		return f.kind == frameMessage && f.slot.author == author && f.slot.step == step
+	}
+	var checks []func()
+	for _, c := range []struct {
+		name      string
+		one, four tamper
+		blamed    []int
+		blamedFor string
+	}{
+		{
+			"one sends no second round, the other a wrong share",
+			without(func(_ int, f *frame) bool { return own(f, 1, edRound2) }),
+			func(s *session, _ int, f *frame) *frame {
+				if own(f, 4, edShares) {
+					return wrongShare(s, f, 0)
+				}
+				return f
+			},
+			[]int{1}, "did not send KGRound2Message2",
+		},
+		{
+			"one signs two versions, the other fails a later round",
+			func(s *session, to int, f *frame) *frame {
+				if own(f, 1, edRound1) && to == 6 {
+					return forge(s, f, flipped(f.payload))
+				}
+				return f
+			},
+			without(func(_ int, f *frame) bool { return own(f, 4, edRound2) }),
+			[]int{1}, "different versions",
+		},
+		{
+			"both send wrong shares, and complain of each other's and of a right one",
+			func(s *session, _ int, f *frame) *frame {
+				switch {
+				case own(f, 1, edShares):
+					return wrongShare(s, f, 4)
+				case own(f, 1, edReceipt):
+					return receiptOf(s, f, 0, func(*opening) {})
+				}
+				return f
+			},
+			func(s *session, _ int, f *frame) *frame {
+				if own(f, 4, edShares) {
+					return wrongShare(s, f, 3)
+				}
+				return f
+			},
+			[]int{1, 4}, "not of its polynomial",
+		},
+		{
+			"both echo nothing, and one gives its messages to one honest member alone",
+			without(func(to int, f *frame) bool {
+				return f.kind == frameEcho || f.kind == frameMessage && to != 3
+			}),
+			without(func(_ int, f *frame) bool { return f.kind == frameEcho }),
+			nil, "",
+		},
+	} {
+		net, errs, ended := newCluster(t, 7, fast), []error(nil), make(chan struct{})
+		net.tamper(1, c.one)
+		net.tamper(4, c.four)
+		go func() {
+			defer close(ended)
+			errs = net.each(net.all(), func(_ int, n *Node) error {
+				_, err := eddsaKeygenOf(context.Background(), n, "keygen-1", net.members, 5)
+				return err
+			})
+		}()
+		checks = append(checks, func() {
+			t.Run(c.name, func(t *testing.T) {
+				<-ended
+				for _, i := range []int{0, 2, 3, 5, 6} {
+					if c.blamed == nil {
+						require.NoError(t, errs[i])
+					} else {
+						net.requireBlame(t, errs[i], c.blamedFor, c.blamed...)
 					}
 				}
 			})
