@@ -76,6 +76,12 @@ func (a *app) doctor(ctx context.Context, nodes []string, strict bool) error {
 		count[f.Level]++
 	}
 	failed, skipped := count[doctor.Fail], count[doctor.Skipped]
+	next := "nothing is to be done"
+	if failed > 0 || skipped > 0 {
+		next = "look at the rows that say fail or skipped, then bifrost doctor again"
+	}
+	a.Done(fmt.Sprintf("%d checks: %d ok, %d warnings, %d failed, %d skipped",
+		len(findings), count[doctor.OK], count[doctor.Warn], failed, skipped), next)
 	switch {
 	case failed > 0 && skipped > 0:
 		return fmt.Errorf("%w: %d checks failed, %d were skipped", errUnhealthy, failed, skipped)
