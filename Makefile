@@ -45,7 +45,7 @@ proto: ## generate the Go code of proto/, offline
 	scripts/proto.sh gen
 
 proto-check: proto ## the committed code is what proto/ gives
-	git diff --exit-code -- x/tssbackup/types
+	git diff --exit-code -- x/tssbackup/types x/tssbackup/openapi
 
 bench: ## sizes, times and ratios
 	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./app

@@ -2,7 +2,7 @@
 # Generates the Go code of proto/ and lints it, offline: what the protos import
 # is copied out of the module cache at the versions that go.mod names.
 #
-#   scripts/proto.sh gen    generate into x/tssbackup/types
+#   scripts/proto.sh gen    generate into x/tssbackup/types and x/tssbackup/openapi
 #   scripts/proto.sh lint   buf lint
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,9 +33,12 @@ case ${1:-} in
   gen)
     [ -x "$tools/protoc-gen-gocosmos" ] || go install github.com/cosmos/gogoproto/protoc-gen-gocosmos@v1.7.2
     [ -x "$tools/protoc-gen-grpc-gateway" ] || go install github.com/grpc-ecosystem/grpc-gateway/protoc-gen-grpc-gateway@v1.16.0
+    [ -x "$tools/protoc-gen-swagger" ] || go install github.com/grpc-ecosystem/grpc-gateway/protoc-gen-swagger@v1.16.0
     buf generate --path proto/tssbackup
+    buf generate --template buf.gen.openapi.yaml --path proto/tssbackup/v1
     # The plugins write by import path; the module's own root is the repository.
     cp -r build/gen/github.com/tssbackup/tssbackup/. .
+    cp build/gen/openapi/tssbackup.swagger.json x/tssbackup/openapi/
     rm -rf build/gen
     ;;
   *)
