@@ -1,6 +1,6 @@
 // Package care keeps a signer's keyshares where they belong and its backups fit to bring them back.
-// A [Repairer] restores what should be here and is not, or is not what it was. A [Drill] recovers the latest backups from
-// another node, up to the writing, and compares them with what is here.
+// A [Repairer] restores what should be here and is not, or is not what it was. A [Drill] recovers
+// the latest backups from another node, up to the writing, and compares them with what is here.
 //
 // Both decide by the chain's records of vaults and backups, and no node is believed about those: a
 // [Verifier] has them verified, from a trusted header on.
