@@ -78,7 +78,9 @@ const searched = 30
 // Registrations returns the registrations of an operator that wait in the node's mempool, and the
 // latest that an account, which paid for them, has in a block, the newest first. A node without an
 // index knows those in the mempool alone.
-func (c *Client) Registrations(ctx context.Context, operator, payer string) ([]Registration, error) {
+func (c *Client) Registrations(
+	ctx context.Context, operator, payer string,
+) ([]Registration, error) {
 	limit, page := searched, 1
 	waiting, err := c.rpc.UnconfirmedTxs(ctx, &limit)
 	if err != nil {

@@ -115,8 +115,8 @@ func (s *State) Vault(ctx context.Context, pubKey []byte) (vault.Vault, error) {
 	return decodeVault(pubKey, value[0])
 }
 
-// SignerOf returns the raw account address of the signer that an operator, given by its raw address,
-// has registered last, or nil when it is verified that it has registered none.
+// SignerOf returns the raw account address of the signer that an operator, given by its raw
+// address, has registered last, or nil when it is verified that it has registered none.
 func (s *State) SignerOf(ctx context.Context, operator []byte) ([]byte, error) {
 	value, err := s.read(ctx, types.SignerKey(operator))
 	if err != nil || len(value[0]) == 0 {

@@ -74,9 +74,9 @@ func encode(prefix string, curve Curve, raw []byte) (string, error) {
 	return bech32.ConvertAndEncode(prefix+pubInfix, append(bytes.Clone(amino), raw...))
 }
 
-// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. It reads hex, as
-// other networks write it, too: 33 bytes are a secp256k1 key, 32 an ed25519 key. The key is a point
-// of its curve.
+// DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. It reads hex,
+// as other networks write it, too: 33 bytes are a secp256k1 key, 32 an ed25519 key. The key is a
+// point of its curve.
 func DecodePubKey(key string) (Curve, []byte, error) {
 	digits := strings.TrimPrefix(strings.TrimPrefix(key, "0x"), "0X")
 	if raw, err := hex.DecodeString(digits); err == nil {

@@ -444,7 +444,8 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 				}
 				return f
 			},
-			[]int{1}, "did not send KGRound2Message2",
+			[]int{1},
+			"did not send KGRound2Message2",
 		},
 		{
 			"one signs two versions, the other fails a later round",
@@ -455,7 +456,8 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 				return f
 			},
 			without(func(_ int, f *frame) bool { return own(f, 4, edRound2) }),
-			[]int{1}, "different versions",
+			[]int{1},
+			"different versions",
 		},
 		{
 			"both send wrong shares, and complain of each other's and of a right one",
@@ -474,7 +476,8 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 				}
 				return f
 			},
-			[]int{1, 4}, "not of its polynomial",
+			[]int{1, 4},
+			"not of its polynomial",
 		},
 		{
 			"both echo nothing, and one gives its messages to one honest member alone",

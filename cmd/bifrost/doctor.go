@@ -39,7 +39,9 @@ A row says skipped where nothing could be found out, and a witness that does not
 answer is not counted as one. doctor changes nothing. It exits with 0 when no row
 says fail, else with 3; with --strict a skipped row counts as well.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), nodes, strict) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.doctor(cmd.Context(), nodes, strict)
+		},
 	}
 	cmd.Flags().
 		StringSliceVar(&nodes, "node", nil, "CometBFT RPC of a node as a witness and for the fire drill; give several (default: witnesses in config.toml)")
