@@ -82,8 +82,8 @@ func (s *service) status() Status {
 	return st
 }
 
-// setAside are the files that a repair kept. They are no problem, and stay until somebody has looked
-// at them.
+// setAside are the files that a repair kept. They are no problem, and stay until somebody has
+// looked at them.
 func setAside(store *keystore.Store) (paths, problems []string) {
 	paths, err := store.Aside()
 	if err != nil {
