@@ -121,6 +121,6 @@ func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
 	w.awaitReady(1)
 	for _, m := range w.members {
 		m.halt()
-		require.Equal(t, 2, m.checked, "two files")
+		require.Equal(t, 4, m.checked, "two files, before they were stored and after")
 	}
 }

@@ -114,6 +114,21 @@ func made(r *outbox.Record, k vault.Keygen) (vault.Vault, error) {
 	return k.Makes(pubKey, pubKeyEd25519), err
 }
 
+// keepResult stores what the keygen made, as read from the record, when it is this member's
+// keyshares of the vault: what is stored has passed the checks that a restore makes.
+func (p *Publisher) keepResult(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
+	v, err := made(next, k)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := p.check(v, next.Keyshares)
+	if err != nil {
+		return nil, fmt.Errorf("the keyshares in the outbox: %w", err)
+	}
+	checked.Wipe()
+	return p.saveKeyshares(next)
+}
+
 // saveKeyshares moves the keyshares from the record to their store.
 func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
 	if err := p.store.Save(next.Keyshares); err != nil {

@@ -113,7 +113,7 @@ func (p *Publisher) advance(
 	case outbox.StepNone:
 		return p.keygen(ctx, ceremonies, e, &next)
 	case outbox.StepResult:
-		return p.saveKeyshares(&next)
+		return p.keepResult(k, &next)
 	case outbox.StepSaved:
 		return p.sign(ctx, ceremonies, e, &next)
 	case outbox.StepSigned, outbox.StepProven:

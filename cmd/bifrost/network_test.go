@@ -341,7 +341,7 @@ func TestFourSigners(t *testing.T) {
 
 	// The chain takes what bifrost register prints, and the running signer goes on with its next
 	// recipient key; the proof stays one to the key before.
-	out, err := victim.command("register", "--output", "json")
+	out, err := victim.command("register", "--recipient-index", "1", "--output", "json")
 	require.NoError(t, err)
 	var r registration.Request
 	require.NoError(t, json.Unmarshal(out, &r))
