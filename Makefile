@@ -48,7 +48,7 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types x/tssbackup/openapi
 
 bench: ## sizes, times and ratios
-	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./app
+	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./bifrost/tss/... ./app
 
 bench-once: ## every benchmark of the repository, once: that none of them is broken
 	scripts/bench-once.sh

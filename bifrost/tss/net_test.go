@@ -52,7 +52,7 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-func newCluster(t *testing.T, count int, change func(*Config)) *cluster {
+func newCluster(t testing.TB, count int, change func(*Config)) *cluster {
 	t.Helper()
 	net := &cluster{logs: &syncBuffer{}}
 	var keys []*secp256k1.PrivateKey
@@ -117,7 +117,7 @@ func (c *lazyClock) now() time.Time {
 
 var lazy = newLazyClock()
 
-func newNode(t *testing.T, cfg Config) *Node {
+func newNode(t testing.TB, cfg Config) *Node {
 	t.Helper()
 	n, err := New(cfg)
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ type gone struct {
 // DefaultRoundTimeout is how long a round of a ceremony of so many members may take: to compute
 // what is to be said in it, and to say it.
 func DefaultRoundTimeout(members int) time.Duration {
-	return 30*time.Second + time.Duration(members)*5*time.Second
+	return 30*time.Second + time.Duration(members)*4*time.Second
 }
 
 // phases is how many follow a round: one more than there may be malicious members, n − ⌈2n/3⌉.
