@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,12 +19,25 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
+// curlStandIn is a command that does what the runbook asks of curl, for machines without it.
+const curlStandIn = "curl-stand-in"
+
+// curl prints what is at the address, the last argument.
+func curl() {
+	res, err := http.Get(os.Args[len(os.Args)-1])
+	if err == nil {
+		defer func() { _ = res.Body.Close() }()
+		_, err = io.Copy(os.Stdout, res.Body)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
 // The runbook's lines take an envelope from the archive of a node by its REST port, with what every
 // system has.
 func TestRunbookTakesAnEnvelopeOverREST(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
-	}
 	runbook, err := os.ReadFile("../../docs/runbook.md")
 	require.NoError(t, err)
 	block := regexp.MustCompile("(?s)```sh\n(curl -s \"http://NODE:1317/.*?)\nage ").FindSubmatch(runbook)
@@ -44,6 +58,9 @@ func TestRunbookTakesAnEnvelopeOverREST(t *testing.T) {
 	defer server.Close()
 	script := strings.NewReplacer("http://NODE:1317", server.URL, "VAULT", vault, "ADDRESS", address).
 		Replace(string(block[1]))
+	if _, err := exec.LookPath("curl"); err != nil {
+		script = "curl() { " + curlStandIn + " \"$@\"; }\n" + script
+	}
 	cmd := exec.Command("sh", "-ec", script)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.Output()

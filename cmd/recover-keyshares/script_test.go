@@ -42,7 +42,7 @@ var mnemonics = []string{
 }
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"recover-keyshares": main})
+	testscript.Main(m, map[string]func(){"recover-keyshares": main, curlStandIn: curl})
 }
 
 // members are three members and two vaults of theirs. The scripts are about the first member.
