@@ -259,8 +259,12 @@ func TestAssembledPreParamsFitTogether(t *testing.T) {
 func TestFindPrimeStops(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	_, err := findPrime(ctx)
-	require.Error(t, err)
+	for { // it may be lucky, once or twice
+		if _, err := findPrime(ctx); err != nil {
+			require.Error(t, ctx.Err())
+			return
+		}
+	}
 }
 
 func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
