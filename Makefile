@@ -11,7 +11,7 @@ TOOLS := $(CURDIR)/build/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The packages without the SDK: fast enough for the race detector and fuzzing.
 PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/... \
-	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./internal/...
+	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./bifrost/rotation/... ./internal/...
 FUZZTIME ?= 20s
 
 .PHONY: help demo test test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
