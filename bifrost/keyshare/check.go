@@ -62,22 +62,35 @@ func (k *Keyshare) Check(vault VaultKeys, member []byte, members [][]byte) error
 // is read. Whether it is the right vault and member is what [Keyshare.Check] checks.
 func (k *Keyshare) Verify() error {
 	own := k.index(k.local)
+	if err := k.verifyShare(own); err != nil {
+		return err
+	}
+	if err := k.verifyPublicShares(); err != nil {
+		return err
+	}
+	return k.verifySecrets(own)
+}
+
+// verifyShare checks the member's secret share against its public one.
+func (k *Keyshare) verifyShare(own int) error {
 	if !bytes.Equal(k.publicShare(), compress(k.curve, k.bigXj[own])) {
 		return fmt.Errorf(
 			"the secret share Xi does not give BigXj[%d], the member's public share",
 			own,
 		)
 	}
-	if err := k.verifyPublicShares(); err != nil {
+	return nil
+}
+
+// verifySecrets checks what a member has beside its share.
+func (k *Keyshare) verifySecrets(own int) error {
+	if k.curve != Secp256k1 {
+		return nil
+	}
+	if err := k.verifyPaillier(own); err != nil {
 		return err
 	}
-	if k.curve == Secp256k1 {
-		if err := k.verifyPaillier(own); err != nil {
-			return err
-		}
-		return k.verifyRingPedersen(own)
-	}
-	return nil
+	return k.verifyRingPedersen(own)
 }
 
 // CheckSigners reports whether these members, given by their compressed public keys, can sign

@@ -276,6 +276,17 @@ func (k *Keyshare) decodeKeys() (err error) {
 }
 
 func (k *Keyshare) decodeLocalData() error {
+	if err := k.readLocalData(); err != nil {
+		return err
+	}
+	if err := k.checkForm(); err != nil {
+		return fmt.Errorf("local_data: %w", err)
+	}
+	return nil
+}
+
+// readLocalData reads tss-lib's data in any layout.
+func (k *Keyshare) readLocalData() error {
 	err := k.unmarshal(k.raw)
 	if err != nil {
 		if usual := relayout(k.raw, k.curve); usual != nil {
@@ -288,9 +299,6 @@ func (k *Keyshare) decodeLocalData() error {
 			return fmt.Errorf("local_data: %s is not a point of its curve", bad)
 		}
 		return fmt.Errorf("local_data: %w", hideValue(err))
-	}
-	if err := k.checkForm(); err != nil {
-		return fmt.Errorf("local_data: %w", err)
 	}
 	return nil
 }

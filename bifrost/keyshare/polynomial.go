@@ -26,11 +26,12 @@ func (k *Keyshare) publicShare() []byte {
 	return key.PubKey().SerializeCompressed()
 }
 
-// verifyPublicShares checks the members' public shares against each other and the vault's key.
-func (k *Keyshare) verifyPublicShares() error {
-	n := len(k.participants)
-	at := append([]*big.Int{new(big.Int)}, k.ks...)
-	points := [][]byte{k.vault}
+// publicPoints are the places and the values of the polynomial of the members' secret shares, as
+// points: the vault's key at zero, then the members' public shares. It errs when one is outside of
+// the group.
+func (k *Keyshare) publicPoints() (at []*big.Int, points [][]byte, err error) {
+	at = append([]*big.Int{new(big.Int)}, k.ks...)
+	points = [][]byte{k.vault}
 	for _, p := range k.bigXj {
 		points = append(points, compress(k.curve, p))
 	}
@@ -40,10 +41,20 @@ func (k *Keyshare) verifyPublicShares() error {
 				continue
 			}
 			if i == 0 {
-				return fmt.Errorf("pub_key is not in the prime-order group of %s", k.curve)
+				return nil, nil, fmt.Errorf("pub_key is not in the prime-order group of %s", k.curve)
 			}
-			return fmt.Errorf("BigXj[%d] is not in the prime-order group of %s", i-1, k.curve)
+			return nil, nil, fmt.Errorf("BigXj[%d] is not in the prime-order group of %s", i-1, k.curve)
 		}
+	}
+	return at, points, nil
+}
+
+// verifyPublicShares checks the members' public shares against each other and the vault's key.
+func (k *Keyshare) verifyPublicShares() error {
+	n := len(k.participants)
+	at, points, err := k.publicPoints()
+	if err != nil {
+		return err
 	}
 	t := verenc.Degree(n)
 	if !k.onPolynomial(at, points, t) {

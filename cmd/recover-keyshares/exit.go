@@ -7,6 +7,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/legacy/mpcium"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
@@ -33,9 +34,10 @@ const exitCodes = `Exit codes:
   2  wrong usage
   3  no backup found: the chain, or what was saved of it, holds none, or proofs of
      too few members; coverage: a vault is not covered
-  4  wrong mnemonic: it is none, or it does not open what has the form of a backup
-  5  an envelope, a keyshare, a record, a proof or a state file fails a check, or a
-     file is something else
+  4  wrong mnemonic, or key: it is none, or it does not open what has the form of a
+     backup
+  5  an envelope, a keyshare, a record, a proof or a state file fails a check, a file
+     is something else, or backups of mpcium are not complete
   6  no node can be reached, or none holds the block any more
   7  what the nodes say is not verified: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are
@@ -72,16 +74,16 @@ func codeOf(err error) int {
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
-			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign,
+			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign, mpcium.ErrIncomplete,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{
-			errMnemonic, envelope.ErrWrongMnemonic, command.ErrNoWords,
+			errMnemonic, envelope.ErrWrongMnemonic, command.ErrNoWords, mpcium.ErrKey,
 		}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
 		{codeNoBackup, []error{
 			restore.ErrNoBackup, restore.ErrNoVault, vault.ErrUnknown, chain.ErrNotFound,
-			saved.ErrNone, errNotCovered, rebuild.ErrUnproven,
+			saved.ErrNone, errNotCovered, rebuild.ErrUnproven, mpcium.ErrNone,
 		}},
 	} {
 		for _, target := range kind.of {

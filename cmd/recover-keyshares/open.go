@@ -26,8 +26,9 @@ import (
 type opened struct {
 	Out string `json:"out"`
 	// Verified is false: no chain's record says whose the keyshares are.
-	Verified bool     `json:"verified"`
-	Files    []string `json:"files"`
+	Verified bool        `json:"verified"`
+	Files    []string    `json:"files"`
+	Mpcium   *fromMpcium `json:"mpcium,omitempty"`
 }
 
 // The values of --format.
@@ -35,6 +36,7 @@ const (
 	formatAuto     = "auto"
 	formatEnvelope = "envelope"
 	formatThornode = "thornode"
+	formatMpcium   = "mpcium"
 )
 
 // opening is one invocation of open.
@@ -42,12 +44,15 @@ type opening struct {
 	*app
 	format    string
 	tx, block string
+	// keyFile, nodeName and salvage are for mpcium's backups alone.
+	keyFile, nodeName string
+	salvage           bool
 }
 
 func (a *app) openCommand() *cobra.Command {
 	o := &opening{app: a}
 	cmd := &cobra.Command{
-		Use:   "open ENVELOPE | --tx FILE | --block FILE",
+		Use:   "open ENVELOPE | --tx FILE | --block FILE | --format mpcium --key-file FILE DIR",
 		Short: "Open an envelope that is at hand; asks no node",
 		Long: `open writes the keyshares from an envelope in a file, or from all envelopes of
 this mnemonic in a saved transaction or block: a node's answer in JSON or YAML, or
@@ -56,23 +61,41 @@ as well. What the file is in is undone first: age's armor, base64, hex, gzip,
 UTF-16, byte order marks, JSON within JSON. What it cannot use it names.
 
 Without the chain's record it cannot tell whose the keyshares are and of which
-vault. It checks that each is sound in itself, and writes nothing otherwise.`,
+vault. It checks that each is sound in itself, and writes nothing otherwise.
+
+With --format mpcium it reads a folder of mpcium's encrypted incremental backups, with
+the backup encryption key and no mnemonic, and writes each share as tss-lib's data,
+after checking it. It does so only when no backup is missing, torn or changed up to
+the newest that the folder names; --salvage writes the rest and ends with code 5.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	a.openFlags(cmd)
 	cmd.Flags().
-		StringVar(&o.format, "format", formatAuto, "what was published: envelope, thornode, or auto to find out")
+		StringVar(&o.format, "format", formatAuto, "what it is: envelope, thornode, mpcium (a folder), or auto to find out about a file")
 	// It fails only for a flag that is not there.
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
-		[]cobra.Completion{formatAuto, formatEnvelope, formatThornode},
+		[]cobra.Completion{formatAuto, formatEnvelope, formatThornode, formatMpcium},
 		cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
 	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
+	cmd.Flags().StringVar(&o.keyFile, "key-file", "",
+		"file that holds mpcium's backup encryption key, - for standard input")
+	cmd.Flags().StringVar(&o.nodeName, "node-name", "",
+		"the node of mpcium's backups (default: the one whose backups the key opens)")
+	cmd.Flags().BoolVar(&o.salvage, "salvage", false,
+		"write what there is of mpcium's backups also when some of it is missing")
 	return cmd
 }
 
 func (o *opening) run(ctx context.Context, args []string) error {
+	if o.format == formatMpcium {
+		return o.openMpcium(ctx, args)
+	}
+	if o.keyFile != "" || o.nodeName != "" || o.salvage {
+		return command.Usage(
+			errors.New("--key-file, --node-name and --salvage are for --format mpcium"))
+	}
 	dir, release, err := o.takeOut()
 	if err != nil {
 		return err
@@ -161,7 +184,7 @@ func (o *opening) read(args []string) (found saved.Found, err error) {
 	switch o.format {
 	case formatAuto, formatEnvelope, formatThornode:
 	default:
-		return found, command.Usage(errors.New("--format must be auto, envelope or thornode"))
+		return found, command.Usage(errors.New("--format must be auto, envelope, thornode or mpcium"))
 	}
 	paths := args
 	for _, path := range []string{o.tx, o.block} {

@@ -133,8 +133,12 @@ func TestScripts(t *testing.T) {
 				env.Setenv(strings.ToUpper(name)+"8", m.vaults[name].Name()[:8])
 			}
 			env.Values[sceneKey{}] = s
-			if err := os.CopyFS(filepath.Join(env.WorkDir, "cases"), os.DirFS("testdata/cases")); err != nil {
-				return err
+			for name, from := range map[string]string{
+				"cases": "testdata/cases", "mpcium": "../../bifrost/legacy/mpcium/testdata",
+			} {
+				if err := os.CopyFS(filepath.Join(env.WorkDir, name), os.DirFS(from)); err != nil {
+					return err
+				}
 			}
 			// Two nodes that agree are the least that is trusted at first.
 			env.Setenv("ONE", url)
