@@ -13,8 +13,9 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/... \
 	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./bifrost/rotation/... ./internal/...
 FUZZTIME ?= 20s
+MEMBERS ?= 7,10
 
-.PHONY: help demo test test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+.PHONY: help demo test test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -24,6 +25,9 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 
 test: ## every test
 	go test -timeout 30m ./...
+
+test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10 by default
+	go test -tags large -timeout 3h -v -run '^TestLargeVaults$$' ./bifrost/tss -members '$(MEMBERS)'
 
 test-race: ## the race detector, on the packages without the SDK
 	go test -race -timeout 30m $(PURE)

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -43,7 +42,7 @@ func benchmarkKeygen(b *testing.B, members int) float64 {
 	})
 	var said atomic.Int64
 	for _, n := range net.nodes {
-		n.mangle = func(_ peer.ID, frame []byte) []byte {
+		n.mangle = func(_ *session, _ int, frame []byte) []byte {
 			said.Add(int64(len(frame)))
 			return frame
 		}

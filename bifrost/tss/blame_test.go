@@ -111,6 +111,11 @@ func forge(s *session, f *frame, payload []byte) *frame {
 	return &g
 }
 
+// ofOwn reports whether a frame is a message of the member's own.
+func ofOwn(s *session, f *frame) bool {
+	return f.kind == frameMessage && int(f.slot.author) == s.self
+}
+
 // flipped changes the last byte.
 func flipped(b []byte) []byte {
 	b = bytes.Clone(b)
@@ -416,7 +421,6 @@ func TestOneMaliciousMemberOfAKeygen(t *testing.T) {
 // Two malicious members of seven. All honest members name the same ones, and no honest one.
 func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 	t.Parallel()
-	type tamper = func(s *session, to int, f *frame) *frame
 	without := func(drop func(to int, f *frame) bool) tamper {
 		return func(_ *session, to int, f *frame) *frame {
 			if drop(to, f) {

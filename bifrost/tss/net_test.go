@@ -218,25 +218,22 @@ func preParams(t *testing.T, i int) *eckeygen.LocalPreParams {
 func storeOf(t *testing.T, i int) *PreParams {
 	t.Helper()
 	store := NewPreParams(t.TempDir(), zerolog.Nop())
-	require.NoError(t, store.Import(fixture.PreParams()[i].Data))
+	require.NoError(t, store.Import(fixture.MorePreParams(i + 1)[i].Data))
 	return store
 }
 
-// tamper lets a node change, or with nil drop, the frames that it sends to another in a ceremony.
-func (net *cluster) tamper(i int, change func(s *session, to int, f *frame) *frame) {
-	n := net.nodes[i]
-	n.mangle = func(id peer.ID, b []byte) []byte {
+// A tamper changes the frames that a member sends to another in a ceremony, or with nil drops them.
+type tamper = func(s *session, to int, f *frame) *frame
+
+// tamper lets a node change what it sends.
+func (net *cluster) tamper(i int, change tamper) { net.nodes[i].tamper(change) }
+
+func (n *Node) tamper(change tamper) {
+	n.mangle = func(s *session, to int, b []byte) []byte {
 		f, err := decodeFrame(b)
 		if err != nil {
 			panic(err)
 		}
-		n.mu.Lock()
-		var s *session
-		for _, s = range n.sessions {
-			break
-		}
-		n.mu.Unlock()
-		to := slices.IndexFunc(net.nodes, func(m *Node) bool { return m.host.ID() == id })
 		if f = change(s, to, f); f == nil {
 			return nil
 		}

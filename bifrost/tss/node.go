@@ -72,7 +72,7 @@ type Node struct {
 	wg       sync.WaitGroup // ceremonies and the handlers of streams
 
 	now    func() time.Time
-	mangle func(to peer.ID, frame []byte) []byte // of tests
+	mangle func(s *session, to int, frame []byte) []byte // of tests
 }
 
 // New starts a node.

@@ -15,7 +15,6 @@ import (
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tssbackup/tssbackup/sanity"
@@ -23,12 +22,13 @@ import (
 
 // forgedModulus is a modulus of 33 prime factors, with what tss-lib takes for a proof that it has
 // two: a w that is zero modulo all small factors leaves only the large one to find roots in.
-func forgedModulus(t *testing.T, session []byte) (*big.Int, *modproof.ProofMod) {
-	t.Helper()
+func forgedModulus(session []byte) (*big.Int, *modproof.ProofMod) {
 	one := big.NewInt(1)
 	prime := func(bits int) *big.Int {
 		p, err := rand.Prime(rand.Reader, bits)
-		require.NoError(t, err)
+		if err != nil {
+			panic(err)
+		}
 		return p
 	}
 	large := prime(1024)
@@ -73,41 +73,41 @@ func forgedModulus(t *testing.T, session []byte) (*big.Int, *modproof.ProofMod) 
 }
 
 // sendRound1 has a member commit to, and send, another round 1 of the ECDSA keygen than its own.
-func (net *cluster) sendRound1(t *testing.T, bad int, commit bool, forged *eckeygen.KGRound1Message) {
-	wrapped := func(s *session, f *frame, m proto.Message) *frame {
-		return forge(s, f, wire(t, m))
-	}
-	net.tamper(bad, func(s *session, _ int, f *frame) *frame {
-		if f.kind != frameMessage || int(f.slot.author) != bad || f.slot.instance != 0 {
+func sendRound1(commit bool, forged *eckeygen.KGRound1Message) tamper {
+	return func(s *session, _ int, f *frame) *frame {
+		if !s.public || !ofOwn(s, f) || f.slot.instance != 0 {
 			return f
 		}
 		switch {
 		case f.slot.step == keygenCommitment && commit:
-			return wrapped(s, f, wrapperspb.Bytes(s.instances[0].known.commitment(bad, forged)))
+			commitment := s.instances[0].known.commitment(s.self, forged)
+			return forge(s, f, packed(wrapperspb.Bytes(commitment)))
 		case f.slot.step == keygenRound1:
-			return wrapped(s, f, forged)
+			return forge(s, f, packed(forged))
 		}
 		return f
-	})
+	}
+}
+
+// unprovenRound1 has a member's parameters, and nothing that would prove them.
+func unprovenRound1(p *eckeygen.LocalPreParams) *eckeygen.KGRound1Message {
+	var dln [][]byte
+	for i := range 2 * dlnproof.Iterations {
+		if i%dlnproof.Iterations == 0 {
+			dln = append(dln, []byte{dlnproof.Iterations})
+		}
+		dln = append(dln, []byte{2})
+	}
+	return &eckeygen.KGRound1Message{
+		Commitment: []byte{1}, PaillierN: p.PaillierSK.N.Bytes(), NTilde: p.NTildei.Bytes(), H1: p.H1i.Bytes(), H2: p.H2i.Bytes(),
+		Dlnproof_1: dln, Dlnproof_2: dln,
+	}
 }
 
 // In real ceremonies: who sends parameters that it cannot prove is named by every honest member,
 // and nobody else is.
 func TestParametersWithoutAProofAreRefused(t *testing.T) {
 	const bad, victim = 0, 1
-	round1 := func(p *eckeygen.LocalPreParams) *eckeygen.KGRound1Message {
-		var dln [][]byte
-		for i := range 2 * dlnproof.Iterations {
-			if i%dlnproof.Iterations == 0 {
-				dln = append(dln, []byte{dlnproof.Iterations})
-			}
-			dln = append(dln, []byte{2})
-		}
-		return &eckeygen.KGRound1Message{
-			Commitment: []byte{1}, PaillierN: p.PaillierSK.N.Bytes(), NTilde: p.NTildei.Bytes(), H1: p.H1i.Bytes(), H2: p.H2i.Bytes(),
-			Dlnproof_1: dln, Dlnproof_2: dln,
-		}
-	}
 	own, theirs := preParams(t, bad), preParams(t, victim)
 	for _, c := range []struct {
 		name   string
@@ -116,16 +116,16 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 		want   string
 	}{
 		{"a Paillier modulus of 33 factors, which tss-lib accepts", true, func(t *testing.T, m *eckeygen.KGRound1Message) {
-			n, pf := forgedModulus(t, []byte("session"))
+			n, pf := forgedModulus([]byte("session"))
 			require.True(t, pf.Verify([]byte("session"), n))
 			m.PaillierN = n.Bytes()
 		}, "proof of its parameters of the ecdsa keygen is no good: the modulus N:"},
 		{"all of another member's, known from an earlier attempt", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
-			other := round1(theirs)
+			other := unprovenRound1(theirs)
 			m.PaillierN, m.NTilde, m.H1, m.H2 = other.PaillierN, other.NTilde, other.H1, other.H2
 		}, "proof of its parameters of the ecdsa keygen is no good: the modulus N:"},
 		{"another member's NTilde, H1 and H2", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
-			other := round1(theirs)
+			other := unprovenRound1(theirs)
 			m.NTilde, m.H1, m.H2 = other.NTilde, other.H1, other.H2
 		}, "proof of its parameters of the ecdsa keygen is no good: the modulus NTilde:"},
 		{"others than it committed to", false, func(*testing.T, *eckeygen.KGRound1Message) {}, "not what its author committed to"},
@@ -136,9 +136,9 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
 				made++
 			})
-			m := round1(own)
+			m := unprovenRound1(own)
 			c.change(t, m)
-			net.sendRound1(t, bad, c.commit, m)
+			net.tamper(bad, sendRound1(c.commit, m))
 			errs := net.eachWith(bad, func(ctx context.Context, i int, nd *Node) error {
 				_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
 				return err

@@ -28,12 +28,16 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-func wire(t testing.TB, m proto.Message) []byte {
-	t.Helper()
+// packed is a message as it is in a frame.
+func packed(m proto.Message) []byte {
 	wrapped, err := anypb.New(m)
-	require.NoError(t, err)
+	if err != nil {
+		panic(err)
+	}
 	b, err := proto.Marshal(wrapped)
-	require.NoError(t, err)
+	if err != nil {
+		panic(err)
+	}
 	return b
 }
 
@@ -256,7 +260,7 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			k := knownIn(c.protocol, author, own)
 			k.answer(c.step, c.message)
-			_, _, err := c.protocol.parse(k, c.step, firstParty(), wire(t, c.message))
+			_, _, err := c.protocol.parse(k, c.step, firstParty(), packed(c.message))
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -383,11 +387,11 @@ func TestOpeningsAreCheckedAgainstCommitments(t *testing.T) {
 	} {
 		k := knownIn(c.protocol, sanity.Parameters{}, sanity.Parameters{})
 		k.answer(c.step, c.message)
-		_, _, err := c.protocol.parse(k, c.step, firstParty(), wire(t, c.message))
+		_, _, err := c.protocol.parse(k, c.step, firstParty(), packed(c.message))
 		require.NoError(t, err)
 		opening := c.message.(interface{ GetDeCommitment() [][]byte }).GetDeCommitment()
 		opening[0] = []byte{2}
-		_, _, err = c.protocol.parse(k, c.step, firstParty(), wire(t, c.message))
+		_, _, err = c.protocol.parse(k, c.step, firstParty(), packed(c.message))
 		require.ErrorContains(t, err, "committed to", "%s step %d", c.protocol.name, c.step)
 	}
 }
@@ -399,17 +403,17 @@ func TestThetasThatAddUpToZero(t *testing.T) {
 	k.answer(4, m)
 	theta := new(big.Int).Sub(tsslib.S256().Params().N, big.NewInt(1))
 	k.sent[3][0] = &ecsigning.SignRound3Message{Theta: theta.Bytes()}
-	_, _, err := ecdsaKeysign.parse(k, 4, firstParty(), wire(t, m))
+	_, _, err := ecdsaKeysign.parse(k, 4, firstParty(), packed(m))
 	require.ErrorIs(t, err, errNobody)
 }
 
 func FuzzParseMessage(f *testing.F) {
-	f.Add(uint8(0), uint8(4), wire(f, &eckeygen.KGRound2Message2{DeCommitment: parts(5)}))
-	f.Add(uint8(1), uint8(2), wire(f, &edkeygen.KGRound2Message2{DeCommitment: parts(5), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
-	f.Add(uint8(0), uint8(3), wire(f, wrapperspb.Bytes(make([]byte, sealedSize+1))))
-	f.Add(uint8(1), uint8(3), wire(f, wrapperspb.Bytes(make([]byte, openingSize))))
-	f.Add(uint8(2), uint8(0), wire(f, &ecsigning.SignRound1Message1{C: []byte{1}, RangeProofAlice: parts(6)}))
-	f.Add(uint8(3), uint8(1), wire(f, &edsigning.SignRound2Message{DeCommitment: points(edw{}, 1), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
+	f.Add(uint8(0), uint8(4), packed(&eckeygen.KGRound2Message2{DeCommitment: parts(5)}))
+	f.Add(uint8(1), uint8(2), packed(&edkeygen.KGRound2Message2{DeCommitment: parts(5), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
+	f.Add(uint8(0), uint8(3), packed(wrapperspb.Bytes(make([]byte, sealedSize+1))))
+	f.Add(uint8(1), uint8(3), packed(wrapperspb.Bytes(make([]byte, openingSize))))
+	f.Add(uint8(2), uint8(0), packed(&ecsigning.SignRound1Message1{C: []byte{1}, RangeProofAlice: parts(6)}))
+	f.Add(uint8(3), uint8(1), packed(&edsigning.SignRound2Message{DeCommitment: points(edw{}, 1), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
 	odd := new(big.Int).SetBit(big.NewInt(1), paillierBits-1, 1)
 	p := sanity.Parameters{N: odd, NTilde: odd, H1: odd, H2: odd}
 	f.Fuzz(func(_ *testing.T, which, step uint8, payload []byte) {

@@ -185,7 +185,7 @@ func (n *Node) newSession(d description) (*session, error) {
 			func(ctx context.Context) (network.Stream, error) { return n.open(ctx, id) },
 		)
 		if n.mangle != nil {
-			s.links[i].mangle = func(b []byte) []byte { return n.mangle(id, b) }
+			s.links[i].mangle = func(b []byte) []byte { return n.mangle(s, i, b) }
 		}
 	}
 	return s, nil

@@ -20,28 +20,42 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
-// signWith lets four members sign with the fixture's keyshares of one curve while one of them
-// changes the messages that it broadcasts, the same for all.
-func (net *cluster) signWith(t *testing.T, file, bad int, change func(step uint8, m proto.Message)) []error {
-	t.Helper()
+// rewritten changes the messages that a member broadcasts, the same for all.
+func rewritten(change func(step uint8, m proto.Message)) tamper {
 	var mu sync.Mutex
-	done := map[slot]*frame{}
-	net.tamper(bad, func(s *session, _ int, f *frame) *frame {
-		if f.kind != frameMessage || f.slot.to != everybody || int(f.slot.author) != bad {
+	type place struct {
+		session hash
+		slot    slot
+	}
+	done := map[place]*frame{}
+	return func(s *session, _ int, f *frame) *frame {
+		if !ofOwn(s, f) || f.slot.to != everybody {
 			return f
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if done[f.slot] == nil {
+		at := place{s.id, f.slot}
+		if done[at] == nil {
 			wrapped := new(anypb.Any)
-			require.NoError(t, proto.Unmarshal(f.payload, wrapped))
+			if err := proto.Unmarshal(f.payload, wrapped); err != nil {
+				panic(err)
+			}
 			m, err := wrapped.UnmarshalNew()
-			require.NoError(t, err)
+			if err != nil {
+				panic(err)
+			}
 			change(f.slot.step, m)
-			done[f.slot] = forge(s, f, wire(t, m))
+			done[at] = forge(s, f, packed(m))
 		}
-		return done[f.slot]
-	})
+		return done[at]
+	}
+}
+
+// signWith lets four members sign with the fixture's keyshares of one curve while one of them
+// changes what it broadcasts.
+func (net *cluster) signWith(t *testing.T, file, bad int, change func(step uint8, m proto.Message)) []error {
+	t.Helper()
+	net.tamper(bad, rewritten(change))
 	return net.eachWith(bad, func(ctx context.Context, i int, n *Node) error {
 		share, err := keyshare.Parse(fixture.Keyshares(t, 4, i)[file].Data)
 		if err != nil {
