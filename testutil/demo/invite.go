@@ -10,12 +10,12 @@ import (
 // invite tells what to paste while the network runs: each line works as it is printed.
 func (n *network) invite(w io.Writer) {
 	first, second := n.members[0], n.members[1]
-	node := "--node " + first.nodeURL()
+	node := "--node " + first.NodeURL()
 	nodes := "--node " + first.RPC + " --node " + second.RPC
 	fmt.Fprintf(w, "\nThe network goes on running. To try things on it, paste:\n\n")
 	for _, line := range []string{
-		"export PATH=" + quoted(n.bin) + ":$PATH XDG_STATE_HOME=" +
-			quoted(filepath.Join(n.dir, "state")),
+		"export PATH=" + quoted(n.Bin) + ":$PATH XDG_STATE_HOME=" +
+			quoted(filepath.Join(n.Dir, "state")),
 		"ADDRESS=" + first.Address + " VAULT=" + n.vault.Vault,
 		"",
 		"tssbackupd query tssbackup coverage " + node,
@@ -25,7 +25,7 @@ func (n *network) invite(w io.Writer) {
 		"bifrost status --home " + quoted(first.SignerHome),
 		"bifrost doctor --home " + quoted(first.SignerHome) + " --node " + second.RPC,
 		"curl " + first.API + "/tssbackup/v1/coverage",
-		"curl http://" + first.metrics + "/metrics",
+		"curl http://" + first.Metrics + "/metrics",
 	} {
 		fmt.Fprintln(w, strings.TrimRight("  "+line, " "))
 	}

@@ -44,9 +44,9 @@ func run(ctx context.Context) (err error) {
 			net.invite(os.Stdout)
 			return
 		}
-		net.procs.stopAll()
+		net.StopAll()
 		if err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintf(os.Stderr, "\nThe logs are in %s\n", net.dir)
+			fmt.Fprintf(os.Stderr, "\nThe logs are in %s\n", net.Dir)
 		}
 	}()
 

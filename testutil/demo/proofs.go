@@ -37,7 +37,7 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 			RecipientKey string `json:"recipient_key"`
 		} `json:"proof"`
 	}
-	if err := n.query(ctx, &of, "tssbackup", "proof", n.vault.Vault, m.Address); err != nil {
+	if err := n.Query(ctx, &of, "tssbackup", "proof", n.vault.Vault, m.Address); err != nil {
 		return err
 	}
 	recipient, err := hex.DecodeString(of.Proof.RecipientKey)
@@ -60,7 +60,7 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 		return fmt.Errorf("the public shares in the vote of %s: %w", m.Address, err)
 	}
 	st, ok := msg.PublicShares.Statement(
-		chainID,
+		n.ChainID,
 		msg.KeygenId,
 		pubKey,
 		pubKeyEd25519,
@@ -118,7 +118,7 @@ func (n *network) verdict(ctx context.Context) (string, error) {
 			ProvenRecoverable bool `json:"proven_recoverable"`
 		} `json:"vaults"`
 	}
-	if err := n.query(ctx, &coverage, "tssbackup", "coverage", n.vault.Vault); err != nil {
+	if err := n.Query(ctx, &coverage, "tssbackup", "coverage", n.vault.Vault); err != nil {
 		return "", err
 	}
 	if len(coverage.Vaults) != 1 || coverage.Vaults[0].Proven != members ||

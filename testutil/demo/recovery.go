@@ -23,6 +23,8 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tssbackup/tssbackup/testutil/processes"
 )
 
 // victim is the member that loses its signer.
@@ -90,7 +92,7 @@ func (n *network) loseSigner(context.Context) (string, error) {
 	if n.lost, err = keyshares(m); err != nil {
 		return "", err
 	}
-	n.procs.stop(m.signerName())
+	n.Stop(m.SignerName())
 	if err := os.RemoveAll(m.SignerHome); err != nil {
 		return "", err
 	}
@@ -121,9 +123,9 @@ func keyshares(m *member) (map[string][]byte, error) {
 
 // verifying are the arguments by which recover-keyshares believes no node: the nodes of all members
 // but one, and that a first header on which they agree will do.
-func (n *network) verifying(without *member) []string {
+func (n *network) verifying(without *processes.Member) []string {
 	args := []string{"--trust-first"}
-	for _, node := range n.othersOf(without) {
+	for _, node := range n.OthersOf(without) {
 		args = append(args, "--node", node)
 	}
 	return args
@@ -131,13 +133,13 @@ func (n *network) verifying(without *member) []string {
 
 // waitPruned waits until no node has the block any more.
 func (n *network) waitPruned(ctx context.Context, height int64) error {
-	return await(
+	return processes.Await(
 		ctx,
 		time.Minute,
 		fmt.Sprintf("block %d to be pruned", height),
 		func(ctx context.Context) (bool, error) {
 			for _, m := range n.members {
-				status, err := n.status(ctx, m)
+				status, err := n.Blocks(ctx, m.Member)
 				if err != nil || status.Earliest <= height {
 					return false, err
 				}
@@ -152,11 +154,11 @@ func (n *network) waitPruned(ctx context.Context, height int64) error {
 // archives. Then it starts the signer.
 func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	m := n.members[victim]
-	reg, err := n.initSigner(ctx, m, "--mnemonic-file", m.MnemonicFile)
+	reg, err := n.InitSigner(ctx, m.Member, "--mnemonic-file", m.MnemonicFile)
 	if err != nil {
 		return "", err
 	}
-	if err := n.configure(m); err != nil {
+	if err := n.Configure(m.Member); err != nil {
 		return "", err
 	}
 	if reg.Address != m.Address {
@@ -166,13 +168,13 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 		return "", err
 	}
 	args := append(
-		n.verifying(m),
+		n.verifying(m.Member),
 		"--mnemonic-file",
 		m.MnemonicFile,
 		"--out",
 		filepath.Join(m.SignerHome, "keyshares"),
 	)
-	if _, err := command(ctx, n.path("recover-keyshares"), args...); err != nil {
+	if _, err := processes.Command(ctx, n.Path("recover-keyshares"), args...); err != nil {
 		return "", err
 	}
 	found, err := keyshares(m)
@@ -186,10 +188,10 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 		}
 		size += len(data)
 	}
-	if err := n.startSigner(m); err != nil {
+	if err := n.StartSigner(m.Member); err != nil {
 		return "", err
 	}
-	if err := n.waitSigner(ctx, m); err != nil {
+	if err := n.WaitSigner(ctx, m.Member); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf(
@@ -219,7 +221,7 @@ func (n *network) signWithVault(ctx context.Context) (string, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, m := range n.members {
 		group.Go(func() error {
-			out, err := command(ctx, n.path("bifrost"), "sign", "--home", m.SignerHome,
+			out, err := processes.Command(ctx, n.Path("bifrost"), "sign", "--home", m.SignerHome,
 				"--vault", n.vault.Vault, "--message", text, "--output", "json")
 			if err != nil {
 				return err
@@ -294,14 +296,14 @@ func (n *network) writeSummary() error {
 		ChainID string    `json:"chain_id"`
 		Vault   vault     `json:"vault"`
 		Members []*member `json:"members"`
-	}{chainID, n.vault, n.members}
+	}{n.ChainID, n.vault, n.members}
 	raw, err := json.MarshalIndent(summary, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(
 		n.pidFile(),
-		[]byte(strings.Join(n.procs.pids(), " ")+"\n"),
+		[]byte(strings.Join(n.Pids(), " ")+"\n"),
 		0o600,
 	); err != nil {
 		return err

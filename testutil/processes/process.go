@@ -1,4 +1,4 @@
-package main
+package processes
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// processes are what the demo started and has to stop.
-type processes struct {
+// Processes are those that were started and have to be stopped.
+type Processes struct {
 	mu      sync.Mutex
 	running map[string]*process
 }
@@ -24,9 +24,10 @@ type process struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// start runs a daemon with its output in a file. It leads a process group of its own, so that it
-// neither dies with the demo (KEEP=1) nor leaves children.
-func (p *processes) start(name, logFile, bin string, args ...string) error {
+// Start runs a daemon with its output at the end of a file, and with these settings of the
+// environment beside those of this process. It leads a process group of its own, so that it neither
+// dies with this process nor leaves children. A daemon of the same name has ended before.
+func (p *Processes) Start(name, logFile string, env []string, bin string, args ...string) error {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -34,6 +35,7 @@ func (p *processes) start(name, logFile, bin string, args ...string) error {
 	defer log.Close()
 	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
@@ -52,8 +54,8 @@ func (p *processes) start(name, logFile, bin string, args ...string) error {
 	return nil
 }
 
-// alive returns an error when the process has ended by itself.
-func (p *processes) alive(name string) error {
+// Alive returns an error when the process has ended by itself.
+func (p *Processes) Alive(name string) error {
 	p.mu.Lock()
 	proc := p.running[name]
 	p.mu.Unlock()
@@ -68,12 +70,26 @@ func (p *processes) alive(name string) error {
 	}
 }
 
-// stop asks a process to end and insists after a while.
-func (p *processes) stop(name string) {
+// Kill ends a process as a power cut does.
+func (p *Processes) Kill(name string) {
+	if proc := p.take(name); proc != nil {
+		_ = syscall.Kill(-proc.cmd.Process.Pid, syscall.SIGKILL)
+		<-proc.done
+	}
+}
+
+// take gives a process to who ends it.
+func (p *Processes) take(name string) *process {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	proc := p.running[name]
 	delete(p.running, name)
-	p.mu.Unlock()
+	return proc
+}
+
+// Stop asks a process to end and insists after a while.
+func (p *Processes) Stop(name string) {
+	proc := p.take(name)
 	if proc == nil {
 		return
 	}
@@ -86,7 +102,8 @@ func (p *processes) stop(name string) {
 	}
 }
 
-func (p *processes) stopAll() {
+// StopAll stops all of them at once.
+func (p *Processes) StopAll() {
 	var names []string
 	p.mu.Lock()
 	for name := range p.running {
@@ -95,12 +112,13 @@ func (p *processes) stopAll() {
 	p.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, name := range names {
-		wg.Go(func() { p.stop(name) })
+		wg.Go(func() { p.Stop(name) })
 	}
 	wg.Wait()
 }
 
-func (p *processes) pids() []string {
+// Pids are the numbers of the processes that were started and not stopped.
+func (p *Processes) Pids() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var pids []string
@@ -110,9 +128,9 @@ func (p *processes) pids() []string {
 	return pids
 }
 
-// command runs a binary to its end and returns its standard output. An error holds what it said on
+// Command runs a binary to its end and returns its standard output. An error holds what it said on
 // standard error.
-func command(ctx context.Context, bin string, args ...string) ([]byte, error) {
+func Command(ctx context.Context, bin string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, bin, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -129,9 +147,9 @@ func command(ctx context.Context, bin string, args ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// await asks until it is so, until the context ends, or until a minute-long patience given in d is
-// over.
-func await(
+// Await asks until it is so, until the context ends, or until so much time has passed. Its error
+// holds the last one of asking.
+func Await(
 	ctx context.Context,
 	d time.Duration,
 	what string,
