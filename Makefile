@@ -15,7 +15,7 @@ PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... 
 FUZZTIME ?= 20s
 MEMBERS ?= 7,10
 
-.PHONY: help demo test test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+.PHONY: help demo test test-processes test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -25,6 +25,9 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 
 test: ## every test
 	go test -timeout 30m ./...
+
+test-processes: ## a network of processes: crashes at any time, and a malicious signer
+	go test -tags processes -timeout 40m -v ./testutil/processes
 
 test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10 by default
 	go test -tags large -timeout 3h -v -run '^TestLargeVaults$$' ./bifrost/tss -members '$(MEMBERS)'

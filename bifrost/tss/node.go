@@ -75,6 +75,9 @@ type Node struct {
 	mangle func(s *session, to int, frame []byte) []byte // of tests
 }
 
+// corrupt, of tests, makes every new node that of a malicious member.
+var corrupt func(*Node)
+
 // New starts a node.
 func New(cfg Config) (*Node, error) {
 	if len(cfg.Key) != secp256k1.PrivKeyBytesLen {
@@ -129,6 +132,9 @@ func New(cfg Config) (*Node, error) {
 		n.host.Peerstore().AddAddrs(p.ID, p.Addrs, peerstore.PermanentAddrTTL)
 	}
 	n.host.SetStreamHandler(protocolID, n.handle)
+	if corrupt != nil {
+		corrupt(n)
+	}
 	return n, nil
 }
 
