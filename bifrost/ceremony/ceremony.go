@@ -24,6 +24,15 @@ type KeygenRequest struct {
 	Members [][]byte
 	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at least 2.
 	Threshold int
+	// Keep makes this member's result durable, which is complete and checked but for the
+	// certificate, and returns the 32 bytes that members sign for it: the same at all honest
+	// members, of this session and this result. It is called once, when everything else has
+	// succeeded, from another goroutine, and has to return within a round. Its error ends the
+	// attempt for this member, and nobody else is blamed for it.
+	//
+	// Keygen may fail after it, and others may have a certificate all the same: who kept its own
+	// signature back has all of them. So what is kept has to stay until the keygen is over.
+	Keep func(KeygenResult) (digest []byte, err error)
 }
 
 // A Session is one attempt at a keygen, which has begun because all of its members joined it.
@@ -41,9 +50,12 @@ type KeygenResult struct {
 	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes.
 	Secp256k1, Ed25519 []byte
 	// Files are the two keyshare files sorted by name, which puts the secp256k1 one first. They are
-	// checked: of this vault and member, with numbers that fit together. Who asked for the keygen
-	// makes them durable before it tells anybody of the vault.
+	// checked: of this vault and member, with numbers that fit together.
 	Files []envelope.File
+	// Certificate is what the members signed after each had kept its result: their signatures by
+	// their signers' keys over what Keep returned, in the order of the request's members. Each is
+	// 64 bytes, R and S, S the lower of the two possible.
+	Certificate [][]byte
 }
 
 // KeysignRequest asks for a signature by a vault. All but Keyshare is the same for all of its

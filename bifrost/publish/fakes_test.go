@@ -613,6 +613,9 @@ func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony
 		{Name: keyshare.FileName(ecdsaKey), Data: file},
 		{Name: keyshare.FileName(eddsaKey), Data: append(file, ' ')},
 	}
+	if _, err := req.Keep(*res); err != nil {
+		return nil, err
+	}
 	return res, nil
 }
 

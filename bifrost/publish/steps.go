@@ -63,6 +63,10 @@ func (p *Publisher) keygen(
 		Session:   session,
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
+		Keep: func(r ceremony.KeygenResult) ([]byte, error) {
+			digest := sha256.Sum256(slices.Concat(session.ID, r.Secp256k1, r.Ed25519))
+			return digest[:], nil
+		},
 	})
 	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
 	if err != nil {

@@ -32,9 +32,7 @@ const atOnce = 10
 // keygen runs an EdDSA keygen of three out of four among these nodes and returns their errors.
 func (net *cluster) keygen(t *testing.T, nodes ...int) []error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return net.keygenUntil(ctx, nodes...)
+	return net.keygenUntil(t.Context(), nodes...)
 }
 
 // keygenTooFew lets the deadline pass once members have heard each other so many times.
@@ -49,10 +47,7 @@ func (net *cluster) keygenTooFew(t *testing.T, joined int, nodes ...int) []error
 }
 
 func (net *cluster) keygenUntil(ctx context.Context, nodes ...int) []error {
-	return net.each(nodes, func(_ int, n *Node) error {
-		_, err := eddsaKeygenOf(ctx, n, "keygen-1", net.members, 3)
-		return err
-	})
+	return net.eddsaKeygens(ctx, "keygen-1", 3, nodes...)
 }
 
 func TestTheAbsentAreBlamed(t *testing.T) {
@@ -186,13 +181,20 @@ func (once) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// secondVersion makes another version of what a member said.
+func secondVersion(s *session, step uint8) *frame {
+	at := slot{step: step, author: uint16(s.self), to: everybody}
+	f := s.at(at).versions[0].message(at)
+	return forge(s, f, flipped(f.payload))
+}
+
 // What one member of four, number 2, can do to a keygen. Either the keygen succeeds, or all honest
 // members name that member and no other.
 func TestOneMaliciousMemberOfAKeygen(t *testing.T) {
 	t.Parallel()
 	running, checks := make(chan struct{}, atOnce), []func(){}
 	message := func(f *frame, step uint8) bool {
-		return f.kind == frameMessage && f.slot.author == 2 && f.slot.step == step
+		return f.kind == frameMessage && f.slot.author == 2 && f.slot.instance == 0 && f.slot.step == step
 	}
 	for _, c := range []struct {
 		name, blame string // without blame the keygen succeeds
@@ -334,6 +336,12 @@ func TestOneMaliciousMemberOfAKeygen(t *testing.T) {
 			}
 			return f
 		}},
+		{"shows one another version of its first round when all have said done", "", func(s *session, to int, f *frame) *frame {
+			if doneOf(f, 2) && to == 3 {
+				s.links[to].send(secondVersion(s, edRound1).encode())
+			}
+			return f
+		}},
 		{"speaks in another's name", "did not send KGRound1Message", func(_ *session, _ int, f *frame) *frame {
 			if f.kind == frameMessage {
 				g := *f
@@ -403,12 +411,13 @@ func TestOneMaliciousMemberOfAKeygen(t *testing.T) {
 		checks = append(checks, func() {
 			t.Run(c.name, func(t *testing.T) {
 				<-ended
-				for _, i := range []int{0, 1, 3} {
-					if c.blame == "" {
-						require.NoError(t, errs[i])
-					} else {
-						net.requireBlame(t, errs[i], c.blame, 2)
-					}
+				honest, blamed := []int{0, 1, 3}, []int{2}
+				if c.blame == "" {
+					blamed = nil
+				}
+				net.requireOneEnd(t, errs, honest, c.blame, blamed...)
+				for _, i := range honest {
+					require.Equal(t, c.blame == "", net.kept[i].times == 1, "a keygen that failed before is not kept")
 				}
 			})
 		})
@@ -430,7 +439,7 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 		}
 	}
 	own := func(f *frame, author uint16, step uint8) bool {
-		return f.kind == frameMessage && f.slot.author == author && f.slot.step == step
+		return f.kind == frameMessage && f.slot.author == author && f.slot.instance == 0 && f.slot.step == step
 	}
 	var checks []func()
 	for _, c := range []struct {
@@ -484,6 +493,18 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 			"not of its polynomial",
 		},
 		{
+			"one shows another version of its first round in the end, and the other keeps its done back",
+			func(s *session, to int, f *frame) *frame {
+				if doneOf(f, 1) && to == 6 {
+					s.links[to].send(secondVersion(s, edRound1).encode())
+				}
+				return f
+			},
+			without(func(_ int, f *frame) bool { return doneOf(f, 4) }),
+			[]int{1},
+			"different versions",
+		},
+		{
 			"both echo nothing, and one gives its messages to one honest member alone",
 			without(func(to int, f *frame) bool {
 				return f.kind == frameEcho || f.kind == frameMessage && to != 3
@@ -497,21 +518,12 @@ func TestTwoMaliciousMembersOfAKeygen(t *testing.T) {
 		net.tamper(4, c.four)
 		go func() {
 			defer close(ended)
-			errs = net.each(net.all(), func(_ int, n *Node) error {
-				_, err := eddsaKeygenOf(context.Background(), n, "keygen-1", net.members, 5)
-				return err
-			})
+			errs = net.eddsaKeygens(context.Background(), "keygen-1", 5, net.all()...)
 		}()
 		checks = append(checks, func() {
 			t.Run(c.name, func(t *testing.T) {
 				<-ended
-				for _, i := range []int{0, 2, 3, 5, 6} {
-					if c.blamed == nil {
-						require.NoError(t, errs[i])
-					} else {
-						net.requireBlame(t, errs[i], c.blamedFor, c.blamed...)
-					}
-				}
+				net.requireOneEnd(t, errs, []int{0, 2, 3, 5, 6}, c.blamedFor, c.blamed...)
 			})
 		})
 	}
@@ -724,6 +736,7 @@ func TestKeygenRequestsThatAreRefused(t *testing.T) {
 		"a session without a key of each": func(r *ceremony.KeygenRequest) { r.Session.Keys = r.Session.Keys[1:] },
 		"a session key that is none":      func(r *ceremony.KeygenRequest) { r.Session.Keys = append(r.Session.Keys[:3:3], make([]byte, 33)) },
 		"another member's session":        func(r *ceremony.KeygenRequest) { r.Session = net.keygenOf(1, 3, "attempt").Session },
+		"no Keep":                         func(r *ceremony.KeygenRequest) { r.Keep = nil },
 		"an id that is too long":          func(r *ceremony.KeygenRequest) { r.ID = string(make([]byte, maxID+1)) },
 	} {
 		r := good

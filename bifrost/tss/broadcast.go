@@ -65,18 +65,29 @@ func (s *session) handle(in inbound) {
 	}
 	s.received[from]++
 	switch f.kind {
-	case frameMessage:
-		s.handleMessage(f)
-	case frameEcho:
-		s.handleEcho(f)
+	case frameMessage, frameEcho:
+		if s.isDone(f.slot) && !s.saidDone() {
+			s.certificate.wait(f, from, len(s.members))
+			return
+		}
+		s.handleBroadcast(f)
 	case frameWant:
 		s.handleWant(f.wants, from)
 	case frameGone:
 		if s.gone == nil {
 			s.gone = &gone{member: from, reason: f.reason, at: s.now()}
 		}
-	case frameDone:
+	case frameFinished:
 		s.finished[from] = true
+	}
+}
+
+// handleBroadcast takes in a message or echoes. It may be a message to this member alone as well.
+func (s *session) handleBroadcast(f *frame) {
+	if f.kind == frameMessage {
+		s.handleMessage(f)
+	} else {
+		s.handleEcho(f)
 	}
 }
 
@@ -99,7 +110,8 @@ func (s *session) version(at slot, h hash, sg sig) *version {
 			return v
 		}
 	}
-	if len(m.versions) == maxVersions || !s.signed(int(at.author), s.messageDigest(at, h), sg) {
+	if len(m.versions) == maxVersions || s.isDone(at) && h != doneContent ||
+		!s.signed(int(at.author), s.messageDigest(at, h), sg) {
 		return nil
 	}
 	v := &version{hash: h, sig: sg, echoes: map[int]echo{}}
@@ -136,6 +148,7 @@ func (s *session) handleEcho(f *frame) {
 	if v == nil {
 		return
 	}
+	v.have = v.have || s.isDone(at)
 	for _, e := range f.echoes {
 		m := int(e.member)
 		if m >= len(s.members) || m == s.self || m == int(at.author) {
@@ -189,10 +202,11 @@ func (s *session) consider(at slot) {
 		}
 		return
 	}
-	if v := m.versions[0]; len(m.versions) == 1 && v.held &&
-		v.signers(true) == len(s.members)-1 {
-		m.settled = true
-		s.deliver(at, v)
+	if v := m.versions[0]; len(m.versions) == 1 && v.held {
+		m.settled = m.settled || v.signers(true) == len(s.members)-1
+		if m.settled || s.isDone(at) {
+			s.deliver(at, v)
+		}
 	}
 }
 
@@ -240,6 +254,10 @@ func (s *session) deliver(at slot, v *version) {
 	}
 	m.delivered = true
 	s.heard()
+	if s.isDone(at) {
+		s.certify()
+		return
+	}
 	s.busy++
 	s.instances[at.instance].deliveries <- delivery{at, v.payload}
 }
@@ -287,7 +305,7 @@ func (s *session) want(now time.Time) {
 // round that lacks some.
 func (s *session) eachLacking(f func(at slot, m *message)) {
 	for i, in := range s.instances {
-		if s.results[i] != nil {
+		if s.results[i] != nil || s.isDone(slot{instance: uint8(i)}) && !s.saidDone() {
 			continue
 		}
 		round := 0

@@ -76,6 +76,23 @@
 // Where at most one member can be malicious (up to five members) all of this is known as soon as
 // all have a message that is no good, and nobody waits for the phases.
 //
+// # The end of a keygen
+//
+// A member whose result of both keys is complete and checked has it kept, which makes it durable,
+// and then says done: it signs, with its signer's key, the 32 bytes that it got for keeping it and
+// that are the same at all honest members. A done is agreed on as every other broadcast is, in a
+// round of its own after the last. All members' signatures are the certificate, with which a keygen
+// ends; a done that is missing in what was agreed on, malformed or not of this result is a fault.
+//
+// What is agreed on is whether there was a good done, and nothing that comes later takes one away.
+// So who has all of them, and has passed them on, is finished at once: all other honest members
+// will have them. For the same reason who has said done waits for the end of the round before it names
+// anybody, also for what comes out about earlier rounds: by then either all have a whole
+// certificate or nobody honest has. A malicious member that keeps its own done back is named by all
+// and has all signatures nevertheless; it can show them, and the honest have their results.
+//
+// A member that cannot keep its result ends with that error. The others miss its done and name it.
+//
 // # Blame for a signature
 //
 // A signature blames only locally, and at once: who finds a message to be no good, or lacks it

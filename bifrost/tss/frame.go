@@ -12,13 +12,13 @@ import (
 type frameKind uint8
 
 const (
-	frameHello   frameKind = iota + 1 // first of every stream: who comes to which ceremony
-	frameStart                        // everybody said hello; this is the session that follows
-	frameMessage                      // a protocol message, under its author's signature
-	frameEcho                         // who has, or has seen, that version of a broadcast
-	frameWant                         // "these I lack"
-	frameGone                         // the sender gives up
-	frameDone                         // the sender has its result
+	frameHello    frameKind = iota + 1 // first of every stream: who comes to which ceremony
+	frameStart                         // everybody said hello; this is the session that follows
+	frameMessage                       // a protocol message, under its author's signature
+	frameEcho                          // who has, or has seen, that version of a broadcast
+	frameWant                          // "these I lack"
+	frameGone                          // the sender gives up
+	frameFinished                      // the sender has its result
 )
 
 const (
@@ -129,7 +129,7 @@ func (f *frame) encode() []byte {
 		}
 	case frameGone:
 		b = append(b, f.reason...)
-	case frameDone:
+	case frameFinished:
 	}
 	return b
 }
@@ -191,7 +191,7 @@ func decodeFrame(b []byte) (*frame, error) {
 	case frameGone:
 		f.reason = string(r.take(len(r.rest)))
 		r.bad = r.bad || len(f.reason) > maxReason
-	case frameDone:
+	case frameFinished:
 	default:
 		return nil, errFrame
 	}

@@ -17,7 +17,7 @@ func someFrames() []*frame {
 		{kind: frameEcho, slot: at, hash: hash{5}, sig: sig{6}, echoes: []echo{{member: 300, held: true, sig: sig{7}}, {member: 1}}},
 		{kind: frameWant, wants: []want{{slot: at, content: true}, {}}},
 		{kind: frameGone, reason: "reason"},
-		{kind: frameDone},
+		{kind: frameFinished},
 	}
 }
 
@@ -49,6 +49,7 @@ func TestFrames(t *testing.T) {
 		{byte(frameWant), 1, 2},
 		{byte(frameWant), 0, 0, 0, 0, 0, 0, 2},
 		append([]byte{byte(frameEcho)}, make([]byte, 6+hashSize+sigSize+1)...),
+		append([]byte{byte(frameMessage)}, make([]byte, 6+sigSize-1)...), // a done of 63 bytes
 		append([]byte{byte(frameGone)}, make([]byte, maxReason+1)...),
 	} {
 		_, err := decodeFrame(b)

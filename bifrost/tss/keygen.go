@@ -23,8 +23,9 @@ import (
 )
 
 // Keygen makes a new vault together with the other members: a secp256k1 and an ed25519 key, with
-// one ceremony. It returns when this member has its keyshares, checked. When the ceremony fails
-// through other members the error is a [*ceremony.BlameError].
+// one ceremony. It has this member's result kept, and returns when all members have signed that
+// they kept theirs. When the ceremony fails through other members the error is a
+// [*ceremony.BlameError].
 //
 // It takes a set of pre-parameters from the node's store, and waits for one while there is none.
 // Attempts of the same name share theirs, because at most one of them makes a vault.
@@ -37,6 +38,9 @@ func (n *Node) Keygen(
 			"a keygen needs pre-parameters and a bech32 prefix in lower case, not %q",
 			prefix,
 		)
+	}
+	if r.Keep == nil {
+		return nil, errors.New("a keygen needs a Keep, which makes its result durable")
 	}
 	d, err := describe(r)
 	if err != nil {
@@ -59,6 +63,18 @@ func (n *Node) Keygen(
 			newEdDSAKeygen(at, r.Threshold, preParams.PaillierSK.PhiN.Bytes()),
 		}, nil
 	}
+	var out *ceremony.KeygenResult
+	d.keep = func(results []any) ([]byte, error) {
+		var err error
+		if out, err = n.keygenResult(d.members, results); err != nil {
+			return nil, err
+		}
+		digest, err := r.Keep(*out)
+		if err != nil {
+			return nil, fmt.Errorf("keeping the keygen's result: %w", err)
+		}
+		return digest, nil
+	}
 	results, err := n.run(ctx, d)
 	if err != nil {
 		return nil, err
@@ -67,11 +83,22 @@ func (n *Node) Keygen(
 		// The next keygen does it. What this one made must not be lost for it.
 		n.cfg.Log.Error().Err(err).Msg("removing used pre-parameters")
 	}
+	signatures := results[len(results)-1].([][]byte)
+	for _, m := range r.Members {
+		i := slices.IndexFunc(d.members, func(n []byte) bool { return bytes.Equal(m, n) })
+		out.Certificate = append(out.Certificate, signatures[i])
+	}
+	return out, nil
+}
+
+// keygenResult makes the result of what tss-lib gave for both keys, and checks it.
+func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenResult, error) {
+	prefix := n.cfg.Bech32Prefix
 	ec, err := keyshare.NewSecp256k1(
 		prefix,
 		results[0].(*eckeygen.LocalPartySaveData),
 		n.pub,
-		d.members,
+		members,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's secp256k1 keyshare: %w", err)
@@ -80,7 +107,7 @@ func (n *Node) Keygen(
 		prefix,
 		results[1].(*edkeygen.LocalPartySaveData),
 		n.pub,
-		d.members,
+		members,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's ed25519 keyshare: %w", err)
@@ -88,7 +115,7 @@ func (n *Node) Keygen(
 	vault := keyshare.VaultKeys{Secp256k1: ec.VaultKey(), Ed25519: ed.VaultKey()}
 	out := &ceremony.KeygenResult{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}
 	for _, k := range []*keyshare.Keyshare{ec, ed} {
-		if err := k.Check(vault, n.pub, d.members); err != nil {
+		if err := k.Check(vault, n.pub, members); err != nil {
 			return nil, fmt.Errorf("the keygen's %s keyshare: %w", k.Curve(), err)
 		}
 		data, err := k.Encode()

@@ -93,9 +93,7 @@ func verifies(share *keyshare.Keyshare, message, signature []byte) bool {
 		return ed25519.Verify(share.VaultKey(), message, signature)
 	}
 	pub, err := secp256k1.ParsePubKey(share.VaultKey())
-	var s secp256k1.ModNScalar
-	s.SetByteSlice(signature[32:])
-	return err == nil && !s.IsOverHalfOrder() && verify(pub, message, signature)
+	return err == nil && verify(pub, message, signature)
 }
 
 func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(seat) *instance {

@@ -33,6 +33,7 @@ type cluster struct {
 	keys    [][]byte
 	configs []Config
 	logs    *syncBuffer
+	kept    []*kept // by member, of the last keygen
 }
 
 type syncBuffer struct {
@@ -96,15 +97,20 @@ func newCluster(t testing.TB, count int, change func(*Config)) *cluster {
 type lazyClock struct {
 	start time.Time
 	ticks atomic.Int64
+	tick  *sync.Cond
 }
 
 const lazyTick = 10 * time.Millisecond
 
 func newLazyClock() *lazyClock {
-	c := &lazyClock{start: time.Now()}
+	c := &lazyClock{start: time.Now(), tick: sync.NewCond(new(sync.Mutex))}
 	go func() {
 		for range time.Tick(lazyTick) { // which leaves out those that come too late
+			for range 4 {
+				runtime.Gosched() // whatever can run goes first
+			}
 			c.ticks.Add(1)
+			c.tick.Broadcast()
 		}
 	}()
 	return c
@@ -112,6 +118,15 @@ func newLazyClock() *lazyClock {
 
 func (c *lazyClock) now() time.Time {
 	return c.start.Add(time.Duration(c.ticks.Load()) * lazyTick)
+}
+
+// until returns when the clock shows a time.
+func (c *lazyClock) until(t time.Time) {
+	c.tick.L.Lock()
+	defer c.tick.L.Unlock()
+	for c.now().Before(t) {
+		c.tick.Wait()
+	}
 }
 
 var lazy = newLazyClock()
@@ -139,6 +154,10 @@ func (net *cluster) keygenOf(i int, threshold int, name string) ceremony.KeygenR
 	r := ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: threshold}
 	id := sha256.Sum256([]byte(name))
 	r.Session.ID = id[:]
+	r.Keep = func(res ceremony.KeygenResult) ([]byte, error) {
+		digest := sha256.Sum256(slices.Concat(id[:], res.Secp256k1, res.Ed25519))
+		return digest[:], nil
+	}
 	for j, m := range net.members {
 		secret := sha256.Sum256(append([]byte(name), m...))
 		if j == i {
@@ -168,22 +187,82 @@ func (net *cluster) all() (out []int) {
 	return out
 }
 
-// eddsaKeygenOf runs the EdDSA half of a keygen alone, which takes no time.
-func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, threshold int) (*keyshare.Keyshare, error) {
+// kept is what a member has of the EdDSA half of a keygen.
+type kept struct {
+	times       int // that it was asked to keep its result
+	digest      hash
+	certificate [][]byte
+}
+
+// eddsaKeygenOf runs the EdDSA half of a keygen alone, which takes little time. It fails when it
+// ends well and has no whole certificate.
+func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, threshold int) (*kept, error) {
 	d, err := describe(ceremony.KeygenRequest{ID: id, Members: members, Threshold: threshold})
 	if err != nil {
 		return nil, err
 	}
 	d.build = func(at seat) ([]*instance, error) { return []*instance{newEdDSAKeygen(at, threshold, nil)}, nil }
+	out := &kept{}
+	d.keep = func(results []any) ([]byte, error) {
+		out.times++
+		k, err := keyshare.NewEd25519("cosmos", results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.Verify(); err != nil {
+			return nil, err
+		}
+		out.digest = sha256.Sum256(append([]byte(id), k.VaultKey()...))
+		return out.digest[:], nil
+	}
 	results, err := n.run(ctx, d)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	k, err := keyshare.NewEd25519("cosmos", results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
-	if err != nil {
-		return nil, err
+	out.certificate = results[1].([][]byte)
+	return out, checkCertificate(out.certificate, d.members, out.digest)
+}
+
+// checkCertificate wants a good signature by each member.
+func checkCertificate(certificate, members [][]byte, digest hash) error {
+	if len(certificate) != len(members) {
+		return fmt.Errorf("%d signatures of %d members", len(certificate), len(members))
 	}
-	return k, k.Verify()
+	for i, m := range members {
+		pub, err := secp256k1.ParsePubKey(m)
+		if err != nil {
+			return err
+		}
+		if len(certificate[i]) != sigSize || !verify(pub, digest[:], certificate[i]) {
+			return fmt.Errorf("no signature of member %d", i)
+		}
+	}
+	return nil
+}
+
+// eddsaKeygens runs the EdDSA half of a keygen at these nodes, and has their results in net.kept.
+func (net *cluster) eddsaKeygens(ctx context.Context, id string, threshold int, nodes ...int) []error {
+	net.kept = make([]*kept, len(net.nodes))
+	return net.each(nodes, func(i int, n *Node) (err error) {
+		net.kept[i], err = eddsaKeygenOf(ctx, n, id, net.members, threshold)
+		return err
+	})
+}
+
+// requireOneEnd checks that a keygen ended the same at all of these members: with one certificate, when
+// nobody is to be blamed, or by naming the same ones.
+func (net *cluster) requireOneEnd(t *testing.T, errs []error, honest []int, reason string, blamed ...int) {
+	t.Helper()
+	for _, i := range honest {
+		if len(blamed) > 0 {
+			net.requireBlame(t, errs[i], reason, blamed...)
+			require.Nil(t, net.kept[i].certificate)
+			continue
+		}
+		require.NoError(t, errs[i])
+		require.Equal(t, net.kept[honest[0]].certificate, net.kept[i].certificate)
+		require.Equal(t, 1, net.kept[i].times)
+	}
 }
 
 // requireBlame checks that the error names exactly these members.

@@ -24,7 +24,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-const protocolID = p2pprotocol.ID("/tssbackup/tss/2.0.0")
+const protocolID = p2pprotocol.ID("/tssbackup/tss/3.0.0")
 
 const (
 	defaultJoinTimeout = 5 * time.Minute

@@ -24,7 +24,7 @@ type gone struct {
 // DefaultRoundTimeout is how long a round of a ceremony of so many members may take: to compute
 // what is to be said in it, and to say it.
 func DefaultRoundTimeout(members int) time.Duration {
-	return 30*time.Second + time.Duration(members)*4*time.Second
+	return 30*time.Second + time.Duration(members)*3*time.Second
 }
 
 // phases is how many follow a round: one more than there may be malicious members, n − ⌈2n/3⌉.
@@ -68,6 +68,9 @@ func (s *session) tick() error {
 	}
 	if s.gone != nil && !s.public && now.Sub(s.gone.at) >= s.phaseTime {
 		return fmt.Errorf("%s gave up: %q", s.short(s.gone.member), s.gone.reason)
+	}
+	if s.saidDone() && s.closed < s.lastRound() {
+		return nil
 	}
 	return s.verdict(s.closed)
 }
@@ -118,6 +121,9 @@ func (s *session) closeSlot(at slot) {
 		what := fmt.Sprintf(
 			"did not send %s of %s", step.name(), s.instances[at.instance].protocol.name,
 		)
+		if s.isDone(at) {
+			what = "did not sign the result of the keygen"
+		}
 		s.missing = append(s.missing, fault{step.round, []int{int(at.author)}, what})
 	}
 }

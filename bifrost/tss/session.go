@@ -26,7 +26,7 @@ var (
 )
 
 const (
-	// lingerTimeout is how long a member with a result goes on answering those without.
+	// lingerTimeout is how long at least a member with a result goes on answering those without.
 	lingerTimeout = 5 * time.Second
 	// inboxSize is how many frames of all peers together wait for the ceremony; beyond, their
 	// streams stand still.
@@ -42,6 +42,9 @@ type description struct {
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
 	build   func(at seat) ([]*instance, error)
+	// keep, of a keygen, makes the results durable and returns the 32 bytes that members sign for
+	// it. The last result is their signatures then, in the order of the members.
+	keep func(results []any) ([]byte, error)
 	// session is the attempt that all members joined elsewhere. Without, they join it here.
 	session *ceremony.Session
 	// public: all honest members have to name the same in the end, as in a keygen. Otherwise who
@@ -85,11 +88,12 @@ type session struct {
 	earlySize []int
 	received  []int // frames, by member
 
-	instances []*instance
-	slots     [][][]*message // by instance, step, author
-	results   []any
-	open      int // instances without a result
-	busy      int // outcomes to come
+	instances   []*instance
+	certificate *certificate   // of a keygen: the last of the instances
+	slots       [][][]*message // by instance, step, author
+	results     []any
+	open        int // instances without a result
+	busy        int // outcomes to come
 
 	began      time.Time // the first round
 	closed     int       // rounds
@@ -99,7 +103,7 @@ type session struct {
 	missing    []fault
 	complaints []complainer
 	gone       *gone
-	finished   []bool         // members that said done
+	finished   []bool         // members that said so
 	workers    sync.WaitGroup // of the instances
 	now        func() time.Time
 }
@@ -328,6 +332,9 @@ func (s *session) work(ctx context.Context) error {
 		s.slots = append(s.slots, newSlots(len(in.protocol.steps), len(s.members)))
 		s.workers.Go(func() { in.run(uint8(i), s.outcomes, s.quit) })
 	}
+	if s.keep != nil {
+		s.addCertificate()
+	}
 	s.began = s.now()
 	s.heard()
 	for _, frames := range s.early {
@@ -357,7 +364,7 @@ func (s *session) work(ctx context.Context) error {
 			return err
 		}
 	}
-	s.sendAll(&frame{kind: frameDone})
+	s.sendAll(&frame{kind: frameFinished})
 	return nil
 }
 
@@ -365,6 +372,9 @@ func (s *session) work(ctx context.Context) error {
 func (s *session) handleOutcome(o outcome) error {
 	s.busy--
 	s.heard()
+	if s.certificate != nil && o.instance == s.certificate.number {
+		return s.handleKept(o)
+	}
 	for _, out := range o.messages {
 		s.publish(o.instance, out)
 	}
@@ -376,6 +386,7 @@ func (s *session) handleOutcome(o outcome) error {
 	if o.done {
 		s.results[o.instance] = o.result
 		s.open--
+		s.keepResult()
 	}
 	if !s.public {
 		return s.verdict(0)
@@ -387,7 +398,8 @@ func (s *session) handleOutcome(o outcome) error {
 // concern.
 func (s *session) linger(ctx context.Context) {
 	s.finished[s.self] = true
-	timer := time.NewTimer(lingerTimeout)
+	// Another honest member may lack what only this one passes on, for as long as a phase.
+	timer := time.NewTimer(max(lingerTimeout, s.phaseTime))
 	defer timer.Stop()
 	for slices.Contains(s.finished, false) {
 		select {

@@ -10,8 +10,12 @@ import (
 // What members sign is a hash that begins with what it is for. No transaction, and no handshake,
 // has bytes that begin like these.
 
-// messageDigest is what the author of a message signs: for this slot, and no other.
+// messageDigest is what the author of a message signs: for this slot, and no other. A done is a
+// signature that others verify too, over what this member's Keep returned.
 func (s *session) messageDigest(at slot, h hash) hash {
+	if s.isDone(at) {
+		return *s.certificate.digest
+	}
 	b := append([]byte("tssbackup/tss/message/v2"), s.id[:]...)
 	return sha256.Sum256(append(appendSlot(b, at), h[:]...))
 }
@@ -49,10 +53,11 @@ func (s *session) signed(m int, digest hash, sg sig) bool {
 	return verify(s.pubs[m], digest[:], sg[:])
 }
 
-// verify checks 64 bytes of R and S.
+// verify checks 64 bytes of R and S, the lower of the two possible.
 func verify(pub *secp256k1.PublicKey, digest, rs []byte) bool {
 	var r, v secp256k1.ModNScalar
-	if r.SetByteSlice(rs[:32]) || v.SetByteSlice(rs[32:]) || r.IsZero() || v.IsZero() {
+	if r.SetByteSlice(rs[:32]) || v.SetByteSlice(rs[32:]) || r.IsZero() || v.IsZero() ||
+		v.IsOverHalfOrder() {
 		return false
 	}
 	return ecdsa.NewSignature(&r, &v).Verify(digest, pub)

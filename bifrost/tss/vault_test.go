@@ -49,8 +49,14 @@ func TestVault(t *testing.T) {
 		r := net.keygenOf(i, 3, "attempt")
 		r.Members = slices.Concat(r.Members[i:], r.Members[:i]) // in any order
 		r.Session.Keys = slices.Concat(r.Session.Keys[i:], r.Session.Keys[:i])
-		results[i], err = n.Keygen(ctx, r)
-		return err
+		if results[i], err = n.Keygen(ctx, r); err != nil {
+			return err
+		}
+		digest, err := r.Keep(*results[i])
+		if err != nil {
+			return err
+		}
+		return checkCertificate(results[i].Certificate, r.Members, hash(digest))
 	}) {
 		require.NoError(t, err)
 	}
