@@ -31,7 +31,7 @@ func TestOneMaliciousMemberOverFiveChurns(t *testing.T) {
 			"keygen_deadline": "75",
 			// Churns are opened by governance, as soon as the attacker is back.
 			"retry_interval": "0",
-			"penalty_blocks": "4",
+			"penalty_blocks": "8",
 		},
 	})
 	bad := n.Members[1]
