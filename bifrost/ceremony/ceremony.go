@@ -72,6 +72,11 @@ type KeysignRequest struct {
 	// Message is what is signed: for secp256k1 a digest of 32 bytes, for ed25519 the message
 	// itself, not empty.
 	Message []byte
+	// TrustParameters says that this member takes the others' Paillier moduli and ring-Pedersen
+	// parameters as its keyshare file has them: because all members proved theirs in the keygen
+	// that made it, or because the operator says so. Without it all signers prove theirs before
+	// they sign with a secp256k1 key. For ed25519, which has none, it means nothing.
+	TrustParameters bool
 }
 
 // A BlameError is the end of a ceremony that failed through the doing, or the silence, of some of

@@ -33,10 +33,13 @@ type Config struct {
 	Prefix    string   `toml:"prefix"`
 	HDPath    string   `toml:"hd_path"`
 	PreParams int      `toml:"preparams"`
-	Trust     Trust    `toml:"trust"`
-	P2P       P2P      `toml:"p2p"`
-	Metrics   Listen   `toml:"metrics"`
-	Log       Log      `toml:"log"`
+	// TrustParameters names vaults, by their secp256k1 keys in hex, with which this signer signs
+	// although their members' parameters are proven by nobody.
+	TrustParameters []string `toml:"trust_parameters"`
+	Trust           Trust    `toml:"trust"`
+	P2P             P2P      `toml:"p2p"`
+	Metrics         Listen   `toml:"metrics"`
+	Log             Log      `toml:"log"`
 }
 
 // Trust says from what on the chain's records are verified.
@@ -102,15 +105,16 @@ type Log struct {
 // DefaultConfig lacks only the chain id and the operator.
 func DefaultConfig() Config {
 	return Config{
-		Node:      "http://127.0.0.1:26657",
-		Witnesses: []string{},
-		Prefix:    "cosmos",
-		HDPath:    "m/44'/118'/0'/0/0",
-		PreParams: 2,
-		Trust:     Trust{Period: Duration(7 * 24 * time.Hour)},
-		P2P:       P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
-		Metrics:   Listen{Listen: "127.0.0.1:5041"},
-		Log:       Log{Level: "info", Format: "json"},
+		Node:            "http://127.0.0.1:26657",
+		Witnesses:       []string{},
+		Prefix:          "cosmos",
+		HDPath:          "m/44'/118'/0'/0/0",
+		PreParams:       2,
+		TrustParameters: []string{},
+		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
+		P2P:             P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
+		Metrics:         Listen{Listen: "127.0.0.1:5041"},
+		Log:             Log{Level: "info", Format: "json"},
 	}
 }
 
@@ -132,6 +136,13 @@ func (c Config) Validate() error {
 	for _, w := range c.Witnesses {
 		if u, err := url.Parse(strings.TrimSpace(w)); err != nil || u.Host == "" {
 			return errors.New("witnesses holds what is not a URL such as http://10.0.0.2:26657")
+		}
+	}
+	for _, name := range c.TrustParameters {
+		key, err := hex.DecodeString(name)
+		if err != nil || len(key) != 33 || strings.ToLower(name) != name {
+			return fmt.Errorf("trust_parameters: %q is not a vault's secp256k1 key, "+
+				"66 hex digits in lower case", name)
 		}
 	}
 	if _, err := c.OperatorAddress(); err != nil {
@@ -236,6 +247,13 @@ hd_path = {{printf "%q" .HDPath}}
 # How many sets of pre-parameters to keep ready. Each keygen uses one up; making one
 # takes minutes on one core.
 preparams = {{.PreParams}}
+
+# Vaults, by their secp256k1 keys in hex, with which to sign although nobody has proven
+# the parameters in their keyshare files. The signers of a vault that no keygen of this
+# chain made prove theirs to each other first, and sign nothing when one cannot. What is
+# named here signs without: a member whose parameters are bad may learn this signer's
+# keyshare from that. All signers of a vault must name it.
+trust_parameters = {{list .TrustParameters}}
 
 [trust]
 # Before a keyshare is restored, the records of vaults and backups are verified by the

@@ -31,6 +31,7 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 	c := testConfig()
 	c.P2P.Peers = []string{"/ip4/10.0.0.1/tcp/5040/p2p/16Uiu2", "/dns4/a/tcp/1/p2p/16Uiu3"}
 	c.Metrics.Listen = ""
+	c.TrustParameters = []string{"02" + strings.Repeat("ab", 32)}
 	c.ChainID = `quoted "name"`
 	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
 	home := t.TempDir()
@@ -67,6 +68,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"a node that is no URL", func(c *Config) { c.Node = "localhost" }, "node"},
 		{"an unknown log level", func(c *Config) { c.Log.Level = "loud" }, "loud"},
 		{"an unknown log format", func(c *Config) { c.Log.Format = "xml" }, "xml"},
+		{
+			"a vault by its first digits", func(c *Config) { c.TrustParameters = []string{"02ab"} },
+			"trust_parameters",
+		},
 		{"a negative number of pre-parameters", func(c *Config) { c.PreParams = -1 }, "preparams"},
 		{
 			"a trusted height without its hash", func(c *Config) { c.Trust.Height = 7 },

@@ -136,13 +136,10 @@ func (k *Keyshare) verifyPaillier(own int) error {
 			own,
 		)
 	}
-	p, q := sk.P, sk.Q
+	p, q := k.PaillierPrimes()
 	switch {
 	case p == nil && q == nil:
-		// Older keygens did not keep the primes. They are the roots of x² − (N − φ + 1)·x + N.
-		if p, q = factors(sk.N, sk.PhiN); p == nil {
-			return errors.New("PaillierSK.PhiN is not the number of units modulo PaillierSK.N")
-		}
+		return errors.New("PaillierSK.PhiN is not the number of units modulo PaillierSK.N")
 	case p == nil || q == nil || p.Cmp(one) <= 0 || q.Cmp(one) <= 0:
 		return errors.New("PaillierSK.P and PaillierSK.Q are not two primes")
 	case new(big.Int).Mul(p, q).Cmp(sk.N) != 0:
@@ -160,6 +157,17 @@ func (k *Keyshare) verifyPaillier(own int) error {
 		return errors.New("PaillierSK.LambdaN is not the least common multiple of P−1 and Q−1")
 	}
 	return nil
+}
+
+// PaillierPrimes returns the factors of the member's Paillier modulus in a secp256k1 keyshare. They
+// are secret. Older keygens did not keep them, but they follow from what was kept: they are the
+// roots of x² − (N − φ + 1)·x + N. Of a keyshare that [Keyshare.Verify] passes they are two primes.
+func (k *Keyshare) PaillierPrimes() (p, q *big.Int) {
+	sk := k.ecdsa.PaillierSK
+	if sk.P == nil && sk.Q == nil {
+		return factors(sk.N, sk.PhiN)
+	}
+	return sk.P, sk.Q
 }
 
 // factors returns the two factors of n whose predecessors' product is phi, or nil when there are

@@ -211,6 +211,8 @@ func (p *Publisher) signTogether(
 				Keyshare: file,
 				Signers:  signers,
 				Message:  digest,
+				// All members proved theirs in the keygen that made the keyshares.
+				TrustParameters: true,
 			},
 		)
 		p.cfg.Metrics.Ceremony("keysign", time.Since(begin), err)

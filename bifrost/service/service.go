@@ -112,6 +112,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).
 		Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
 	defer func() { s.log.Info().Err(err).Msg("bifrost stops") }()
+	for _, name := range o.Config.TrustParameters {
+		s.log.Warn().Str("vault", name).Msg(unprovenWarning)
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	if err := s.serve(ctx, group); err != nil {

@@ -112,6 +112,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	if err != nil {
 		return nil, err
 	}
+	trust := s.trustParameters(ctx, v)
 	for i, with := range []struct {
 		curve  string
 		key    []byte
@@ -127,6 +128,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 		}
 		signature, err := ready.Keysign(ctx, ceremony.KeysignRequest{
 			ID: id + "/" + with.curve, Keyshare: file, Signers: keys, Message: digest,
+			TrustParameters: trust,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("signing with the vault's %s key: %w", with.curve, err)

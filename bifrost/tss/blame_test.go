@@ -777,7 +777,7 @@ func (net *cluster) ecdsaSign(t *testing.T, bad int, change func(s *session, to 
 		if err != nil {
 			return err
 		}
-		_, err = n.keysign(context.Background(), "sign", share, net.members, parties, make([]byte, 32))
+		_, err = n.keysign(context.Background(), "sign", share, net.members, parties, make([]byte, 32), true)
 		return err
 	})
 }

@@ -308,17 +308,24 @@ func (s *session) eachLacking(f func(at slot, m *message)) {
 		if s.results[i] != nil || s.isDone(slot{instance: uint8(i)}) && !s.saidDone() {
 			continue
 		}
+		var lacking []slot
 		round := 0
 		for j := range in.protocol.steps {
 			step := &in.protocol.steps[j]
 			for author := range s.members {
-				m := s.slots[i][j][author]
-				if author == s.self || m.delivered || round != 0 && step.round > round {
+				if author == s.self || s.slots[i][j][author].delivered ||
+					round != 0 && step.round > round {
 					continue
 				}
+				if step.round < round {
+					lacking = nil
+				}
 				round = step.round
-				f(s.slotOf(uint8(i), uint8(j), author), m)
+				lacking = append(lacking, s.slotOf(uint8(i), uint8(j), author))
 			}
+		}
+		for _, at := range lacking {
+			f(at, s.at(at))
 		}
 	}
 }

@@ -115,6 +115,10 @@
 // author. Only when all are verified does tss-lib see any of them. docs/tss.md goes through what
 // tss-lib verifies, what it leaves out, and what is added here.
 //
+// The parameters in a keyshare that comes from elsewhere are proven before a signature: by all
+// signers, bound to its session, and before tss-lib begins. Who asks for a signature says so when
+// that was done in the keygen.
+//
 // A blame is what one member saw. It takes many, on chain, to act on it.
 //
 // # Secrets

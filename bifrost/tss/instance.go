@@ -20,6 +20,7 @@ type instance struct {
 	protocol  *protocol
 	known     *known
 	admission *admission // of an ECDSA keygen
+	proofs    *proofs    // before an ECDSA signature, when the parameters are not trusted
 	parties   tsslib.SortedPartyIDs
 	party     tsslib.Party
 	out       <-chan tsslib.Message
@@ -102,6 +103,9 @@ func (in *instance) run(number uint8, outcomes chan<- outcome, quit <-chan struc
 }
 
 func (in *instance) start() outcome {
+	if in.proofs != nil {
+		return in.proveModuli()
+	}
 	o := in.after(in.guarded(func() *tsslib.Error { return in.party.Start() }))
 	if in.admission != nil && o.err == nil {
 		return in.commit(o.messages)
@@ -151,6 +155,9 @@ func (in *instance) accept(d delivery) outcome {
 	in.known.sent[d.slot.step][author] = content
 	if in.admission != nil && d.slot.step <= keygenProof {
 		return in.admit(d.slot.step, msg)
+	}
+	if in.proofs != nil && d.slot.step >= keysignModuli {
+		return in.afterProofs(d.slot.step)
 	}
 	if in.protocol.deals() {
 		switch d.slot.step {

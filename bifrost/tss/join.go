@@ -135,7 +135,8 @@ func (s *session) absent() error {
 			if f.reason != "" {
 				f.reason += "; "
 			}
-			f.reason += "joined with another member list, threshold or message: " + s.list(others)
+			f.reason += "joined with another member list, threshold or message, " +
+				"or another trust in parameters: " + s.list(others)
 		}
 		return f
 	case len(restarted) > 0:

@@ -25,7 +25,7 @@ import (
 // Keysign signs together with other members and returns the signature, 64 bytes, verified under the
 // vault's key. For secp256k1 it is R and S, S the lower of the two possible; for ed25519 that of
 // RFC 8032. When the ceremony fails through other members the error is a [*ceremony.BlameError].
-// The keyshare file is parsed and checked first.
+// The keyshare file is parsed and checked first, the form of all members' parameters with it.
 func (n *Node) Keysign(ctx context.Context, r ceremony.KeysignRequest) ([]byte, error) {
 	share, err := keyshare.Parse(r.Keyshare)
 	if err != nil {
@@ -41,7 +41,7 @@ func (n *Node) Keysign(ctx context.Context, r ceremony.KeysignRequest) ([]byte, 
 	if err := share.CheckSigners(members); err != nil {
 		return nil, err
 	}
-	return n.keysign(ctx, r.ID, share, members, parties, r.Message)
+	return n.keysign(ctx, r.ID, share, members, parties, r.Message, r.TrustParameters)
 }
 
 // keysign takes the parties apart from the members, who have the same order.
@@ -52,15 +52,23 @@ func (n *Node) keysign(
 	members [][]byte,
 	parties []*big.Int,
 	message []byte,
+	trust bool,
 ) ([]byte, error) {
-	if err := share.Verify(); err != nil {
+	err := share.Verify()
+	if err != nil {
 		return nil, err
 	}
 	d := description{name: id, members: members, parties: parties}
-	d.digest = digest("keysign", id, append([][]byte{share.VaultKey(), message}, members...)...)
-	build := ecdsaSigner(share.ECDSA(), message)
+	var own *proofs
+	var build func(seat) *instance
 	switch share.Curve() {
 	case keyshare.Secp256k1:
+		if !trust {
+			if own, err = newProofs(share); err != nil {
+				return nil, err
+			}
+		}
+		build = ecdsaSigner(share.ECDSA(), message, own)
 		if len(message) != sha256.Size {
 			return nil, fmt.Errorf("a digest of %d bytes", len(message))
 		}
@@ -73,6 +81,8 @@ func (n *Node) keysign(
 		}
 		build = eddsaSigner(share.EdDSA(), message)
 	}
+	agreed := [][]byte{share.VaultKey(), message, appendBool(nil, own != nil)}
+	d.digest = digest("keysign", id, append(agreed, members...)...)
 	d.build = func(at seat) ([]*instance, error) { return []*instance{build(at)}, nil }
 	results, err := n.run(ctx, d)
 	if err != nil {
@@ -96,10 +106,17 @@ func verifies(share *keyshare.Keyshare, message, signature []byte) bool {
 	return err == nil && verify(pub, message, signature)
 }
 
-func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(seat) *instance {
+// ecdsaSigner signs behind proofs of all signers' parameters, or without when its own are nil.
+func ecdsaSigner(
+	data *eckeygen.LocalPartySaveData, message []byte, own *proofs,
+) func(seat) *instance {
+	schedule := ecdsaKeysign
+	if own != nil {
+		schedule = ecdsaProvenKeysign
+	}
 	return func(at seat) *instance {
-		params, _ := at.params(ecdsaKeysign, tsslib.S256(), len(at.ids)-1, data.Xi.Bytes())
-		k := newKnown(ecdsaKeysign, at, len(at.ids)-1)
+		params, random := at.params(schedule, tsslib.S256(), len(at.ids)-1, data.Xi.Bytes())
+		k := newKnown(schedule, at, len(at.ids)-1)
 		subset := eckeygen.BuildLocalSaveDataSubset(*data, at.ids)
 		for i := range at.ids {
 			k.parameters = append(k.parameters, sanity.Parameters{
@@ -111,8 +128,10 @@ func ecdsaSigner(data *eckeygen.LocalPartySaveData, message []byte) func(seat) *
 		}
 		out, end := newOut(len(at.ids)), make(chan *common.SignatureData, 1)
 		return &instance{
-			protocol: ecdsaKeysign,
+			protocol: schedule,
 			known:    k,
+			proofs:   own,
+			random:   random,
 			party: ecsigning.NewLocalParty(
 				number(message),
 				params,

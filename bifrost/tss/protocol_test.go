@@ -414,10 +414,12 @@ func FuzzParseMessage(f *testing.F) {
 	f.Add(uint8(1), uint8(3), packed(wrapperspb.Bytes(make([]byte, openingSize))))
 	f.Add(uint8(2), uint8(0), packed(&ecsigning.SignRound1Message1{C: []byte{1}, RangeProofAlice: parts(6)}))
 	f.Add(uint8(3), uint8(1), packed(&edsigning.SignRound2Message{DeCommitment: points(edw{}, 1), ProofAlphaX: []byte{1}, ProofAlphaY: []byte{1}, ProofT: []byte{1}}))
+	f.Add(uint8(4), keysignModuli, packed(wrapperspb.Bytes(make([]byte, moduliSize))))
+	f.Add(uint8(4), keysignFactors, packed(wrapperspb.Bytes(appendProof(nil, parts(facproof.ProofFacBytesParts)))))
 	odd := new(big.Int).SetBit(big.NewInt(1), paillierBits-1, 1)
 	p := sanity.Parameters{N: odd, NTilde: odd, H1: odd, H2: odd}
 	f.Fuzz(func(_ *testing.T, which, step uint8, payload []byte) {
-		protocol := []*protocol{ecdsaKeygen, eddsaKeygen, ecdsaKeysign, eddsaKeysign}[which%4]
+		protocol := []*protocol{ecdsaKeygen, eddsaKeygen, ecdsaKeysign, eddsaKeysign, ecdsaProvenKeysign}[which%5]
 		k := knownIn(protocol, p, p)
 		step %= uint8(len(protocol.steps))
 		wrapped := new(anypb.Any)

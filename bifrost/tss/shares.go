@@ -111,14 +111,30 @@ func encodeShares(list []*sealed) (b []byte) {
 		if e == nil {
 			continue
 		}
-		b = append(b, e.share...)
-		b = append(b, byte(len(e.proof)))
-		for _, part := range e.proof {
-			b = binary.BigEndian.AppendUint16(b, uint16(len(part)))
-			b = append(b, part...)
-		}
+		b = appendProof(append(b, e.share...), e.proof)
 	}
 	return b
+}
+
+// appendProof adds the parts of a proof, each behind its length.
+func appendProof(b []byte, proof [][]byte) []byte {
+	b = append(b, byte(len(proof)))
+	for _, part := range proof {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(part)))
+		b = append(b, part...)
+	}
+	return b
+}
+
+// proof takes a proof of so many parts.
+func (r *reader) proof(parts int) (proof [][]byte) {
+	r.bad = int(r.byte()) != parts || r.bad
+	for range parts {
+		part := r.take(int(r.uint16()))
+		r.bad = r.bad || len(part) > maxField
+		proof = append(proof, part)
+	}
+	return proof
 }
 
 // decodeShares accepts what encodeShares gives for an author, and nothing else.
@@ -129,18 +145,7 @@ func decodeShares(b []byte, author, members, parts int) ([]*sealed, error) {
 		if i == author {
 			continue
 		}
-		e := &sealed{share: r.take(sealedSize)}
-		if int(r.byte()) != parts {
-			return nil, errShares
-		}
-		for range parts {
-			part := r.take(int(r.uint16()))
-			if len(part) > maxField {
-				return nil, errShares
-			}
-			e.proof = append(e.proof, part)
-		}
-		list[i] = e
+		list[i] = &sealed{share: r.take(sealedSize), proof: r.proof(parts)}
 	}
 	if r.bad || len(r.rest) > 0 {
 		return nil, errShares
@@ -228,6 +233,12 @@ func (k *known) checkShare(share []byte, author, receiver int) error {
 // checkFactors verifies an author's Π-fac for a receiver's modulus, as tss-lib does at the
 // receiver.
 func (k *known) checkFactors(proof [][]byte, author, receiver int) error {
+	context := common.AppendBigIntToBytesSlice(k.ssid(), big.NewInt(int64(author)))
+	return k.checkFactorsIn(context, proof, author, receiver)
+}
+
+// checkFactorsIn verifies a Π-fac that is bound to a context.
+func (k *known) checkFactorsIn(context []byte, proof [][]byte, author, receiver int) error {
 	to, n := k.parameters[receiver], k.parameters[author].N
 	if err := checkFacProof(to.NTilde, n, proof); err != nil {
 		return err
@@ -236,7 +247,6 @@ func (k *known) checkFactors(proof [][]byte, author, receiver int) error {
 	if err != nil {
 		return errors.New("sent a malformed fac proof")
 	}
-	context := common.AppendBigIntToBytesSlice(k.ssid(), big.NewInt(int64(author)))
 	if !pf.Verify(context, tsslib.S256(), n, to.NTilde, to.H1, to.H2) {
 		return errors.New("sent a fac proof that does not hold")
 	}

@@ -65,7 +65,7 @@ func (net *cluster) signWith(t *testing.T, file, bad int, change func(step uint8
 		if err != nil {
 			return err
 		}
-		_, err = n.keysign(ctx, "sign", share, net.members, parties, make([]byte, 32))
+		_, err = n.keysign(ctx, "sign", share, net.members, parties, make([]byte, 32), true)
 		return err
 	})
 }

@@ -100,6 +100,7 @@ func TestVault(t *testing.T) {
 			errs := net.each(c.signers, func(i int, n *Node) (err error) {
 				signatures[i], err = n.Keysign(ctx, ceremony.KeysignRequest{
 					ID: "sign " + c.name, Keyshare: results[i].Files[c.file].Data, Signers: signers, Message: c.message,
+					TrustParameters: true, // they were proven in the keygen
 				})
 				return err
 			})
@@ -164,7 +165,7 @@ func TestFixtureKeysharesSign(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			signatures[i], err = n.keysign(context.Background(), fmt.Sprint("sign ", file), shares[i], members, parties, digest[:])
+			signatures[i], err = n.keysign(context.Background(), fmt.Sprint("sign ", file), shares[i], members, parties, digest[:], true)
 			return err
 		})
 		for _, i := range signers {
