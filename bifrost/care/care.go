@@ -35,8 +35,10 @@ type Config struct {
 // Store keeps the keyshare files; keystore.Store is one.
 type Store interface {
 	restore.Store
-	// SetAside moves a file out of the way and keeps it; it returns where.
-	SetAside(name string) (string, error)
+	// SetAside moves a file of an epoch out of the way and keeps it; it returns where.
+	SetAside(epoch uint64, name string) (string, error)
+	// Place gives files their place that were found to be of an epoch.
+	Place(epoch uint64, names ...string) error
 }
 
 // Metrics is told what comes of the care.

@@ -3,7 +3,6 @@ package care
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,10 +54,10 @@ func TestDrill(t *testing.T) {
 			w.PublishOne(7, w.Vaults[0], fakemember.Seal(t, 0, w.Vaults[1].Files[0]))
 		}, "keyshares do not fit"},
 		{"a file is not on the disk", func(t *testing.T, w *world) {
-			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[1].Files[0][0].Name)))
+			require.NoError(t, os.Remove(w.File(w.Vaults[1], 0)))
 		}, "is not on the disk"},
 		{"a file on the disk differs", func(t *testing.T, w *world) {
-			path := filepath.Join(home.KeysharesDir(w.Home), w.Vaults[1].Files[0][0].Name)
+			path := w.File(w.Vaults[1], 0)
 			require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
 		}, "is not what the backup holds"},
 	} {

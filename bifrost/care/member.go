@@ -29,7 +29,8 @@ func (m Member) Raw() []byte { return types.SignerAddress(m.PubKey) }
 
 // Held is what is on the disk of a vault's keyshares. It shows nothing of what they hold.
 type Held struct {
-	// SHA256 are the hashes in hex, by name, of those of the two files that are there.
+	// SHA256 are the hashes in hex, by name, of what is in those of the two files that are there;
+	// empty for one that does not open.
 	SHA256 map[string]string `json:"sha256"`
 	// Error says what is wrong with them, as [Member.CheckFiles] does; it is empty when both are
 	// there and right.
@@ -57,11 +58,14 @@ func (m Member) hashes(store restore.Store, v vault.Vault) (map[string]string, e
 	}
 	hashes := map[string]string{}
 	for _, name := range names {
-		data, err := store.Load(name)
-		if errors.Is(err, fs.ErrNotExist) {
+		data, err := store.Load(v.Epoch, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			continue
-		}
-		if err != nil {
+		case err != nil && !passing(err):
+			hashes[name] = "" // it does not open, and is not what any other is
+			continue
+		case err != nil:
 			return nil, err
 		}
 		hashes[name] = hashOf(data)
@@ -117,7 +121,7 @@ func passing(err error) bool {
 }
 
 func (m Member) checkFile(store restore.Store, name string, v vault.Vault) error {
-	data, err := store.Load(name)
+	data, err := store.Load(v.Epoch, name)
 	defer sanity.Wipe(data)
 	if err != nil {
 		return err

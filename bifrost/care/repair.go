@@ -123,6 +123,7 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	damaged, err := r.examine(v)
 	switch {
 	case err == nil:
+		r.place(v)
 		r.right(v)
 		return nil
 	case len(damaged) > 0:
@@ -137,7 +138,9 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
 		Records: liveOnly{verified}, Source: verified.Envelope,
-		Store:    &replacing{Store: r.cfg.Store, names: damaged, log: r.cfg.Log},
+		Store: &replacing{
+			Store: r.cfg.Store, epoch: v.Epoch, names: damaged, log: r.cfg.Log,
+		},
 		Mnemonic: r.cfg.Member.Mnemonic, Member: r.cfg.Member.Address, Vault: v.PubKey,
 		Progress: gate.step,
 	})
@@ -163,14 +166,15 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 // replacing sets the files aside that are wrong, once the right ones are there to be saved.
 type replacing struct {
 	Store
+	epoch uint64
 	names []string
 	log   zerolog.Logger
 }
 
 // Save implements restore.Store.
-func (s *replacing) Save(files []envelope.File) error {
+func (s *replacing) Save(epoch uint64, files []envelope.File) error {
 	for _, name := range s.names {
-		path, err := s.SetAside(name)
+		path, err := s.SetAside(s.epoch, name)
 		if err != nil {
 			return fmt.Errorf("moving the damaged %s aside: %w", name, err)
 		}
@@ -178,7 +182,7 @@ func (s *replacing) Save(files []envelope.File) error {
 			Msg("the damaged keyshare file is kept aside: find out what the disk did to it")
 	}
 	s.names = nil
-	return s.Store.Save(files)
+	return s.Store.Save(epoch, files)
 }
 
 // unchanged reports whether the files of a vault are, byte for byte, what was found to be right
@@ -190,6 +194,19 @@ func (r *Repairer) unchanged(v vault.Vault) bool {
 	}
 	hashes, err := r.cfg.Member.hashes(r.cfg.Store, v)
 	return err == nil && maps.Equal(hashes, known.hashes)
+}
+
+// place gives the files of a vault, which were found to be right, the place of their epoch, should
+// they have been put here before it was known. Where they are they are found as well.
+func (r *Repairer) place(v vault.Vault) {
+	names, err := v.FileNames(r.cfg.Member.Prefix)
+	if err == nil {
+		err = r.cfg.Store.Place(v.Epoch, names[:]...)
+	}
+	if err != nil {
+		r.cfg.Log.Warn().Err(err).Str("vault", v.Name()).
+			Msg("keyshares were not moved to the folder of their epoch")
+	}
 }
 
 // right notes that the files of a vault are what they should be.

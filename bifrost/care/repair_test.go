@@ -18,6 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -30,7 +31,7 @@ func TestLostKeysharesComeBack(t *testing.T) {
 		{"of the one that is not here", func(t *testing.T, w *world) { w.Save(t, w.Vaults[1]) }},
 		{"when one of a vault's two files is not here", func(t *testing.T, w *world) {
 			w.Save(t, w.Vaults...)
-			require.NoError(t, os.Remove(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name)))
+			require.NoError(t, os.Remove(w.File(w.Vaults[0], 0)))
 		}},
 		{
 			"from another node when the own one has not kept the envelope",
@@ -40,8 +41,8 @@ func TestLostKeysharesComeBack(t *testing.T) {
 			w.PublishOne(7, w.Vaults[0], fakemember.Seal(t, 1, w.Vaults[0].Files[1]))
 		}},
 		{"whatever a process left that died while it wrote", func(t *testing.T, w *world) {
-			require.NoError(t, os.MkdirAll(filepath.Join(home.KeysharesDir(w.Home), ".stage-1"), 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(home.KeysharesDir(w.Home), ".stage-1", w.Vaults[0].Files[0][0].Name), []byte("{"), 0o600))
+			require.NoError(t, os.MkdirAll(filepath.Join(home.KeysharesDir(w.Home), "1", ".stage-1"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(home.KeysharesDir(w.Home), "1", ".stage-1", w.Vaults[0].Files[0][0].Name), []byte("{"), 0o600))
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -128,20 +129,23 @@ func TestKeysharesThatCannotComeBackAreSaid(t *testing.T) {
 func TestDamagedKeyshareIsSetAsideAndRestored(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		spoil func(right []byte) []byte
+		spoil func(t *testing.T, sealed, plain []byte) []byte
 	}{
-		{"cut short", func(right []byte) []byte { return right[:len(right)/2] }},
-		{"empty", func([]byte) []byte { return nil }},
-		{"with zeros in it", func(right []byte) []byte {
-			spoilt := bytes.Clone(right)
-			clear(spoilt[100:200])
+		{"cut short", func(_ *testing.T, sealed, _ []byte) []byte { return sealed[:len(sealed)/2] }},
+		{"empty", func(*testing.T, []byte, []byte) []byte { return nil }},
+		{"with zeros in it", func(_ *testing.T, sealed, _ []byte) []byte {
+			spoilt := bytes.Clone(sealed)
+			clear(spoilt[1000:1100])
 			return spoilt
 		}},
-		{"with one bit of the share turned", func(right []byte) []byte {
-			spoilt := bytes.Clone(right)
+		{"in plaintext", func(_ *testing.T, _, plain []byte) []byte { return plain }},
+		{"with one bit of the share turned before it was sealed", func(t *testing.T, _, plain []byte) []byte {
+			spoilt := bytes.Clone(plain)
 			at := bytes.Index(spoilt, []byte(`"local_data":"`)) + 400
 			spoilt[at] ^= 1
-			return spoilt
+			sealed, err := homekeys.Of(t, fakemember.Mnemonic(t, 0)).Seal(spoilt)
+			require.NoError(t, err)
+			return sealed
 		}},
 	} {
 		for _, running := range []bool{false, true} {
@@ -156,8 +160,10 @@ func TestDamagedKeyshareIsSetAsideAndRestored(t *testing.T) {
 					require.Zero(t, w.damaged)
 				}
 				file := w.Vaults[0].Files[0][1]
-				spoilt := row.spoil(file.Data)
-				path := filepath.Join(home.KeysharesDir(w.Home), file.Name)
+				path := w.File(w.Vaults[0], 1)
+				sealed, err := os.ReadFile(path)
+				require.NoError(t, err)
+				spoilt := row.spoil(t, sealed, file.Data)
 				require.NoError(t, os.WriteFile(path, spoilt, 0o600))
 				r.Once(t.Context())
 
@@ -183,7 +189,7 @@ func TestDamagedKeyshareStaysUntilThereIsABetterOne(t *testing.T) {
 	w.OneVault()
 	w.Save(t, w.Vaults[0])
 	file := w.Vaults[0].Files[0][1]
-	path := filepath.Join(home.KeysharesDir(w.Home), file.Name)
+	path := w.File(w.Vaults[0], 1)
 	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
 	r := w.repairer(t)
 	for range 3 {
@@ -191,7 +197,7 @@ func TestDamagedKeyshareStaysUntilThereIsABetterOne(t *testing.T) {
 		require.Equal(t, []string{w.Vaults[0].Name()}, r.Damaged())
 		require.Len(t, r.Problems(), 1)
 		require.Contains(t, r.Problems()[0], "are DAMAGED ("+file.Name+") and not restored")
-		data, err := w.Store(t).Load(file.Name)
+		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, "{}", string(data))
 		w.now = w.now.Add(repairRetry)
@@ -225,7 +231,7 @@ func TestKeyshareThatCannotBeReadNowIsLeftWhereItIs(t *testing.T) {
 // unreadable has no file handles left.
 type unreadable struct{ Store }
 
-func (unreadable) Load(name string) ([]byte, error) {
+func (unreadable) Load(_ uint64, name string) ([]byte, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
 }
 

@@ -113,12 +113,12 @@ func (d *Drill) onDisk(ctx context.Context, verified Records) (onDisk, error) {
 }
 
 // Load implements restore.Store. It has no contents to show.
-func (s onDisk) Load(name string) ([]byte, error) {
+func (s onDisk) Load(_ uint64, name string) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
 // Save implements restore.Store.
-func (s onDisk) Save(files []envelope.File) error {
+func (s onDisk) Save(_ uint64, files []envelope.File) error {
 	for _, f := range files {
 		switch got, there := s[f.Name]; {
 		case !there:

@@ -93,7 +93,11 @@ func (d *examination) held(
 		return held, err
 	}
 	defer release()
-	store, err := keystore.Open(home.KeysharesDir(d.Home))
+	keys, err := service.HomeKeys(d.Config, d.Mnemonic)
+	if err != nil {
+		return held, err
+	}
+	store, err := keystore.Open(home.KeysharesDir(d.Home), keys)
 	if err != nil {
 		return held, err
 	}

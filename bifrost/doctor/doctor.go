@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -44,6 +46,8 @@ type Options struct {
 	// Mnemonic has passed CheckSeal; without one, MnemonicErr says why. The caller wipes it.
 	Mnemonic    *sanity.Mnemonic
 	MnemonicErr error
+	// MnemonicPath is the file that it came from.
+	MnemonicPath string
 	// Nodes are the witnesses, and where the fire drill recovers from.
 	Nodes []string
 }
@@ -60,6 +64,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	d.files()
 	d.process(ctx)
 	member := d.identify()
+	d.keystore()
 	node, err := chain.New(o.Config.Node, 0)
 	if err != nil {
 		d.add("node", Fail, "%v", err)
@@ -116,6 +121,39 @@ func (d *examination) files() {
 	case bad == 0:
 		d.add("files", OK, "%d files and folders in %s are their owner's alone", n, d.Home)
 	}
+}
+
+// keystore looks whether what opens the keyshares lies beside them.
+func (d *examination) keystore() {
+	if d.MnemonicErr != nil {
+		d.skip("there is no mnemonic", "keystore")
+		return
+	}
+	dir := home.KeysharesDir(d.Home)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		dir = d.Home
+	}
+	same, err := sameFileSystem(d.MnemonicPath, dir)
+	switch {
+	case err != nil:
+		d.add("keystore", Fail, "%v", err)
+	case same:
+		d.add("keystore", Warn, "the keyshares are sealed, and the mnemonic that opens them is on "+
+			"their file system: who has a copy of the disk has both; hand the mnemonic over as a "+
+			"credential of systemd or a secret of Kubernetes")
+	default:
+		d.add("keystore", OK, "the keyshares are sealed, and the mnemonic is on another file system")
+	}
+}
+
+func sameFileSystem(a, b string) (bool, error) {
+	var stats [2]syscall.Stat_t
+	for i, path := range []string{a, b} {
+		if err := syscall.Stat(path, &stats[i]); err != nil {
+			return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+		}
+	}
+	return stats[0].Dev == stats[1].Dev, nil
 }
 
 // process asks the bifrost that runs in the home.

@@ -84,7 +84,7 @@ func TestDoctor(t *testing.T) {
 		}, "recipient", Warn, "holds no proof"},
 		{"the files are the owner's", func(*testing.T, *member, *Options) {}, "files", OK, ""},
 		{"others may read a keyshare", func(t *testing.T, w *member, _ *Options) {
-			require.NoError(t, os.Chmod(filepath.Join(home.KeysharesDir(w.Home), w.Vaults[0].Files[0][0].Name), 0o644))
+			require.NoError(t, os.Chmod(w.File(w.Vaults[0], 0), 0o644))
 		}, "files", Fail, "0600"},
 		{"the node is in sync", func(*testing.T, *member, *Options) {}, "node", OK, "in sync"},
 		{

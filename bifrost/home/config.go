@@ -36,10 +36,18 @@ type Config struct {
 	// TrustParameters names vaults, by their secp256k1 keys in hex, with which this signer signs
 	// although their members' parameters are proven by nobody.
 	TrustParameters []string `toml:"trust_parameters"`
+	Keystore        Keystore `toml:"keystore"`
 	Trust           Trust    `toml:"trust"`
 	P2P             P2P      `toml:"p2p"`
 	Metrics         Listen   `toml:"metrics"`
 	Log             Log      `toml:"log"`
+}
+
+// Keystore says for whom keyshares are sealed on the disk.
+type Keystore struct {
+	// Recipients of age can open them beside the mnemonic. They are all of one kind, age1… or
+	// age1pq1….
+	Recipients []string `toml:"recipients"`
 }
 
 // Trust says from what on the chain's records are verified.
@@ -111,6 +119,7 @@ func DefaultConfig() Config {
 		HDPath:          "m/44'/118'/0'/0/0",
 		PreParams:       2,
 		TrustParameters: []string{},
+		Keystore:        Keystore{Recipients: []string{}},
 		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
 		P2P:             P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
 		Metrics:         Listen{Listen: "127.0.0.1:5041"},
@@ -254,6 +263,13 @@ preparams = {{.PreParams}}
 # named here signs without: a member whose parameters are bad may learn this signer's
 # keyshare from that. All signers of a vault must name it.
 trust_parameters = {{list .TrustParameters}}
+
+[keystore]
+# Keyshares lie sealed on this disk, for the mnemonic alone. Recipients of age that can
+# open them as well, all of one kind: age1… or, safe from quantum computers too,
+# age1pq1…. After a change, bifrost keystore reseal brings the files that are there to
+# it; copies of them stay readable with the former keys.
+recipients = {{list .Keystore.Recipients}}
 
 [trust]
 # Before a keyshare is restored, the records of vaults and backups are verified by the

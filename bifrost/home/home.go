@@ -3,7 +3,7 @@
 //
 //	config.toml   the [Config]
 //	mnemonic      the 24 words, unless they come from elsewhere
-//	keyshares/    the keyshare files, which nothing ever deletes
+//	keyshares/    the keyshare files, sealed, which nothing ever deletes
 //	outbox/       what is on its way to the chain
 //	trust/        the latest verified header
 //	preparams/    for the keygens to come

@@ -1,226 +1,63 @@
 package keystore
 
 import (
-	"crypto/rand"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/internal/durable"
+	"github.com/tssbackup/tssbackup/sanity"
 )
+
+// Unplaced stands for the epoch of files that are saved before the chain says of which they are.
+const Unplaced = 0
 
 const (
-	// stagePrefix begins the name of the folder in which a save gathers its files; commitPrefix
-	// that of the same folder once the save has happened.
-	stagePrefix  = ".stage-"
-	commitPrefix = ".commit-"
-
-	// maxFileSize bounds what Load reads. The keyshare of a vault of a hundred members is half a
-	// megabyte.
-	maxFileSize = 64 << 20
+	// unplacedDir is the folder of such files.
+	unplacedDir = "unplaced"
+	// sealedSuffix ends the names of sealed files.
+	sealedSuffix = ".age"
 )
 
-// A Store is a folder of keyshare files. A process opens a folder once and hands the store to
+// A Store keeps the keyshare files of a home, sealed. A process opens it once and hands it to
 // whoever needs it; its methods may be called at the same time. Another process is kept away by the
-// lock of the home that the folder is in; should there be one all the same, it finds the folder in
-// order.
+// lock of the home.
 type Store struct {
-	dir string
+	dir  string
+	keys *Keys
+
+	mu sync.Mutex // held by whoever changes files
 }
 
-// Open returns the store in this folder, which need not exist yet. It finishes, or removes, a save
-// in which a process died.
-func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir}
-	if err := s.recover(); err != nil {
-		return nil, err
-	}
-	return s, nil
+// Open returns the store in this folder, which need not exist yet.
+func Open(dir string, keys *Keys) (*Store, error) {
+	s := &Store{dir: dir, keys: keys}
+	_, err := s.folders()
+	return s, err
 }
 
-// Save keeps all of these files or none. A file that is there already with equal contents is kept
-// as it is; if any is there with other contents the error wraps [durable.ErrDifferent] and nothing
-// is written.
-func (s *Store) Save(files []envelope.File) error {
-	if len(files) == 0 {
-		return errors.New("no files to save")
+// folderOf is the name of the folder of an epoch.
+func folderOf(epoch uint64) string {
+	if epoch == Unplaced {
+		return unplacedDir
 	}
-	names := map[string]bool{}
-	for _, f := range files {
-		if err := checkName(f.Name); err != nil {
-			return err
-		}
-		if names[f.Name] {
-			return fmt.Errorf("two files named %s", f.Name)
-		}
-		names[f.Name] = true
-	}
-
-	folder, err := durable.Make(s.dir)
-	if err != nil {
-		return err
-	}
-	if err := s.save(folder, files); err != nil {
-		folder.Abandon()
-		return err
-	}
-	folder.Unlock()
-	return nil
+	return strconv.FormatUint(epoch, 10)
 }
 
-func (s *Store) save(folder *durable.Folder, files []envelope.File) error {
-	if err := s.recoverFolder(folder); err != nil {
-		return err
-	}
-	var missing []envelope.File
-	for _, f := range files {
-		same, err := folder.Has(f.Name, f.Data)
-		if err != nil {
-			return err
-		}
-		if !same {
-			missing = append(missing, f)
-		}
-	}
-	if len(missing) == 0 {
-		return folder.Sync()
-	}
-
-	suffix := rand.Text()
-	stage, commit := stagePrefix+suffix, commitPrefix+suffix
-	if err := fillStage(folder, stage, missing); err != nil {
-		return errors.Join(err, folder.RemoveAll(stage))
-	}
-	// From here the save has happened, whatever becomes of this process.
-	if err := folder.Rename(stage, commit); err != nil {
-		return errors.Join(err, folder.RemoveAll(stage))
-	}
-	err := folder.Sync()
-	if err == nil {
-		var moved []string
-		if moved, err = s.finish(folder, commit); err != nil {
-			// Without hard links they are no longer where undo looks.
-			for _, name := range moved {
-				err = errors.Join(err, folder.Rename(name, filepath.Join(commit, name)))
-			}
-		}
-	}
-	if err != nil {
-		return errors.Join(err, s.undo(folder, stage, commit))
-	}
-	return nil
+func (s *Store) folder(name string) *Folder {
+	return &Folder{dir: filepath.Join(s.dir, name)}
 }
 
-// undo takes a save back that happened but could not be finished: first the act itself, so that a
-// crash in the middle of it leaves either everything to be finished or nothing.
-func (s *Store) undo(folder *durable.Folder, stage, commit string) error {
-	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if folder.Same(e.Name(), filepath.Join(commit, e.Name())) {
-			if err := folder.Remove(e.Name()); err != nil {
-				return err
-			}
-		}
-	}
-	if err := folder.Rename(commit, stage); err != nil {
-		return err
-	}
-	return folder.RemoveAll(stage)
-}
-
-func fillStage(folder *durable.Folder, stage string, files []envelope.File) error {
-	if err := folder.Mkdir(stage); err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := folder.Create(filepath.Join(stage, f.Name), f.Data); err != nil {
-			return err
-		}
-	}
-	return folder.SyncSub(stage)
-}
-
-// finish gives the files of a committed save their places and removes the folder they were gathered
-// in. After an error it tells which files are moved out of that folder by now.
-func (s *Store) finish(folder *durable.Folder, commit string) (moved []string, err error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, commit))
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		from := filepath.Join(commit, e.Name())
-		gone, err := folder.Link(from, e.Name())
-		if gone {
-			moved = append(moved, e.Name())
-		}
-		if err != nil {
-			if !errors.Is(err, fs.ErrExist) {
-				return moved, err
-			}
-			data, err := os.ReadFile(filepath.Join(s.dir, from))
-			if err != nil {
-				return moved, err
-			}
-			if _, err := folder.Has(e.Name(), data); err != nil {
-				return moved, err
-			}
-		}
-	}
-	if err := folder.Sync(); err != nil {
-		return moved, err
-	}
-	// The files are in place; should the folder outlive this, the next one finishes again, which
-	// changes nothing.
-	_ = folder.RemoveAll(commit)
-	return nil, nil
-}
-
-// recoverFolder brings a folder to order in which a process may have died: a committed save is
-// finished, what never was committed goes.
-func (s *Store) recoverFolder(folder *durable.Folder) error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		switch {
-		case !e.IsDir():
-		case strings.HasPrefix(e.Name(), stagePrefix):
-			err = folder.RemoveAll(e.Name())
-		case strings.HasPrefix(e.Name(), commitPrefix):
-			_, err = s.finish(folder, e.Name())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Load returns the contents of one file. The error of a file that is not there wraps
-// [fs.ErrNotExist].
-func (s *Store) Load(name string) ([]byte, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	if err := s.recover(); err != nil {
-		return nil, err
-	}
-	return durable.Read(filepath.Join(s.dir, name), maxFileSize)
-}
-
-// List returns the names of the files, sorted. A folder that does not exist holds none.
-func (s *Store) List() ([]string, error) {
-	if err := s.recover(); err != nil {
-		return nil, err
-	}
+// folders are the names of the folders that hold keyshares, the epochs first, by number.
+func (s *Store) folders() ([]string, error) {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -228,50 +65,384 @@ func (s *Store) List() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var epochs []uint64
+	unplaced := false
 	for _, e := range entries {
-		if e.Type().IsRegular() && checkName(e.Name()) == nil {
-			names = append(names, e.Name())
+		epoch, err := strconv.ParseUint(e.Name(), 10, 64)
+		switch {
+		case !e.IsDir():
+		case e.Name() == unplacedDir:
+			unplaced = true
+		case err == nil && epoch != Unplaced && folderOf(epoch) == e.Name():
+			epochs = append(epochs, epoch)
 		}
+	}
+	slices.Sort(epochs)
+	var names []string
+	for _, epoch := range epochs {
+		names = append(names, folderOf(epoch))
+	}
+	if unplaced {
+		names = append(names, unplacedDir)
 	}
 	return names, nil
 }
 
-// recover looks before it locks, so that reading from a folder that is in order changes nothing and
-// waits for nobody.
-func (s *Store) recover() error {
-	entries, err := os.ReadDir(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Save keeps all of these files or none, as those of an epoch, or of [Unplaced]. A file that is
+// there already with equal contents is kept as it is; if any is there with other contents the error
+// wraps [durable.ErrDifferent] and nothing is written; so is that of one that does not open.
+func (s *Store) Save(epoch uint64, files []envelope.File) error {
+	if len(files) == 0 {
+		return errors.New("no files to save")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	folder := s.folder(folderOf(epoch))
+	var missing []envelope.File
+	names := map[string]bool{}
+	for _, f := range files {
+		if err := checkName(f.Name + sealedSuffix); err != nil {
+			return err
+		}
+		if names[f.Name] {
+			return fmt.Errorf("two files named %s", f.Name)
+		}
+		names[f.Name] = true
+		same, err := s.has(folder, f)
+		if err != nil {
+			return err
+		}
+		if same {
+			continue
+		}
+		sealed, err := s.keys.seal(f.Data, s.keys.all...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		missing = append(missing, envelope.File{Name: f.Name + sealedSuffix, Data: sealed})
+	}
+	if len(missing) == 0 {
+		return durable.SyncFolder(folder.dir)
+	}
+	return folder.Save(missing)
+}
+
+// has reports whether a folder holds a file with these contents. It errs when it holds another.
+func (s *Store) has(folder *Folder, f envelope.File) (bool, error) {
+	there, err := s.open(folder, f.Name)
+	defer sanity.Wipe(there)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case errors.Is(err, ErrSealed), err == nil && !bytes.Equal(there, f.Data):
+		return false, fmt.Errorf("%s: %w", folder.path(f.Name), durable.ErrDifferent)
+	}
+	return err == nil, err
+}
+
+// open returns what is in a file of a folder.
+func (s *Store) open(folder *Folder, name string) ([]byte, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	sealed, err := folder.Load(name + sealedSuffix)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := s.keys.Open(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", folder.path(name), err)
+	}
+	return plain, nil
+}
+
+func (s *Folder) path(name string) string { return filepath.Join(s.dir, name+sealedSuffix) }
+
+// Load returns the contents of a file of an epoch, or of one of this name that is unplaced; whether
+// it is of the epoch its reader finds out. The caller wipes them. The error of a file that is not
+// there wraps [fs.ErrNotExist], that of one that does not open [ErrSealed].
+func (s *Store) Load(epoch uint64, name string) ([]byte, error) {
+	data, err := s.open(s.folder(folderOf(epoch)), name)
+	if errors.Is(err, fs.ErrNotExist) && epoch != Unplaced {
+		if data, other := s.open(s.folder(unplacedDir), name); !errors.Is(other, fs.ErrNotExist) {
+			return data, other
+		}
+	}
+	return data, err
+}
+
+// List returns the names of the files that Load finds for an epoch, sorted.
+func (s *Store) List(epoch uint64) ([]string, error) {
+	var names []string
+	for _, dir := range []string{folderOf(epoch), unplacedDir} {
+		list, err := s.list(dir)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, list...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func (s *Store) list(dir string) (names []string, err error) {
+	list, err := s.folder(dir).List()
+	for _, name := range list {
+		if name, ok := strings.CutSuffix(name, sealedSuffix); ok && checkName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// Place moves files that are unplaced to an epoch, which the caller has found out to be theirs. One
+// that is not there, or whose place is taken, stays as it is.
+func (s *Store) Place(epoch uint64, names ...string) error {
+	if epoch == Unplaced {
+		return errors.New("no epoch to place keyshares in")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unplaced, err := s.list(unplacedDir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), commitPrefix) || strings.HasPrefix(e.Name(), stagePrefix) {
-			folder, err := durable.Lock(s.dir)
-			if err != nil {
-				return err
-			}
-			defer folder.Unlock()
-			return s.recoverFolder(folder)
+	placed, err := s.list(folderOf(epoch))
+	if err != nil {
+		return err
+	}
+	moved := false
+	for _, name := range names {
+		if !slices.Contains(unplaced, name) || slices.Contains(placed, name) {
+			continue
 		}
+		moved = true
+		from := filepath.Join(unplacedDir, name+sealedSuffix)
+		if err := s.move(from, folderOf(epoch), name+sealedSuffix); err != nil {
+			return err
+		}
+	}
+	if moved {
+		return durable.SyncFolder(filepath.Join(s.dir, unplacedDir))
 	}
 	return nil
 }
 
-// checkName admits plain file names: letters, digits, '.', '-', '_', not hidden.
-func checkName(name string) error {
-	if name == "" || len(name) > 200 || name[0] == '.' {
-		return fmt.Errorf("%q is not the name of a keyshare file", name)
+// move gives a file another place in the store. It is made if it is not there, and nothing is
+// replaced.
+func (s *Store) move(from, dir, name string) error {
+	folder, err := durable.Lock(s.dir)
+	if err != nil {
+		return err
 	}
-	for _, c := range []byte(name) {
-		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' ||
-			c == '-' ||
-			c == '_'
-		if !ok {
-			return fmt.Errorf("%q is not the name of a keyshare file", name)
+	defer folder.Unlock()
+	if err := folder.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	to := filepath.Join(dir, name)
+	if _, err := os.Lstat(filepath.Join(s.dir, to)); err == nil {
+		return fmt.Errorf("%s: %w", filepath.Join(s.dir, to), durable.ErrDifferent)
+	}
+	if err := folder.Rename(from, to); err != nil {
+		return err
+	}
+	return errors.Join(folder.SyncSub(dir), folder.Sync())
+}
+
+// An Entry is one file of a store.
+type Entry struct {
+	// Epoch is that of its folder, [Unplaced] for none.
+	Epoch uint64
+	// Name is that of the keyshare file, Path where it lies sealed, Bytes how long that is.
+	Name, Path string
+	Bytes      int64
+}
+
+// Entries are all keyshares of the store, by epoch and name.
+func (s *Store) Entries() ([]Entry, error) {
+	dirs, err := s.folders()
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for _, dir := range dirs {
+		names, err := s.list(dir)
+		if err != nil {
+			return nil, err
+		}
+		epoch, err := strconv.ParseUint(dir, 10, 64)
+		if err != nil {
+			epoch = Unplaced
+		}
+		for _, name := range names {
+			e := Entry{Epoch: epoch, Name: name, Path: s.folder(dir).path(name)}
+			info, err := os.Lstat(e.Path)
+			if err != nil {
+				return nil, err
+			}
+			e.Bytes = info.Size()
+			entries = append(entries, e)
 		}
 	}
-	return nil
+	return entries, nil
+}
+
+// Path is where a file of an epoch lies.
+func (s *Store) Path(epoch uint64, name string) string {
+	return s.folder(folderOf(epoch)).path(name)
+}
+
+// Read returns what is in one file, which the caller wipes.
+func (s *Store) Read(e Entry) ([]byte, error) { return s.open(s.folder(folderOf(e.Epoch)), e.Name) }
+
+// Plain are the paths of the files that SealPlain would seal.
+func (s *Store) Plain() (paths []string, err error) {
+	names, err := (&Folder{dir: s.dir}).List()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, sealedSuffix) {
+			paths = append(paths, filepath.Join(s.dir, name))
+		}
+	}
+	aside, err := s.Aside()
+	for _, path := range aside {
+		if !strings.HasSuffix(path, sealedSuffix) {
+			paths = append(paths, path)
+		}
+	}
+	return paths, err
+}
+
+// Reseal seals one file anew, to the recipients of now. At each moment the file under its name is
+// the old or the new one. Copies of the old one stay readable with the old keys.
+func (s *Store) Reseal(e Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	folder := s.folder(folderOf(e.Epoch))
+	plain, err := s.open(folder, e.Name)
+	if err != nil {
+		return err
+	}
+	defer sanity.Wipe(plain)
+	sealed, err := s.keys.seal(plain, s.keys.all...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
+	if err := durable.Replace(folder.path(e.Name), sealed); err != nil {
+		return err
+	}
+	return s.readBack(folder, e.Name, plain)
+}
+
+// readBack makes sure that a file on the disk holds what it should.
+func (s *Store) readBack(folder *Folder, name string, want []byte) error {
+	got, err := s.open(folder, name)
+	defer sanity.Wipe(got)
+	if err == nil && !bytes.Equal(got, want) {
+		err = fmt.Errorf("%s does not hold what was written to it", folder.path(name))
+	}
+	return err
+}
+
+// SealPlain seals the files that lie in the folder in plaintext, as bifrost kept them before or as
+// an operator puts them there, and returns their names. They become unplaced. A plaintext file is
+// removed once the sealed one was read back and compared, or when an equal one was sealed before;
+// that is no erasure: what was on a disk may be read from it later. One that differs from a sealed
+// one of its name that is unplaced stays, and is an error that wraps [durable.ErrDifferent].
+func (s *Store) SealPlain() (sealed []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	paths, err := s.Plain()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		if filepath.Dir(path) == filepath.Clean(s.dir) {
+			err = s.sealPlain(path)
+		} else {
+			err = s.sealAside(path)
+		}
+		if err != nil {
+			return sealed, err
+		}
+		sealed = append(sealed, filepath.Base(path))
+	}
+	return sealed, nil
+}
+
+func (s *Store) sealPlain(path string) error {
+	name := filepath.Base(path)
+	data, err := durable.Read(path, maxFileSize)
+	if err != nil {
+		return err
+	}
+	defer sanity.Wipe(data)
+	known, err := s.anywhere(name, data)
+	if err != nil {
+		return err
+	}
+	unplaced := s.folder(unplacedDir)
+	if !known {
+		file := envelope.File{Name: name, Data: data}
+		if _, err := s.has(unplaced, file); err != nil {
+			return fmt.Errorf("%s differs from the sealed one: move one of the two away: %w", path, err)
+		}
+		sealed, err := s.keys.seal(data, s.keys.all...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		err = unplaced.Save([]envelope.File{{Name: name + sealedSuffix, Data: sealed}})
+		if err == nil {
+			err = s.readBack(unplaced, name, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return durable.Remove(path)
+}
+
+// anywhere reports whether a file with these contents is sealed in any folder.
+func (s *Store) anywhere(name string, data []byte) (bool, error) {
+	dirs, err := s.folders()
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range dirs {
+		there, err := s.open(s.folder(dir), name)
+		same := err == nil && bytes.Equal(there, data)
+		sanity.Wipe(there)
+		if same {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// sealAside seals a damaged file, which may hold most of a keyshare.
+func (s *Store) sealAside(path string) error {
+	data, err := durable.Read(path, maxFileSize)
+	if err != nil {
+		return err
+	}
+	defer sanity.Wipe(data)
+	sealed, err := s.keys.seal(data, s.keys.all...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := durable.Replace(path+sealedSuffix, sealed); err != nil {
+		return err
+	}
+	written, err := durable.Read(path+sealedSuffix, maxFileSize)
+	if err != nil {
+		return err
+	}
+	again, err := s.keys.Open(written)
+	defer sanity.Wipe(again)
+	if err != nil || !bytes.Equal(again, data) {
+		return fmt.Errorf("%s does not hold what was written to it", path+sealedSuffix)
+	}
+	return durable.Remove(path)
 }

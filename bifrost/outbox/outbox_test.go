@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,8 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/internal/durable"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/disk"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 func vote(epoch uint64, step outbox.Step) *outbox.Record {
@@ -33,7 +38,7 @@ func steps(t *testing.T, o *outbox.Outbox) map[string]outbox.Step {
 }
 
 func TestRecordsComeBackAsTheyWereSaved(t *testing.T) {
-	o := outbox.NewOutbox(filepath.Join(t.TempDir(), "outbox"))
+	o := outbox.NewOutbox(filepath.Join(t.TempDir(), "outbox"), homekeys.New(t))
 	require.Empty(t, steps(t, o), "there is no folder yet")
 	saved := vote(7, outbox.StepResult)
 	require.NoError(t, o.Save(saved))
@@ -46,7 +51,7 @@ func TestRecordsComeBackAsTheyWereSaved(t *testing.T) {
 
 func TestRecordsAreNamedByTheirEpoch(t *testing.T) {
 	dir := t.TempDir()
-	o := outbox.NewOutbox(dir)
+	o := outbox.NewOutbox(dir, homekeys.New(t))
 	later := vote(7, outbox.StepMessage)
 	later.Kind = outbox.Backup
 	require.NoError(t, o.Save(vote(7, outbox.StepDone)))
@@ -62,7 +67,7 @@ func TestRecordsAreNamedByTheirEpoch(t *testing.T) {
 }
 
 func TestClosedRecordsStay(t *testing.T) {
-	o := outbox.NewOutbox(t.TempDir())
+	o := outbox.NewOutbox(t.TempDir(), homekeys.New(t))
 	none, err := o.Closed(outbox.VoteName(7))
 	require.NoError(t, err)
 	require.Nil(t, none)
@@ -88,7 +93,7 @@ func TestWhatIsNoRecordIsRefusedWithoutShowingIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "keygen-7.json"), []byte(row.data), 0o600))
-			_, err := outbox.NewOutbox(dir).Load()
+			_, err := outbox.NewOutbox(dir, homekeys.New(t)).Load()
 			require.ErrorContains(t, err, row.says)
 			require.NotContains(t, err.Error(), "secret")
 		})
@@ -98,7 +103,7 @@ func TestWhatIsNoRecordIsRefusedWithoutShowingIt(t *testing.T) {
 // changes counts the changes to the disk that an action makes after a record was saved.
 func changes(t *testing.T, act func(o *outbox.Outbox) error) int {
 	dir := t.TempDir()
-	o := outbox.NewOutbox(dir)
+	o := outbox.NewOutbox(dir, homekeys.New(t))
 	require.NoError(t, o.Save(vote(7, outbox.StepTx)))
 	steps := disk.Count(t, dir)
 	defer steps.Mend()
@@ -110,7 +115,7 @@ func TestKilledAtAnyChangeARecordHasTheOldStepOrTheNewOne(t *testing.T) {
 	save := func(o *outbox.Outbox) error { return o.Save(vote(7, outbox.StepDone)) }
 	for n := 1; n <= changes(t, save); n++ {
 		dir := t.TempDir()
-		o := outbox.NewOutbox(dir)
+		o := outbox.NewOutbox(dir, homekeys.New(t))
 		require.NoError(t, o.Save(vote(7, outbox.StepTx)))
 		faults := disk.DieAt(t, dir, n)
 		require.Error(t, save(o), "change %d", n)
@@ -125,7 +130,7 @@ func TestKilledAtAnyChangeARecordIsOpenOrClosed(t *testing.T) {
 	shut := func(o *outbox.Outbox) error { return o.Close(vote(7, outbox.StepDone)) }
 	for n := 1; n <= changes(t, shut); n++ {
 		dir := t.TempDir()
-		o := outbox.NewOutbox(dir)
+		o := outbox.NewOutbox(dir, homekeys.New(t))
 		require.NoError(t, o.Save(vote(7, outbox.StepTx)))
 		faults := disk.DieAt(t, dir, n)
 		require.Error(t, shut(o), "change %d", n)
@@ -136,4 +141,48 @@ func TestKilledAtAnyChangeARecordIsOpenOrClosed(t *testing.T) {
 		require.NoError(t, shut(o))
 		require.Empty(t, steps(t, o))
 	}
+}
+
+func TestKeysharesAreSealedInARecord(t *testing.T) {
+	dir := t.TempDir()
+	o := outbox.NewOutbox(dir, homekeys.New(t))
+	require.NoError(t, o.Save(vote(7, outbox.StepResult)))
+	data, err := os.ReadFile(filepath.Join(dir, "keygen-7.json"))
+	require.NoError(t, err)
+	for _, plain := range []string{"secret", "c2VjcmV0", "localstate"} {
+		require.NotContains(t, string(data), plain)
+	}
+	other, err := sanity.ParseMnemonic([]byte("abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"))
+	require.NoError(t, err)
+	_, err = outbox.NewOutbox(dir, homekeys.Of(t, other)).Load()
+	require.ErrorIs(t, err, keystore.ErrSealed)
+	require.ErrorContains(t, err, "keygen-7.json")
+}
+
+func TestRecordsOfTheFirstVersionAreReadAndSealed(t *testing.T) {
+	dir := t.TempDir()
+	o := outbox.NewOutbox(dir, homekeys.New(t))
+	require.NoError(t, o.SealPlain("cosmos1signer"), "there is nothing yet")
+	r := vote(7, outbox.StepResult)
+	r.Version = 1
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	for _, path := range []string{"keygen-7.json", "closed/keygen-7.json"} {
+		require.NoError(t, durable.Write(filepath.Join(dir, path), data))
+	}
+	records, err := o.Load()
+	require.NoError(t, err)
+	require.Equal(t, r.Keyshares, records[0].Keyshares)
+
+	require.ErrorContains(t, o.SealPlain("cosmos1other"), "is of the signer cosmos1signer")
+	require.NoError(t, o.SealPlain("cosmos1signer"))
+	for path, data := range disk.Tree(t, dir) {
+		require.NotContains(t, data, "c2VjcmV0", path)
+	}
+	records, err = o.Load()
+	require.NoError(t, err)
+	require.Equal(t, r.Keyshares, records[0].Keyshares)
+	closed, err := o.Closed("keygen-7.json")
+	require.NoError(t, err)
+	require.Equal(t, r.Keyshares, closed.Keyshares)
 }

@@ -44,7 +44,11 @@ const (
 	Join Kind = "join"
 )
 
-const version = 1
+const (
+	version = 2
+	// plainVersion is that of records whose keyshares are in plaintext.
+	plainVersion = 1
+)
 
 // A Record is what the outbox keeps of a vote or of a later publication. It is written whole at
 // every step.
@@ -65,8 +69,10 @@ type Record struct {
 	// Vault and PubKeyEd25519 are the vault's two keys in hex: of a vote, its result.
 	Vault         string `json:"vault,omitempty"`
 	PubKeyEd25519 string `json:"pub_key_ed25519,omitempty"`
-	// Keyshares hold the files from the keygen until they are in their store.
+	// Keyshares hold the files from the keygen until they are in their store. On the disk they are
+	// in Sealed, which is empty otherwise.
 	Keyshares        []envelope.File `json:"keyshares,omitempty"`
+	Sealed           []byte          `json:"sealed_keyshares,omitempty"`
 	Signature        []byte          `json:"signature,omitempty"`
 	SignatureEd25519 []byte          `json:"signature_ed25519,omitempty"`
 

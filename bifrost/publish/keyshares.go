@@ -76,7 +76,7 @@ func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
 		}
 	}()
 	for _, name := range names {
-		data, err := p.store.Load(name)
+		data, err := p.store.Load(v.Epoch, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: no %s", errNoKeyshares, name)
 		}

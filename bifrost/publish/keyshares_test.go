@@ -12,6 +12,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -41,11 +42,11 @@ func newReal(t *testing.T, size, member int) *real {
 	}
 	k, err := keyshare.Parse(r.files[0].Data)
 	require.NoError(t, err)
-	store, err := keystore.Open(t.TempDir())
+	store, err := keystore.Open(t.TempDir(), homekeys.New(t))
 	require.NoError(t, err)
-	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: store, Outbox: outbox.NewOutbox(t.TempDir())})
+	r.p, err = New(Config{PubKey: k.LocalParty(), Prefix: "cosmos", Store: store, Outbox: outbox.NewOutbox(t.TempDir(), homekeys.New(t))})
 	require.NoError(t, err)
-	require.NoError(t, r.p.store.Save(r.files))
+	require.NoError(t, r.p.store.Save(r.vault.Epoch, r.files))
 	return r
 }
 
@@ -95,10 +96,10 @@ func TestKeysharesThatAreNotThoseOfTheVault(t *testing.T) {
 			r.vault.Members[0].PubKey = r.vault.PubKey
 		}, "is not among the keyshare's participants"},
 		"the ed25519 file is under the name of the secp256k1 one": {func(t *testing.T, r *real) {
-			store, err := keystore.Open(t.TempDir())
+			store, err := keystore.Open(t.TempDir(), homekeys.New(t))
 			require.NoError(t, err)
 			r.p.store = store
-			require.NoError(t, r.p.store.Save([]envelope.File{
+			require.NoError(t, r.p.store.Save(r.vault.Epoch, []envelope.File{
 				{Name: r.files[0].Name, Data: r.files[1].Data}, r.files[1],
 			}))
 		}, "it holds the keyshare of"},

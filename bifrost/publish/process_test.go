@@ -78,7 +78,7 @@ func (m *member) reached(point string) bool {
 	case "sent":
 		return m.broadcasts > 0
 	case "keyshares":
-		return len(in("keyshares/localstate-*")) == 2
+		return len(in("keyshares/1/localstate-*")) == 2
 	case "closed":
 		return len(open) == 0 && len(in("outbox/closed/*.json")) > 0
 	}

@@ -69,7 +69,7 @@ func TestProofThatFailedIsMadeLater(t *testing.T) {
 
 	// The proof that was sent stays on the disk.
 	w.awaitClosed(1)
-	r, err := outbox.NewOutbox(filepath.Join(broken.home, "outbox")).Closed(outbox.VoteName(1))
+	r, err := outbox.NewOutbox(filepath.Join(broken.home, "outbox"), broken.keys).Closed(outbox.VoteName(1))
 	require.NoError(t, err)
 	require.Equal(t, outbox.StepDone, r.Step)
 	require.Empty(t, r.Message)

@@ -27,6 +27,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -46,6 +47,7 @@ type member struct {
 	key     *secp256k1.PrivKey
 	address string
 	home    string
+	keys    *keystore.Keys
 	metrics *counts
 	// chain is the world's fake unless a test replaces it.
 	chain Chain
@@ -86,7 +88,7 @@ func newWorld(t *testing.T, n int) *world {
 		require.NoError(t, err)
 		m := &member{
 			w: w, key: key, address: address, home: t.TempDir(), metrics: &counts{of: map[string]int{}},
-			chain: w.chain, poll: time.Millisecond,
+			keys: homekeys.New(t), chain: w.chain, poll: time.Millisecond,
 		}
 		m.mortal(t)
 		w.members = append(w.members, m)
@@ -141,7 +143,7 @@ func (k keySigner) PubKey() []byte                  { return k.key.PubKey().Byte
 func (k keySigner) Sign(msg []byte) ([]byte, error) { return k.key.Sign(msg) }
 
 func (m *member) store() *keystore.Store {
-	store, err := keystore.Open(filepath.Join(m.home, "keyshares"))
+	store, err := keystore.Open(filepath.Join(m.home, "keyshares"), m.keys)
 	require.NoError(m.w.t, err)
 	return store
 }
@@ -153,7 +155,7 @@ func (m *member) open() *Publisher {
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix,
 		Store:  m.store(),
-		Outbox: outbox.NewOutbox(filepath.Join(m.home, "outbox")),
+		Outbox: outbox.NewOutbox(filepath.Join(m.home, "outbox"), m.keys),
 		Chain:  mortalChain{m.chain, m},
 		SignTx: func(msg proto.Message, params TxParams) ([]byte, error) {
 			return chain.SignTx(msg, chain.TxParams{
@@ -359,7 +361,7 @@ func TestKilledAfterEveryStep(t *testing.T) {
 					require.Equal(t, 1, m.proves, "proofs of member %d", i)
 					deaths -= m.deaths
 					m.mu.Unlock()
-					files, err := os.ReadDir(filepath.Join(m.home, "keyshares"))
+					files, err := os.ReadDir(filepath.Join(m.home, "keyshares", "1"))
 					require.NoError(t, err)
 					require.Len(t, files, 2)
 				}
@@ -408,7 +410,7 @@ func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
 				w.awaitClosed(1)
 				w.checkInvariants()
 				require.Equal(t, 1, w.chainVotes(m))
-				files, err := os.ReadDir(filepath.Join(m.home, "keyshares"))
+				files, err := os.ReadDir(filepath.Join(m.home, "keyshares", "1"))
 				require.NoError(t, err)
 				require.Len(t, files, 2)
 			})
@@ -814,7 +816,7 @@ func TestOutboxOfAnotherChainIsRefused(t *testing.T) {
 	m.halt()
 
 	t.Run("of another name", func(t *testing.T) {
-		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"))
+		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"), m.keys)
 		require.NoError(t, box.Save(&outbox.Record{ChainID: "other-1", Signer: m.address, Step: outbox.StepSaved, Kind: outbox.Vote, Epoch: 5}))
 		_, err := New(Config{ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Outbox: box})
 		require.ErrorContains(t, err, "other-1")

@@ -56,12 +56,13 @@ type Config struct {
 
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
-	// Save keeps all files or none and never replaces one that differs.
-	Save(files []envelope.File) error
-	// Load returns a file that is there. The error of one that is not wraps [fs.ErrNotExist].
-	Load(name string) ([]byte, error)
-	// List returns the names of the files that are there.
-	List() ([]string, error)
+	// Save keeps all files of an epoch or none and never replaces one that differs.
+	Save(epoch uint64, files []envelope.File) error
+	// Load returns a file of an epoch that is there. The error of one that is not wraps
+	// [fs.ErrNotExist].
+	Load(epoch uint64, name string) ([]byte, error)
+	// List returns the names of the files of an epoch that are there.
+	List(epoch uint64) ([]string, error)
 }
 
 // Publisher takes every open keygen of one signer to a vote in state.

@@ -60,7 +60,7 @@ func (p *Publisher) republish(ctx context.Context) error {
 
 // vaultFilesPresent looks for the files alone: checking a keyshare takes longer than a poll may.
 func (p *Publisher) vaultFilesPresent(v vault.Vault) error {
-	names, err := p.store.List()
+	names, err := p.store.List(v.Epoch)
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func (p *Publisher) keepResult(k vault.Keygen, next *outbox.Record) (*outbox.Rec
 
 // saveKeyshares moves the keyshares from the record to their store.
 func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
-	if err := p.store.Save(next.Keyshares); err != nil {
+	if err := p.store.Save(next.Epoch, next.Keyshares); err != nil {
 		return nil, fmt.Errorf("keyshares: %w", err)
 	}
 	next.Step = outbox.StepSaved
@@ -199,7 +199,7 @@ func (p *Publisher) signTogether(
 	e.signings++
 	var sigs [2][]byte
 	for i, curve := range []string{"secp256k1", "ed25519"} {
-		file, err := p.store.Load(names[i])
+		file, err := p.store.Load(v.Epoch, names[i])
 		if err != nil {
 			return signatures{}, err
 		}

@@ -45,7 +45,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	mnemonic, member, verified := published(dir)
-	store, err := keystore.Open(filepath.Join(dir, "keyshares"))
+	store, err := keystore.OpenFolder(filepath.Join(dir, "keyshares"))
 	if err != nil {
 		panic(err)
 	}
@@ -57,7 +57,7 @@ func Example() {
 		) ([]byte, error) {
 			return os.ReadFile(filepath.Join(dir, hex.EncodeToString(c.Sha256)))
 		},
-		Store:    store,
+		Store:    keystore.Flat{Folder: store},
 		Mnemonic: mnemonic,
 		Member:   member,
 	})

@@ -86,12 +86,12 @@ type chainState interface {
 
 // restore writes the first member's keyshares to a folder.
 func (s *scene) restore(ctx context.Context, from chainState, dir string) error {
-	store, err := keystore.Open(dir)
+	store, err := keystore.OpenFolder(dir)
 	if err != nil {
 		return err
 	}
 	results, err := restore.Run(ctx, restore.Config{
-		Records: from, Source: from.Envelope, Store: store, Mnemonic: s.mnemonic, Member: s.address,
+		Records: from, Source: from.Envelope, Store: keystore.Flat{Folder: store}, Mnemonic: s.mnemonic, Member: s.address,
 	})
 	if err != nil {
 		return err

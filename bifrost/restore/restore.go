@@ -58,10 +58,10 @@ type Source func(
 
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
-	// Save keeps all files or none and never replaces one that differs.
-	Save(files []envelope.File) error
-	// Load returns a file that is there.
-	Load(name string) ([]byte, error)
+	// Save keeps all files of an epoch or none and never replaces one that differs.
+	Save(epoch uint64, files []envelope.File) error
+	// Load returns a file of an epoch that is there.
+	Load(epoch uint64, name string) ([]byte, error)
 }
 
 // Step is a part of the work that takes time.
@@ -235,9 +235,9 @@ func (cfg Config) save(files []envelope.File, result *Result) error {
 	present := true
 	for _, f := range files {
 		result.Files = append(result.Files, f.Name)
-		present = present && cfg.holds(f)
+		present = present && cfg.holds(result.Vault.Epoch, f)
 	}
-	if err := cfg.Store.Save(files); err != nil {
+	if err := cfg.Store.Save(result.Vault.Epoch, files); err != nil {
 		result.Files = nil
 		return err
 	}
@@ -246,8 +246,8 @@ func (cfg Config) save(files []envelope.File, result *Result) error {
 }
 
 // holds reports whether the store has this file already.
-func (cfg Config) holds(f envelope.File) bool {
-	data, err := cfg.Store.Load(f.Name)
+func (cfg Config) holds(epoch uint64, f envelope.File) bool {
+	data, err := cfg.Store.Load(epoch, f.Name)
 	defer sanity.Wipe(data)
 	return err == nil && string(data) == string(f.Data)
 }

@@ -150,9 +150,9 @@ func (w *world) seal(t *testing.T, member int, files ...fixture.File) []byte {
 }
 
 func (w *world) config(t *testing.T) Config {
-	store, err := keystore.Open(w.dir)
+	store, err := keystore.OpenFolder(w.dir)
 	require.NoError(t, err)
-	return Config{Records: w.chain, Source: w.chain.Envelope, Store: store, Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
+	return Config{Records: w.chain, Source: w.chain.Envelope, Store: keystore.Flat{Folder: store}, Mnemonic: w.mnemonics[0], Member: w.addresses[0]}
 }
 
 // holds requires that exactly the files of these vaults, as member 0 has them, are in the folder.

@@ -7,13 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
-	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -59,7 +57,7 @@ func TestKeysharesTellsWhatIsOnTheDisk(t *testing.T) {
 	require.Empty(t, held.SHA256)
 	require.Contains(t, held.Error, "not exist")
 
-	damaged := filepath.Join(home.KeysharesDir(m.Home), m.Vaults[0].Files[0][1].Name)
+	damaged := m.File(m.Vaults[0], 1)
 	require.NoError(t, os.WriteFile(damaged, []byte("{}"), 0o600))
 	_, held, _ = ask(record(0))
 	require.Len(t, held.SHA256, 2)

@@ -20,6 +20,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 // observed is a service that does nothing by itself, over a signer in a chain of fake nodes.
@@ -39,7 +40,7 @@ func observed(t *testing.T, m *fakemember.Member) *service {
 	state, err := s.registration.Await(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, registration.Ready, state)
-	s.params = tss.NewPreParams(home.PreParamsDir(m.Home), s.log)
+	s.params = tss.NewPreParams(home.PreParamsDir(m.Home), homekeys.New(t), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	require.NoError(t, s.newCare(m.Mnemonic))
 	s.metrics.of(s)
@@ -74,7 +75,7 @@ func TestDamagedKeyshareIsSeenFromOutside(t *testing.T) {
 		handler(w, httptest.NewRequest(http.MethodGet, path, nil))
 		return w.Code, w.Body.String()
 	}
-	damaged := filepath.Join(home.KeysharesDir(m.Home), m.Vaults[0].Files[0][0].Name)
+	damaged := m.File(m.Vaults[0], 0)
 	require.NoError(t, os.WriteFile(damaged, []byte("{}"), 0o600))
 	s.repairer.Once(t.Context()) // no backup is published
 

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
@@ -20,6 +22,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -51,6 +54,7 @@ type service struct {
 	params  *tss.PreParams
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
+	outbox    *outbox.Outbox
 
 	request      *registration.Request
 	registration *registration.Watch
@@ -81,8 +85,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer unlock()
 
 	s := &service{home: o.Home, cfg: o.Config, version: o.Version, log: o.Log}
-	if s.keyshares, err = keystore.Open(home.KeysharesDir(o.Home)); err != nil {
-		return fmt.Errorf("keyshares: %w", err)
+	keys, err := HomeKeys(o.Config, o.Mnemonic)
+	if err != nil {
+		return err
 	}
 	if s.chain, err = chain.New(o.Config.Node, 0); err != nil {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
@@ -94,6 +99,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if s.request, err = registration.NewRequest(o.Config, s.key, o.Mnemonic, 0); err != nil {
 		return err
 	}
+	if err := s.openHome(keys); err != nil {
+		return err
+	}
 	s.log = o.Log.With().Str("signer", s.request.Address).Logger()
 	s.registration = registration.NewWatch(
 		o.Config,
@@ -103,7 +111,6 @@ func Run(ctx context.Context, o Options) (err error) {
 		o.Mnemonic,
 		s.log,
 	)
-	s.params = tss.NewPreParams(home.PreParamsDir(o.Home), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
@@ -141,6 +148,74 @@ func Run(ctx context.Context, o Options) (err error) {
 	return err
 }
 
+// HomeKeys are what the secrets in the home of a mnemonic are sealed with. Its error about the
+// configured recipients wraps [home.ErrConfig].
+func HomeKeys(cfg home.Config, mnemonic *sanity.Mnemonic) (*keystore.Keys, error) {
+	identity, err := signer.HomeIdentity(mnemonic)
+	if err != nil {
+		return nil, err
+	}
+	defer sanity.Wipe(identity)
+	keys, err := keystore.NewKeys(identity, cfg.Keystore.Recipients)
+	if errors.Is(err, keystore.ErrRecipients) {
+		err = fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	return keys, err
+}
+
+// SealKeyshares seals the keyshares that lie in plaintext in a keystore, and returns their names.
+// It seals none when one of them is another signer's: the mnemonic that it would be sealed with is
+// not that of this home then. Its error wraps [registration.ErrRefused].
+func SealKeyshares(store *keystore.Store, key *signer.Key) ([]string, error) {
+	paths, err := store.Plain()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		data, err := durable.Read(path, keyshare.MaxFileSize)
+		if err != nil {
+			return nil, err
+		}
+		share, err := keyshare.Parse(data)
+		sanity.Wipe(data)
+		if err != nil {
+			continue // whose it is nobody can tell, and it is kept
+		}
+		member := share.LocalParty()
+		share.Wipe()
+		if !bytes.Equal(member, key.PubKey()) {
+			return nil, fmt.Errorf("%w: %s is a keyshare of another signer, %x, than that of the "+
+				"mnemonic, %x", registration.ErrRefused, path, member, key.PubKey())
+		}
+	}
+	return store.SealPlain()
+}
+
+// openHome opens what holds secrets in the home, and seals what lies there in plaintext: as bifrost
+// kept it before, or as somebody put it there.
+func (s *service) openHome(keys *keystore.Keys) (err error) {
+	if s.keyshares, err = keystore.Open(home.KeysharesDir(s.home), keys); err != nil {
+		return fmt.Errorf("keyshares: %w", err)
+	}
+	sealed, err := SealKeyshares(s.keyshares, s.key)
+	if len(sealed) > 0 {
+		s.log.Warn().Strs("files", sealed).Msg("keyshares that lay here in plaintext are sealed " +
+			"now; that erases nothing from the disk, nor from copies that were made of it")
+	}
+	if err != nil {
+		return fmt.Errorf("keyshares: %w", err)
+	}
+	s.outbox = outbox.NewOutbox(home.OutboxDir(s.home), keys)
+	if err := s.outbox.SealPlain(s.request.Address); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	s.params = tss.NewPreParams(home.PreParamsDir(s.home), keys, s.log)
+	if err := s.params.SealPlain(); err != nil {
+		return fmt.Errorf("pre-parameters: %w", err)
+	}
+	return nil
+}
+
 // work runs the ceremonies and the loop.
 func (s *service) work(
 	ctx context.Context,
@@ -168,7 +243,7 @@ func (s *service) work(
 		Address: s.request.Address,
 		PubKey:  s.key.PubKey(),
 		Prefix:  s.cfg.Prefix,
-		Outbox:  outbox.NewOutbox(home.OutboxDir(s.home)),
+		Outbox:  s.outbox,
 		Store:   s.keyshares,
 		Chain:   node{s.chain},
 		SignTx:  signTx(s.cfg.ChainID, s.key),

@@ -122,7 +122,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 		{"secp256k1", v.PubKey, types.VerifySecp256k1, &res.Secp256k1},
 		{"ed25519", v.PubKeyEd25519, types.VerifyEd25519, &res.Ed25519},
 	} {
-		file, err := s.keyshares.Load(names[i])
+		file, err := s.keyshares.Load(v.Epoch, names[i])
 		if err != nil {
 			return nil, err
 		}

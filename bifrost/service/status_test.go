@@ -15,6 +15,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 func TestProblemsOfThePublisher(t *testing.T) {
@@ -74,7 +75,7 @@ func TestOnlyVaultsWithBackupAndKeysharesAreDrilled(t *testing.T) {
 }
 
 func TestOnlyADrillWithAnotherNodeCounts(t *testing.T) {
-	params := tss.NewPreParams(t.TempDir(), zerolog.Nop())
+	params := tss.NewPreParams(t.TempDir(), homekeys.New(t), zerolog.Nop())
 	m := newMetrics(params, registration.NewWatch(fakemember.Config(), nil, false, nil, nil, zerolog.Nop()))
 	value := func(name string) float64 {
 		families, err := m.registry.Gather()
@@ -99,7 +100,7 @@ func TestOnlyADrillWithAnotherNodeCounts(t *testing.T) {
 }
 
 func TestPublisherIsCounted(t *testing.T) {
-	params := tss.NewPreParams(t.TempDir(), zerolog.Nop())
+	params := tss.NewPreParams(t.TempDir(), homekeys.New(t), zerolog.Nop())
 	watch := registration.NewWatch(fakemember.Config(), nil, false, nil, nil, zerolog.Nop())
 	m := newMetrics(params, watch)
 	m.Polled(publish.Status{Height: 6}, errors.New("away"))

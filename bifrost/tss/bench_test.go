@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 // BenchmarkKeygen makes a vault over loopback: both keys, with real parameters. It prints what one
@@ -35,7 +36,7 @@ func BenchmarkKeygen(b *testing.B) {
 func benchmarkKeygen(b *testing.B, members int) float64 {
 	made := 0
 	net := newCluster(b, members, func(cfg *Config) {
-		cfg.PreParams = NewPreParams(b.TempDir(), zerolog.Nop())
+		cfg.PreParams = NewPreParams(b.TempDir(), homekeys.New(b), zerolog.Nop())
 		require.NoError(b, cfg.PreParams.Import(fixture.PreParams()[made].Data))
 		cfg.Bech32Prefix = "cosmos"
 		made++

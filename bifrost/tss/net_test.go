@@ -24,6 +24,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 // cluster is some signers on loopback, in the order of their public keys.
@@ -296,7 +297,7 @@ func preParams(t *testing.T, i int) *eckeygen.LocalPreParams {
 // storeOf is a store with one set of the fixture's.
 func storeOf(t *testing.T, i int) *PreParams {
 	t.Helper()
-	store := NewPreParams(t.TempDir(), zerolog.Nop())
+	store := NewPreParams(t.TempDir(), homekeys.New(t), zerolog.Nop())
 	require.NoError(t, store.Import(fixture.MorePreParams(i + 1)[i].Data))
 	return store
 }

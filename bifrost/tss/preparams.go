@@ -1,6 +1,7 @@
 package tss
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -29,32 +30,108 @@ import (
 var ErrNoPreParams = errors.New("no pre-parameters in store")
 
 const (
-	preParamsSuffix = ".json"
+	preParamsSuffix = ".json.age"
 	takenSuffix     = ".taken"
 	usedSuffix      = ".used"
-	foundFile       = "found.primes"
-	primesOfASet    = 4
+	foundFile       = "found.primes.age"
+	// sealedSuffix ends the names of what is sealed; without it they are those of former plaintext.
+	sealedSuffix = ".age"
+	primesOfASet = 4
 	// maxCloseBits is how much shorter the difference of two primes may be than they are.
 	maxCloseBits    = 3
 	maxPreParams    = 64 << 10
+	maxSealed       = 2 * maxPreParams
 	primalityRounds = 20
 )
 
 // PreParams keeps pre-parameters: the Paillier key and safe primes that an ECDSA keygen consumes,
 // and that take minutes to find. Each set is used for one keygen. What has been taken is
-// remembered, so that it cannot come back by being imported again.
+// remembered, so that it cannot come back by being imported again. On the disk they are sealed.
 type PreParams struct {
-	dir string
-	log zerolog.Logger
+	dir  string
+	keys Sealer
+	log  zerolog.Logger
 
 	mu      sync.Mutex
 	paused  int
 	changed chan struct{} // closed and made anew when paused changes or a set is taken
 }
 
+// Sealer seals pre-parameters; keystore.Keys is one.
+type Sealer interface {
+	// Seal returns what Open opens. The caller of Open wipes what it returns.
+	Seal(plain []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
+}
+
 // NewPreParams returns the store in this folder, which is made when there is something to keep.
-func NewPreParams(dir string, log zerolog.Logger) *PreParams {
-	return &PreParams{dir: dir, log: log, changed: make(chan struct{})}
+func NewPreParams(dir string, keys Sealer, log zerolog.Logger) *PreParams {
+	return &PreParams{dir: dir, keys: keys, log: log, changed: make(chan struct{})}
+}
+
+// SealPlain seals what lies in the folder in plaintext, as it was kept before, and removes that
+// once the sealed file was read back and compared. It is no erasure: what was on a disk may be read
+// from it later.
+func (p *PreParams) SealPlain() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	entries, err := os.ReadDir(p.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		sealed := e.Name() + sealedSuffix
+		if e.Type().IsRegular() && e.Name()[0] != '.' &&
+			(strings.HasSuffix(sealed, preParamsSuffix) || sealed == foundFile) {
+			if err := p.sealPlain(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *PreParams) sealPlain(name string) error {
+	path := filepath.Join(p.dir, name)
+	data, err := durable.Read(path, maxPreParams)
+	if err != nil {
+		return err
+	}
+	defer clear(data)
+	if err := p.seal(name+sealedSuffix, data); err != nil {
+		return err
+	}
+	again, err := p.open(name + sealedSuffix)
+	defer clear(again)
+	if err != nil || !bytes.Equal(again, data) {
+		return fmt.Errorf("%s does not hold what was written to it", path+sealedSuffix)
+	}
+	return durable.Remove(path)
+}
+
+// seal writes a sealed file, or replaces it.
+func (p *PreParams) seal(name string, data []byte) error {
+	sealed, err := p.keys.Seal(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return durable.Replace(filepath.Join(p.dir, name), sealed)
+}
+
+// open reads a sealed file.
+func (p *PreParams) open(name string) ([]byte, error) {
+	sealed, err := durable.Read(filepath.Join(p.dir, name), maxSealed)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := p.keys.Open(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return plain, nil
 }
 
 // Count returns how many sets are in store.
@@ -104,11 +181,16 @@ func (p *PreParams) take(id string) (*eckeygen.LocalPreParams, error) {
 		}
 	}
 	for _, name := range free {
-		data, err := os.ReadFile(filepath.Join(p.dir, name+preParamsSuffix))
-		if err != nil {
-			return nil, err
+		data, perr := p.open(name + preParamsSuffix)
+		var way *fs.PathError
+		if errors.As(perr, &way) {
+			return nil, perr
 		}
-		pre, perr := parsePreParams(data)
+		var pre *eckeygen.LocalPreParams
+		if perr == nil {
+			pre, perr = parsePreParams(data)
+			clear(data)
+		}
 		if perr != nil {
 			p.log.Error().
 				Err(perr).
@@ -306,12 +388,15 @@ var findPrime = func(ctx context.Context) (*big.Int, error) {
 
 // found reads the primes that were kept. What is no such prime, or is there twice, is left out.
 func (p *PreParams) found() (found []*big.Int, err error) {
-	data, err := os.ReadFile(filepath.Join(p.dir, foundFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := p.open(foundFile)
+	var way *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
+	case errors.As(err, &way):
 		return nil, err
+	case err != nil:
+		return nil, nil // it is damaged, and they are looked for anew
 	}
 	defer clear(data)
 	var kept []*big.Int
@@ -336,7 +421,7 @@ func (p *PreParams) keep(found []*big.Int) error {
 		return errors.New("encoding primes")
 	}
 	defer clear(data)
-	return durable.Replace(filepath.Join(p.dir, foundFile), data)
+	return p.seal(foundFile, data)
 }
 
 // safePrime is 2p+1.
@@ -449,7 +534,8 @@ func (p *PreParams) add(pre *eckeygen.LocalPreParams) error {
 	if err != nil {
 		return errors.New("encoding pre-parameters")
 	}
-	return durable.Write(filepath.Join(p.dir, name+preParamsSuffix), data)
+	defer clear(data)
+	return p.seal(name+preParamsSuffix, data)
 }
 
 // known reports whether a set is in store, or was used.

@@ -16,13 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 func TestPreParamsAreUsedOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "preparams")
-	p := NewPreParams(dir, zerolog.Nop())
+	p := NewPreParams(dir, homekeys.New(t), zerolog.Nop())
 	count := func() int {
-		n, err := NewPreParams(dir, zerolog.Nop()).Count()
+		n, err := NewPreParams(dir, homekeys.New(t), zerolog.Nop()).Count()
 		require.NoError(t, err)
 		return n
 	}
@@ -47,10 +48,10 @@ func TestPreParamsAreUsedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, first.ValidateWithProof())
 	require.Equal(t, 1, count())
-	again, err := NewPreParams(dir, zerolog.Nop()).take("keygen/1")
+	again, err := NewPreParams(dir, homekeys.New(t), zerolog.Nop()).take("keygen/1")
 	require.NoError(t, err)
 	require.Equal(t, first.NTildei, again.NTildei, "the keygen's own, also after a crash")
-	second, err := NewPreParams(dir, zerolog.Nop()).take("keygen/2")
+	second, err := NewPreParams(dir, homekeys.New(t), zerolog.Nop()).take("keygen/2")
 	require.NoError(t, err)
 	require.NotEqual(t, first.NTildei, second.NTildei)
 	_, err = p.take("keygen/3")
@@ -62,7 +63,7 @@ func TestPreParamsAreUsedOnce(t *testing.T) {
 // Marked as used but not removed yet when the process died: it is not handed out.
 func TestPreParamsInterruptedTake(t *testing.T) {
 	dir := t.TempDir()
-	p := NewPreParams(dir, zerolog.Nop())
+	p := NewPreParams(dir, homekeys.New(t), zerolog.Nop())
 	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
 	name := fingerprint(preParams(t, 0))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+usedSuffix), nil, 0o600))
@@ -73,7 +74,7 @@ func TestPreParamsInterruptedTake(t *testing.T) {
 
 func TestDamagedPreParamsInStoreArePassedOver(t *testing.T) {
 	dir := t.TempDir()
-	p := NewPreParams(dir, zerolog.Nop())
+	p := NewPreParams(dir, homekeys.New(t), zerolog.Nop())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "0000"+preParamsSuffix), []byte("{"), 0o600))
 	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
 	pre, err := p.take("keygen/1")
@@ -107,13 +108,13 @@ func TestImportRefuses(t *testing.T) {
 		data, err := json.Marshal(pre)
 		require.NoError(t, err)
 		dir := t.TempDir()
-		require.Error(t, NewPreParams(dir, zerolog.Nop()).Import(data), name)
+		require.Error(t, NewPreParams(dir, homekeys.New(t), zerolog.Nop()).Import(data), name)
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, entries)
 	}
 	for _, data := range []string{"", "{}", "null", "[]", "{", `{"PaillierSK":{}}`, string(make([]byte, maxPreParams+1))} {
-		require.Error(t, NewPreParams(t.TempDir(), zerolog.Nop()).Import([]byte(data)))
+		require.Error(t, NewPreParams(t.TempDir(), homekeys.New(t), zerolog.Nop()).Import([]byte(data)))
 	}
 }
 
@@ -153,7 +154,7 @@ func TestGenerate(t *testing.T) {
 	}
 	dir := t.TempDir()
 	start := func() (p *PreParams, stop func()) {
-		p = NewPreParams(dir, zerolog.Nop())
+		p = NewPreParams(dir, homekeys.New(t), zerolog.Nop())
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error)
 		go func() { done <- p.Generate(ctx, 2) }()
@@ -215,7 +216,7 @@ func TestPrimesAreUsedOnce(t *testing.T) {
 	real := findPrime
 	t.Cleanup(func() { findPrime = real })
 	findPrime = func(ctx context.Context) (*big.Int, error) { <-ctx.Done(); return nil, ctx.Err() }
-	p := NewPreParams(t.TempDir(), zerolog.Nop())
+	p := NewPreParams(t.TempDir(), homekeys.New(t), zerolog.Nop())
 	require.NoError(t, p.Import(fixture.PreParams()[0].Data))
 	require.NoError(t, p.keep(primesOf(t, 0)))
 	require.NoError(t, p.generateOne(t.Context()))
@@ -268,7 +269,7 @@ func TestFindPrimeStops(t *testing.T) {
 }
 
 func TestAttemptsOfOneKeygenShareTheirPreParams(t *testing.T) {
-	store := NewPreParams(filepath.Join(t.TempDir(), "preparams"), zerolog.Nop())
+	store := NewPreParams(filepath.Join(t.TempDir(), "preparams"), homekeys.New(t), zerolog.Nop())
 	for _, f := range fixture.PreParams()[:2] {
 		require.NoError(t, store.Import(f.Data))
 	}

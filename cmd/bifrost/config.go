@@ -10,6 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 )
 
@@ -84,6 +85,9 @@ func examineConfig(cfg home.Config) ([]string, error) {
 	if len(clients) == 1 {
 		notes = append(notes, "witnesses: there is none, so the own node alone decides what is "+
 			"restored, and a fire drill says little")
+	}
+	if err := keystore.CheckRecipients(cfg.Keystore.Recipients); err != nil {
+		return nil, err
 	}
 	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers); err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)

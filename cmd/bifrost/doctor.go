@@ -60,8 +60,8 @@ func (a *app) doctor(ctx context.Context, nodes []string, strict bool) error {
 	if len(nodes) == 0 {
 		nodes = cfg.Witnesses
 	}
-	o := doctor.Options{Home: a.home, Config: cfg, Nodes: nodes}
-	o.Mnemonic, o.MnemonicErr = a.readMnemonic(ctx, a.findMnemonic())
+	o := doctor.Options{Home: a.home, Config: cfg, Nodes: nodes, MnemonicPath: a.findMnemonic()}
+	o.Mnemonic, o.MnemonicErr = a.readMnemonic(ctx, o.MnemonicPath)
 	if o.MnemonicErr == nil {
 		defer o.Mnemonic.Wipe()
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 )
@@ -30,7 +31,8 @@ const exitCodes = `Exit codes:
   3  status: bifrost runs and has a problem; doctor: a check failed
   4  the mnemonic is refused: it fails a check, others may read its file, or the
      chain knows another signer or another recipient key
-  5  an envelope, or a keyshare that is to be sealed, fails a check
+  5  an envelope, or a keyshare that is to be sealed or lies in the keystore, fails a
+     check
   6  no bifrost runs in this home, or the node cannot be reached
   8  another bifrost uses this home
   130  interrupted (143 by SIGTERM); start ends in order, with 0`
@@ -38,6 +40,7 @@ const exitCodes = `Exit codes:
 var (
 	errMnemonic  = errors.New("mnemonic refused")
 	errCheck     = errors.New("sealing")
+	errKeystore  = errors.New("the keystore is not in order")
 	errUnhealthy = errors.New("bifrost has a problem")
 )
 
@@ -55,6 +58,8 @@ func codeOf(err error) int {
 		{service.ErrNotRunning, codeUnreachable},
 		{chain.ErrUnreachable, codeUnreachable},
 		{errCheck, codeCheck},
+		{errKeystore, codeCheck},
+		{keystore.ErrSealed, codeCheck},
 		{errUnhealthy, codeUnhealthy},
 	} {
 		if errors.Is(err, kind.err) {

@@ -15,6 +15,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -142,7 +143,11 @@ func (a *app) init(
 		}
 		a.Progress("The configuration is in %s.", home.ConfigPath(a.home))
 	}
-	store := tss.NewPreParams(home.PreParamsDir(a.home), zerolog.Nop())
+	keys, err := service.HomeKeys(cfg, mnemonic)
+	if err != nil {
+		return err
+	}
+	store := tss.NewPreParams(home.PreParamsDir(a.home), keys, zerolog.Nop())
 	for _, path := range preParams {
 		data, err := os.ReadFile(path)
 		if err != nil {

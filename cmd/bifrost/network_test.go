@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
@@ -31,6 +32,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -302,13 +304,19 @@ func TestFourSigners(t *testing.T) {
 
 	// A signer that lost its keyshares has them back before it takes part in anything.
 	keyshares := func() map[string]string {
-		files := map[string]string{}
-		entries, err := os.ReadDir(home.KeysharesDir(victim.home))
+		words, err := os.ReadFile(home.MnemonicPath(victim.home))
 		require.NoError(t, err)
+		mnemonic, err := sanity.ParseMnemonic(words)
+		require.NoError(t, err)
+		store, err := keystore.Open(home.KeysharesDir(victim.home), homekeys.Of(t, mnemonic))
+		require.NoError(t, err)
+		entries, err := store.Entries()
+		require.NoError(t, err)
+		files := map[string]string{}
 		for _, e := range entries {
-			data, err := os.ReadFile(filepath.Join(home.KeysharesDir(victim.home), e.Name()))
+			data, err := store.Read(e)
 			require.NoError(t, err)
-			files[e.Name()] = string(data)
+			files[e.Name] = string(data)
 		}
 		return files
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/schema"
@@ -64,6 +66,27 @@ type scene struct {
 
 type sceneKey struct{}
 
+// ownVault is a vault of the signer of the first mnemonic and two others.
+func ownVault(t testing.TB) *dealer.Vault {
+	dealing.Do(func() {
+		var keys [][]byte
+		for _, words := range append(slices.Clone(mnemonics), twelveWords) {
+			m, err := sanity.ParseMnemonic([]byte(words))
+			require.NoError(t, err)
+			key, err := signer.Derive(m, signer.DefaultHDPath)
+			require.NoError(t, err)
+			keys = append(keys, key.PubKey())
+		}
+		dealt = dealer.NewVault("own", "cosmos", keys)
+	})
+	return dealt
+}
+
+var (
+	dealing sync.Once
+	dealt   *dealer.Vault
+)
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -93,6 +116,16 @@ func TestScripts(t *testing.T) {
 			}
 			for _, f := range fixture.Keyshares(t, 4, 0) {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, f.Name), f.Data, 0o600); err != nil {
+					return err
+				}
+			}
+			// Those of the words are in a folder of their own.
+			own := filepath.Join(env.WorkDir, "own")
+			if err := os.Mkdir(own, 0o700); err != nil {
+				return err
+			}
+			for _, f := range ownVault(t).Files[0] {
+				if err := os.WriteFile(filepath.Join(own, f.Name), f.Data, 0o600); err != nil {
 					return err
 				}
 			}

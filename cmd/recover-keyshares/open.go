@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -106,13 +105,17 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		return err
 	}
 	var files []envelope.File
+	var store restore.Store
 	err = o.withWords(ctx, func(raw []byte) error {
 		words, err := o.parse(raw)
 		if err != nil {
 			return err
 		}
 		defer words.wipe()
-		files, err = o.openAll(ctx, found, words)
+		if files, err = o.openAll(ctx, found, words); err != nil {
+			return err
+		}
+		store, err = o.storeFor(dir, words)
 		return err
 	})
 	for _, f := range files {
@@ -126,15 +129,10 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		if err := vault.CheckFile(f); err != nil {
 			return err
 		}
-		result.Files = append(result.Files, filepath.Join(dir, f.Name))
+		result.Files = append(result.Files, written(store, dir, keystore.Unplaced, f.Name))
 	}
-	err = o.Write(ctx, func() error {
-		store, err := keystore.Open(dir)
-		if err != nil {
-			return err
-		}
-		return store.Save(files)
-	})
+	// Of which epoch they are only the chain can tell.
+	err = o.Write(ctx, func() error { return store.Save(keystore.Unplaced, files) })
 	if err != nil {
 		return err
 	}
@@ -157,6 +155,15 @@ type openers struct {
 	// err says why there is no mnemonic: the words fail their checksum, as those of an envelope
 	// never do.
 	err error
+}
+
+// storeFor is where files go that these words opened. A home is sealed with its mnemonic.
+func (o *opening) storeFor(dir string, words openers) (restore.Store, error) {
+	if words.err != nil && o.intoHome(dir) {
+		return nil, fmt.Errorf("%w: a home is sealed with its signer's mnemonic, which these words "+
+			"are not: give another folder with --out", words.err)
+	}
+	return o.openStore(dir, words.mnemonic)
 }
 
 func (w openers) wipe() {

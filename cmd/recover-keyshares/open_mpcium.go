@@ -82,7 +82,7 @@ func (o *opening) openMpcium(ctx context.Context, args []string) error {
 	}
 	if len(files) > 0 {
 		err = o.Write(ctx, func() error {
-			store, err := keystore.Open(dir)
+			store, err := keystore.OpenFolder(dir)
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ import (
 func TestNamesOfMpciumsWallets(t *testing.T) {
 	names := map[string]string{}
 	dir := t.TempDir()
-	store, err := keystore.Open(dir)
+	store, err := keystore.OpenFolder(dir)
 	require.NoError(t, err)
 	for _, wallet := range []string{
 		"0b6c7e1a-93a5-4d1e-8f0c-5a2d1b3c4d01_v1", "", ".", "..", "/etc/passwd", "../../home/mnemonic", "a\x00b",

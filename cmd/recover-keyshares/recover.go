@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -63,10 +64,6 @@ func (a *app) recover(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	store, err := a.store(ctx, dir)
-	if err != nil {
-		return err
-	}
 	// Whoever types 24 words should not learn only then that no node can be trusted.
 	light, err := a.light(ctx)
 	if err != nil {
@@ -74,6 +71,10 @@ func (a *app) recover(ctx context.Context) error {
 	}
 	var r *recovery
 	err = a.withMnemonic(ctx, func(mnemonic *sanity.Mnemonic) (err error) {
+		store, err := a.store(ctx, dir, mnemonic)
+		if err != nil {
+			return err
+		}
 		r, err = a.restore(ctx, light, dir, store, mnemonic)
 		return err
 	})
@@ -88,12 +89,67 @@ func (a *app) recover(ctx context.Context) error {
 }
 
 // store is where the keyshares go.
-func (a *app) store(ctx context.Context, dir string) (restore.Store, error) {
-	if a.dryRun {
-		return rehearsal(dir), nil
+func (a *app) store(
+	ctx context.Context,
+	dir string,
+	mnemonic *sanity.Mnemonic,
+) (restore.Store, error) {
+	if a.dryRun && dir == "" {
+		return rehearsal{}, nil
 	}
-	store, err := keystore.Open(dir)
-	return saving{a, ctx, store}, err
+	store, err := a.openStore(dir, mnemonic)
+	if err != nil {
+		return nil, err
+	}
+	if a.dryRun {
+		return rehearsal{store, dir}, nil
+	}
+	return saving{a, ctx, store}, nil
+}
+
+// intoHome reports whether a folder is the keystore of a home, or will be.
+func (a *app) intoHome(dir string) bool { return a.out == "" || home.Of(dir) != "" }
+
+// written is the path of a file that is saved in a store.
+func written(store restore.Store, dir string, epoch uint64, name string) string {
+	switch s := store.(type) {
+	case *keystore.Store:
+		return s.Path(epoch, name)
+	case saving:
+		return written(s.Store, dir, epoch, name)
+	case rehearsal:
+		return written(s.store, dir, epoch, name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// openStore is the keystore of a home, which this mnemonic seals, or any other folder, in which
+// files are kept as they are.
+func (a *app) openStore(dir string, mnemonic *sanity.Mnemonic) (restore.Store, error) {
+	if !a.intoHome(dir) {
+		folder, err := keystore.OpenFolder(dir)
+		return keystore.Flat{Folder: folder}, err
+	}
+	// A home that is yet to be made has no configuration.
+	var recipients []string
+	if of := home.Of(dir); of != "" {
+		cfg, err := home.Load(of)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			a.Warn(command.OneLine(err.Error()) + ": the keyshares are sealed for the mnemonic " +
+				"alone; bifrost keystore reseal does so for others once the configuration is right")
+		}
+		recipients = cfg.Keystore.Recipients
+	}
+	identity, err := signer.HomeIdentity(mnemonic)
+	if err != nil {
+		return nil, err
+	}
+	defer sanity.Wipe(identity)
+	keys, err := keystore.NewKeys(identity, recipients)
+	if err != nil {
+		return nil, command.Usage(err)
+	}
+	return keystore.Open(dir, keys)
 }
 
 // conclude says what was done and what is next.
@@ -145,8 +201,8 @@ type saving struct {
 	restore.Store
 }
 
-func (s saving) Save(files []envelope.File) error {
-	return s.Write(s.ctx, func() error { return s.Store.Save(files) })
+func (s saving) Save(epoch uint64, files []envelope.File) error {
+	return s.Write(s.ctx, func() error { return s.Store.Save(epoch, files) })
 }
 
 // restore is a recovery with a mnemonic. Its result is nil when it did not begin.
@@ -185,7 +241,7 @@ func (a *app) restore(
 	codes := make([]int, 0, len(results))
 	var failed []error
 	for _, result := range results {
-		v := a.describe(result, dir)
+		v := a.describe(result, store, dir)
 		r.Vaults = append(r.Vaults, v)
 		codes = append(codes, v.Code)
 		if result.Err != nil {
@@ -252,7 +308,11 @@ func (a *app) step(e restore.Event) {
 	}
 }
 
-func (a *app) describe(result restore.Result, dir string) recoveredVault {
+func (a *app) describe(
+	result restore.Result,
+	store restore.Store,
+	dir string,
+) recoveredVault {
 	v := recoveredVault{
 		Vault: result.Vault.Name(), Status: statusName(result.Vault.Status),
 		Result: resultRestored, Files: []string{}, Rejected: []string{},
@@ -273,7 +333,7 @@ func (a *app) describe(result restore.Result, dir string) recoveredVault {
 	b := describeBackup(result.Commitment.Info())
 	v.Backup = &b
 	for _, name := range result.Files {
-		v.Files = append(v.Files, filepath.Join(dir, name))
+		v.Files = append(v.Files, written(store, dir, result.Vault.Epoch, name))
 	}
 	return v
 }

@@ -47,7 +47,8 @@ func newRoot(in *command.Invocation) *cobra.Command {
 		Long: `recover-keyshares finds the backups that a signer has published for every active
 and retiring vault it is a member of, opens them with the signer's mnemonic,
 checks that the keyshares belong to these vaults and this member, and writes them
-where bifrost looks for them. It never replaces a file.
+where bifrost looks for them: sealed into a home, as they are into any other folder.
+It never replaces a file.
 
 The mnemonic is asked for on the terminal, or read from --mnemonic-file. The
 address follows from the mnemonic. Results go to standard output, everything else
@@ -73,7 +74,8 @@ may run on any machine, beside a bifrost too.
 	a.prefixFlag(cmd)
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,
 		"find, fetch, open and check everything, and write nothing")
-	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand())
+	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand(),
+		a.identityCommand())
 	return cmd
 }
 

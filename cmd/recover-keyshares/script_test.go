@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -28,6 +30,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/flaky"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -51,6 +54,8 @@ type members struct {
 	infos     []types.MemberInfo
 	keys      [][]byte
 	vaults    map[string]*dealer.Vault // active, retiring
+	// homeKeys are those of the first member's home.
+	homeKeys *keystore.Keys
 }
 
 // keygens made the vaults.
@@ -67,6 +72,7 @@ func makeMembers(t testing.TB) *members {
 		m.keys = append(m.keys, key.PubKey())
 		m.infos = append(m.infos, types.MemberInfo{Address: key.Bech32("cosmos"), PubKey: hex.EncodeToString(key.PubKey()), Asked: true})
 	}
+	m.homeKeys = homekeys.Of(t, m.mnemonics[0])
 	m.vaults["active"] = dealer.NewVault("active", "cosmos", m.keys)
 	m.vaults["retiring"] = dealer.NewVault("retiring", "cosmos", m.keys)
 	return m
@@ -328,16 +334,20 @@ func cmdFlaky(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // holds DIR VAULT... requires that DIR holds the first member's keyshares of these vaults and
-// nothing else; without vaults, that it does not exist or is empty.
+// nothing else; without vaults, that it does not exist or is empty. In a home they are sealed.
 func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	want := map[string]string{}
+	dir := ts.MkAbs(args[0])
 	for _, vault := range args[1:] {
 		for _, f := range s.vaults[vault].Files[0] {
-			want[f.Name] = string(f.Data)
+			name := f.Name
+			if home.Of(dir) != "" || strings.HasSuffix(dir, "data/bifrost/keyshares") {
+				name = fmt.Sprintf("%d/%s.age", keygens[vault], name)
+			}
+			want[name] = string(f.Data)
 		}
 	}
-	dir := ts.MkAbs(args[0])
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		ts.Check(err)
@@ -349,15 +359,28 @@ func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s has mode %o", args[0], info.Mode().Perm())
 		}
 	}
-	for _, e := range entries {
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
 		info, err := e.Info()
 		ts.Check(err)
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		data, err := os.ReadFile(path)
 		ts.Check(err)
-		if want[e.Name()] != string(data) || info.Mode().Perm() != 0o600 {
-			ts.Fatalf("%s is not what it should be, or its mode is not: %o", e.Name(), info.Mode().Perm())
+		if filepath.Ext(path) == ".age" {
+			data, err = s.homeKeys.Open(data)
+			ts.Check(err)
 		}
-		delete(want, e.Name())
+		name, err := filepath.Rel(dir, path)
+		ts.Check(err)
+		if want[name] != string(data) || info.Mode().Perm() != 0o600 {
+			ts.Fatalf("%s is not what it should be, or its mode is not: %o", name, info.Mode().Perm())
+		}
+		delete(want, name)
+		return nil
+	})
+	if !errors.Is(err, fs.ErrNotExist) {
+		ts.Check(err)
 	}
 	if len(want) > 0 {
 		ts.Fatalf("%d files are missing", len(want))

@@ -24,6 +24,8 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 )
 
@@ -103,15 +105,24 @@ func (n *network) loseSigner(context.Context) (string, error) {
 	), nil
 }
 
+// keyshares are the keyshare files in the signer's home, by name, opened with its words.
 func keyshares(m *member) (map[string][]byte, error) {
 	dir := filepath.Join(m.SignerHome, "keyshares")
-	entries, err := os.ReadDir(dir)
+	keys, err := homekeys.Read(m.MnemonicFile)
+	if err != nil {
+		return nil, err
+	}
+	store, err := keystore.Open(dir, keys)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := store.Entries()
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
 	for _, e := range entries {
-		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+		if files[e.Name], err = store.Read(e); err != nil {
 			return nil, err
 		}
 	}

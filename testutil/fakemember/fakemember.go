@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -25,6 +27,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -165,7 +168,7 @@ func (m *Member) Registered(t testing.TB, recipient string) {
 
 // Store keeps the keyshares in the home.
 func (m *Member) Store(t testing.TB) *keystore.Store {
-	store, err := keystore.Open(home.KeysharesDir(m.Home))
+	store, err := keystore.Open(home.KeysharesDir(m.Home), homekeys.Of(t, m.Mnemonic))
 	require.NoError(t, err)
 	return store
 }
@@ -180,26 +183,38 @@ func (m *Member) Kept(t testing.TB) []byte {
 	return data
 }
 
+// Epoch is that of a vault.
+func (m *Member) Epoch(v *dealer.Vault) uint64 {
+	same := func(o *dealer.Vault) bool { return o.Name() == v.Name() }
+	return uint64(1 + slices.IndexFunc(m.Vaults, same))
+}
+
+// File is where a file of the signer's lies in the home.
+func (m *Member) File(v *dealer.Vault, file int) string {
+	return filepath.Join(home.KeysharesDir(m.Home), strconv.FormatUint(m.Epoch(v), 10), v.Files[0][file].Name+".age")
+}
+
 // Save puts the signer's files of vaults into the home.
 func (m *Member) Save(t testing.TB, vaults ...*dealer.Vault) {
 	for _, v := range vaults {
+		epoch := m.Epoch(v)
 		var files []envelope.File
 		for _, f := range v.Files[0] {
 			files = append(files, envelope.File{Name: f.Name, Data: f.Data})
 		}
-		require.NoError(t, m.Store(t).Save(files))
+		require.NoError(t, m.Store(t).Save(epoch, files))
 	}
 }
 
 // Holds requires that exactly the signer's files of these vaults are in the home.
 func (m *Member) Holds(t testing.TB, vaults ...*dealer.Vault) {
 	t.Helper()
-	names, err := m.Store(t).List()
+	entries, err := m.Store(t).Entries()
 	require.NoError(t, err)
-	require.Len(t, names, 2*len(vaults))
+	require.Len(t, entries, 2*len(vaults))
 	for _, v := range vaults {
 		for _, f := range v.Files[0] {
-			data, err := m.Store(t).Load(f.Name)
+			data, err := m.Store(t).Load(m.Epoch(v), f.Name)
 			require.NoError(t, err)
 			require.Equal(t, f.Data, data)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
 
 // StartSigners makes the signers' homes, registers them by their validators' operators, and starts
@@ -28,7 +29,11 @@ func (n *Network) StartSigners(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		store := tss.NewPreParams(home.PreParamsDir(m.SignerHome), zerolog.Nop())
+		keys, err := homekeys.Read(home.MnemonicPath(m.SignerHome))
+		if err != nil {
+			return err
+		}
+		store := tss.NewPreParams(home.PreParamsDir(m.SignerHome), keys, zerolog.Nop())
 		for j := i; j < len(sets); j += len(n.Members) {
 			if err := store.Import(sets[j].Data); err != nil {
 				return err

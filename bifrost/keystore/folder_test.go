@@ -16,8 +16,8 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/disk"
 )
 
-func open(t *testing.T, dir string) *Store {
-	s, err := Open(dir)
+func open(t *testing.T, dir string) *Folder {
+	s, err := OpenFolder(dir)
 	require.NoError(t, err)
 	return s
 }
@@ -37,7 +37,7 @@ func vaultTree() map[string]string {
 	return got
 }
 
-func TestStore(t *testing.T) {
+func TestFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keyshares")
 	s := open(t, dir)
 	names, err := s.List()
@@ -63,7 +63,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-func TestStoreSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
+func TestFolderSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("other")))
@@ -71,7 +71,7 @@ func TestStoreSaveTouchesNothingWhenOneFileDiffers(t *testing.T) {
 	require.Equal(t, map[string]string{"localstate-cosmospub1zcjduepq.json": "other"}, disk.Tree(t, dir))
 }
 
-func TestStoreSaveCompletesAVault(t *testing.T) {
+func TestFolderSaveCompletesAVault(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	require.NoError(t, durable.Write(filepath.Join(dir, "localstate-cosmospub1zcjduepq.json"), []byte("eddsa")))
@@ -79,7 +79,7 @@ func TestStoreSaveCompletesAVault(t *testing.T) {
 	require.Equal(t, vaultTree(), disk.Tree(t, dir))
 }
 
-func TestStoreNames(t *testing.T) {
+func TestFolderNames(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a\x00", "a b", "é", strings.Repeat("a", 201)} {
 		require.Error(t, s.Save([]envelope.File{{Name: name, Data: []byte("x")}}), "%q", name)
@@ -91,7 +91,7 @@ func TestStoreNames(t *testing.T) {
 	require.Empty(t, disk.Tree(t, s.dir))
 }
 
-func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
+func TestFolderListPassesOverWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".tmp-x-0011223344556677"), nil, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
@@ -105,9 +105,9 @@ func TestStoreListPassesOverWhatIsNoFile(t *testing.T) {
 
 // A save that fails at any step leaves no file; one that is killed at any step leaves, for whoever
 // comes next, all of them or none.
-func TestStoreSaveIsAllOrNone(t *testing.T) { saveIsAllOrNone(t) }
+func TestFolderSaveIsAllOrNone(t *testing.T) { saveIsAllOrNone(t) }
 
-func TestWithoutHardLinksStoreSaveIsAllOrNone(t *testing.T) {
+func TestWithoutHardLinksFolderSaveIsAllOrNone(t *testing.T) {
 	withoutLinks(t)
 	saveIsAllOrNone(t)
 }
@@ -166,9 +166,9 @@ func saveIsAllOrNone(t *testing.T) {
 }
 
 // Who comes after a crash may die as well.
-func TestStoreRecoveryMayBeKilled(t *testing.T) { recoveryMayBeKilled(t) }
+func TestFolderRecoveryMayBeKilled(t *testing.T) { recoveryMayBeKilled(t) }
 
-func TestWithoutHardLinksStoreRecoveryMayBeKilled(t *testing.T) {
+func TestWithoutHardLinksFolderRecoveryMayBeKilled(t *testing.T) {
 	withoutLinks(t)
 	recoveryMayBeKilled(t)
 }
@@ -182,7 +182,7 @@ func recoveryMayBeKilled(t *testing.T) {
 			saved := open(t, dir).Save(vault()) == nil
 			faults.Mend()
 			faults = disk.DieAt(t, root, m)
-			_, _ = Open(dir)
+			_, _ = OpenFolder(dir)
 			faults.Mend()
 			names, err := open(t, dir).List()
 			require.NoError(t, err)

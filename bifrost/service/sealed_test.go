@@ -1,0 +1,141 @@
+package service
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/disk"
+	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+)
+
+// encodings are the forms in which a secret could lie in a file: as it is, in hex, and in base64,
+// once and twice, from each of its three offsets.
+func encodings(secret []byte) (all [][]byte) {
+	inBase64 := func(secret []byte) (all [][]byte) {
+		for offset := range 3 {
+			text := base64.StdEncoding.EncodeToString(append(make([]byte, offset), secret...))
+			all = append(all, []byte(text[4:len(text)-4]))
+		}
+		return all
+	}
+	all = append(all, secret, []byte(hex.EncodeToString(secret)))
+	for _, once := range inBase64(secret) {
+		all = append(all, once)
+		all = append(all, inBase64(once)...)
+	}
+	return all
+}
+
+// secretsIn are the secrets that are found in a home, by file.
+func secretsIn(t *testing.T, dir string, secrets map[string][]byte) (found []string) {
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for name, secret := range secrets {
+			for _, form := range encodings(secret) {
+				if bytes.Contains(data, form) {
+					found = append(found, fmt.Sprintf("%s: %s", path, name))
+				}
+			}
+		}
+		return err
+	}))
+	return found
+}
+
+// A home as bifrost kept it before, with everything in plaintext, holds no secret once bifrost has
+// been started in it, and everything is there.
+func TestAHomeInPlaintextIsSealedAtTheStart(t *testing.T) {
+	m := fakemember.New(t)
+	put := func(path string, data []byte) {
+		path = filepath.Join(m.Home, path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+	}
+	secrets := map[string][]byte{}
+	var files []envelope.File
+	for i, f := range m.Vaults[0].Files[0] {
+		k, err := keyshare.Parse(f.Data)
+		require.NoError(t, err)
+		xi := k.ECDSA()
+		if i == 0 {
+			secrets["the share"], secrets["a prime"] = []byte(xi.Xi.String()), []byte(xi.PaillierSK.LambdaN.String())
+			secrets["the share in bytes"] = xi.Xi.Bytes()
+		} else {
+			secrets["the share of ed25519"] = []byte(k.EdDSA().Xi.String())
+		}
+		put(filepath.Join("keyshares", f.Name), f.Data)
+		put(filepath.Join("keyshares/damaged", f.Name+".20261126T151845.000000000Z"), f.Data)
+		files = append(files, envelope.File{Name: f.Name, Data: f.Data})
+	}
+	record, err := json.Marshal(&outbox.Record{
+		Version: 1, ChainID: "fake-1", Signer: m.Address, Kind: outbox.Vote, Epoch: 7, Step: outbox.StepResult, Keyshares: files,
+	})
+	require.NoError(t, err)
+	put("outbox/keygen-7.json", record)
+	var pre struct{ P, Q json.Number }
+	params := fixture.PreParams()[0].Data
+	require.NoError(t, json.Unmarshal(params, &pre))
+	secrets["a prime of the pre-parameters"] = []byte(pre.P)
+	put("preparams/00112233445566778899aabbccddeeff.json", params)
+	put("preparams/found.primes", fmt.Appendf(nil, "[%s,%s]", pre.P, pre.Q))
+	require.NotEmpty(t, secretsIn(t, m.Home, secrets), "the search finds what is there")
+	before := disk.Tree(t, m.Home)
+
+	start := func(mnemonic *sanity.Mnemonic) (*service, error) {
+		keys, err := HomeKeys(fakemember.Config(), mnemonic)
+		require.NoError(t, err)
+		s := &service{home: m.Home, log: zerolog.Nop(), request: &registration.Request{Address: m.Address}}
+		s.key, err = signer.Derive(mnemonic, signer.DefaultHDPath)
+		require.NoError(t, err)
+		return s, s.openHome(keys)
+	}
+	_, err = start(fakemember.Mnemonic(t, 1))
+	require.ErrorIs(t, err, registration.ErrRefused, "nothing is sealed with another signer's words")
+	require.Equal(t, before, disk.Tree(t, m.Home))
+	for range 2 { // the second start finds everything in order
+		s, err := start(m.Mnemonic)
+		require.NoError(t, err)
+		require.Empty(t, secretsIn(t, m.Home, secrets))
+		for _, f := range files {
+			data, err := s.keyshares.Load(7, f.Name)
+			require.NoError(t, err)
+			require.Equal(t, f.Data, data)
+		}
+		records, err := s.outbox.Load()
+		require.NoError(t, err)
+		require.Equal(t, files, records[0].Keyshares)
+		n, err := s.params.Count()
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		aside, err := s.keyshares.Aside()
+		require.NoError(t, err)
+		require.Len(t, aside, 2)
+	}
+	require.FileExists(t, filepath.Join(home.PreParamsDir(m.Home), "found.primes.age"))
+
+	cfg := fakemember.Config()
+	cfg.Keystore.Recipients = []string{"age1pq1x", "age1x"}
+	_, err = HomeKeys(cfg, m.Mnemonic)
+	require.ErrorIs(t, err, home.ErrConfig)
+}
