@@ -1,12 +1,8 @@
 package service
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,42 +20,12 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/secrets"
 )
 
-// encodings are the forms in which a secret could lie in a file: as it is, in hex, and in base64,
-// once and twice, from each of its three offsets.
-func encodings(secret []byte) (all [][]byte) {
-	inBase64 := func(secret []byte) (all [][]byte) {
-		for offset := range 3 {
-			text := base64.StdEncoding.EncodeToString(append(make([]byte, offset), secret...))
-			all = append(all, []byte(text[4:len(text)-4]))
-		}
-		return all
-	}
-	all = append(all, secret, []byte(hex.EncodeToString(secret)))
-	for _, once := range inBase64(secret) {
-		all = append(all, once)
-		all = append(all, inBase64(once)...)
-	}
-	return all
-}
-
-// secretsIn are the secrets that are found in a home, by file.
-func secretsIn(t *testing.T, dir string, secrets map[string][]byte) (found []string) {
-	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		for name, secret := range secrets {
-			for _, form := range encodings(secret) {
-				if bytes.Contains(data, form) {
-					found = append(found, fmt.Sprintf("%s: %s", path, name))
-				}
-			}
-		}
-		return err
-	}))
+func leaked(t *testing.T, dir string, known map[string][]byte) []string {
+	found, err := secrets.In(dir, known)
+	require.NoError(t, err)
 	return found
 }
 
@@ -72,17 +38,17 @@ func TestAHomeInPlaintextIsSealedAtTheStart(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, data, 0o600))
 	}
-	secrets := map[string][]byte{}
+	known := map[string][]byte{}
 	var files []envelope.File
 	for i, f := range m.Vaults[0].Files[0] {
 		k, err := keyshare.Parse(f.Data)
 		require.NoError(t, err)
 		xi := k.ECDSA()
 		if i == 0 {
-			secrets["the share"], secrets["a prime"] = []byte(xi.Xi.String()), []byte(xi.PaillierSK.LambdaN.String())
-			secrets["the share in bytes"] = xi.Xi.Bytes()
+			known["the share"], known["a prime"] = []byte(xi.Xi.String()), []byte(xi.PaillierSK.LambdaN.String())
+			known["the share in bytes"] = xi.Xi.Bytes()
 		} else {
-			secrets["the share of ed25519"] = []byte(k.EdDSA().Xi.String())
+			known["the share of ed25519"] = []byte(k.EdDSA().Xi.String())
 		}
 		put(filepath.Join("keyshares", f.Name), f.Data)
 		put(filepath.Join("keyshares/damaged", f.Name+".20261126T151845.000000000Z"), f.Data)
@@ -96,10 +62,10 @@ func TestAHomeInPlaintextIsSealedAtTheStart(t *testing.T) {
 	var pre struct{ P, Q json.Number }
 	params := fixture.PreParams()[0].Data
 	require.NoError(t, json.Unmarshal(params, &pre))
-	secrets["a prime of the pre-parameters"] = []byte(pre.P)
+	known["a prime of the pre-parameters"] = []byte(pre.P)
 	put("preparams/00112233445566778899aabbccddeeff.json", params)
 	put("preparams/found.primes", fmt.Appendf(nil, "[%s,%s]", pre.P, pre.Q))
-	require.NotEmpty(t, secretsIn(t, m.Home, secrets), "the search finds what is there")
+	require.NotEmpty(t, leaked(t, m.Home, known), "the search finds what is there")
 	before := disk.Tree(t, m.Home)
 
 	start := func(mnemonic *sanity.Mnemonic) (*service, error) {
@@ -116,7 +82,7 @@ func TestAHomeInPlaintextIsSealedAtTheStart(t *testing.T) {
 	for range 2 { // the second start finds everything in order
 		s, err := start(m.Mnemonic)
 		require.NoError(t, err)
-		require.Empty(t, secretsIn(t, m.Home, secrets))
+		require.Empty(t, leaked(t, m.Home, known))
 		for _, f := range files {
 			data, err := s.keyshares.Load(7, f.Name)
 			require.NoError(t, err)

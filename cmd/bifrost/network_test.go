@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
@@ -35,6 +36,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/testutil/schema"
+	"github.com/tssbackup/tssbackup/testutil/secrets"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -323,6 +325,21 @@ func TestFourSigners(t *testing.T) {
 	before := keyshares()
 	require.Len(t, before, 2)
 	victim.kill()
+	// Nothing of a keyshare lies in its home but sealed, in whatever encoding.
+	known := map[string][]byte{}
+	for name, data := range before {
+		k, err := keyshare.Parse([]byte(data))
+		require.NoError(t, err)
+		if d := k.ECDSA(); d != nil {
+			known["Xi of "+name], known["a factor"] = []byte(d.Xi.String()), []byte(d.PaillierSK.PhiN.String())
+			known["P of the pre-parameters"] = []byte(d.P.String())
+		} else {
+			known["Xi of "+name] = []byte(k.EdDSA().Xi.String())
+		}
+	}
+	leaked, err := secrets.In(victim.home, known)
+	require.NoError(t, err)
+	require.Empty(t, leaked)
 	require.NoError(t, os.RemoveAll(home.KeysharesDir(victim.home)))
 	victim.start()
 	eventually("keyshares are restored", func() bool {

@@ -17,6 +17,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -179,15 +180,17 @@ func (n *network) requireKeyshares(v types.VaultInfo) {
 			if own.Address != m.Address {
 				continue
 			}
-			store, err := keystore.Open(home.KeysharesDir(own.SignerHome))
+			sealed, err := homekeys.Read(home.MnemonicPath(own.SignerHome))
 			require.NoError(n.t, err)
-			names, err := store.List()
+			store, err := keystore.Open(home.KeysharesDir(own.SignerHome), sealed)
 			require.NoError(n.t, err)
-			for _, name := range names {
-				data, err := store.Load(name)
+			entries, err := store.Entries()
+			require.NoError(n.t, err)
+			for _, e := range entries {
+				data, err := store.Read(e)
 				require.NoError(n.t, err)
 				k, err := keyshare.Parse(data)
-				require.NoError(n.t, err, "%s of %s", name, own.SignerName())
+				require.NoError(n.t, err, "%s of %s", e.Name, own.SignerName())
 				if k.Check(keys, members[i], members) == nil {
 					curves[k.Curve()] = true
 				}
