@@ -34,9 +34,13 @@ func SignTx(msg proto.Message, p TxParams, key Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	anyKey, err := codectypes.NewAnyWithValue(&secp256k1.PubKey{Key: key.PubKey()})
-	if err != nil {
-		return nil, err
+	// An account that has signed before has its key in state: 79 bytes less in every vote.
+	var anyKey *codectypes.Any
+	if p.Sequence == 0 {
+		anyKey, err = codectypes.NewAnyWithValue(&secp256k1.PubKey{Key: key.PubKey()})
+		if err != nil {
+			return nil, err
+		}
 	}
 	body, err := proto.Marshal(&tx.TxBody{
 		Messages:      []*codectypes.Any{anyMsg},

@@ -53,13 +53,21 @@ func TestSignTx(t *testing.T) {
 	require.Len(t, auth.SignerInfos, 1)
 	require.EqualValues(t, 4, auth.SignerInfos[0].Sequence)
 	require.Equal(t, signing.SignMode_SIGN_MODE_DIRECT, auth.SignerInfos[0].ModeInfo.GetSingle().Mode)
-	require.Equal(t, "/cosmos.crypto.secp256k1.PubKey", auth.SignerInfos[0].PublicKey.TypeUrl)
+	require.Nil(t, auth.SignerInfos[0].PublicKey, "it is in state since the first transaction")
 
 	doc, err := proto.Marshal(&tx.SignDoc{
 		BodyBytes: txRaw.BodyBytes, AuthInfoBytes: txRaw.AuthInfoBytes, ChainId: "chain-1", AccountNumber: 3,
 	})
 	require.NoError(t, err)
 	require.True(t, key.PubKey().VerifySignature(doc, txRaw.Signatures[0]))
+
+	first := params
+	first.Sequence = 0
+	raw, err = SignTx(msg, first, testSigner{key: key})
+	require.NoError(t, err)
+	require.NoError(t, proto.Unmarshal(raw, &txRaw))
+	require.NoError(t, proto.Unmarshal(txRaw.AuthInfoBytes, &auth))
+	require.Equal(t, "/cosmos.crypto.secp256k1.PubKey", auth.SignerInfos[0].PublicKey.TypeUrl)
 
 	_, err = SignTx(msg, params, testSigner{key: key, err: errors.New("locked")})
 	require.ErrorContains(t, err, "locked")
