@@ -43,10 +43,11 @@ func newBallots(b *testing.B, n int, envelopes [][]byte, proofs bool) ballots {
 	})
 	votes := ballots{churn: c}
 	for i, m := range c.Signers {
-		vote := c.vault.Vote(chainID, keygenID, c.Members, m, envelopes[i])
+		vote := c.ballot.Vote(c.vault, m, envelopes[i])
 		members := n // whose public shares the vote carries
 		if !proofs {
 			vote.PublicShares, vote.Proof = nil, nil
+			c.ballot.Certify(vote)
 			members = 0
 		}
 		gas := 10*uint64(vote.Size()) + types.VoteGas(members)

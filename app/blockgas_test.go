@@ -48,10 +48,11 @@ var attacks = []attack{
 		members: 4,
 		make: func(c *churn) (network.Account, sdk.Msg) {
 			asked, others := c.Asked(keygenID)
-			votes := [][]byte{c.Tx(others[0], network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.Members, others[0], nil))}
+			votes := [][]byte{c.Tx(others[0], network.TxOptions{}, c.ballot.Vote(c.vault, others[0], nil))}
 			for _, m := range asked {
 				votes = append(votes, c.Tx(m, network.TxOptions{}, c.vote(m)))
 			}
+			votes = append(votes, c.Tx(others[0], network.TxOptions{}, c.ballot.Check(c.vault, others[0])))
 			for _, result := range c.Block(votes...) {
 				require.Zero(c.t, result.Code, result.Log)
 			}
@@ -75,7 +76,7 @@ var attacks = []attack{
 			// again.
 			result := c.Block(c.Tx(asked[1], network.TxOptions{}, c.vote(asked[1])))[0]
 			require.Zero(c.t, result.Code, result.Log)
-			vote := c.vault.Vote(chainID, keygenID, c.Members, asked[0], c.smallest(asked[0]))
+			vote := c.ballot.Vote(c.vault, asked[0], c.smallest(asked[0]))
 			vote.Proof = flipped(vote.Proof)
 			return asked[0], vote
 		},
@@ -88,14 +89,28 @@ var attacks = []attack{
 		members: 40,
 		make: func(c *churn) (network.Account, sdk.Msg) {
 			_, others := c.Asked(keygenID)
-			vote := c.vault.Vote(chainID, keygenID, c.Members, others[0], nil)
+			vote := c.ballot.Vote(c.vault, others[0], nil)
 			list := vote.PublicShares.Ed25519 // which is checked last
 			list[0].Point, list[1].Point = list[1].Point, list[0].Point
+			c.ballot.Certify(vote) // though all others had signed for it
 			return others[0], vote
 		},
 		want:   types.ErrInvalidShares,
 		reason: "not those of one key",
 		least:  2 * 40 * (2_500 + 8*40),
+	},
+	{
+		name:    "votes whose certificates lack one signature of 40",
+		members: 40,
+		make: func(c *churn) (network.Account, sdk.Msg) {
+			_, others := c.Asked(keygenID)
+			vote := c.ballot.Vote(c.vault, others[0], nil)
+			vote.Certificate[len(vote.Certificate)-1] ^= 1 // which is verified last
+			return others[0], vote
+		},
+		want:   types.ErrInvalidCertificate,
+		reason: "member 40 has not signed",
+		least:  40 * 5_000,
 	},
 }
 

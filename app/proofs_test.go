@@ -23,19 +23,22 @@ const (
 // churn is a chain on which a keygen is open that made the vault.
 type churn struct {
 	*appchain.Chain
-	t     testing.TB
-	vault network.Vault
+	t      testing.TB
+	vault  network.Vault
+	ballot network.Ballot
 }
 
 func newChurn(t testing.TB, cfg appchain.Config) *churn {
 	t.Helper()
 	cfg.ChainID = chainID
-	return &churn{Chain: appchain.New(t, cfg), t: t, vault: network.NewVault("app")}
+	c := &churn{Chain: appchain.New(t, cfg), t: t, vault: network.NewVault("app")}
+	c.ballot = c.Ballot(keygenID)
+	return c
 }
 
 // vote is a good vote of a member.
 func (c *churn) vote(member network.Account) *types.MsgTssPool {
-	return c.vault.Vote(chainID, keygenID, c.Members, member, network.Seal(c.t, member, 1_000))
+	return c.ballot.Vote(c.vault, member, network.Seal(c.t, member, 1_000))
 }
 
 // dealt are the shares of the vault's keys.
@@ -107,13 +110,13 @@ func TestHostileSigners(t *testing.T) {
 			// drill tells; what the vault's key needs is in the proof.
 			name: "an envelope of garbage with a true proof is accepted: the shares can be opened",
 			vote: func(c *churn, m, _ network.Account) *types.MsgTssPool {
-				return c.vault.Vote(chainID, keygenID, c.Members, m, c.garbage(m))
+				return c.ballot.Vote(c.vault, m, c.garbage(m))
 			},
 		},
 		{
 			name: "an envelope of garbage with a proof that does not hold",
 			vote: func(c *churn, m, _ network.Account) *types.MsgTssPool {
-				vote := c.vault.Vote(chainID, keygenID, c.Members, m, c.garbage(m))
+				vote := c.ballot.Vote(c.vault, m, c.garbage(m))
 				vote.Proof = flipped(vote.Proof)
 				return vote
 			},
@@ -289,10 +292,12 @@ func TestHostileSigners(t *testing.T) {
 	c := newChurn(t, appchain.Config{})
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			c := &churn{Chain: c.Fork(t), t: t, vault: c.vault}
+			c := &churn{Chain: c.Fork(t), t: t, vault: c.vault, ballot: c.ballot}
 			m, other := c.Signers[0], c.Signers[1]
 			before := c.StateBytes()
-			result := c.Block(c.Tx(m, network.TxOptions{}, row.vote(c, m, other)))[0]
+			vote := row.vote(c, m, other)
+			c.ballot.Certify(vote) // though all others had signed for it
+			result := c.Block(c.Tx(m, network.TxOptions{}, vote))[0]
 			if row.want == nil {
 				require.Zero(t, result.Code, result.Log)
 				require.True(t, c.proven(m))
@@ -333,11 +338,15 @@ func TestNeededMembersMustBeProven(t *testing.T) {
 	require.EqualValues(t, needed, c.Keygen(keygenID).Needed)
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			c := &churn{Chain: c.Fork(t), t: t, vault: c.vault}
+			c := &churn{Chain: c.Fork(t), t: t, vault: c.vault, ballot: c.ballot}
 			for i, m := range c.Signers {
 				vote := c.vote(m)
 				if i >= row.proven {
 					vote.Proof = flipped(vote.Proof)
+				}
+				if i == 1 {
+					check := c.Block(c.Tx(m, network.TxOptions{}, c.ballot.Check(c.vault, m)))[0]
+					require.Zero(t, check.Code, check.Log)
 				}
 				result := c.Block(c.Tx(m, network.TxOptions{}, vote))[0]
 				if i < row.proven {
@@ -375,9 +384,10 @@ func TestFloodOfFalseProofs(t *testing.T) {
 	vote := c.vote(m)
 	vote.Proof = flipped(vote.Proof)
 	var held [][]byte
+	first := c.Sequence(m)
 	for range 3 * types.MaxExemptAttempts {
 		// CheckTx runs no messages, so that it does not see that a proof is false. It counts.
-		tx := c.TxAt(m, uint64(len(held)), network.TxOptions{}, vote)
+		tx := c.TxAt(m, first+uint64(len(held)), network.TxOptions{}, vote)
 		if res := c.Check(tx); res.Code == 0 {
 			held = append(held, tx)
 		} else {
@@ -388,7 +398,7 @@ func TestFloodOfFalseProofs(t *testing.T) {
 	for _, result := range c.Block(held...) {
 		requireError(t, types.ErrInvalidProof, result)
 	}
-	next := c.TxAt(m, uint64(len(held)), network.TxOptions{}, vote)
+	next := c.TxAt(m, first+uint64(len(held)), network.TxOptions{}, vote)
 	require.Equal(t, types.ErrTooManyAttempts.ABCICode(), c.Check(next).Code)
 	requireError(t, types.ErrTooManyAttempts, c.Block(next)[0])
 }

@@ -2,9 +2,9 @@ package app_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/testutil/appchain"
@@ -20,22 +20,19 @@ func TestAKeygenIsTriedAgainByFreeVotes(t *testing.T) {
 		Params: func(p *types.Params) { p.MaxVaultMembers = 5 },
 	})
 	vote := func(id uint64, silent int) {
-		keygen := c.Keygen(id)
-		keys := make([][]byte, len(keygen.Members))
-		for i, m := range keygen.Members {
-			keys[i] = m.PubKey
-		}
+		ballot := c.Ballot(id)
 		vault := network.NewVault(fmt.Sprint("keygen ", id))
-		for _, m := range keygen.Members[silent:] {
-			i := slices.IndexFunc(c.Signers, func(s network.Account) bool {
-				return m.Address().Equals(s.Address())
-			})
-			signer := c.Signers[i]
-			vote := vault.Vote(chainID, id, keys, signer, network.Seal(t, signer, 1_000))
-			tx := c.Tx(signer, network.TxOptions{}, vote)
+		send := func(signer network.Account, msg sdk.Msg) {
+			tx := c.Tx(signer, network.TxOptions{}, msg)
 			require.Zero(t, c.Check(tx).Code)
 			result := c.Block(tx)[0]
 			require.Zero(t, result.Code, result.Log)
+		}
+		for i, signer := range ballot.Members[silent:] {
+			send(signer, ballot.Vote(vault, signer, network.Seal(t, signer, 1_000)))
+			if i == 0 {
+				send(signer, ballot.Check(vault, signer))
+			}
 		}
 	}
 	vote(1, 0)

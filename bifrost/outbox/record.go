@@ -14,12 +14,13 @@ type Step string
 const (
 	// StepNone is that of a record that was never saved.
 	StepNone Step = ""
-	// StepResult: the vault's keys and the keyshares are in the record.
+	// StepResult: the vault's keys and the keyshares are in the record. Another attempt at the
+	// keygen may replace them.
 	StepResult Step = "result"
+	// StepCertified: all members have this result.
+	StepCertified Step = "certified"
 	// StepSaved: the keyshares are in their store.
 	StepSaved Step = "saved"
-	// StepSigned: the vault's two signatures over the check message are in the record.
-	StepSigned Step = "signed"
 	// StepProven: so is the proof of the keyshares.
 	StepProven Step = "proven"
 	// StepMessage: the message is final.
@@ -42,7 +43,12 @@ const (
 	// Join is a join to an attempt at a keygen. It is good for the process alone that holds its
 	// secret, so that no outbox keeps it.
 	Join Kind = "join"
+	// Check is the signatures of a new vault. No outbox keeps them either: they can be made again.
+	Check Kind = "check"
 )
+
+// IsKept reports whether an outbox keeps what is of the kind.
+func (k Kind) IsKept() bool { return k == Vote || k == Backup }
 
 const (
 	version = 2
@@ -71,10 +77,11 @@ type Record struct {
 	PubKeyEd25519 string `json:"pub_key_ed25519,omitempty"`
 	// Keyshares hold the files from the keygen until they are in their store. On the disk they are
 	// in Sealed, which is empty otherwise.
-	Keyshares        []envelope.File `json:"keyshares,omitempty"`
-	Sealed           []byte          `json:"sealed_keyshares,omitempty"`
-	Signature        []byte          `json:"signature,omitempty"`
-	SignatureEd25519 []byte          `json:"signature_ed25519,omitempty"`
+	Keyshares []envelope.File `json:"keyshares,omitempty"`
+	Sealed    []byte          `json:"sealed_keyshares,omitempty"`
+	// Certificate shows that all members have the result, as a vote carries it. It is empty when
+	// the chain had it first.
+	Certificate []byte `json:"certificate,omitempty"`
 
 	// Proof is the proof of the member's shares, and ProofContext the hash of what it says. It is
 	// kept after the record is closed: the same bytes are sent for ever.
@@ -94,7 +101,8 @@ type Record struct {
 	Sequence      uint64 `json:"sequence,omitempty"`
 	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
 
-	// Members is how many members the vault of a later publication has, or the keygen of a join.
+	// Members is how many members the vault of a later publication has, or the keygen of a join or
+	// of a check.
 	Members int `json:"members,omitempty"`
 
 	// Outcome tells how a closed record ended.
@@ -119,6 +127,8 @@ func (r *Record) Name() string {
 		return VoteName(r.Epoch)
 	case Join:
 		return JoinName(r.Epoch)
+	case Check:
+		return CheckName(r.Epoch)
 	default:
 		return BackupName(r.Epoch)
 	}
@@ -129,6 +139,9 @@ func VoteName(keygenID uint64) string { return fmt.Sprintf("keygen-%d.json", key
 
 // JoinName is the name of the record of a join to an attempt at a keygen.
 func JoinName(keygenID uint64) string { return fmt.Sprintf("join-%d.json", keygenID) }
+
+// CheckName is the name of the record of the signatures of a keygen's vault.
+func CheckName(keygenID uint64) string { return fmt.Sprintf("check-%d.json", keygenID) }
 
 // BackupName is the name of the record of an epoch's later publication.
 func BackupName(epoch uint64) string { return fmt.Sprintf("backup-%d.json", epoch) }

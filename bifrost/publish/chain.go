@@ -34,8 +34,6 @@ type Chain interface {
 	// Proof is what state keeps of the proof of a member of a vault. It is without a stored form
 	// while none was accepted, and when it takes none.
 	Proof(ctx context.Context, vault, member string) (types.Proof, error)
-	// BlockTxs are the transactions of a block.
-	BlockTxs(ctx context.Context, height int64) ([][]byte, error)
 	// Account is the number and the next sequence of the signer's account.
 	Account(ctx context.Context, address string) (number, sequence uint64, err error)
 	// Broadcast hands a transaction to the node, which checks it. nil means that it is in the
@@ -57,7 +55,7 @@ type SignTx func(msg proto.Message, params TxParams) ([]byte, error)
 
 // Tss runs ceremonies with the other members.
 type Tss interface {
-	// Keygen returns when all members have a keyshare. Failures of other members are a
+	// Keygen returns when all members have kept their keyshares. Failures of other members are a
 	// [*ceremony.BlameError].
 	Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony.KeygenResult, error)
 	// Keysign returns a signature of 64 bytes. Failures of other signers are a

@@ -55,7 +55,8 @@ func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]v
 	return errors.Join(errs...)
 }
 
-// idle are the entries that no worker holds: joins, votes by their deadline, later publications.
+// idle are the entries that no worker holds: joins, checks, votes by their deadline, later
+// publications.
 func (p *Publisher) idle() []*entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +81,7 @@ func (p *Publisher) idle() []*entry {
 
 // rank puts first what others wait for, and last what has no deadline.
 func rank(k outbox.Kind) int {
-	return slices.Index([]outbox.Kind{outbox.Join, outbox.Vote, outbox.Backup}, k)
+	return slices.Index([]outbox.Kind{outbox.Join, outbox.Check, outbox.Vote, outbox.Backup}, k)
 }
 
 // account is asked for once in a poll.
@@ -100,7 +101,7 @@ func (p *Publisher) send(
 	if e.rec.Kind != outbox.Backup && height >= e.rec.Deadline {
 		return false, nil // the next block is too late for it
 	}
-	if time.Now().Before(e.retryAt) {
+	if height <= e.after || time.Now().Before(e.retryAt) {
 		return false, nil
 	}
 	if !a.known {

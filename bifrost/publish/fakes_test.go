@@ -38,17 +38,17 @@ const (
 var errNotFound = errors.New("not found")
 
 // fakeChain is a chain with one keygen at a time. Every question for its height makes a block of
-// what is in the mempool. It keeps what queries show, and hands it out as package chain does.
+// what is in the mempool, and every thousandth an empty one. It keeps what queries show, and hands it out as package chain does.
 type fakeChain struct {
 	mu       sync.Mutex
 	height   int64
+	asked    int // for the height
 	params   types.Params
 	keygens  map[uint64]*types.KeygenInfo
 	vaults   map[string]*types.VaultInfo
 	backups  map[string][]types.CommitmentInfo // vault/member
 	sequence map[string]uint64
 	mempool  [][]byte
-	blocks   map[int64][][]byte
 
 	// proofs are those that were accepted, by vault/member; shares the public shares by their hash.
 	proofs map[string]types.ProofInfo
@@ -60,6 +60,10 @@ type fakeChain struct {
 	// received counts the transactions that were handed in, votes those executed.
 	received int
 	votes    map[string]int
+	// checks counts the vault's signatures that came to stand, by who brought them, and bare the
+	// votes that needed no certificate any more.
+	checks   map[string]int
+	bare     int
 	messages map[string][]*types.MsgTssPool
 	later    map[string][]*types.MsgPublishBackup
 	// refuse, when set, is asked before a vote or a publication is taken.
@@ -110,7 +114,7 @@ func newFakeChain() *fakeChain {
 		height: 10, params: params,
 		keygens: map[uint64]*types.KeygenInfo{}, vaults: map[string]*types.VaultInfo{},
 		backups: map[string][]types.CommitmentInfo{}, sequence: map[string]uint64{},
-		blocks: map[int64][][]byte{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
+		checks: map[string]int{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
 		messages: map[string][]*types.MsgTssPool{}, later: map[string][]*types.MsgPublishBackup{}, drop: map[string]bool{},
 		proofs: map[string]types.ProofInfo{}, shares: map[string]types.PublicShares{}, sent: map[string]map[string]bool{},
 	}
@@ -120,10 +124,12 @@ func newFakeChain() *fakeChain {
 func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	times := types.Keygen{OpenedHeight: c.height, Deadline: c.height + blocks}
 	c.keygens[id] = &types.KeygenInfo{
 		Id: id, ChurnId: id, Status: types.KeygenStatus_KEYGEN_STATUS_OPEN,
 		Threshold: uint32((2*len(members) + 2) / 3), Needed: uint32(len(members)),
-		OpenedHeight: c.height, JoinDeadline: c.height + blocks/2, Deadline: c.height + blocks, Members: members,
+		OpenedHeight: times.OpenedHeight, Deadline: times.Deadline, JoinDeadline: times.JoinDeadline(),
+		AttemptDeadline: times.AttemptDeadline(), CertificateDeadline: times.CertificateDeadline(), Members: members,
 	}
 }
 
@@ -141,16 +147,17 @@ func (c *fakeChain) block() {
 	c.mempool = nil
 	for _, raw := range pending {
 		member, sequence, msg := decode(raw)
-		if c.drop[member] && !isJoin(msg) || sequence != c.sequence[member] {
+		if c.drop[member] && !isSmall(msg) || sequence != c.sequence[member] {
 			continue
 		}
 		c.sequence[member]++
-		c.blocks[c.height] = append(c.blocks[c.height], raw)
 		switch m := msg.(type) {
 		case *types.MsgTssJoin:
 			c.join(m)
 		case *types.MsgTssPool:
 			c.vote(m)
+		case *types.MsgTssCheck:
+			c.check(m)
 		case *types.MsgPublishBackup:
 			c.publish(m)
 		}
@@ -165,7 +172,7 @@ func (c *fakeChain) block() {
 // join begins an attempt with the last join that it waits for.
 func (c *fakeChain) join(m *types.MsgTssJoin) {
 	k := c.keygens[m.KeygenId]
-	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(*k, m.Signer) != nil || c.height > k.JoinDeadline {
+	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(*k, m.Signer) != nil || c.height > k.JoinDeadline || k.Certificate != nil {
 		return
 	}
 	info, _ := memberOf(k.Members, m.Signer)
@@ -241,11 +248,12 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 	}
 	v := types.VoteInfo{Member: m.Signer, Height: c.height}
 	if m.Blame != nil {
+		if c.height <= k.CertificateDeadline || k.Certificate != nil {
+			return
+		}
 		v.Blamed = m.Blame.Members
 	} else {
-		s := signatures{secp256k1: m.Signature, ed25519: m.SignatureEd25519}
-		digest := types.CheckMessage(testChain, k.Id, unhex(m.PubKey), unhex(m.PubKeyEd25519))
-		if !s.verify(keysOf(m.PubKey, m.PubKeyEd25519), digest) || asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
+		if asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
 			return
 		}
 		if m.PublicShares == nil || m.PublicShares.Check(unhex(m.PubKey), unhex(m.PubKeyEd25519)) != nil {
@@ -256,6 +264,9 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 			return
 		}
 		v.SharesHash = hex.EncodeToString(m.PublicShares.Hash(unhex(m.PubKey), unhex(m.PubKeyEd25519)))
+		if !c.certify(k, m, v.SharesHash) {
+			return
+		}
 		c.shares[v.SharesHash] = *m.PublicShares
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
@@ -266,7 +277,50 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 	k.Votes = append(k.Votes, v)
 	c.votes[m.Signer]++
 	c.messages[m.Signer] = append(c.messages[m.Signer], m)
-	if len(k.Votes) == len(k.Members) {
+	c.closeEarly(k)
+}
+
+// certify takes the vote's certificate, when none stands, and else reports whether the vote is for
+// the result of that one.
+func (c *fakeChain) certify(k *types.KeygenInfo, m *types.MsgTssPool, sharesHash string) bool {
+	if k.Certificate != nil {
+		c.bare++
+		return k.Certificate.Vault == m.PubKey && k.Certificate.SharesHash == sharesHash
+	}
+	var members []types.Member
+	for _, info := range k.Members {
+		members = append(members, types.Member{PubKey: unhex(info.PubKey)})
+	}
+	result := types.Result{PubKey: unhex(m.PubKey), PubKeyEd25519: unhex(m.PubKeyEd25519), SharesHash: unhex(sharesHash)}
+	if k.Session == nil || c.height > k.CertificateDeadline ||
+		types.CheckCertificate(m.Certificate, unhex(k.Session.Id), result, members) != nil {
+		return false
+	}
+	k.Certificate = &types.CertificateInfo{
+		Vault: m.PubKey, PubKeyEd25519: m.PubKeyEd25519, SharesHash: sharesHash, Attempt: k.Session.Attempt, Height: c.height,
+	}
+	return true
+}
+
+// check takes the vault's signatures.
+func (c *fakeChain) check(m *types.MsgTssCheck) {
+	k := c.keygens[m.KeygenId]
+	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || k.Certificate == nil || k.Certificate.Checked {
+		return
+	}
+	s := signatures{secp256k1: m.Signature, ed25519: m.SignatureEd25519}
+	v := keysOf(k.Certificate.Vault, k.Certificate.PubKeyEd25519)
+	if !s.verify(v, types.CheckMessage(testChain, k.Id, v.PubKey, v.PubKeyEd25519)) {
+		return
+	}
+	k.Certificate.Checked = true
+	c.checks[m.Signer]++
+	c.closeEarly(k)
+}
+
+// closeEarly closes a keygen that nothing more is to come for.
+func (c *fakeChain) closeEarly(k *types.KeygenInfo) {
+	if len(k.Votes) == len(k.Members) && (k.Certificate == nil || k.Certificate.Checked) {
 		c.close(k)
 	}
 }
@@ -274,7 +328,13 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 func (c *fakeChain) close(k *types.KeygenInfo) {
 	k.ClosedHeight = c.height
 	k.Status = types.KeygenStatus_KEYGEN_STATUS_FAILED
-	if finished(decoded(k)) < int(k.Needed) {
+	published := 0
+	for _, v := range k.Votes {
+		if v.Vault != "" {
+			published++
+		}
+	}
+	if published < int(k.Needed) || k.Certificate == nil || !k.Certificate.Checked {
 		return
 	}
 	k.Status = types.KeygenStatus_KEYGEN_STATUS_READY
@@ -296,7 +356,7 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}
 		}
 	}
-	k.Votes = nil
+	k.Votes, k.Certificate = nil, nil
 }
 
 func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
@@ -307,11 +367,18 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 	must(proto.Unmarshal(outer.BodyBytes, &body))
 	must(proto.Unmarshal(outer.AuthInfoBytes, &auth))
 	sequence = auth.SignerInfos[0].Sequence
-	if m := voteIn(raw); m != nil {
-		return m.Signer, sequence, m
+	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssPool{}) {
+		var m types.MsgTssPool
+		must(proto.Unmarshal(body.Messages[0].Value, &m))
+		return m.Signer, sequence, &m
 	}
 	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssJoin{}) {
 		var m types.MsgTssJoin
+		must(proto.Unmarshal(body.Messages[0].Value, &m))
+		return m.Signer, sequence, &m
+	}
+	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssCheck{}) {
+		var m types.MsgTssCheck
 		must(proto.Unmarshal(body.Messages[0].Value, &m))
 		return m.Signer, sequence, &m
 	}
@@ -320,9 +387,13 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 	return m.Signer, sequence, &m
 }
 
-func isJoin(msg proto.Message) bool {
-	_, ok := msg.(*types.MsgTssJoin)
-	return ok
+// isSmall reports whether a message is one that can be made again: a join or a check.
+func isSmall(msg proto.Message) bool {
+	switch msg.(type) {
+	case *types.MsgTssJoin, *types.MsgTssCheck:
+		return true
+	}
+	return false
 }
 
 func gasOf(raw []byte) uint64 {
@@ -342,7 +413,7 @@ func must(err error) {
 func (c *fakeChain) Height(context.Context) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.mempool) > 0 {
+	if c.asked++; len(c.mempool) > 0 || c.asked%1000 == 0 {
 		c.block()
 	}
 	return c.height, nil
@@ -427,12 +498,6 @@ func (c *fakeChain) Proof(_ context.Context, name, member string) (types.Proof, 
 	return vault.ProofFromInfo(info)
 }
 
-func (c *fakeChain) BlockTxs(_ context.Context, height int64) ([][]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.blocks[height], nil
-}
-
 func (c *fakeChain) Account(_ context.Context, address string) (uint64, uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -448,6 +513,8 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	members := 0
 	switch m := msg.(type) {
 	case *types.MsgTssJoin:
+		members = len(c.keygens[m.KeygenId].Members)
+	case *types.MsgTssCheck:
 		members = len(c.keygens[m.KeygenId].Members)
 	case *types.MsgTssPool:
 		envelope, proof = m.KeysharesBackup, m.Proof
@@ -471,7 +538,7 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	if len(envelope) > 0 {
 		c.envelopes[member][c.commitment(envelope).Sha256] = true
 	}
-	if c.refuse != nil && !isJoin(msg) {
+	if c.refuse != nil && !isSmall(msg) {
 		if err := c.refuse(member); err != nil {
 			return err
 		}
@@ -488,22 +555,26 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	return nil
 }
 
-// fakeTss is the ceremonies of all members: one runs when all of its members have joined it.
+// fakeTss is the ceremonies of all members: one runs when all of its members have joined it, and a
+// keygen is over when all have signed for its result.
 type fakeTss struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	keygens  int // that ran to their end
-	vaults   []*vaultSecret
 	patience time.Duration
 	// fail, when set, is asked for every member that joins.
 	fail func(member []byte, id string) error
+	// withholds, when set, names a member that keeps its signature for a result to itself.
+	withholds []byte
 }
 
+// session is a ceremony, and the second one the signing of a keygen's result.
 type session struct {
 	joined map[string]bool
 	over   chan struct{}
 	blame  *ceremony.BlameError
 	vault  *vaultSecret
+	dones  map[string][]byte
 }
 
 type vaultSecret struct {
@@ -517,6 +588,7 @@ type vaultSecret struct {
 type seat struct {
 	*fakeTss
 	pubKey []byte
+	key    []byte
 }
 
 func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, error) {
@@ -527,14 +599,27 @@ func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, 
 			return nil, err
 		}
 	}
+	s.mu.Unlock()
+	return s.meet(ctx, id, members, nil)
+}
+
+// meet waits until all members have come, each with its signature when it is for a result.
+func (s seat) meet(ctx context.Context, id string, members [][]byte, done []byte) (*session, error) {
+	s.mu.Lock()
 	ses := s.sessions[id]
 	if ses == nil {
-		ses = &session{joined: map[string]bool{}, over: make(chan struct{}), vault: newVaultSecret()}
+		ses = &session{joined: map[string]bool{}, over: make(chan struct{}), vault: newVaultSecret(), dones: map[string][]byte{}}
 		s.sessions[id] = ses
 	}
-	ses.joined[string(s.pubKey)] = true
+	ses.dones[string(s.pubKey)] = done
+	if done == nil || !bytes.Equal(s.pubKey, s.withholds) {
+		ses.joined[string(s.pubKey)] = true
+	}
 	if len(ses.joined) == len(members) {
 		delete(s.sessions, id)
+		if done != nil {
+			s.keygens++
+		}
 		close(ses.over)
 	}
 	s.mu.Unlock()
@@ -553,7 +638,7 @@ func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, 
 		// The first who loses patience ends it for all.
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			delete(ses.joined, string(s.pubKey))
-			return nil, ctx.Err()
+			return ses, ctx.Err()
 		}
 		blame := &ceremony.BlameError{Reason: "did not join"}
 		for _, m := range members {
@@ -562,14 +647,14 @@ func (s seat) join(ctx context.Context, id string, members [][]byte) (*session, 
 			}
 		}
 		if ctx.Err() != nil { // its deadline, which the others have yet to see
-			return nil, fmt.Errorf("joining %s: %w", id, blame)
+			return ses, fmt.Errorf("joining %s: %w", id, blame)
 		}
 		ses.blame = blame
 		delete(s.sessions, id)
 		close(ses.over)
 	}
 	if ses.blame != nil {
-		return nil, fmt.Errorf("joining %s: %w", id, ses.blame)
+		return ses, fmt.Errorf("joining %s: %w", id, ses.blame)
 	}
 	return ses, nil
 }
@@ -589,16 +674,11 @@ func (v *vaultSecret) pubKeys() (ecdsaKey, eddsaKey []byte) {
 }
 
 func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony.KeygenResult, error) {
-	ses, err := s.join(ctx, req.ID, req.Members)
+	id := hex.EncodeToString(req.Session.ID)
+	ses, err := s.join(ctx, id, req.Members)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	if !slices.Contains(s.vaults, ses.vault) {
-		s.vaults = append(s.vaults, ses.vault)
-		s.keygens++
-	}
-	s.mu.Unlock()
 	res := &ceremony.KeygenResult{}
 	res.Secp256k1, res.Ed25519 = ses.vault.pubKeys()
 	own := *ses.vault
@@ -613,8 +693,18 @@ func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony
 		{Name: keyshare.FileName(ecdsaKey), Data: file},
 		{Name: keyshare.FileName(eddsaKey), Data: append(file, ' ')},
 	}
-	if _, err := req.Keep(*res); err != nil {
+	digest, err := req.Keep(*res)
+	if err != nil {
 		return nil, err
+	}
+	done := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(s.key), digest, true)[1:]
+	if ses, err = s.meet(ctx, id+"/done", req.Members, done); err != nil {
+		if !bytes.Equal(s.pubKey, s.withholds) || len(ses.dones) < len(req.Members) {
+			return nil, err
+		}
+	}
+	for _, m := range req.Members {
+		res.Certificate = append(res.Certificate, ses.dones[string(m)])
 	}
 	return res, nil
 }

@@ -40,6 +40,9 @@ func (p *Publisher) join(
 		if k, err = p.ask(ctx, k.Id); err != nil {
 			return ceremony.Session{}, err
 		}
+		if k.Certificate != nil {
+			return ceremony.Session{}, errCertified
+		}
 		if s := k.Session; s != nil && s.Attempt > e.attempt {
 			e.attempt = s.Attempt
 			if own, ok := s.Of(p.address); !ok || !bytes.Equal(own.Nonce, nonce) {
@@ -51,9 +54,6 @@ func (p *Publisher) join(
 				session.Keys = append(session.Keys, m.Key)
 			}
 			return session, nil
-		}
-		if finished(k) >= int(k.Threshold) {
-			return ceremony.Session{}, errLost
 		}
 		p.setErr(e, p.waiting(k), nil)
 		select {

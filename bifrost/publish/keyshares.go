@@ -35,9 +35,7 @@ type keyshares struct {
 
 // wipe overwrites the secrets.
 func (s *keyshares) wipe() {
-	for _, f := range s.files {
-		sanity.Wipe(f.Data)
-	}
+	wipeFiles(s.files)
 	for _, share := range s.own {
 		share.Wipe()
 	}
@@ -65,27 +63,16 @@ func (p *Publisher) keysharesOf(e *entry, v vault.Vault) (*keyshares, error) {
 // readKeyshares reads a vault's keyshare files and makes sure that they are this vault's and this
 // member's: a backup of anything else is worse than none.
 func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
-	names, err := v.FileNames(p.cfg.Prefix)
-	if err != nil {
-		return nil, err
-	}
 	s := &keyshares{}
 	defer func() {
 		if err != nil {
 			s.wipe()
 		}
 	}()
-	for _, name := range names {
-		data, err := p.store.Load(v.Epoch, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: no %s", errNoKeyshares, name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.files = append(s.files, envelope.File{Name: name, Data: data})
+	if s.files, err = p.keyshareFiles(v); err != nil {
+		return nil, err
 	}
-	checked, err := p.check(v, s.files)
+	checked, err := p.checkFiles(v, s.files)
 	if err != nil {
 		return nil, err
 	}
@@ -95,4 +82,35 @@ func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
 	}
 	s.own, err = checked.Shares()
 	return s, err
+}
+
+// keyshareFiles reads a vault's two keyshare files, secp256k1 first, which the caller wipes. The
+// error wraps errNoKeyshares when one is not there.
+func (p *Publisher) keyshareFiles(v vault.Vault) (files []envelope.File, err error) {
+	defer func() {
+		if err != nil {
+			wipeFiles(files)
+		}
+	}()
+	names, err := v.FileNames(p.cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		data, err := p.store.Load(v.Epoch, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return files, fmt.Errorf("%w: no %s", errNoKeyshares, name)
+		}
+		if err != nil {
+			return files, err
+		}
+		files = append(files, envelope.File{Name: name, Data: data})
+	}
+	return files, nil
+}
+
+func wipeFiles(files []envelope.File) {
+	for _, f := range files {
+		sanity.Wipe(f.Data)
+	}
 }

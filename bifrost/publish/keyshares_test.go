@@ -122,6 +122,6 @@ func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
 	w.awaitReady(1)
 	for _, m := range w.members {
 		m.halt()
-		require.Equal(t, 4, m.checked, "two files, before they were stored and after")
+		require.Equal(t, 6, m.checked, "two files, before they were kept, before they were stored and after")
 	}
 }

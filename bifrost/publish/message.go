@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
@@ -19,13 +21,11 @@ func (p *Publisher) result(
 	ctx context.Context, s *keyshares, v vault.Vault, isAsked bool, next *outbox.Record,
 ) (*outbox.Record, error) {
 	msg := &types.MsgTssPool{
-		Signer:           p.cfg.Address,
-		KeygenId:         next.Epoch,
-		PubKey:           next.Vault,
-		PubKeyEd25519:    next.PubKeyEd25519,
-		Signature:        next.Signature,
-		SignatureEd25519: next.SignatureEd25519,
-		PublicShares:     &s.public,
+		Signer:        p.cfg.Address,
+		KeygenId:      next.Epoch,
+		PubKey:        next.Vault,
+		PubKeyEd25519: next.PubKeyEd25519,
+		PublicShares:  &s.public,
 	}
 	if isAsked {
 		var err error
@@ -35,23 +35,62 @@ func (p *Publisher) result(
 		msg.Proof = next.Proof
 		next.EnvelopeSHA256 = commitmentOf(msg.KeysharesBackup)
 	}
+	if err := p.carry(ctx, next, msg); err != nil {
+		return nil, err
+	}
 	next.Step = outbox.StepMessage
 	next.SharesHash = hex.EncodeToString(s.public.Hash(v.PubKey, v.PubKeyEd25519))
 	return next, setMessage(next, msg)
 }
 
-// giveUp makes a blame of the last failure of a ceremony, now that there is no time for another. A
-// failure that was not the others' makes none.
-func (p *Publisher) giveUp(e *entry, next *outbox.Record) (*outbox.Record, error) {
-	if e.lastBlame == nil {
-		return nil, errLate
+// carry puts the certificate into the vote, unless one stands by then: the chain looks at no other.
+// All members have it at about the same time, and one that carries it is enough. So all but the
+// first of them wait a little for that.
+func (p *Publisher) carry(
+	ctx context.Context, next *outbox.Record, msg *types.MsgTssPool,
+) error {
+	for polls := 0; ; polls++ {
+		k, err := p.ask(ctx, next.Epoch)
+		if err != nil || k.Certificate != nil {
+			return err
+		}
+		n := uint64(len(k.Members))
+		own := slices.IndexFunc(k.Members, func(m types.Member) bool { return p.isMe(m.PubKey) })
+		rank := (uint64(own) + k.Id) % n
+		if polls >= int(min(rank, maxCarriers))*resendPolls {
+			msg.Certificate = next.Certificate
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(p.cfg.Poll):
+		}
 	}
-	blame := &types.Blame{Reason: e.lastBlame.reason}
-	for _, m := range e.lastBlame.members {
-		blame.Members = append(blame.Members, p.text(m))
+}
+
+// maxCarriers is after how many members that should have carried a certificate all others do.
+const maxCarriers = 3
+
+// giveUp makes a vote that the keygen has failed, now that no certificate can come to stand any
+// more: a blame of the last failure of a ceremony, or of nobody.
+func (p *Publisher) giveUp(
+	e *entry, k vault.Keygen, next *outbox.Record,
+) (*outbox.Record, error) {
+	if b := p.absent(k); b != nil {
+		e.lastBlame = b
+	}
+	blame := &types.Blame{Reason: "no attempt came to its end in time"}
+	if e.lastBlame != nil {
+		blame.Reason = e.lastBlame.reason
+		for _, m := range e.lastBlame.members {
+			blame.Members = append(blame.Members, p.text(m))
+		}
 	}
 	next.Step = outbox.StepMessage
 	next.Blame = true
+	next.EnvelopeSHA256, next.SharesHash = "", ""
+	next.Tx, next.Sequence, next.TimeoutHeight = nil, 0, 0
 	return next, setMessage(next, &types.MsgTssPool{
 		Signer: p.cfg.Address, KeygenId: next.Epoch, Blame: blame,
 	})
@@ -80,6 +119,8 @@ func messageOf(r *outbox.Record) (proto.Message, error) {
 		msg = &types.MsgTssPool{}
 	case outbox.Join:
 		msg = &types.MsgTssJoin{}
+	case outbox.Check:
+		msg = &types.MsgTssCheck{}
 	default:
 		msg = &types.MsgPublishBackup{}
 	}
@@ -104,10 +145,8 @@ func gasMembers(r *outbox.Record, msg proto.Message) int {
 // kindOf names what a record brings to state.
 func kindOf(r *outbox.Record) string {
 	switch {
-	case r.Kind == outbox.Join:
-		return "join"
-	case r.Kind == outbox.Backup:
-		return "backup"
+	case r.Kind != outbox.Vote:
+		return string(r.Kind)
 	case r.Blame:
 		return "blame"
 	default:

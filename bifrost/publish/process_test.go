@@ -34,8 +34,6 @@ type mortality struct {
 	deaths              int
 	dead                bool
 	kill                context.CancelFunc
-	// lost says that no record was in the outbox when it was killed.
-	lost bool
 }
 
 // acts is asked before the process does something, a change to its disk or another thing, and after
@@ -56,9 +54,6 @@ func (m *member) acts(disk bool) error {
 	if !due || m.deaths > 0 {
 		return nil
 	}
-	records, err := filepath.Glob(filepath.Join(m.home, "outbox", "*.json"))
-	must(err)
-	m.lost = len(records) == 0
 	m.deaths, m.dead = m.deaths+1, true
 	if m.kill != nil {
 		m.kill()
@@ -147,7 +142,7 @@ type mortalChain struct {
 }
 
 func (c mortalChain) Broadcast(ctx context.Context, tx []byte) error {
-	if _, _, msg := decode(tx); isJoin(msg) {
+	if _, _, msg := decode(tx); isSmall(msg) {
 		return c.Chain.Broadcast(ctx, tx)
 	}
 	if err := c.m.acts(false); err != nil {

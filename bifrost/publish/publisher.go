@@ -74,14 +74,15 @@ type Publisher struct {
 	outbox *outbox.Outbox
 	// address is this signer's, raw.
 	address []byte
-	// check finds out whether files are this member's keyshares of a vault.
-	check func(v vault.Vault, files []envelope.File) (checkedKeyshares, error)
+	// checkFiles finds out whether files are this member's keyshares of a vault.
+	checkFiles func(v vault.Vault, files []envelope.File) (checkedKeyshares, error)
 
 	// sealing is held while scrypt works.
 	sealing sync.Mutex
 
 	mu      sync.Mutex // guards what follows, and the entries' fields
 	entries map[string]*entry
+	signing map[uint64]*signing
 	status  Status
 	// published are the epochs of which a backup was seen in state, proven those of which the proof
 	// was.
@@ -103,10 +104,11 @@ func New(cfg Config) (*Publisher, error) {
 		outbox:    cfg.Outbox,
 		address:   types.SignerAddress(cfg.PubKey),
 		entries:   map[string]*entry{},
+		signing:   map[uint64]*signing{},
 		published: map[uint64]bool{},
 		proven:    map[uint64]bool{},
 	}
-	p.check = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
+	p.checkFiles = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
 		return v.Check(files, cfg.PubKey)
 	}
 	records, err := p.outbox.Load()
@@ -175,7 +177,7 @@ func (p *Publisher) poll(ctx context.Context) error {
 		}
 		if k, ok := open[name]; !ok {
 			e.stop()
-		} else if height >= lastCall(k) {
+		} else if height > k.CertificateDeadline {
 			e.late(context.DeadlineExceeded)
 		}
 	}
@@ -183,16 +185,10 @@ func (p *Publisher) poll(ctx context.Context) error {
 
 	var errs []error
 	for name, k := range open {
-		errs = append(errs, p.pursue(ctx, name, k, height))
+		errs = append(errs, p.pursue(ctx, name, k, height), p.check(ctx, k, height))
 	}
+	p.stopSigning(open)
 	return errors.Join(append(errs, p.deliver(ctx, height, open), p.republish(ctx))...)
-}
-
-// lastCall is the height from which no ceremony is begun or awaited: what is left is needed to
-// vote.
-func lastCall(k vault.Keygen) int64 {
-	margin := min(max((k.Deadline-k.OpenedHeight)/10, 2), 20)
-	return k.Deadline - margin
 }
 
 // pursue starts a worker for an open keygen that needs one.
@@ -220,14 +216,17 @@ func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, hei
 		return err
 	}
 	p.entries[name] = e
-	if e.stop != nil || e.over != nil || e.rec.Final() {
+	// From then on, and only without a certificate, the chain takes votes that it has failed.
+	late := height > k.CertificateDeadline
+	failed := late && k.Certificate == nil && !e.rec.Blame && e.rec.Step != outbox.StepDone
+	if e.stop != nil || e.over != nil || e.rec.Final() && !failed {
 		return nil
 	}
 	work, stop := context.WithCancel(ctx)
-	ceremonies, late := context.WithCancelCause(work)
-	e.stop, e.late = stop, late
-	if height >= lastCall(k) {
-		late(context.DeadlineExceeded)
+	ceremonies, end := context.WithCancelCause(work)
+	e.stop, e.late = stop, end
+	if late {
+		end(context.DeadlineExceeded)
 	}
 	p.workers.Go(func() {
 		defer stop()

@@ -20,8 +20,11 @@ func (p *Publisher) settle(
 		return p.settleBackup(ctx, e)
 	}
 	k, isOpen := open[outbox.VoteName(e.rec.Epoch)]
-	if e.rec.Kind == outbox.Join {
+	switch e.rec.Kind {
+	case outbox.Join:
 		return isOpen && p.settleJoin(e, k), nil
+	case outbox.Check:
+		return p.settleCheck(e, k, isOpen), nil
 	}
 	if !isOpen {
 		var err error
@@ -37,7 +40,6 @@ func (p *Publisher) settle(
 	if err := sameKeygen(e.rec, k); err != nil {
 		return false, err
 	}
-	p.compareShares(e, k)
 	if vote := k.VoteOf(p.address); vote != nil && e.rec.Step != outbox.StepDone {
 		p.compare(e, vote)
 		if err := p.done(e); err != nil {
@@ -99,33 +101,6 @@ func (p *Publisher) compare(e *entry, vote *vault.Vote) {
 	}
 }
 
-// compareShares looks whether another member voted for the same vault's keys with other public
-// shares. Such votes do not count together: one of the two members was shown another polynomial, or
-// lies.
-func (p *Publisher) compareShares(e *entry, k vault.Keygen) {
-	if e.rec.SharesHash == "" {
-		return
-	}
-	for _, v := range k.Votes {
-		if v.Result == nil || e.differs[string(v.Member)] {
-			continue
-		}
-		name, shares := types.VaultName(v.Result.PubKey), hex.EncodeToString(v.Result.SharesHash)
-		if name != e.rec.Vault ||
-			hex.EncodeToString(v.Result.PubKeyEd25519) != e.rec.PubKeyEd25519 ||
-			shares == e.rec.SharesHash {
-			continue
-		}
-		if e.differs == nil {
-			e.differs = map[string]bool{}
-		}
-		e.differs[string(v.Member)] = true
-		p.log.Error().Uint64("keygen", k.Id).Str("vault", name).Str("member", p.text(v.Member)).
-			Str("shares_hash", shares).Str("own_shares_hash", e.rec.SharesHash).
-			Msg("ANOTHER MEMBER HAS OTHER PUBLIC SHARES OF THE SAME VAULT: the two votes are for different results")
-	}
-}
-
 // stands reports whether a commitment of this member's is in state.
 func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, error) {
 	commitments, err := p.chain.Backup(ctx, vault, p.cfg.Address)
@@ -139,12 +114,8 @@ func (p *Publisher) stands(ctx context.Context, vault, sha256 string) (bool, err
 // of which there must never be another one.
 func (p *Publisher) done(e *entry) error {
 	next := *e.rec
-	if next.Step == outbox.StepResult {
-		saved, err := p.saveKeyshares(&next)
-		if err != nil {
-			return err
-		}
-		next = *saved
+	if err := p.saveKeyshares(&next); err != nil {
+		return err
 	}
 	next.Step = outbox.StepDone
 	next.Message, next.Tx = nil, nil
@@ -164,12 +135,8 @@ func (p *Publisher) done(e *entry) error {
 // its message: should the vault live all the same, the envelope in it is the one to publish.
 func (p *Publisher) closeVote(e *entry, k vault.Keygen) error {
 	next := *e.rec
-	if next.Step == outbox.StepResult {
-		saved, err := p.saveKeyshares(&next)
-		if err != nil {
-			return err
-		}
-		next = *saved
+	if err := p.saveKeyshares(&next); err != nil {
+		return err
 	}
 	next.Outcome = "failed"
 	if k.Status == types.KeygenStatus_KEYGEN_STATUS_READY {

@@ -63,7 +63,7 @@ func (p *Publisher) copyStatus() Status {
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
 	for _, e := range p.entries {
-		if e.rec.Kind == outbox.Join {
+		if !e.rec.Kind.IsKept() {
 			continue
 		}
 		r := RecordStatus{

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,7 +27,10 @@ func (p *Publisher) ask(ctx context.Context, id uint64) (vault.Keygen, error) {
 	return k, nil
 }
 
-// keygen runs the keygen.
+// errCertified says that the chain has learnt of the result before this member did.
+var errCertified = errors.New("a certificate stands already")
+
+// keygen runs one attempt at the keygen, unless its result is known by then.
 func (p *Publisher) keygen(
 	ctx, ceremonies context.Context,
 	e *entry,
@@ -38,14 +40,8 @@ func (p *Publisher) keygen(
 	if err != nil {
 		return nil, err
 	}
-	if finished(k) >= int(k.Threshold) {
-		return nil, errLost
-	}
-	if ceremonies.Err() != nil {
-		if b := p.absent(k); b != nil {
-			e.lastBlame = b
-		}
-		return p.giveUp(e, next)
+	if k.Certificate != nil {
+		return adopt(k, next)
 	}
 	p.log.Info().
 		Uint64("keygen", k.Id).
@@ -54,6 +50,11 @@ func (p *Publisher) keygen(
 		Msg("joining a keygen")
 	session, err := p.join(ctx, ceremonies, e, k)
 	defer clear(session.Secret)
+	if errors.Is(err, errCertified) {
+		if k, err = p.ask(ctx, next.Epoch); err == nil {
+			return adopt(k, next)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +64,50 @@ func (p *Publisher) keygen(
 		Session:   session,
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
-		Keep: func(r ceremony.KeygenResult) ([]byte, error) {
-			digest := sha256.Sum256(slices.Concat(session.ID, r.Secp256k1, r.Ed25519))
-			return digest[:], nil
+		Keep: func(res ceremony.KeygenResult) ([]byte, error) {
+			return p.keep(e, k, session.ID, res)
 		},
 	})
 	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+		if ctx.Err() == nil && ceremonies.Err() == nil {
+			e.blame(blameOf(err, p.address, k.Members))
 		}
-		e.blame(blameOf(err, p.address, k.Members), ceremonies.Err() != nil)
 		return nil, err
 	}
+	height, err := p.chain.Height(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if height > k.AttemptDeadline {
+		return nil, fmt.Errorf(
+			"the attempt ended in block %d, too late for its certificate: that was to be had until block %d",
+			height,
+			k.AttemptDeadline,
+		)
+	}
+	*next = *e.rec
+	next.Step = outbox.StepCertified
+	next.Certificate = slices.Concat(res.Certificate...)
+	return next, nil
+}
+
+// adopt takes the result that the chain has a certificate of, when its keyshares are here.
+func adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
+	if next.Vault != types.VaultName(k.Certificate.PubKey) ||
+		next.PubKeyEd25519 != hex.EncodeToString(k.Certificate.PubKeyEd25519) {
+		return nil, errLost
+	}
+	next.Step = outbox.StepCertified
+	return next, nil
+}
+
+// keep puts the result of an attempt into the record, in place of that of an earlier one, which
+// nobody can make valid any more, and returns what members sign once they have it. What is kept has
+// passed the checks that a restore makes.
+func (p *Publisher) keep(
+	e *entry, k vault.Keygen, session []byte, res ceremony.KeygenResult,
+) ([]byte, error) {
 	v := k.Makes(res.Secp256k1, res.Ed25519)
 	names, err := v.FileNames(p.cfg.Prefix)
 	if err != nil {
@@ -92,24 +124,28 @@ func (p *Publisher) keygen(
 			names[1],
 		)
 	}
+	checked, err := p.checkFiles(v, res.Files)
+	if err != nil {
+		return nil, fmt.Errorf("the keyshares that the keygen made: %w", err)
+	}
+	defer checked.Wipe()
+	public, err := checked.PublicShares()
+	if err != nil {
+		return nil, err
+	}
+	next := *e.rec
 	next.Step = outbox.StepResult
 	next.Vault = v.Name()
 	next.PubKeyEd25519 = hex.EncodeToString(v.PubKeyEd25519)
 	next.Keyshares = res.Files
-	return next, nil
-}
-
-// finished is the largest number of members that voted the same result.
-func finished(k vault.Keygen) int {
-	most, count := 0, map[string]int{}
-	for _, v := range k.Votes {
-		if v.Result == nil {
-			continue
-		}
-		count[v.Result.Key()]++
-		most = max(most, count[v.Result.Key()])
+	if err := p.save(e, &next); err != nil {
+		return nil, err
 	}
-	return most
+	return types.DoneMessage(session, types.Result{
+		PubKey:        v.PubKey,
+		PubKeyEd25519: v.PubKeyEd25519,
+		SharesHash:    public.Hash(v.PubKey, v.PubKeyEd25519),
+	}), nil
 }
 
 // made is the vault that the keygen made, as the record has it.
@@ -125,129 +161,30 @@ func (p *Publisher) keepResult(k vault.Keygen, next *outbox.Record) (*outbox.Rec
 	if err != nil {
 		return nil, err
 	}
-	checked, err := p.check(v, next.Keyshares)
+	checked, err := p.checkFiles(v, next.Keyshares)
 	if err != nil {
 		return nil, fmt.Errorf("the keyshares in the outbox: %w", err)
 	}
 	checked.Wipe()
-	return p.saveKeyshares(next)
-}
-
-// saveKeyshares moves the keyshares from the record to their store.
-func (p *Publisher) saveKeyshares(next *outbox.Record) (*outbox.Record, error) {
-	if err := p.store.Save(next.Epoch, next.Keyshares); err != nil {
-		return nil, fmt.Errorf("keyshares: %w", err)
-	}
 	next.Step = outbox.StepSaved
+	return next, p.saveKeyshares(next)
+}
+
+// saveKeyshares moves the keyshares from the record, if it holds any, to their store.
+func (p *Publisher) saveKeyshares(next *outbox.Record) error {
+	if len(next.Keyshares) == 0 {
+		return nil
+	}
+	if err := p.store.Save(next.Epoch, next.Keyshares); err != nil {
+		return fmt.Errorf("keyshares: %w", err)
+	}
 	next.Keyshares = nil
-	return next, nil
+	return nil
 }
 
-// sign obtains the vault's signatures over the check message.
-func (p *Publisher) sign(
-	ctx, ceremonies context.Context,
-	e *entry,
-	next *outbox.Record,
-) (*outbox.Record, error) {
-	k, err := p.ask(ctx, next.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	v, err := made(next, k)
-	if err != nil {
-		return nil, err
-	}
-	digest := types.CheckMessage(p.cfg.ChainID, k.Id, v.PubKey, v.PubKeyEd25519)
-	s, ok := p.onChain(ctx, k, v, digest)
-	if !ok {
-		if ceremonies.Err() != nil {
-			return p.giveUp(e, next)
-		}
-		if s, err = p.signTogether(ceremonies, e, k, v, digest); err != nil {
-			if ctx.Err() == nil {
-				e.blame(blameOf(err, p.address, k.Members), ceremonies.Err() != nil)
-			}
-			return nil, err
-		}
-		if !s.verify(v, digest) {
-			return nil, errors.New("the signatures over the check message do not verify")
-		}
-	}
-	next.Step = outbox.StepSigned
-	next.Signature, next.SignatureEd25519 = s.secp256k1, s.ed25519
-	return next, nil
-}
-
-// signTogether makes both signatures with the other members.
-func (p *Publisher) signTogether(
-	ctx context.Context,
-	e *entry,
-	k vault.Keygen,
-	v vault.Vault,
-	digest []byte,
-) (signatures, error) {
-	names, err := v.FileNames(p.cfg.Prefix)
-	if err != nil {
-		return signatures{}, err
-	}
-	signers := nextSigners(e, k)
-	set := sha256.New()
-	for _, s := range signers {
-		set.Write(s)
-	}
-	id := fmt.Sprintf("%s/check/%d/%x", p.cfg.ChainID, k.Id, set.Sum(nil)[:8])
-	e.signings++
-	var sigs [2][]byte
-	for i, curve := range []string{"secp256k1", "ed25519"} {
-		file, err := p.store.Load(v.Epoch, names[i])
-		if err != nil {
-			return signatures{}, err
-		}
-		begin := time.Now()
-		sigs[i], err = p.cfg.Tss.Keysign(
-			ctx,
-			ceremony.KeysignRequest{
-				ID:       id + "/" + curve,
-				Keyshare: file,
-				Signers:  signers,
-				Message:  digest,
-				// All members proved theirs in the keygen that made the keyshares.
-				TrustParameters: true,
-			},
-		)
-		p.cfg.Metrics.Ceremony("keysign", time.Since(begin), err)
-		if err != nil {
-			return signatures{}, fmt.Errorf(
-				"signing the check message with the vault's %s key: %w",
-				curve,
-				err,
-			)
-		}
-	}
-	return signatures{secp256k1: sigs[0], ed25519: sigs[1]}, nil
-}
-
-// nextSigners are all members, and every other time those that did not fail the last signing, when
-// they are enough.
-func nextSigners(e *entry, k vault.Keygen) [][]byte {
-	if e.signings%2 == 1 && e.lastBlame != nil {
-		var rest []types.Member
-		for _, m := range k.Members {
-			if !contains(e.lastBlame.members, m.Address()) {
-				rest = append(rest, m)
-			}
-		}
-		if len(rest) >= int(k.Threshold) {
-			return vault.MemberKeys(rest)
-		}
-	}
-	return vault.MemberKeys(k.Members)
-}
-
-// blame keeps whom a ceremony failed by. One that was cut short blames members who may have been
-// between two attempts, so an earlier failure says more.
-func (e *entry) blame(b *blame, cutShort bool) {
-	if b != nil && (e.lastBlame == nil || !cutShort) {
+// blame keeps whom an attempt failed by.
+func (e *entry) blame(b *blame) {
+	if b != nil {
 		e.lastBlame = b
 	}
 }

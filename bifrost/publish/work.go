@@ -25,9 +25,8 @@ type entry struct {
 	lastBlame *blame // of the last ceremony that failed because of others
 	attempt   uint64 // the last one that this process saw begin
 	nonce     []byte // of a join
-	signings  int
-	// differs are the members that are known to have other public shares.
-	differs map[string]bool
+	// after is the block after which a check is sent.
+	after int64
 	// keyshares are those that the proof was made of, until the message is.
 	keyshares *keyshares
 
@@ -40,12 +39,10 @@ type entry struct {
 var (
 	// errOver ends a worker: the keygen is closed, or voted on.
 	errOver = errors.New("over")
-	// errLost says that the keyshares of a keygen that others finished are not here.
+	// errLost says that the keyshares of a keygen's result are not here.
 	errLost = errors.New(
-		"the other members have finished this keygen, and its keyshares are not here: they were lost before they were stored",
+		"all members have signed for a result of this keygen, and its keyshares are not here: they were lost after they were stored",
 	)
-	// errLate says that there is no time for another ceremony.
-	errLate = errors.New("the deadline is near and the result is not complete")
 )
 
 // work takes a record to its message, step by step.
@@ -73,12 +70,11 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 			if next.Final() {
 				return
 			}
-			next, e.lastBlame = nil, nil
-			failures = 0
+			next, failures = nil, 0
 			continue
 		case ctx.Err() != nil || errors.Is(err, errOver):
 			return
-		case errors.Is(err, errLost), errors.Is(err, errLate) && e.rec.Step == outbox.StepNone:
+		case errors.Is(err, errLost):
 			p.setErr(e, err, err)
 			log.Error().Err(err).Msg("no vote will be cast on this keygen")
 			return
@@ -109,14 +105,21 @@ func (p *Publisher) advance(
 	k vault.Keygen,
 ) (*outbox.Record, error) {
 	next := *e.rec
+	if ceremonies.Err() != nil && ctx.Err() == nil {
+		now, err := p.ask(ctx, next.Epoch)
+		if err != nil {
+			return nil, err
+		}
+		if now.Certificate == nil {
+			return p.giveUp(e, now, &next)
+		}
+	}
 	switch e.rec.Step {
-	case outbox.StepNone:
+	case outbox.StepNone, outbox.StepResult:
 		return p.keygen(ctx, ceremonies, e, &next)
-	case outbox.StepResult:
+	case outbox.StepCertified:
 		return p.keepResult(k, &next)
-	case outbox.StepSaved:
-		return p.sign(ctx, ceremonies, e, &next)
-	case outbox.StepSigned, outbox.StepProven:
+	case outbox.StepSaved, outbox.StepProven:
 		return p.complete(ctx, e, k, &next)
 	}
 	return nil, errOver
@@ -124,7 +127,7 @@ func (p *Publisher) advance(
 
 // save makes a step durable. Nothing of it is visible before.
 func (p *Publisher) save(e *entry, r *outbox.Record) error {
-	if r.Kind != outbox.Join {
+	if r.Kind.IsKept() {
 		if err := p.outbox.Save(r); err != nil {
 			return fmt.Errorf("outbox: %w", err)
 		}

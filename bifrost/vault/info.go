@@ -65,7 +65,8 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 			Needed: info.Needed, ClosedHeight: info.ClosedHeight, RequireProofs: info.RequireProofs,
 		},
 		OpenedHeight: info.OpenedHeight, Deadline: info.Deadline,
-		JoinDeadline: info.JoinDeadline,
+		JoinDeadline: info.JoinDeadline, AttemptDeadline: info.AttemptDeadline,
+		CertificateDeadline: info.CertificateDeadline,
 	}
 	if k.Vault, err = optional("vault", info.Vault, types.PubKeySize); err != nil {
 		return k, err
@@ -98,6 +99,13 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 			if !bytes.Equal(k.Session.Members[i].Member, m.Address()) {
 				return k, fmt.Errorf("the session of keygen %d has not its members", k.Id)
 			}
+		}
+	}
+	if c := info.Certificate; c != nil {
+		k.Certificate = &Certificate{Attempt: c.Attempt, Height: c.Height, Checked: c.Checked}
+		k.Certificate.Result, err = decodeResult(c.Vault, c.PubKeyEd25519, c.SharesHash)
+		if err != nil {
+			return k, err
 		}
 	}
 	if k.Blamed, err = decodeAddresses(info.Blamed); err != nil {
@@ -134,25 +142,11 @@ func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
 	if v.Blamed, err = decodeAddresses(info.Blamed); err != nil || info.Vault == "" {
 		return v, err
 	}
-	v.Result = &types.Result{}
-	if v.Result.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
-		return v, err
-	}
-	v.Result.PubKeyEd25519, err = decodeHex(
-		"ed25519 key",
-		info.PubKeyEd25519,
-		types.PubKeyEd25519Size,
-	)
+	result, err := decodeResult(info.Vault, info.PubKeyEd25519, info.SharesHash)
 	if err != nil {
 		return v, err
 	}
-	if v.Result.SharesHash, err = optional(
-		"shares hash",
-		info.SharesHash,
-		types.HashSize,
-	); err != nil {
-		return v, err
-	}
+	v.Result = &result
 	if info.Commitment != nil {
 		c, err := info.Commitment.Commitment()
 		if err != nil {
@@ -161,6 +155,18 @@ func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
 		v.Commitment = &c
 	}
 	return v, nil
+}
+
+func decodeResult(vault, pubKeyEd25519, sharesHash string) (r types.Result, err error) {
+	if r.PubKey, err = decodeHex("vault", vault, types.PubKeySize); err != nil {
+		return r, err
+	}
+	r.PubKeyEd25519, err = decodeHex("ed25519 key", pubKeyEd25519, types.PubKeyEd25519Size)
+	if err != nil {
+		return r, err
+	}
+	r.SharesHash, err = optional("shares hash", sharesHash, types.HashSize)
+	return r, err
 }
 
 // ProofFromInfo turns what queries show of a proof back into raw bytes. It errs as [FromInfo] does.

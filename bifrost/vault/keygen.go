@@ -13,8 +13,13 @@ type Keygen struct {
 	types.Keygen
 	// OpenedHeight is the block that opened it, and Deadline the last one in which a vote counts.
 	OpenedHeight, Deadline int64
-	// JoinDeadline is the last block in which an attempt at it can begin.
-	JoinDeadline int64
+	// JoinDeadline is the last block in which an attempt at it can begin, AttemptDeadline the last
+	// one in which a member sends a certificate that it has just obtained, and CertificateDeadline
+	// the last one in which the first can come to stand.
+	JoinDeadline, AttemptDeadline, CertificateDeadline int64
+	// Certificate shows which result its members have, nil while none stands, and once the keygen's
+	// vault is active.
+	Certificate *Certificate
 	// Session is the latest attempt at it, nil while none has begun. Its members are in the
 	// keygen's order.
 	Session *Session
@@ -24,6 +29,17 @@ type Keygen struct {
 	Recipients []types.Recipient
 	// Votes are gone once the keygen's vault is active.
 	Votes []Vote
+}
+
+// Certificate shows that all members of a keygen have its result.
+type Certificate struct {
+	types.Result
+	// Attempt is the number of the session that ended with it.
+	Attempt uint64
+	// Height is the block in which it came to stand.
+	Height int64
+	// Checked means that the vault has shown that it can sign.
+	Checked bool
 }
 
 // Session is an attempt at a keygen.

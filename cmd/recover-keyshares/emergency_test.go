@@ -43,12 +43,12 @@ func TestEmergency(t *testing.T) {
 
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
-	keygen := n.StartChurn().KeygenIds[0]
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	vault := network.NewVault("emergency")
-	members := n.Members(keygen)
 	for _, v := range n.Validators {
-		n.SendVote(v.Signer, vault.Vote(n.ChainID, keygen, members, v.Signer, network.Seal(t, v.Signer, 10<<10)))
+		n.SendVote(v.Signer, ballot.Vote(vault, v.Signer, network.Seal(t, v.Signer, 10<<10)))
 	}
+	n.SendVote(ballot.Members[0], ballot.Check(vault, ballot.Members[0]))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	n.WaitBlocks(2)
 

@@ -50,15 +50,18 @@ func TestRecoveryFromAChain(t *testing.T) {
 	churn := n.StartChurn()
 	keygen := churn.KeygenIds[0]
 	strangers(ctx, t, n, keygen)
+	ballot := n.Ballot(keygen)
+	made := network.Vault{PrivateKeys: vault.PrivateKeys}
 
 	for i, v := range n.Validators {
 		node, err := chain.New(v.RPC(), 0)
 		require.NoError(t, err)
 		sealed, err := seal(mnemonics[i], vault.Files[i])
 		require.NoError(t, err)
-		vote := network.Vault{PrivateKeys: vault.PrivateKeys}.Vote(n.ChainID, keygen, pubKeys, v.Signer, sealed)
+		vote := ballot.Vote(made, v.Signer, sealed)
 		send(ctx, t, n, node, keys[i], vote)
 	}
+	n.SendVote(ballot.Members[0], ballot.Check(made, ballot.Members[0]))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	// The header of the next block verifies it, and the one after is where that one is surely
 	// found.

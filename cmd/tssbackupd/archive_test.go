@@ -190,11 +190,12 @@ func newDaemon(t *testing.T) (*daemon, *network.Network, network.Vault) {
 		Amount:           sdk.NewInt64Coin(network.Denom, 500_000_000_000),
 	})
 	n.Send(v.Operator, banktypes.NewMsgSend(v.Operator.Address(), v.Signer.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1_000_000))))
-	keygen := n.StartChurn().KeygenIds[0]
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	vault := network.NewVault("restarted")
 	for _, member := range n.Validators {
-		n.SendVote(member.Signer, vault.Vote(n.ChainID, keygen, n.Members(keygen), member.Signer, network.Seal(t, member.Signer, 10<<10)))
+		n.SendVote(member.Signer, ballot.Vote(vault, member.Signer, network.Seal(t, member.Signer, 10<<10)))
 	}
+	n.SendVote(v.Signer, ballot.Check(vault, v.Signer))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	ctx := v.ClientContext()
 	n.StopAll()

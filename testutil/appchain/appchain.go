@@ -33,7 +33,7 @@ import (
 const (
 	// Deadline is the number of blocks in which votes count, unless the parameters of the test say
 	// otherwise.
-	Deadline = 10
+	Deadline = 32
 	// defaultGas is the gas limit of a transaction that names none.
 	defaultGas = 1_000_000
 )
@@ -364,6 +364,29 @@ func (c *Chain) Keygen(id uint64) types.Keygen {
 	keygen, err := c.App.TssbackupKeeper.Keygens.Get(c.Ctx(), id)
 	require.NoError(c.t, err)
 	return keygen
+}
+
+// Ballot has all members of a keygen join, a tenth of them in a block.
+func (c *Chain) Ballot(id uint64) network.Ballot {
+	c.t.Helper()
+	b := network.Ballot{ChainID: c.ChainID, KeygenID: id}
+	var joins [][]byte
+	for _, m := range c.Keygen(id).Members {
+		i := slices.IndexFunc(c.Signers, func(s network.Account) bool {
+			return m.Address().Equals(s.Address())
+		})
+		b.Members = append(b.Members, c.Signers[i])
+		joins = append(joins, c.Tx(c.Signers[i], network.TxOptions{}, b.Join(c.Signers[i])))
+	}
+	for batch := range slices.Chunk(joins, (len(joins)+9)/10) {
+		for _, result := range c.Block(batch...) {
+			require.Zero(c.t, result.Code, result.Log)
+		}
+	}
+	session, err := c.App.TssbackupKeeper.Sessions.Get(c.Ctx(), id)
+	require.NoError(c.t, err)
+	b.Session = session.Id
+	return b
 }
 
 // Asked parts the signers into those that a keygen asks to publish and the others.

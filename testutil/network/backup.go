@@ -31,15 +31,14 @@ func (n *Network) BackUp() *Backups {
 	name := fmt.Sprintf("%s, keygen %d", n.ChainID, churn.KeygenIds[0])
 	b := &Backups{Vault: dealer.NewVault(name, "cosmos", pubKeys), Opened: churn.OpenedHeight}
 	vault := Vault{b.Vault.PrivateKeys}
+	ballot := n.Ballot(churn.KeygenIds[0])
 	for i, v := range n.Validators {
 		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
-		res := n.SendVote(
-			v.Signer,
-			vault.Vote(n.ChainID, churn.KeygenIds[0], pubKeys, v.Signer, sealed),
-		)
+		res := n.SendVote(v.Signer, ballot.Vote(vault, v.Signer, sealed))
 		b.Envelopes = append(b.Envelopes, sealed)
 		b.Heights = append(b.Heights, res.Height)
 	}
+	n.SendVote(n.Validators[0].Signer, ballot.Check(vault, n.Validators[0].Signer))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	return b
 }

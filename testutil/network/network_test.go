@@ -24,11 +24,13 @@ func TestChurn(t *testing.T) {
 	// Two members vote; the validator of the third goes away, and comes back after it has missed
 	// the third vote.
 	vault := network.NewVault("churn")
+	ballot := n.Ballot(keygen)
 	vote := func(i int) {
 		member := n.Validators[i].Signer
-		n.SendVote(member, vault.Vote(n.ChainID, keygen, n.Members(keygen), member, network.Seal(t, member, 64<<10)))
+		n.SendVote(member, ballot.Vote(vault, member, network.Seal(t, member, 64<<10)))
 	}
 	vote(0)
+	n.SendVote(n.Validators[3].Signer, ballot.Check(vault, n.Validators[3].Signer))
 	vote(1)
 	n.Stop(3)
 	vote(2)

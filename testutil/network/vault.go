@@ -1,16 +1,12 @@
 package network
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -26,39 +22,6 @@ type Vault struct{ dealer.PrivateKeys }
 
 // NewVault makes the vault that follows from the name.
 func NewVault(name string) Vault { return Vault{dealer.NewPrivateKeys(name)} }
-
-// Vote is the vote of a member for this vault, with the vault's signatures, the public shares of
-// all members, given by their compressed public keys, and beside an envelope the proof that its
-// member can open what it shares.
-func (v Vault) Vote(
-	chainID string,
-	keygenID uint64,
-	members [][]byte,
-	member Account,
-	envelope []byte,
-) *types.MsgTssPool {
-	check := types.CheckMessage(chainID, keygenID, v.PubKey(), v.PubKeyEd25519())
-	// A compact signature is a byte for recovery and R||S with low S.
-	signature := ecdsa.SignCompact(v.Secp256k1, check, true)[1:]
-	vote := &types.MsgTssPool{
-		Signer:           member.Bech32(),
-		KeygenId:         keygenID,
-		PubKey:           v.Name(),
-		PubKeyEd25519:    hex.EncodeToString(v.PubKeyEd25519()),
-		KeysharesBackup:  envelope,
-		Signature:        signature,
-		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
-		PublicShares:     &v.Deal(members).Public,
-	}
-	if len(envelope) > 0 &&
-		slices.ContainsFunc(
-			members,
-			func(m []byte) bool { return bytes.Equal(m, member.Key.PubKey().Bytes()) },
-		) {
-		vote.Proof = v.Prove(chainID, keygenID, members, member)
-	}
-	return vote
-}
 
 // Prove is the proof of a member for this vault.
 func (v Vault) Prove(chainID string, keygenID uint64, members [][]byte, member Account) []byte {

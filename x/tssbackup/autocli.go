@@ -117,6 +117,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				},
 				{RpcMethod: "TssJoin", Skip: true},
 				{RpcMethod: "TssPool", Skip: true},
+				{RpcMethod: "TssCheck", Skip: true},
 				{RpcMethod: "PublishBackup", Skip: true},
 				{
 					RpcMethod:   "StartChurn",

@@ -1,14 +1,14 @@
 // Package ante lets the votes of vault members into blocks without a fee, and keeps that door shut
 // for everything else.
 //
-// A transaction is exempt when it holds exactly one message, a MsgTssPool, a MsgTssJoin or a
-// MsgPublishBackup, pays no fee, names no fee granter, is signed by the member alone, and the
-// module's state says that this member may send this message now: the keygen is open and the member
-// has not voted, or the backup is missing. Its gas limit is bounded by its size and its size by its
-// envelope. What any member can send free of charge is bounded by a count in state: of each keygen
-// a few attempts, and an attempt counts also when its message fails, because what an ante handler
-// writes stays. CheckTx and ReCheckTx count in the check state, so the bound holds for the mempool
-// too.
+// A transaction is exempt when it holds exactly one message, a MsgTssPool, a MsgTssJoin, a
+// MsgTssCheck or a MsgPublishBackup, pays no fee, names no fee granter, is signed by the member
+// alone, and the module's state says that this member may send this message now: the keygen is open
+// and the member has not voted, its vault has not signed, or the backup is missing. Its gas limit
+// is bounded by its size and its size by its envelope. What any member can send free of charge is
+// bounded by a count in state: of each keygen a few attempts, and an attempt counts also when its
+// message fails, because what an ante handler writes stays. CheckTx and ReCheckTx count in the
+// check state, so the bound holds for the mempool too.
 //
 // What fails in the ante chain of a block is not counted. So an exempt transaction has no timeout
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
@@ -56,8 +56,9 @@ import (
 // shares: keys, signatures, memo, and the addresses of many blamed members.
 const maxOverhead = 32 << 10
 
-// maxJoin bounds the bytes of an exempt transaction with a join. It has about 450, and a memo.
-const maxJoin = 1 << 10
+// maxSmall bounds the bytes of an exempt transaction with a join or a check. It has about 450, and
+// a memo.
+const maxSmall = 1 << 10
 
 // Keeper is what the decorators ask of the module's state.
 type Keeper interface {
@@ -200,8 +201,8 @@ func (d FeeDecorator) checkBounds(
 ) error {
 	size := uint64(len(ctx.TxBytes()))
 	limit := uint64(len(vote.Envelope)) + types.MaxProofBytes(vote.Members) + maxOverhead
-	if vote.Join {
-		limit = maxJoin
+	if vote.Small {
+		limit = maxSmall
 	}
 	if size > limit {
 		return errorsmod.Wrapf(

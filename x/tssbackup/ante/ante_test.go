@@ -131,13 +131,87 @@ func TestRefusedTransactions(t *testing.T) {
 			want: sdkerrors.ErrInvalidRequest,
 		},
 		{
+			name: "a vote without a certificate when none stands",
+			make: func(c *chain) []byte {
+				vote := c.vote(c.asked[0])
+				vote.Certificate = nil
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
+			},
+			want: types.ErrNoCertificate,
+		},
+		{
+			name: "a vote for another vault than that of the certificate",
+			make: func(c *chain) []byte {
+				c.certify()
+				vote := c.ballot.Vote(network.NewVault("another"), c.asked[0], network.Seal(c.t, c.asked[0], 1_000))
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
+			},
+			want: types.ErrCertified,
+		},
+		{
+			name: "a vote that the keygen failed before its time",
+			make: func(c *chain) []byte {
+				return c.Tx(c.asked[0], network.TxOptions{}, c.blame(c.asked[0]))
+			},
+			want: types.ErrBlameEarly,
+		},
+		{
+			name: "a vote that the keygen failed while a certificate stands",
+			make: func(c *chain) []byte {
+				c.certify()
+				c.untilBlame()
+				return c.Tx(c.asked[0], network.TxOptions{}, c.blame(c.asked[0]))
+			},
+			want: types.ErrCertified,
+		},
+		{
+			name: "a join while a certificate stands",
+			make: func(c *chain) []byte {
+				c.certify()
+				return c.Tx(c.asked[0], network.TxOptions{}, c.ballot.Join(c.asked[0]))
+			},
+			want: types.ErrCertified,
+		},
+		{
+			name: "a check before there is a certificate",
+			make: func(c *chain) []byte {
+				return c.Tx(c.asked[0], network.TxOptions{}, c.ballot.Check(c.vault, c.asked[0]))
+			},
+			want: types.ErrNoCertificate,
+		},
+		{
+			name: "a second check",
+			make: func(c *chain) []byte {
+				c.certify()
+				c.requireOK(c.Block(c.Tx(c.asked[0], network.TxOptions{}, c.ballot.Check(c.vault, c.asked[0])))[0].Code)
+				return c.Tx(c.asked[0], network.TxOptions{}, c.ballot.Check(c.vault, c.asked[0]))
+			},
+			want: types.ErrCheckPresent,
+		},
+		{
+			name: "a check of an account that is no member",
+			make: func(c *chain) []byte {
+				c.certify()
+				return c.Tx(c.Rich, network.TxOptions{}, c.ballot.Check(c.vault, c.Rich))
+			},
+			want: types.ErrNotMember,
+		},
+		{
+			name: "a check that carries a load",
+			make: func(c *chain) []byte {
+				c.certify()
+				check := c.ballot.Check(c.vault, c.asked[0])
+				check.Signature = make([]byte, 1<<10)
+				return c.Tx(c.asked[0], network.TxOptions{}, check)
+			},
+			want: sdkerrors.ErrTxTooLarge,
+		},
+		{
 			name: "a blame that carries a load",
 			make: func(c *chain) []byte {
-				blame := &types.MsgTssPool{
-					Signer:   c.asked[0].Bech32(),
-					KeygenId: keygenID,
-					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: strings.Repeat("x", 40<<10)},
-				}
+				c.untilBlame()
+				blame := c.blame(c.asked[0])
+				blame.Blame.Reason = strings.Repeat("x", 40<<10)
 				return c.Tx(c.asked[0], network.TxOptions{Gas: 1_000_000}, blame)
 			},
 			want: sdkerrors.ErrTxTooLarge,
@@ -247,7 +321,7 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 		{
 			name: "the vote of a member that is not asked",
 			make: func(c *chain) []byte {
-				return c.Tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.Members, c.other, nil))
+				return c.Tx(c.other, network.TxOptions{}, c.ballot.Vote(c.vault, c.other, nil))
 			},
 		},
 		{
@@ -267,11 +341,31 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 		{
 			name: "a blame",
 			make: func(c *chain) []byte {
-				return c.Tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, &types.MsgTssPool{
-					Signer:   c.asked[0].Bech32(),
-					KeygenId: keygenID,
-					Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: "silent"},
-				})
+				c.untilBlame()
+				return c.Tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, c.blame(c.asked[0]))
+			},
+		},
+		{
+			name: "a vote for the result of the certificate that stands, without one",
+			make: func(c *chain) []byte {
+				c.certify()
+				vote := c.vote(c.asked[0])
+				vote.Certificate = nil
+				return c.Tx(c.asked[0], network.TxOptions{}, vote)
+			},
+		},
+		{
+			name: "a check by a member that has not voted",
+			make: func(c *chain) []byte {
+				c.certify()
+				return c.Tx(c.asked[0], network.TxOptions{Memo: "and a memo"}, c.ballot.Check(c.vault, c.asked[0]))
+			},
+		},
+		{
+			name: "a check by a member that has voted",
+			make: func(c *chain) []byte {
+				c.certify()
+				return c.Tx(c.other, network.TxOptions{}, c.ballot.Check(c.vault, c.other))
 			},
 		},
 		{

@@ -28,9 +28,10 @@ type chain struct {
 	*appchain.Chain
 	t *testing.T
 	// asked are the members whose result carries an envelope, other is the one whose does not.
-	asked []network.Account
-	other network.Account
-	vault network.Vault
+	asked  []network.Account
+	other  network.Account
+	vault  network.Vault
+	ballot network.Ballot
 }
 
 func newChain(t *testing.T, minGasPrices string) *chain {
@@ -46,19 +47,29 @@ func newChain(t *testing.T, minGasPrices string) *chain {
 	c.asked, others = c.Asked(keygenID)
 	require.Len(t, c.asked, askedCount)
 	c.other = others[0]
+	c.ballot = c.Ballot(keygenID)
 	return c
 }
 
 // vote is a good vote of an asked member; each has another envelope.
 func (c *chain) vote(member network.Account) *types.MsgTssPool {
-	return c.vault.Vote(chainID, keygenID, c.Members, member, network.Seal(c.t, member, 1_000))
+	return c.ballot.Vote(c.vault, member, network.Seal(c.t, member, 1_000))
 }
 
-// badVote is a vote that its handler refuses: the vault's signature is wrong.
+// badVote is a vote that its handler refuses: its certificate is wrong.
 func (c *chain) badVote(member network.Account) *types.MsgTssPool {
 	vote := c.vote(member)
-	vote.Signature[0] ^= 1
+	vote.Certificate[0] ^= 1
 	return vote
+}
+
+// blame is a member's vote that the keygen failed.
+func (c *chain) blame(member network.Account) *types.MsgTssPool {
+	return &types.MsgTssPool{
+		Signer:   member.Bech32(),
+		KeygenId: keygenID,
+		Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: "silent"},
+	}
 }
 
 // attempts is what the state of the last block counts for the member.
@@ -84,13 +95,28 @@ func (c *chain) requireOK(code uint32) {
 	require.Zero(c.t, code)
 }
 
-// activate has all members vote, so that the vault is active in the next block.
+// certify has the member that is not asked vote, and with it the certificate come to stand.
+func (c *chain) certify() {
+	c.t.Helper()
+	c.requireOK(c.Block(c.Tx(c.other, network.TxOptions{}, c.ballot.Vote(c.vault, c.other, nil)))[0].Code)
+}
+
+// untilBlame makes blocks until members may vote that the keygen failed, and the mempool knows it.
+func (c *chain) untilBlame() {
+	c.t.Helper()
+	for last := c.Keygen(keygenID).CertificateDeadline(); c.Height <= last; {
+		c.Block()
+	}
+}
+
+// activate has all members vote and the vault sign, so that it is active in the next block.
 func (c *chain) activate() {
 	c.t.Helper()
-	votes := [][]byte{c.Tx(c.other, network.TxOptions{}, c.vault.Vote(chainID, keygenID, c.Members, c.other, nil))}
+	votes := [][]byte{c.Tx(c.other, network.TxOptions{}, c.ballot.Vote(c.vault, c.other, nil))}
 	for _, member := range c.asked {
 		votes = append(votes, c.Tx(member, network.TxOptions{}, c.vote(member)))
 	}
+	votes = append(votes, c.Tx(c.other, network.TxOptions{}, c.ballot.Check(c.vault, c.other)))
 	for _, result := range c.Block(votes...) {
 		require.Zero(c.t, result.Code, result.Log)
 	}

@@ -3,6 +3,7 @@ package ante_test
 import (
 	"testing"
 
+	"cosmossdk.io/collections"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +27,7 @@ func TestFloods(t *testing.T) {
 					require.Zero(t, res.Code, res.Log)
 				}
 				for range 5 {
-					res := c.Check(c.TxAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))
+					res := c.Check(c.TxAt(member, c.Sequence(member), network.TxOptions{}, c.vote(member)))
 					requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
 				}
 				// Others are not held up by it.
@@ -58,7 +59,7 @@ func TestFloods(t *testing.T) {
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
 				result := c.Block(c.Tx(member, network.TxOptions{}, c.badVote(member)))[0]
-				requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
+				requireError(t, types.ErrInvalidCertificate, result.Codespace, result.Code, result.Log)
 				require.EqualValues(t, 1, c.attempts(member))
 
 				for range types.MaxExemptAttempts - 1 {
@@ -78,14 +79,14 @@ func TestFloods(t *testing.T) {
 				}
 				for i, result := range c.Block(txs...) {
 					if i < types.MaxExemptAttempts {
-						requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
+						requireError(t, types.ErrInvalidCertificate, result.Codespace, result.Code, result.Log)
 					} else {
 						requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
 					}
 				}
 				require.EqualValues(t, types.MaxExemptAttempts, c.attempts(member))
 				// It stays so in later blocks.
-				result := c.Block(c.TxAt(member, types.MaxExemptAttempts, network.TxOptions{}, c.vote(member)))[0]
+				result := c.Block(c.TxAt(member, c.Sequence(member)-5, network.TxOptions{}, c.vote(member)))[0]
 				requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
 			},
 		},
@@ -93,10 +94,11 @@ func TestFloods(t *testing.T) {
 			name: "one vote of a block's three is cast, and the others are stale",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
+				next := c.Sequence(member)
 				results := c.Block(
-					c.TxAt(member, 0, network.TxOptions{}, c.vote(member)),
-					c.TxAt(member, 1, network.TxOptions{}, c.vote(member)),
-					c.TxAt(member, 1, network.TxOptions{}, c.vote(member)),
+					c.TxAt(member, next, network.TxOptions{}, c.vote(member)),
+					c.TxAt(member, next+1, network.TxOptions{}, c.vote(member)),
+					c.TxAt(member, next+1, network.TxOptions{}, c.vote(member)),
 				)
 				c.requireOK(results[0].Code)
 				for _, result := range results[1:] {
@@ -108,19 +110,16 @@ func TestFloods(t *testing.T) {
 			name: "votes with a wrong signature cost the member no attempt",
 			run: func(t *testing.T, c *chain) {
 				member := c.asked[0]
-				forged := c.TxAt(member, 0, network.TxOptions{}, c.vote(member))
+				forged := c.TxAt(member, c.Sequence(member), network.TxOptions{}, c.vote(member))
 				forged[len(forged)-1] ^= 1
 				for range 10 {
 					res := c.Check(forged)
 					requireError(t, sdkerrors.ErrUnauthorized, res.Codespace, res.Code, res.Log)
 					result := c.Block(forged)[0]
 					requireError(t, sdkerrors.ErrUnauthorized, result.Codespace, result.Code, result.Log)
-					if c.Height > deadline-2 {
-						break
-					}
 				}
 				require.Zero(t, c.attempts(member))
-				c.requireOK(c.Block(c.TxAt(member, 0, network.TxOptions{}, c.vote(member)))[0].Code)
+				c.requireOK(c.Block(c.TxAt(member, c.Sequence(member), network.TxOptions{}, c.vote(member)))[0].Code)
 			},
 		},
 		{
@@ -147,6 +146,33 @@ func TestFloods(t *testing.T) {
 				}
 				res := c.Recheck(vote)
 				requireError(t, types.ErrKeygenClosed, res.Codespace, res.Code, res.Log)
+			},
+		},
+		{
+			name: "checks that fail count with joins, and take no vote from a member",
+			run: func(t *testing.T, c *chain) {
+				c.certify()
+				member := c.asked[0]
+				wrong := c.ballot.Check(network.NewVault("another"), member)
+				joins := func() uint64 {
+					count, err := c.App.TssbackupKeeper.JoinAttempts.Get(c.Ctx(), collections.Join(uint64(keygenID), []byte(member.Address())))
+					require.NoError(t, err)
+					return count
+				}
+				before := joins()
+				for range 2 {
+					result := c.Block(c.Tx(member, network.TxOptions{}, wrong))[0]
+					requireError(t, types.ErrInvalidSignature, result.Codespace, result.Code, result.Log)
+				}
+				require.Equal(t, before+2, joins())
+				require.Zero(t, c.attempts(member))
+				for range types.MaxExemptJoins - joins() {
+					c.requireOK(c.Check(c.Tx(member, network.TxOptions{}, wrong)).Code)
+				}
+				res := c.Check(c.TxAt(member, c.Sequence(member), network.TxOptions{}, c.ballot.Check(c.vault, member)))
+				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
+				res = c.Check(c.TxAt(member, c.Sequence(member), network.TxOptions{}, c.vote(member)))
+				c.requireOK(res.Code)
 			},
 		},
 		{

@@ -35,18 +35,19 @@ type backups struct {
 func churn(t *testing.T, n *network.Network, name string) backups {
 	t.Helper()
 	b := backups{vault: network.NewVault(name)}
-	keygen := n.StartChurn().KeygenIds[0]
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	for _, v := range n.Validators {
-		b.vote(t, n, keygen, v)
+		b.vote(t, n, ballot, v)
 	}
+	n.SendVote(ballot.Members[0], ballot.Check(b.vault, ballot.Members[0]))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	return b
 }
 
-func (b *backups) vote(t *testing.T, n *network.Network, keygen uint64, v *network.Validator) {
+func (b *backups) vote(t *testing.T, n *network.Network, ballot network.Ballot, v *network.Validator) {
 	t.Helper()
 	sealed := network.Seal(t, v.Signer, 20<<10)
-	res := n.SendVote(v.Signer, b.vault.Vote(n.ChainID, keygen, n.Members(keygen), v.Signer, sealed))
+	res := n.SendVote(v.Signer, ballot.Vote(b.vault, v.Signer, sealed))
 	b.envelopes = append(b.envelopes, sealed)
 	b.heights = append(b.heights, res.Height)
 }
@@ -157,17 +158,18 @@ func TestNodeRepairsItselfFromItsOwnBlocks(t *testing.T) {
 func TestFullDiskStopsTheNode(t *testing.T) {
 	n := network.New(t, network.Config{})
 	n.RegisterSigners()
-	keygen := n.StartChurn().KeygenIds[0]
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	b := backups{vault: network.NewVault("full disk")}
 	for _, v := range n.Validators[:3] {
-		b.vote(t, n, keygen, v)
+		b.vote(t, n, ballot, v)
 	}
+	n.SendVote(ballot.Members[0], ballot.Check(b.vault, ballot.Members[0]))
 	full, voter := n.Validators[2], n.Validators[3]
 	sealed := network.Seal(t, voter.Signer, 20<<10)
 	b.envelopes = append(b.envelopes, sealed)
 	faults := disk.FailAt(t, tssbackup.ArchiveDir(full.Home), 2)
 
-	vote := b.vault.Vote(n.ChainID, keygen, n.Members(keygen), voter.Signer, sealed)
+	vote := ballot.Vote(b.vault, voter.Signer, sealed)
 	tx := n.Sign(voter.Signer, network.TxOptions{Gas: 1_000_000 + 10*uint64(len(sealed))}, vote)
 	require.Zero(t, n.Broadcast(tx).Code)
 	n.Wait(func() bool { return n.Validators[0].App().LastBlockHeight() >= full.App().LastBlockHeight()+3 }, "%s to stand still", full)

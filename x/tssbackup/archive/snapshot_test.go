@@ -24,9 +24,9 @@ func TestSnapshotPayloads(t *testing.T) {
 	n.RegisterSigners()
 	b := churn(t, n, "payloads")
 	// A vote of a churn that is open is wanted too.
-	keygen := n.StartChurn().KeygenIds[0]
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	pending := backups{vault: network.NewVault("open")}
-	pending.vote(t, n, keygen, n.Validators[0])
+	pending.vote(t, n, ballot, n.Validators[0])
 	a := n.Validators[0].App()
 	height := uint64(a.LastBlockHeight())
 	var logged bytes.Buffer
@@ -45,7 +45,7 @@ func TestSnapshotPayloads(t *testing.T) {
 	want := payloads()
 	require.ElementsMatch(t, append(slices.Clone(b.envelopes), pending.envelopes...), want)
 	require.Equal(t, pending.envelopes[0], want[0], "votes come before backups, as their keys do")
-	pending.vote(t, n, keygen, n.Validators[1])
+	pending.vote(t, n, ballot, n.Validators[1])
 	require.Equal(t, want, payloads(), "a later vote is not of the snapshot's height")
 
 	full := errors.New("disk is full")

@@ -42,14 +42,16 @@ func (k Keeper) EndBlocker(ctx context.Context) error {
 type closing struct {
 	types.Keygen
 	votes []memberVote
+	// certificate is nil while none stands.
+	certificate *types.Certificate
 	// failed reports whether it failed in this block.
 	failed bool
 }
 
-// closeChurn decides the keygens of the open churn that all members voted on or that have their
-// deadline. Each is decided by itself; what failed is opened again where that is allowed. The churn
-// is complete when all are ready, and fails when one has failed for good and none is open any more:
-// whoever is silent in another keygen pays for it, however soon the churn was lost.
+// closeChurn decides the keygens of the open churn that nothing more is to come for or that have
+// their deadline. Each is decided by itself; what failed is opened again where that is allowed. The
+// churn is complete when all are ready, and fails when one has failed for good and none is open any
+// more: whoever is silent in another keygen pays for it, however soon the churn was lost.
 func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 	churn, keygens, err := k.openKeygens(ctx)
 	if err != nil || keygens == nil {
@@ -107,6 +109,9 @@ func (k Keeper) openKeygens(ctx context.Context) (types.Churn, []closing, error)
 		if keygens[i].votes, err = k.votesOf(ctx, id); err != nil {
 			return types.Churn{}, nil, err
 		}
+		if keygens[i].certificate, err = k.certificate(ctx, id); err != nil {
+			return types.Churn{}, nil, err
+		}
 	}
 	return churn, keygens, nil
 }
@@ -124,8 +129,7 @@ func (k Keeper) decide(ctx context.Context, params types.Params, keygens []closi
 	for i := range keygens {
 		c := &keygens[i]
 		due := height >= c.Deadline
-		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN ||
-			!due && len(c.votes) < len(c.Members) {
+		if c.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || !due && !c.decided() {
 			continue
 		}
 		c.ClosedHeight = height
@@ -209,24 +213,26 @@ func (k Keeper) afterFailures(ctx context.Context, keygens []closing) error {
 	return nil
 }
 
-// verdict is the result that enough members voted for with their envelope, which
-// comes with a proof in a keygen that requires proofs. When
-// all members voted one result, they are enough, because every member that was
-// asked has published; and needed is more than half of the members, so that at
-// most one result has enough.
+// decided reports whether nothing more is to come: all members have voted, and their vault, if they
+// have one, has signed.
+func (c closing) decided() bool {
+	return len(c.votes) == len(c.Members) && (c.certificate == nil || c.certificate.IsChecked())
+}
+
+// verdict is the result of the certificate, when its vault has signed and enough members voted for
+// it with their envelope, which comes with a proof in a keygen that requires proofs. When all
+// members voted for it, they are enough, because every member that was asked has published.
 func (c closing) verdict() (types.Result, bool) {
-	count := make(map[string]uint32)
+	if c.certificate == nil || !c.certificate.IsChecked() {
+		return types.Result{}, false
+	}
+	count := uint32(0)
 	for _, v := range c.votes {
-		if v.Result == nil || v.Commitment == nil {
-			continue
-		}
-		key := v.Result.Key()
-		count[key]++
-		if count[key] == c.Needed {
-			return *v.Result, true
+		if v.Commitment != nil {
+			count++
 		}
 	}
-	return types.Result{}, false
+	return c.certificate.Result, count >= c.Needed
 }
 
 // failChurn closes a churn in which a keygen failed for good: no vault of it is ever active, and no
@@ -333,13 +339,13 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 	if err := k.indexMembers(ctx, vault); err != nil {
 		return types.Vault{}, err
 	}
-	proven, err := k.keepProofsOf(ctx, c.Id, result, c.votes)
+	proven, err := k.countProven(ctx, c.Id, c.Members)
 	if err != nil {
 		return types.Vault{}, err
 	}
 	published := uint32(0)
 	for _, v := range c.votes {
-		if v.Result != nil && v.Result.Key() == result.Key() && v.Commitment != nil {
+		if v.Commitment != nil {
 			backup := types.Backup{First: *v.Commitment}
 			if err := k.Backups.Set(ctx, collections.Join(c.Id, v.member), backup); err != nil {
 				return types.Vault{}, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
@@ -14,76 +15,103 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestKeygenVerdict has the members of one keygen vote, each by one letter: a result (v), another
-// result (o), a result with the same secp256k1 key and another ed25519 key (e), a blame of the
-// first other member (b), of all others (a) or of all others but the first (h), or nothing (-).
+// TestKeygenVerdict has the members of one keygen do one thing each, in order: bring the certificate
+// of the result with their vote when none stands, or vote for it without one (v), or be silent (-);
+// vote that it failed and name nobody (n), the first other member (b), all others (a) or all others
+// but the first (h). A dot is a block: in the first ones the certificate can come, and the last one
+// in which it can ends at the bar (|). The vault signs at c.
 func TestKeygenVerdict(t *testing.T) {
 	one := types.Fraction{Numerator: 1, Denominator: 1}
 	half := types.Fraction{Numerator: 1, Denominator: 2}
+	five6 := types.DefaultParams().MinCoverage
 	tests := []struct {
-		name             string
-		votes            string
-		coverage, sample types.Fraction
-		early            bool // closed before the deadline
-		status           types.KeygenStatus
-		blamed, silent   int
+		name           string
+		does           string
+		coverage       types.Fraction
+		early          bool // closed before the deadline, with the block of the last thing done
+		status         types.KeygenStatus
+		blamed, silent int
 	}{
-		{"all agree", "vvvv", one, one, true, ready, 0, 0},
-		{"nobody votes, which is nobody's fault", "----", half, one, false, failed, 0, 0},
-		{"so few vote that they may all be malicious", "v---", half, one, false, failed, 0, 0},
-		{"one more votes, so that an honest one did", "vv--", half, one, false, failed, 0, 2},
-		{"as many of seven vote as may be malicious", "vb-----", half, one, false, failed, 0, 0},
-		{"all blame all, of whom most are honest", "aaaa", half, one, true, failed, 0, 0},
-		{"all blame the honest, of whom one is silent", "hhhhhh-", half, one, false, failed, 1, 1},
-		{"all blame the honest", "hhhhhhh", half, one, true, failed, 0, 0},
-		{"one is silent and all are needed", "vvv-", one, one, false, failed, 0, 1},
-		{"one is silent and the threshold is enough", "vvv-", half, one, false, ready, 0, 1},
-		{"one blames and all are needed", "vvvb", one, one, true, failed, 0, 0},
-		{"one blames and the threshold is enough", "vvvb", half, one, true, ready, 0, 0},
-		{"one has another result and the threshold is enough", "vvvo", half, one, true, ready, 0, 0},
-		{"the ed25519 key is part of the result", "vvve", one, one, true, failed, 0, 0},
-		{"two results are even", "vvoo", half, one, true, failed, 0, 0},
-		{"three blame the first", "-bbb", half, one, false, failed, 1, 1},
-		{"two blame the first, below the threshold", "vvbb", half, one, true, failed, 0, 0},
-		{"all of seven but one, five sixths needed", "vvvvvv-", types.DefaultParams().MinCoverage, one, false, ready, 0, 1},
-		{"all of seven but two, five sixths needed", "vvvvv--", types.DefaultParams().MinCoverage, one, false, failed, 0, 2},
+		{"all agree", "vcvvv", one, true, ready, 0, 0},
+		{"the vault signs last of all", "vvvvc", one, true, ready, 0, 0},
+		{"the vault signs in a later block than the last vote", "vvvv.c", one, true, ready, 0, 0},
+		{"the vault signs before the others vote", "vc.v.v.v", one, true, ready, 0, 0},
+		{"the vault has not signed at the deadline, which is nobody's fault", "vvvv", one, false, failed, 0, 0},
+		{"it has not, and who is silent pays as ever", "vvv-", half, false, failed, 0, 1},
+		{"the certificate comes in the last block for it", "-v|cvv", half, false, ready, 0, 1},
+		{"the others vote and the vault signs after it", "v|vv.vc", one, true, ready, 0, 0},
+		{"nobody votes, which is nobody's fault", "----", half, false, failed, 0, 0},
+		{"so few vote that they may all be malicious", "vc---", half, false, failed, 0, 0},
+		{"one more votes, so that an honest one did", "vcv--", half, false, failed, 0, 2},
+		{"one is silent and all are needed", "vcvv-", one, false, failed, 0, 1},
+		{"one is silent and the threshold is enough", "vcvv-", half, false, ready, 0, 1},
+		{"three are silent after the certificate", "vc|---", one, false, failed, 0, 0},
+		{"all of seven but one, five sixths needed", "vcvvvvv-", five6, false, ready, 0, 1},
+		{"all of seven but two, five sixths needed", "vcvvvv--", five6, false, failed, 0, 2},
+		{"all vote that it failed, and name nobody", "|nnnn", half, true, failed, 0, 0},
+		{"three do, and one is silent", "|nnn-", half, false, failed, 0, 1},
+		{"one does, who may be malicious", "|n---", half, false, failed, 0, 0},
+		{"as many of seven vote as may be malicious", "|nb-----", half, false, failed, 0, 0},
+		{"all blame all, of whom most are honest", "|aaaa", half, true, failed, 0, 0},
+		{"all blame the honest, of whom one is silent", "|hhhhhh-", half, false, failed, 1, 1},
+		{"all blame the honest", "|hhhhhhh", half, true, failed, 0, 0},
+		{"three blame the first, who is silent", "|-bbb", half, false, failed, 1, 1},
+		{"three blame the first, who names nobody", "|nbbb", half, true, failed, 1, 0},
+		{"two blame the first, below the threshold", "|nnbb", half, true, failed, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			params := testParams()
-			params.MinCoverage, params.Sample = tt.coverage, tt.sample
-			c, _ := startChain(t, params, len(tt.votes))
+			params.MinCoverage = tt.coverage
+			c, _ := startChain(t, params, len(tt.does)-strings.Count(tt.does, ".")-strings.Count(tt.does, "c")-strings.Count(tt.does, "|"))
+			c.unchecked = true
 			keygen := c.keygen(c.startChurn()[0])
-			made, other, mixed := newVault("made"), newVault("other"), newVault("made")
-			mixed.ed = other.ed
-			for i, m := range keygen.Members {
-				first := bech(keygen.Members[0].Address())
+			c.begin(keygen)
+			made := newVault("made")
+			i := 0
+			for at, does := range tt.does {
+				switch does {
+				case '.':
+					c.endBlock()
+					continue
+				case '|':
+					c.untilBlame(keygen)
+					continue
+				case 'c':
+					c.mustRun(made.signed(keygen.Id, bech(keygen.Members[len(keygen.Members)-1].Address())))
+					continue
+				}
+				if strings.HasPrefix(tt.does[at:], "v|") {
+					c.ctx = c.ctx.WithBlockHeight(keygen.CertificateDeadline())
+				}
+				m, first := keygen.Members[i], bech(keygen.Members[0].Address())
 				if i == 0 {
 					first = bech(keygen.Members[1].Address())
 				}
-				switch tt.votes[i] {
+				var others []string
+				for j, o := range keygen.Members {
+					if j != i && (j != 0 || does == 'a') {
+						others = append(others, bech(o.Address()))
+					}
+				}
+				switch does {
 				case 'v':
 					c.mustRun(made.vote(keygen, m))
-				case 'o':
-					c.mustRun(other.vote(keygen, m))
-				case 'e':
-					c.mustRun(mixed.vote(keygen, m))
+				case 'n':
+					c.mustRun(blame(keygen.Id, bech(m.Address())))
 				case 'b':
 					c.mustRun(blame(keygen.Id, bech(m.Address()), first))
 				case 'a', 'h':
-					var others []string
-					for j, o := range keygen.Members {
-						if j != i && (j != 0 || tt.votes[i] == 'a') {
-							others = append(others, bech(o.Address()))
-						}
-					}
 					c.mustRun(blame(keygen.Id, bech(m.Address()), others...))
 				}
+				i++
 			}
 			c.endBlock()
 			require.Equal(t, tt.early, c.keygen(keygen.Id).Status != open)
 			if !tt.early {
-				c.endBlocks(9)
+				for c.ctx.BlockHeight() < keygen.Deadline {
+					c.endBlock()
+				}
 				require.Equal(t, open, c.keygen(keygen.Id).Status, "open until the deadline")
 				c.endBlock()
 			}
@@ -94,6 +122,7 @@ func TestKeygenVerdict(t *testing.T) {
 			require.Equal(t, tt.status == ready, c.emitted("EventVaultActive"))
 			require.Equal(t, tt.status == failed, c.emitted("EventKeygenFailed"))
 			require.True(t, c.emitted("EventChurnClosed"))
+			require.Empty(t, c.export().Certificates, "nothing is kept of it")
 		})
 	}
 }
@@ -119,7 +148,7 @@ func TestVotesOfMembersThatAreNotAskedDoNotCount(t *testing.T) {
 		}
 		c.mustRun(vault.vote(keygen, m))
 	}
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	require.Equal(t, failed, c.keygen(keygen.Id).Status)
 }
 
@@ -174,6 +203,7 @@ func TestNoVaultOfAFailedChurnIsActive(t *testing.T) {
 	a, b = c.keygen(ids[0]), c.keygen(ids[1])
 	c.allVote(a, newVault("a"))
 	c.endBlock()
+	c.untilBlame(b)
 	for i, m := range b.Members {
 		c.mustRun(blame(b.Id, bech(m.Address()), bech(b.Members[(i+1)%3].Address())))
 	}
@@ -255,26 +285,26 @@ func TestRetiredVaultsHaveNoAttempts(t *testing.T) {
 
 func TestChurnsOpenByThemselves(t *testing.T) {
 	params := testParams()
-	params.ChurnInterval = 15
+	params.ChurnInterval = 40
 	c, _ := startChain(t, params, 3)
-	c.endBlocks(15)
+	c.endBlocks(40)
 	require.False(t, c.emitted("EventChurnOpened"))
-	c.endBlock() // 16, one interval after the genesis at 1
+	c.endBlock() // 41, one interval after the genesis at 1
 	require.True(t, c.emitted("EventChurnOpened"))
 	require.ErrorIs(t, c.run(&types.MsgStartChurn{Authority: authority}), types.ErrChurnOpen)
 	c.complete(1, newVault("v"))
-	c.endBlocks(13)
+	c.endBlocks(38)
 	require.False(t, c.emitted("EventChurnOpened"))
-	c.endBlock() // 31
+	c.endBlock() // 81
 	require.True(t, c.emitted("EventChurnOpened"), "the interval is from opening to opening")
 
-	// One is silent until the deadline at 41: the retry is due at 46, but two are too few without
-	// it, and it sits out until 61. Each retry interval it is tried again.
+	// One is silent until the deadline at 113: the retry is due at 118, but two are too few without
+	// it, and it sits out until 133. Each retry interval it is tried again.
 	keygen := c.keygen(2)
 	for _, m := range keygen.Members[1:] {
 		c.mustRun(newVault("w").vote(keygen, m))
 	}
-	c.endBlocks(10)
+	c.endBlocks(testDeadline)
 	require.True(t, c.emitted("EventChurnClosed"))
 	c.endBlocks(4)
 	require.False(t, c.emitted("EventChurnSkipped"))
@@ -282,17 +312,19 @@ func TestChurnsOpenByThemselves(t *testing.T) {
 	require.True(t, c.emitted("EventChurnSkipped"))
 	c.endBlocks(15)
 	require.True(t, c.emitted("EventChurnOpened"))
-	require.EqualValues(t, 62, c.ctx.BlockHeight())
+	require.EqualValues(t, 134, c.ctx.BlockHeight())
 }
 
 func TestADueChurnWaitsForTheOpenOne(t *testing.T) {
 	params := testParams()
+	params.KeygenDeadline = 2 * testDeadline
 	c, _ := startChain(t, params, 3)
 	c.startChurn()
-	params.ChurnInterval, params.KeygenDeadline = 3, 2 // the open churn keeps its deadline of 10
+	params.ChurnInterval, params.KeygenDeadline = testDeadline+1, testDeadline // not of the open one
 	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
-	c.endBlocks(8)
-	require.False(t, c.emitted("EventChurnOpened"))
+	c.endBlocks(testDeadline + 2)
+	require.EqualValues(t, 1, c.export().LastChurnId)
+	require.EqualValues(t, c.ctx.BlockHeight()-1, c.export().NextChurnHeight, "it was due")
 	c.complete(1, newVault("v"))
 	require.True(t, c.emitted("EventChurnClosed"))
 	require.True(t, c.emitted("EventChurnOpened"))
@@ -307,7 +339,7 @@ func TestOneDeadSignerCannotBlockEveryChurn(t *testing.T) {
 			c.mustRun(newVault("v").vote(keygen, m))
 		}
 	}
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	require.Equal(t, failed, c.keygen(keygen.Id).Status)
 	// A new signer does not end the validator's penalty.
 	dead.signer = signerKey("new")
@@ -333,7 +365,7 @@ func TestOneDeadSignerCannotBlockEveryChurn(t *testing.T) {
 func TestPenaltiesEscalate(t *testing.T) {
 	params := testParams()
 	params.RetryInterval, params.MaxVaultMembers = 0, 5
-	params.PenaltyWindow = 30
+	params.PenaltyWindow = 70
 	c, vals := startChain(t, params, 4)
 	silent := vals[1]
 	fail := func() (blocks int64, faults uint32) {
@@ -360,15 +392,15 @@ func TestPenaltiesEscalate(t *testing.T) {
 		back(0)
 	}
 	fail()
-	back(20) // it fails 10 blocks later, at the end of the window
+	back(70 - testDeadline) // it fails at its deadline, at the end of the window
 	blocks, faults := fail()
 	require.EqualValues(t, 5120, blocks)
 	require.EqualValues(t, 13, faults)
-	back(21) // and now after it
+	back(71 - testDeadline) // and now after it
 	blocks, faults = fail()
 	require.EqualValues(t, 20, blocks)
 	require.EqualValues(t, 1, faults)
-	back(31)
+	back(71)
 	require.Zero(t, c.signer(silent).Faults)
 	c.complete(c.startChurn()[0], newVault("v"))
 	require.Empty(t, c.export().SitOuts, "a fault that does not count any more is forgotten")
@@ -492,10 +524,11 @@ func TestHooks(t *testing.T) {
 
 	hooks.calls = nil
 	keygen := c.keygen(c.startChurn()[0])
+	c.untilBlame(keygen)
 	for _, v := range vals[1:] {
 		c.mustRun(blame(keygen.Id, v.account(), vals[0].account()))
 	}
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	name := vals[0].valoper()
 	require.Equal(t, []string{fmt.Sprintf("failed 3 blamed [%s] silent [%s]", name, name)}, hooks.calls)
 }

@@ -52,8 +52,8 @@ func TestEnvelopesThatANodeKeeps(t *testing.T) {
 
 	// A vote that fails stages nothing; one that counts stages its envelope.
 	bad := vault.vote(keygen, keygen.Members[0])
-	bad.Signature = bytes.Repeat([]byte{1}, 64)
-	require.ErrorIs(t, c.run(bad), types.ErrInvalidSignature)
+	bad.Certificate = bytes.Repeat([]byte{1}, 3*types.SignatureSize)
+	require.ErrorIs(t, c.run(bad), types.ErrInvalidCertificate)
 	staged, err := c.k.Staged(c.ctx)
 	require.NoError(t, err)
 	require.Empty(t, staged)

@@ -11,7 +11,7 @@ import (
 )
 
 // ExemptVote reports whether a message may pass without a fee now. For a message that is neither a
-// vote, a join nor a publication, ok is false and there is no error. One that is not
+// vote, a join, a check nor a publication, ok is false and there is no error. One that is not
 // eligible has an error that says why; one that is has ok and what is still to be done: check the
 // form of the envelope and the signature of the transaction, and count the attempt.
 //
@@ -29,7 +29,18 @@ func (k Keeper) ExemptVote(
 		v = types.Exemption{
 			KeygenID: msg.KeygenId,
 			Member:   b.signer,
-			Join:     true,
+			Small:    true,
+			Members:  len(b.keygen.Members),
+		}
+	case *types.MsgTssCheck:
+		b, err := k.checkChecker(ctx, msg)
+		if err != nil {
+			return types.Exemption{}, false, err
+		}
+		v = types.Exemption{
+			KeygenID: msg.KeygenId,
+			Member:   b.signer,
+			Small:    true,
 			Members:  len(b.keygen.Members),
 		}
 	case *types.MsgTssPool:
@@ -42,7 +53,7 @@ func (k Keeper) ExemptVote(
 			Member:   b.signer,
 			Envelope: msg.KeysharesBackup,
 		}
-		if msg.PublicShares != nil {
+		if msg.Blame == nil {
 			v.Members = len(b.keygen.Members)
 		}
 	case *types.MsgPublishBackup:
@@ -75,8 +86,8 @@ func (k Keeper) ExemptVote(
 }
 
 // CountAttempt adds one to the exempt attempts of a member for a keygen: to vote or to publish, or
-// to join. The error wraps ErrTooManyAttempts when there were MaxExemptAttempts before, or
-// MaxExemptJoins.
+// to join or to check. The error wraps ErrTooManyAttempts when there were MaxExemptAttempts before,
+// or MaxExemptJoins.
 func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	count, err := k.attempts(ctx, v)
 	if err != nil {
@@ -89,7 +100,7 @@ func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 func (k Keeper) counted(
 	v types.Exemption,
 ) (counts collections.Map[collections.Pair[uint64, []byte], uint64], limit uint64) {
-	if v.Join {
+	if v.Small {
 		return k.JoinAttempts, types.MaxExemptJoins
 	}
 	return k.Attempts, types.MaxExemptAttempts

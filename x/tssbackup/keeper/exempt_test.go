@@ -30,14 +30,71 @@ func TestExemptVote(t *testing.T) {
 		err  error
 	}{
 		{"a result of a member that is asked", func(f *fixture) sdk.Msg {
-			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+			return f.c.certified(vault.result(f.keygen.Id, f.asked, envelope("e", 100)))
 		}, nil},
 		{"a result of a member that is not asked", func(f *fixture) sdk.Msg {
-			return vault.result(f.keygen.Id, f.unasked, nil)
+			return f.c.certified(vault.result(f.keygen.Id, f.unasked, nil))
 		}, nil},
-		{"a blame", func(f *fixture) sdk.Msg {
+		{"a result without a certificate", func(f *fixture) sdk.Msg {
+			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+		}, types.ErrNoCertificate},
+		{"a result with a certificate of too few bytes", func(f *fixture) sdk.Msg {
+			msg := f.c.certified(vault.result(f.keygen.Id, f.asked, envelope("e", 100)))
+			msg.Certificate = msg.Certificate[1:]
+			return msg
+		}, types.ErrNoCertificate},
+		{"a result with the first certificate after its time", func(f *fixture) sdk.Msg {
+			msg := f.c.certified(vault.result(f.keygen.Id, f.asked, envelope("e", 100)))
+			f.c.untilBlame(f.keygen)
+			return msg
+		}, types.ErrNoCertificate},
+		{"the certificate's result without one", func(f *fixture) sdk.Msg {
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+		}, nil},
+		{"another result than the certificate's", func(f *fixture) sdk.Msg {
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			return f.c.certified(newVault("other").result(f.keygen.Id, f.asked, envelope("e", 100)))
+		}, types.ErrCertified},
+		{"a blame after the time of certificates", func(f *fixture) sdk.Msg {
+			f.c.untilBlame(f.keygen)
 			return blame(f.keygen.Id, f.asked, f.unasked)
 		}, nil},
+		{"a blame in that time", func(f *fixture) sdk.Msg {
+			return blame(f.keygen.Id, f.asked, f.unasked)
+		}, types.ErrBlameEarly},
+		{"a blame while a certificate stands", func(f *fixture) sdk.Msg {
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			f.c.untilBlame(f.keygen)
+			return blame(f.keygen.Id, f.asked, f.unasked)
+		}, types.ErrCertified},
+		{"a check", func(f *fixture) sdk.Msg {
+			f.c.unchecked = true
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			return vault.signed(f.keygen.Id, f.asked)
+		}, nil},
+		{"a check of nothing", func(f *fixture) sdk.Msg {
+			f.c.unchecked = true
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			return &types.MsgTssCheck{Signer: f.asked, KeygenId: f.keygen.Id}
+		}, nil},
+		{"a check before there is a certificate", func(f *fixture) sdk.Msg {
+			return vault.signed(f.keygen.Id, f.asked)
+		}, types.ErrNoCertificate},
+		{"a second check", func(f *fixture) sdk.Msg {
+			f.c.mustRun(vault.result(f.keygen.Id, f.unasked, nil))
+			return vault.signed(f.keygen.Id, f.asked)
+		}, types.ErrCheckPresent},
+		{"a stranger's check", func(f *fixture) sdk.Msg {
+			return vault.signed(f.keygen.Id, stranger)
+		}, types.ErrNotMember},
+		{"a join", func(f *fixture) sdk.Msg {
+			return newJoin(f.keygen.Id, f.keygen.Members[0], "join").msg
+		}, nil},
+		{"a join while a certificate stands", func(f *fixture) sdk.Msg {
+			f.c.mustRun(vault.vote(f.keygen, f.keygen.Members[0]))
+			return newJoin(f.keygen.Id, f.keygen.Members[1], "join").msg
+		}, types.ErrCertified},
 		{"a stranger's result", func(f *fixture) sdk.Msg {
 			return vault.result(f.keygen.Id, stranger, envelope("e", 100))
 		}, types.ErrNotMember},
@@ -71,7 +128,7 @@ func TestExemptVote(t *testing.T) {
 				require.NoError(t, f.c.k.CountAttempt(f.c.ctx, types.Exemption{KeygenID: f.keygen.Id, Member: addr}))
 			}
 			require.ErrorIs(t, f.c.k.CountAttempt(f.c.ctx, types.Exemption{KeygenID: f.keygen.Id, Member: addr}), types.ErrTooManyAttempts)
-			return vault.result(f.keygen.Id, f.asked, envelope("e", 100))
+			return f.c.certified(vault.result(f.keygen.Id, f.asked, envelope("e", 100)))
 		}, types.ErrTooManyAttempts},
 		{"a publication of a backup that is missing", func(f *fixture) sdk.Msg {
 			active(f)
@@ -144,7 +201,7 @@ func TestAttemptsEndWithTheKeygen(t *testing.T) {
 					require.Len(t, c.export().Attempts, 2-i, "nor after the vote")
 				}
 			}
-			c.endBlocks(11)
+			c.untilClosed(keygen.Id)
 			require.Empty(t, c.export().Attempts)
 		})
 	}

@@ -78,6 +78,11 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	for _, c := range gs.Certificates {
+		if err := k.Certificates.Set(ctx, c.KeygenId, c.Certificate); err != nil {
+			return err
+		}
+	}
 	for _, v := range gs.Vaults {
 		if err := k.Vaults.Set(ctx, v.PubKey, v.Vault); err != nil {
 			return err
@@ -282,6 +287,12 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			gs.Sessions = append(
 				gs.Sessions,
 				types.GenesisSession{KeygenId: keygenID, Session: s},
+			)
+		}),
+		each(ctx, k.Certificates, func(keygenID uint64, c types.Certificate) {
+			gs.Certificates = append(
+				gs.Certificates,
+				types.GenesisCertificate{KeygenId: keygenID, Certificate: c},
 			)
 		}),
 		each(ctx, k.Vaults, func(pubKey []byte, v types.Vault) {

@@ -23,12 +23,13 @@ func busy(t testing.TB) *chain {
 	first := newVault("first")
 	c.complete(c.startChurn()[0], first)
 	keygen := c.keygen(c.startChurn()[0]) // fails
+	c.untilBlame(keygen)
 	for _, m := range keygen.Members {
 		if !m.Address().Equals(vals[0].addr()) {
 			c.mustRun(blame(keygen.Id, bech(m.Address()), vals[0].account()))
 		}
 	}
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	c.complete(c.startChurn()[0], newVault("second"))
 	c.complete(c.startChurn()[0], newVault("third"))
 	c.mustRun(&types.MsgRetireVault{Authority: authority, Vault: first.name()})
@@ -37,9 +38,8 @@ func busy(t testing.TB) *chain {
 		c.mustRun(newJoin(keygen.Id, m, "first").msg)
 	}
 	c.mustRun(newJoin(keygen.Id, keygen.Members[3], "again").msg)
-	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[3].Address(), Join: true}))
+	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[3].Address(), Small: true}))
 	c.mustRun(newVault("fourth").vote(keygen, keygen.Members[0]))
-	c.mustRun(blame(keygen.Id, bech(keygen.Members[1].Address()), bech(keygen.Members[2].Address())))
 	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: keygen.Members[2].Address()}))
 	vals[4].signer = signerKey("new")
 	c.mustRun(vals[4].register())
@@ -60,7 +60,8 @@ func TestGenesisRoundTrip(t *testing.T) {
 		"keygens": len(gs.Keygens), "votes": len(gs.Votes), "attempts": len(gs.Attempts), "vaults": len(gs.Vaults),
 		"backups": len(gs.Backups), "recipient owners": len(gs.RecipientOwners), "public shares": len(gs.PublicShares),
 		"joins": len(gs.Joins), "sessions": len(gs.Sessions), "join attempts": len(gs.JoinAttempts),
-		"proofs": len(gs.Proofs), "proof expiries": len(gs.ProofExpiries), "churn expiries": len(gs.ChurnExpiries),
+		"certificates": len(gs.Certificates),
+		"proofs":       len(gs.Proofs), "proof expiries": len(gs.ProofExpiries), "churn expiries": len(gs.ChurnExpiries),
 	} {
 		require.NotZero(t, n, name)
 	}
@@ -172,7 +173,6 @@ func TestGenesisIsValidatedStrictly(t *testing.T) {
 		{"a stranger's vote", func(gs *types.GenesisState) { gs.Votes[0].Member = bytes.Repeat([]byte{1}, 20) }},
 		{"a vote twice", func(gs *types.GenesisState) { gs.Votes = append(gs.Votes, gs.Votes[len(gs.Votes)-1]) }},
 		{"a vote after the deadline", func(gs *types.GenesisState) { gs.Votes[0].Vote.Height = 1000 }},
-		{"a vote for nothing", func(gs *types.GenesisState) { gs.Votes[0].Vote.Blamed = nil }},
 		{"a vote with a short hash", func(gs *types.GenesisState) {
 			vote(gs).Commitment.Sha256 = []byte{1}
 		}},
@@ -294,6 +294,7 @@ func TestGenesisOfAKeygenThatWaits(t *testing.T) {
 			k.Status, k.Vault, k.ClosedHeight = ready, vault.pubKey(), gs.Keygens[0].ClosedHeight
 			first := *vote(gs)
 			gs.Votes = gs.Votes[:3]
+			gs.Certificates[1].Certificate.Result = *first.Result
 			addresses := make([][]byte, len(k.Members))
 			for i, m := range k.Members {
 				addresses[i] = m.Address()
@@ -312,6 +313,130 @@ func TestGenesisOfAKeygenThatWaits(t *testing.T) {
 			require.ErrorIs(t, gs.Validate(), types.ErrInvalidGenesis)
 		})
 	}
+}
+
+// TestGenesisOfCertificates has the rules of a certificate, of the votes beside it, and of a keygen
+// that is ready. Keygen 1 is ready and waits for its sibling, keygen 2 has a certificate, and
+// keygen 3 none; one of its members voted that it failed.
+func TestGenesisOfCertificates(t *testing.T) {
+	params := testParams()
+	params.MaxVaultMembers = 5
+	c, _ := startChain(t, params, 11)
+	ids := c.startChurn()
+	require.Len(t, ids, 3)
+	a, b, z := c.keygen(ids[0]), c.keygen(ids[1]), c.keygen(ids[2])
+	c.begin(z)
+	c.endBlock()
+	c.allVote(a, newVault("a"))
+	c.mustRun(newJoin(b.Id, b.Members[1], "for the next attempt").msg)
+	c.unchecked = true
+	c.mustRun(newVault("b").vote(b, b.Members[0]))
+	c.untilBlame(z)
+	c.mustRun(blame(z.Id, bech(z.Members[0].Address())))
+	c.endBlock()
+	require.Equal(t, ready, c.keygen(a.Id).Status)
+	require.NoError(t, c.export().Validate())
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
+	// voteOf is the vote of a member of a keygen.
+	voteOf := func(gs *types.GenesisState, keygen uint64) *types.Vote {
+		for i := range gs.Votes {
+			if gs.Votes[i].KeygenId == keygen {
+				return &gs.Votes[i].Vote
+			}
+		}
+		panic("no such vote")
+	}
+	tests := []struct {
+		name   string
+		change func(gs *types.GenesisState, certificates []types.GenesisCertificate)
+		err    string
+	}{
+		{"a certificate of no keygen", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].KeygenId = 77
+		}, "certificate 1 is of no open keygen"},
+		{"a certificate twice", func(gs *types.GenesisState, cs []types.GenesisCertificate) {
+			gs.Certificates = append(gs.Certificates, cs[1])
+		}, "certificate 2 is not in ascending order"},
+		{"certificates out of order", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[0], cs[1] = cs[1], cs[0]
+		}, "certificate 1 is not in ascending order"},
+		{"a certificate of no attempt", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Attempt = 0
+		}, "certificate 1 is not of the latest session"},
+		{"a certificate of an attempt before", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			s := &gs.Sessions[1].Session
+			s.Attempt++
+			for i := range s.Members {
+				s.Members[i].Attempt++
+			}
+			for i := range gs.Joins {
+				if gs.Joins[i].KeygenId == b.Id {
+					gs.Joins[i].Join.Attempt++
+				}
+			}
+		}, "certificate 1 is not of the latest session"},
+		{"a certificate without a session", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			gs.Sessions = gs.Sessions[1:]
+			gs.Joins = slices.DeleteFunc(gs.Joins, func(j types.GenesisJoin) bool { return j.KeygenId == a.Id })
+		}, "certificate 0 is not of the latest session"},
+		{"a certificate before its session", func(gs *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Height = gs.Sessions[1].Session.Height - 1
+		}, "certificate 1 is not of the latest session"},
+		{"a certificate after its time", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Height = b.CertificateDeadline() + 1
+		}, "certificate 1 is not of the latest session"},
+		{"a certificate of a key that is no point", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Result.PubKey = make([]byte, 33)
+		}, "certificate 1: "},
+		{"a certificate without an ed25519 key", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Result.PubKeyEd25519 = nil
+		}, "certificate 1: "},
+		{"one signature of a vault alone", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[0].Certificate.SignatureEd25519 = nil
+		}, "certificate 0 has malformed signatures"},
+		{"a short signature of a vault", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[0].Certificate.Signature = cs[0].Certificate.Signature[1:]
+		}, "certificate 0 has malformed signatures"},
+		{"a vote for a result without a certificate", func(gs *types.GenesisState, cs []types.GenesisCertificate) {
+			gs.Certificates = cs[:1]
+		}, "for another result than the certificate"},
+		{"a vote for another result than the certificate's", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Result.PubKeyEd25519 = newVault("other").pubKeyEd25519()
+		}, "for another result than the certificate"},
+		{"a vote for the vault with other public shares", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Result.SharesHash = make([]byte, 32)
+		}, "for another result than the certificate"},
+		{"a blame beside a certificate", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			*voteOf(gs, b.Id) = types.Vote{Height: b.CertificateDeadline() + 1}
+		}, "is a blame, and there is a certificate"},
+		{"a blame before its time", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			voteOf(gs, z.Id).Height = z.CertificateDeadline()
+		}, "one that is too early"},
+		{"a blame with an envelope", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			voteOf(gs, z.Id).Commitment = voteOf(gs, a.Id).Commitment
+		}, "a blame with an envelope"},
+		{"a ready keygen whose vault has not signed", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[0].Certificate.Signature, cs[0].Certificate.SignatureEd25519 = nil, nil
+		}, "keygen 1 is ready without votes and signatures"},
+		{"a ready keygen without a certificate and votes", func(gs *types.GenesisState, cs []types.GenesisCertificate) {
+			gs.Certificates = cs[1:]
+			gs.Votes = slices.DeleteFunc(gs.Votes, func(v types.GenesisVote) bool { return v.KeygenId == a.Id })
+		}, "keygen 1 is ready without votes and signatures"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			gs := c.export()
+			tt.change(gs, gs.Certificates)
+			err := gs.Validate()
+			require.ErrorIs(t, err, types.ErrInvalidGenesis)
+			require.ErrorContains(t, err, tt.err)
+		})
+	}
+	t.Run("a certificate of a keygen that is closed", func(t *testing.T) {
+		gs := busy(t).export()
+		gs.Certificates[0].KeygenId = 1
+		require.ErrorContains(t, gs.Validate(), "certificate 0 is of no open keygen")
+	})
 }
 
 // vote is the first vote for a result with an envelope.

@@ -56,6 +56,8 @@ type chain struct {
 	staking   *fakeStaking
 	accounts  *fakeAccounts
 	events    sdk.Events // of the last message or end of a block
+	// unchecked keeps the chain from being brought a vault's signatures with the first vote for it.
+	unchecked bool
 }
 
 // newChain is a chain without a genesis.
@@ -93,10 +95,14 @@ func startChain(t testing.TB, params types.Params, validators int) (*chain, []*v
 	return c, vals
 }
 
+// testDeadline is the least deadline: joins until the 18th block after the one of the opening, a
+// certificate until the 28th, and then, without one, votes that the keygen failed.
+const testDeadline = 32
+
 // testParams are parameters with short times, which require no proofs.
 func testParams() types.Params {
 	p := types.DefaultParams()
-	p.KeygenDeadline = 10
+	p.KeygenDeadline = testDeadline
 	p.RetryInterval = 5
 	p.PenaltyBlocks = 20
 	p.MinWorkFactor = 1
@@ -113,8 +119,28 @@ func provenParams() types.Params {
 	return p
 }
 
-// run handles a message as a transaction does: what it wrote stands only when there is no error.
+// run handles a message as a transaction does: what it wrote stands only when there is no error. A
+// vote for a result that has no certificate (not even an empty one) is given it when none stands
+// yet, with the attempt that it takes, and afterwards the vault signs: most tests are about neither.
 func (c *chain) run(msg sdk.Msg) error {
+	vote, ok := msg.(*types.MsgTssPool)
+	if !ok || vote.Blame != nil || vote.Certificate != nil {
+		return c.handle(msg)
+	}
+	if has, err := c.k.Certificates.Has(c.ctx, vote.KeygenId); err == nil && !has {
+		vote = c.certified(vote)
+	}
+	err := c.handle(vote)
+	if err == nil && !c.unchecked {
+		events := c.events
+		c.check(vote)
+		c.events = events
+	}
+	return err
+}
+
+// handle handles a message as it is.
+func (c *chain) handle(msg sdk.Msg) error {
 	ctx, write := c.ctx.WithEventManager(sdk.NewEventManager()).CacheContext()
 	err := dispatch(ctx, c.msg, msg)
 	if err == nil {
@@ -132,6 +158,8 @@ func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error)
 		_, err = srv.TssJoin(ctx, msg)
 	case *types.MsgTssPool:
 		_, err = srv.TssPool(ctx, msg)
+	case *types.MsgTssCheck:
+		_, err = srv.TssCheck(ctx, msg)
 	case *types.MsgPublishBackup:
 		_, err = srv.PublishBackup(ctx, msg)
 	case *types.MsgStartChurn:
@@ -244,8 +272,12 @@ func newValidator(i int) *validator {
 
 func signerKey(name string) *sdksecp256k1.PrivKey {
 	sum := sha256.Sum256([]byte(name))
-	return &sdksecp256k1.PrivKey{Key: sum[:]}
+	key := &sdksecp256k1.PrivKey{Key: sum[:]}
+	signers.Store(string(key.PubKey().Bytes()), key)
+	return key
 }
+
+var signers sync.Map // of *sdksecp256k1.PrivKey, by the compressed key
 
 func (v *validator) valoper() string      { return mustString(valCodec.BytesToString(v.operator)) }
 func (v *validator) account() string      { return bech(v.signer.PubKey().Address()) }
@@ -287,16 +319,110 @@ func (v vaultKeys) name() string          { return types.VaultName(v.pubKey()) }
 
 // result is a vote for the vault.
 func (v vaultKeys) result(keygen uint64, signer string, envelope []byte) *types.MsgTssPool {
-	check := types.CheckMessage(chainID, keygen, v.pubKey(), v.pubKeyEd25519())
+	vaults.Store(v.name()+hex.EncodeToString(v.pubKeyEd25519()), v)
 	return &types.MsgTssPool{
+		Signer:          signer,
+		KeygenId:        keygen,
+		PubKey:          v.name(),
+		PubKeyEd25519:   hex.EncodeToString(v.pubKeyEd25519()),
+		KeysharesBackup: envelope,
+	}
+}
+
+var vaults sync.Map // of vaultKeys that were voted for, by both keys
+
+// signed brings the vault's signatures.
+func (v vaultKeys) signed(keygen uint64, signer string) *types.MsgTssCheck {
+	check := types.CheckMessage(chainID, keygen, v.pubKey(), v.pubKeyEd25519())
+	return &types.MsgTssCheck{
 		Signer:           signer,
 		KeygenId:         keygen,
-		PubKey:           v.name(),
-		PubKeyEd25519:    hex.EncodeToString(v.pubKeyEd25519()),
-		KeysharesBackup:  envelope,
 		Signature:        ecdsa.SignCompact(v.secp, check, true)[1:],
 		SignatureEd25519: ed25519.Sign(v.ed, check),
 	}
+}
+
+// begin has all members of a keygen join, unless an attempt has begun or can begin no more.
+func (c *chain) begin(keygen types.Keygen) {
+	if session, err := c.k.Sessions.Get(c.ctx, keygen.Id); err == nil && session.Attempt > 0 {
+		return
+	}
+	for _, m := range keygen.Members {
+		if err := c.handle(newJoin(keygen.Id, m, "join").msg); err != nil {
+			return
+		}
+	}
+}
+
+// certified is a vote with the certificate of its result, in the latest attempt; it begins one when
+// none has.
+func (c *chain) certified(vote *types.MsgTssPool) *types.MsgTssPool {
+	certified := *vote
+	keygen, err := c.k.Keygens.Get(c.ctx, vote.KeygenId)
+	if err != nil {
+		return &certified
+	}
+	c.begin(keygen)
+	session, _ := c.k.Sessions.Get(c.ctx, keygen.Id)
+	result, err := vote.ParseResult()
+	if err != nil {
+		certified.Certificate = make([]byte, types.SignatureSize*len(keygen.Members))
+		return &certified
+	}
+	certified.Certificate = certificate(keygen.Members, session.Id, result)
+	return &certified
+}
+
+// certificate is what these members sign for a result of a session.
+func certificate(members []types.Member, session []byte, result types.Result) (all []byte) {
+	for _, m := range members {
+		all = append(all, sign(m, types.DoneMessage(session, result))...)
+	}
+	return all
+}
+
+// untilBlame ends blocks until members of a keygen may vote that it has failed.
+func (c *chain) untilBlame(keygen types.Keygen) {
+	c.t.Helper()
+	for c.ctx.BlockHeight() <= keygen.CertificateDeadline() {
+		c.endBlock()
+	}
+}
+
+// untilClosed ends blocks until a keygen is closed.
+func (c *chain) untilClosed(id uint64) {
+	c.t.Helper()
+	for c.keygen(id).Status == open {
+		c.endBlock()
+	}
+}
+
+// giveUp has all members of a keygen vote, as soon as they may, that it has failed, and name nobody.
+func (c *chain) giveUp(keygen types.Keygen) {
+	c.t.Helper()
+	c.untilBlame(keygen)
+	for _, m := range keygen.Members {
+		c.mustRun(blame(keygen.Id, bech(m.Address())))
+	}
+}
+
+// sign is a member's signature over a digest.
+func sign(m types.Member, digest []byte) []byte {
+	key, _ := signers.Load(string(m.PubKey))
+	secret := secp256k1.PrivKeyFromBytes(key.(*sdksecp256k1.PrivKey).Key)
+	return ecdsa.SignCompact(secret, digest, true)[1:]
+}
+
+// check brings the signatures of the vault that was voted for, when they are not there yet.
+func (c *chain) check(vote *types.MsgTssPool) {
+	stands, err := c.k.Certificates.Get(c.ctx, vote.KeygenId)
+	require.NoError(c.t, err)
+	if stands.IsChecked() {
+		return
+	}
+	v, _ := vaults.Load(vote.PubKey + vote.PubKeyEd25519)
+	keys := v.(vaultKeys)
+	require.NoError(c.t, c.handle(keys.signed(vote.KeygenId, vote.Signer)))
 }
 
 // vote is a member's vote for the vault, with an envelope when it is asked, and with public shares

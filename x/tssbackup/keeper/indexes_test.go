@@ -148,10 +148,9 @@ func TestFailedChurnsAreDeleted(t *testing.T) {
 	vault := newVault("v")
 	c.complete(c.startChurn()[0], vault)
 	keygen := c.keygen(c.startChurn()[0])
+	c.untilBlame(keygen)
 	c.mustRun(blame(keygen.Id, vals[0].account(), vals[1].account()))
-	for range params.KeygenDeadline + 1 {
-		c.endBlock()
-	}
+	c.untilClosed(keygen.Id)
 	require.True(t, c.emitted("EventKeygenFailed"))
 	for range params.KeygenRetention - 1 {
 		c.endBlock()

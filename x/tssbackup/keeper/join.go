@@ -12,12 +12,16 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// checkJoiner checks whether a member may join now: the keygen is open, an attempt can still
-// begin, and the member has not voted. It is cheap, and says nothing about what the join holds.
+// checkJoiner checks whether a member may join now: the keygen is open and has no certificate, an
+// attempt can still begin, and the member has not voted. It is cheap, and says nothing about what
+// the join holds.
 func (k Keeper) checkJoiner(ctx context.Context, msg *types.MsgTssJoin) (ballot, error) {
 	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId)
 	if err != nil {
 		return ballot{}, err
+	}
+	if b.certificate != nil {
+		return ballot{}, types.ErrCertified.Wrapf("keygen %d needs no attempt more", msg.KeygenId)
 	}
 	if last := b.keygen.JoinDeadline(); sdk.UnwrapSDKContext(ctx).BlockHeight() > last {
 		return ballot{}, types.ErrJoinClosed.Wrapf(
@@ -115,8 +119,8 @@ func (k Keeper) session(ctx context.Context, keygenID uint64) (types.Session, er
 	return session, err
 }
 
-// removeCeremony removes what state knows of the attempts at a keygen that is closed, and of its
-// members' exempt transactions.
+// removeCeremony removes what state knows of the attempts at a keygen that is closed, of their
+// result, and of its members' exempt transactions.
 func (k Keeper) removeCeremony(
 	ctx context.Context, keygenID uint64, members []types.Member,
 ) error {
@@ -130,5 +134,5 @@ func (k Keeper) removeCeremony(
 			return err
 		}
 	}
-	return k.Sessions.Remove(ctx, keygenID)
+	return errors.Join(k.Sessions.Remove(ctx, keygenID), k.Certificates.Remove(ctx, keygenID))
 }

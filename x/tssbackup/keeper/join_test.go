@@ -47,7 +47,7 @@ func TestAnAttemptBeginsWithTheLastJoin(t *testing.T) {
 	session := func() *types.SessionInfo {
 		res, err := c.query.Keygen(c.ctx, &types.QueryKeygenRequest{Id: keygen.Id})
 		require.NoError(t, err)
-		require.Equal(t, keygen.OpenedHeight+5, res.Keygen.JoinDeadline)
+		require.Equal(t, keygen.OpenedHeight+18, res.Keygen.JoinDeadline)
 		return res.Keygen.Session
 	}
 	waiting := func() int {
@@ -101,8 +101,8 @@ func TestJoinsThatAreRefused(t *testing.T) {
 		err    error
 	}{
 		{"a join is accepted", func(*fixture, *join) {}, nil},
-		{"a join in the last block is accepted", func(f *fixture, _ *join) { f.c.endBlocks(5) }, nil},
-		{"a join after it", func(f *fixture, _ *join) { f.c.endBlocks(6) }, types.ErrJoinClosed},
+		{"a join in the last block is accepted", func(f *fixture, _ *join) { f.c.endBlocks(18) }, nil},
+		{"a join after it", func(f *fixture, _ *join) { f.c.endBlocks(19) }, types.ErrJoinClosed},
 		{"a stranger's", func(_ *fixture, j *join) { j.msg.Signer = bech(bytes.Repeat([]byte{1}, 20)) }, types.ErrNotMember},
 		{"no address", func(_ *fixture, j *join) { j.msg.Signer = "x" }, types.ErrNotMember},
 		{"for no keygen", func(_ *fixture, j *join) { j.msg.KeygenId = 77 }, types.ErrKeygenNotFound},
@@ -110,6 +110,9 @@ func TestJoinsThatAreRefused(t *testing.T) {
 		{"after the member's vote", func(f *fixture, j *join) {
 			f.c.mustRun(newVault("v").vote(f.keygen, j.member))
 		}, types.ErrAlreadyVoted},
+		{"after another's vote, which brought the certificate", func(f *fixture, _ *join) {
+			f.c.mustRun(newVault("v").vote(f.keygen, f.keygen.Members[1]))
+		}, types.ErrCertified},
 		{"a short nonce", func(_ *fixture, j *join) { j.msg.Nonce = j.msg.Nonce[1:]; j.sign(chainID) }, types.ErrInvalidJoin},
 		{"a session key that is no point", func(_ *fixture, j *join) { j.msg.SessionKey = make([]byte, 33) }, types.ErrInvalidJoin},
 		{"the member's own key", func(_ *fixture, j *join) { j.msg.SessionKey = j.member.PubKey }, types.ErrInvalidJoin},
@@ -166,7 +169,7 @@ func TestJoinsAreBoundedAndForgotten(t *testing.T) {
 		c.mustRun(newJoin(keygen.Id, m, "join").msg)
 	}
 	c.mustRun(newJoin(keygen.Id, keygen.Members[1], "again").msg)
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	gs := c.export()
 	require.Empty(t, gs.Joins)
 	require.Empty(t, gs.Sessions)

@@ -47,12 +47,14 @@ type Keeper struct {
 	Votes collections.Map[collections.Pair[uint64, []byte], types.Vote]
 	// Attempts count the exempt transactions of a member for a keygen.
 	Attempts collections.Map[collections.Pair[uint64, []byte], uint64]
-	// JoinAttempts count the exempt joins.
+	// JoinAttempts count the exempt joins and checks.
 	JoinAttempts collections.Map[collections.Pair[uint64, []byte], uint64]
 	// Joins are the latest of each member, by keygen and member, and Sessions the latest attempts,
 	// by keygen, while it is open.
 	Joins    collections.Map[collections.Pair[uint64, []byte], types.Join]
 	Sessions collections.Map[uint64, types.Session]
+	// Certificates show which result the members of a keygen have, until its vault is active.
+	Certificates collections.Map[uint64, types.Certificate]
 	// Vaults are kept by their secp256k1 key.
 	Vaults collections.Map[[]byte, types.Vault]
 	// Backups are kept by epoch and member, like votes, public shares and proofs: an epoch is the
@@ -197,6 +199,13 @@ func NewKeeper(
 			"sessions",
 			collections.Uint64Key,
 			codec.CollValue[types.Session](cdc),
+		),
+		Certificates: collections.NewMap(
+			sb,
+			types.CertificatesPrefix,
+			"certificates",
+			collections.Uint64Key,
+			codec.CollValue[types.Certificate](cdc),
 		),
 		Vaults: collections.NewMap(
 			sb,

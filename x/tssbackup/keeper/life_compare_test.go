@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,6 +58,36 @@ func (l *life) compare(rt *rapid.T) {
 		}
 	}
 	require.Equal(t, wantAttempts, attempts)
+	clear(attempts)
+	require.NoError(t, l.c.k.JoinAttempts.Walk(l.c.ctx, nil, func(key collections.Pair[uint64, []byte], n uint64) (bool, error) {
+		require.LessOrEqual(t, n, uint64(types.MaxExemptJoins))
+		attempts[fmt.Sprint(key.K1(), bech(key.K2()))] = n
+		return false, nil
+	}))
+	clear(wantAttempts)
+	certified, waiting := 0, 0
+	for _, k := range l.m.keygens {
+		for address, n := range k.smalls {
+			wantAttempts[fmt.Sprint(k.id, address)] = n
+		}
+		if k.certificate != nil {
+			certified++
+		}
+		if k.attempt > 0 || len(k.joined) > 0 {
+			waiting++
+		}
+	}
+	require.Equal(t, wantAttempts, attempts)
+	require.NoError(t, l.c.k.Certificates.Walk(l.c.ctx, nil, func(uint64, types.Certificate) (bool, error) {
+		certified--
+		return false, nil
+	}))
+	require.Zero(t, certified, "the certificates of keygens whose vaults are not active yet, and no others")
+	require.NoError(t, l.c.k.Sessions.Walk(l.c.ctx, nil, func(uint64, types.Session) (bool, error) {
+		waiting--
+		return false, nil
+	}))
+	require.Zero(t, waiting, "and so the sessions")
 	l.compareVaults()
 }
 
@@ -208,6 +239,7 @@ func (l *life) compareKeygen(k *modelKeygen) {
 			require.Empty(t, m.RecipientKey, "nothing is kept of a failed keygen's proofs")
 		}
 	}
+	l.compareCeremony(k, got)
 	require.Len(t, got.Votes, len(k.votes))
 	for _, vote := range got.Votes {
 		want := k.votes[vote.Member]
@@ -224,6 +256,36 @@ func (l *life) compareKeygen(k *modelKeygen) {
 		require.Equal(t, want.sha, sha)
 		require.Equal(t, want.shares, vote.SharesHash != "")
 		require.Equal(t, want.proven && k.status != types.KeygenStatus_KEYGEN_STATUS_FAILED, vote.Proven)
+	}
+}
+
+// compareCeremony checks what is shown of the attempts at a keygen, and of their result.
+func (l *life) compareCeremony(k *modelKeygen, got types.KeygenInfo) {
+	t := l.t
+	require.Equal(t, []int64{k.joinUntil(), k.certifyUntil()}, []int64{got.JoinDeadline, got.CertificateDeadline})
+	var joined []string
+	for _, j := range got.Joins {
+		joined = append(joined, j.Member)
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(k.joined)), joined)
+	require.Equal(t, k.attempt > 0, got.Session != nil)
+	if k.attempt > 0 {
+		require.EqualValues(t, k.attempt, got.Session.Attempt)
+		require.Len(t, got.Session.Members, len(k.members))
+	}
+	c := k.certificate
+	require.Equal(t, c != nil, got.Certificate != nil)
+	if c == nil {
+		return
+	}
+	require.Equal(t, c.vault.name(), got.Certificate.Vault)
+	require.Equal(t, hex.EncodeToString(c.vault.pubKeyEd25519()), got.Certificate.PubKeyEd25519)
+	require.Equal(t, c.shares, got.Certificate.SharesHash != "")
+	require.EqualValues(t, c.attempt, got.Certificate.Attempt)
+	require.Equal(t, []any{c.height, c.checked}, []any{got.Certificate.Height, got.Certificate.Checked})
+	for _, vote := range k.votes {
+		require.NotNil(t, vote.vault, "nobody votes against it")
+		require.Equal(t, c.vault.name(), vote.vault.name(), "nor for another result")
 	}
 }
 
@@ -304,7 +366,7 @@ func (l *life) compareProofs(v *modelVault) {
 	}
 }
 
-// results is how many results there are whose public shares state keeps.
+// results is how many results there are whose public shares state keeps: one of a keygen at most.
 func (m *model) results() int {
 	n := 0
 	for _, v := range m.vaults {
@@ -317,15 +379,8 @@ func (m *model) results() int {
 		return n
 	}
 	for _, k := range c.keygens {
-		if k.status == failed {
-			continue
-		}
-		var seen []modelVote
-		for _, vote := range k.votes {
-			if vote.shares && !slices.ContainsFunc(seen, vote.same) {
-				seen = append(seen, vote)
-				n++
-			}
+		if k.certificate != nil && k.certificate.shares {
+			n++
 		}
 	}
 	return n

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	sdksecp256k1 "github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -25,6 +26,8 @@ func TestLife(t *testing.T) {
 			"block":     l.block,
 			"blocks":    l.blocks,
 			"deadline":  l.deadline,
+			"join":      l.join,
+			"check":     l.check,
 			"start":     l.start,
 			"vote":      l.vote,
 			"agree":     l.agree,
@@ -53,12 +56,15 @@ type life struct {
 	// key of each signer.
 	sent   []registration
 	latest map[string]uint32
+	// joins is how many there were, and sessions are the ids of each keygen's attempts.
+	joins    int
+	sessions map[uint64][][]byte
 }
 
 func newLife(t *testing.T, rt *rapid.T) *life {
 	params := genParams().Draw(rt, "params")
 	n := rapid.IntRange(0, 14).Draw(rt, "validators")
-	l := &life{t: t, c: newChain(t, &fakeStaking{}), latest: map[string]uint32{}, m: &model{
+	l := &life{t: t, c: newChain(t, &fakeStaking{}), latest: map[string]uint32{}, sessions: map[uint64][][]byte{}, m: &model{
 		params: params,
 		height: 1,
 		sitOut: map[*validator]modelSitOut{},
@@ -89,7 +95,7 @@ func genParams() *rapid.Generator[types.Params] {
 	})
 	return rapid.Custom(func(t *rapid.T) types.Params {
 		p := testParams()
-		p.KeygenDeadline = rapid.Uint64Range(1, 8).Draw(t, "deadline")
+		p.KeygenDeadline = rapid.Uint64Range(testDeadline, testDeadline+16).Draw(t, "deadline")
 		if rapid.Bool().Draw(t, "by itself") {
 			p.ChurnInterval = p.KeygenDeadline + rapid.Uint64Range(1, 10).Draw(t, "interval")
 		}
@@ -332,12 +338,61 @@ func (l *life) vote(rt *rapid.T) {
 	if rapid.IntRange(0, 2).Draw(rt, "unusual") == 0 {
 		with = rapid.IntRange(plain, falseProof).Draw(rt, "with")
 	}
-	l.castResult(k, l.anyMember(rt, k), l.anyVault(rt, k), with, rapid.Bool().Draw(rt, "exempt"))
+	certificate := needed
+	if rapid.IntRange(0, 2).Draw(rt, "certificate") == 0 {
+		certificate = rapid.IntRange(noCertificate, former).Draw(rt, "brings")
+	}
+	l.castResult(k, l.anyMember(rt, k), l.anyVault(rt, k), with, certificate, rapid.Bool().Draw(rt, "exempt"))
 }
 
-// agree has members vote what they made: all of them, or all but a few.
+// joinAll has all members of a keygen join who may, so that another attempt begins if all may.
+func (l *life) joinAll(k *modelKeygen) {
+	for _, m := range k.members {
+		l.castJoin(k, m.address, false)
+	}
+}
+
+// join has anyone join, or all members.
+func (l *life) join(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	if rapid.Bool().Draw(rt, "all") {
+		l.joinAll(k)
+		return
+	}
+	l.castJoin(k, l.anyMember(rt, k), rapid.Bool().Draw(rt, "exempt"))
+}
+
+func (l *life) castJoin(k *modelKeygen, address string, exempt bool) {
+	m, isMember := k.member(address)
+	if !isMember {
+		m.key = types.Member{PubKey: l.m.owner[address].signer.PubKey().Bytes()}
+	}
+	l.joins++
+	msg := newJoin(k.id, m.key, fmt.Sprint("join ", l.joins)).msg
+	msg.Signer = address
+	want := k.mayJoin(address, l.m.height)
+	l.ante(msg, k, address, want, exempt)
+	require.ErrorIs(l.t, l.c.run(msg), want)
+	if want != nil {
+		return
+	}
+	k.joined[address] = true
+	if len(k.joined) < len(k.members) {
+		return
+	}
+	clear(k.joined)
+	k.attempt++
+	session, err := l.c.k.Sessions.Get(l.c.ctx, k.id)
+	require.NoError(l.t, err)
+	l.sessions[k.id] = append(l.sessions[k.id], session.Id)
+}
+
+// agree has members vote what they made, all of them or all but a few, and mostly the vault sign.
 func (l *life) agree(rt *rapid.T) {
 	k := l.anyKeygen(rt)
+	if k.attempt == 0 {
+		l.joinAll(k)
+	}
 	but := rapid.IntRange(0, 2*len(k.members)).Draw(rt, "but")
 	vault := l.made(k)
 	if rapid.IntRange(0, 9).Draw(rt, "collide") == 0 {
@@ -345,8 +400,34 @@ func (l *life) agree(rt *rapid.T) {
 	}
 	for i, m := range k.members {
 		if i != but {
-			l.castResult(k, m.address, vault, usual(k), true)
+			l.castResult(k, m.address, vault, usual(k), needed, true)
 		}
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "checked") > 0 {
+		l.castCheck(k, l.anyMember(rt, k), vault, true)
+	}
+}
+
+// check has anyone bring signatures of a vault.
+func (l *life) check(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	vault := l.made(k)
+	if k.certificate != nil && rapid.Bool().Draw(rt, "true") {
+		vault = *k.certificate.vault
+	}
+	l.castCheck(k, l.anyMember(rt, k), vault, rapid.Bool().Draw(rt, "exempt"))
+}
+
+func (l *life) castCheck(k *modelKeygen, address string, vault vaultKeys, exempt bool) {
+	msg := vault.signed(k.id, address)
+	want := k.mayCheck(address)
+	l.ante(msg, k, address, want, exempt)
+	if want == nil && (vault.name() != k.certificate.vault.name() || !vault.ed.Equal(k.certificate.vault.ed)) {
+		want = types.ErrInvalidSignature
+	}
+	require.ErrorIs(l.t, l.c.run(msg), want)
+	if want == nil {
+		k.certificate.checked = true
 	}
 }
 
@@ -361,13 +442,17 @@ func (l *life) churn(rt *rapid.T) {
 	}
 	collide := rapid.IntRange(0, 3).Draw(rt, "collide") == 0
 	for _, k := range c.keygens {
+		if k.attempt == 0 {
+			l.joinAll(k)
+		}
 		vault := l.made(k)
 		if collide {
 			vault = newVault(fmt.Sprint("shared ", c.opened))
 		}
 		for _, m := range k.members {
-			l.castResult(k, m.address, vault, usual(k), false)
+			l.castResult(k, m.address, vault, usual(k), needed, false)
 		}
+		l.castCheck(k, k.members[0].address, vault, false)
 		if rapid.IntRange(0, 3).Draw(rt, "between") == 0 {
 			l.block(rt)
 		}
@@ -375,16 +460,25 @@ func (l *life) churn(rt *rapid.T) {
 	l.block(rt)
 }
 
-// attempts has a member use up its exempt attempts with messages that fail.
+// attempts has a member use up its exempt attempts with votes whose certificates are false.
 func (l *life) attempts(rt *rapid.T) {
 	k := l.anyKeygen(rt)
 	address := l.anyMember(rt, k)
 	for range rapid.IntRange(1, 4).Draw(rt, "count") {
-		l.ante(blame(k.id, address), k, address, k.mayVote(address), true)
+		l.castResult(k, address, l.made(k), usual(k), falseCertificate, true)
 	}
 }
 
-func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with int, exempt bool) {
+// What a vote for a result brings to show that all members have it.
+const (
+	needed           = iota // a certificate when none stands, and else none
+	noCertificate           // never one
+	always                  // one of the latest attempt, whether one stands or not
+	falseCertificate        // one that a member has not signed
+	former                  // one of the attempt before, when there was one
+)
+
+func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with, certificate int, exempt bool) {
 	member, isMember := k.member(address)
 	var env []byte
 	if member.asked {
@@ -405,28 +499,41 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with 
 			}
 		}
 	}
+	certified := l.certify(msg, k, certificate)
 	want := k.mayVote(address)
 	switch {
-	case want != nil || !k.requires:
-	case msg.PublicShares == nil:
+	case want != nil:
+	case k.requires && msg.PublicShares == nil:
 		want = types.ErrInvalidShares
-	case env != nil && msg.Proof == nil:
+	case k.requires && env != nil && msg.Proof == nil:
 		want = types.ErrProofMissing
+	case k.certificate != nil:
+		if vault.name() != k.certificate.vault.name() || !vault.ed.Equal(k.certificate.vault.ed) {
+			want = types.ErrCertified
+		}
+	case len(msg.Certificate) == 0 || l.m.height > k.certifyUntil():
+		want = types.ErrNoCertificate
 	}
 	l.ante(msg, k, address, want, exempt)
 	switch {
 	case want != nil:
 	case l.m.vaultNamed(vault.name()) != nil:
 		want = types.ErrVaultExists
+	case k.certificate != nil && (k.certificate.shares != (msg.PublicShares != nil) || msg.PublicShares != nil && with == falseShares):
+		want = types.ErrCertified
+	case k.certificate == nil && !certified:
+		want = types.ErrInvalidCertificate
 	case with == falseShares:
 		want = types.ErrInvalidShares
 	case with == falseProof && env != nil:
 		want = types.ErrInvalidProof
 	}
-	err := l.c.run(msg)
-	require.ErrorIs(l.t, err, want)
+	require.ErrorIs(l.t, l.c.handle(msg), want)
 	if want != nil {
 		return
+	}
+	if k.certificate == nil {
+		k.certificate = &modelCertificate{vault: &vault, shares: msg.PublicShares != nil, attempt: k.attempt, height: l.m.height}
 	}
 	vote := modelVote{vault: &vault, height: l.m.height, shares: msg.PublicShares != nil, proven: msg.Proof != nil}
 	if env != nil {
@@ -434,11 +541,39 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with 
 	}
 	k.votes[address] = vote
 	delete(k.attempts, address)
+	delete(k.smalls, address)
+}
+
+// certify gives a vote what it brings, and reports whether that is signed by all members in the
+// latest attempt.
+func (l *life) certify(msg *types.MsgTssPool, k *modelKeygen, with int) bool {
+	if with == noCertificate || with == needed && k.certificate != nil {
+		return false
+	}
+	var session []byte
+	attempts := len(l.sessions[k.id])
+	if with == former && attempts > 1 {
+		session = l.sessions[k.id][attempts-2]
+	} else if attempts > 0 {
+		session = l.sessions[k.id][attempts-1]
+	}
+	result, err := msg.ParseResult()
+	require.NoError(l.t, err)
+	msg.Certificate = certificate(k.keys(), session, result)
+	if with == falseCertificate {
+		msg.Certificate[len(msg.Certificate)-1] ^= 1
+	}
+	return attempts > 0 && with != falseCertificate && (with != former || attempts == 1)
 }
 
 // ante asks what the ante handler asks, and counts an attempt as it does.
-func (l *life) ante(msg *types.MsgTssPool, k *modelKeygen, address string, want error, count bool) {
-	if want == nil && k.attempts[address] >= types.MaxExemptAttempts {
+func (l *life) ante(msg sdk.Msg, k *modelKeygen, address string, want error, count bool) {
+	counts, limit := k.smalls, types.MaxExemptJoins
+	vote, isVote := msg.(*types.MsgTssPool)
+	if isVote {
+		counts, limit = k.attempts, types.MaxExemptAttempts
+	}
+	if want == nil && counts[address] >= uint64(limit) {
 		want = types.ErrTooManyAttempts
 	}
 	v, ok, err := l.c.k.ExemptVote(l.c.ctx, msg)
@@ -449,9 +584,12 @@ func (l *life) ante(msg *types.MsgTssPool, k *modelKeygen, address string, want 
 	}
 	require.Equal(l.t, k.id, v.KeygenID)
 	require.Equal(l.t, address, bech(v.Member))
-	require.Equal(l.t, msg.KeysharesBackup, v.Envelope)
+	require.Equal(l.t, !isVote, v.Small)
+	if isVote {
+		require.Equal(l.t, vote.KeysharesBackup, v.Envelope)
+	}
 	require.NoError(l.t, l.c.k.CountAttempt(l.c.ctx, v))
-	k.attempts[address]++
+	counts[address]++
 }
 
 func (l *life) blame(rt *rapid.T) {
@@ -464,20 +602,29 @@ func (l *life) blame(rt *rapid.T) {
 	l.castBlame(k, address, blamed, rapid.Bool().Draw(rt, "exempt"))
 }
 
-// allBlame has all members who can blame one of them.
+// allBlame has all members who can blame one of them, or nobody, mostly when they may.
 func (l *life) allBlame(rt *rapid.T) {
 	k := l.anyKeygen(rt)
 	whom := rapid.SampledFrom(k.members).Draw(rt, "whom").address
+	named := []string{whom}
+	if rapid.IntRange(0, 3).Draw(rt, "nobody") == 0 {
+		named = nil
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "when they may") > 0 {
+		for k.status == open && l.m.height <= k.certifyUntil() {
+			l.block(rt)
+		}
+	}
 	for _, m := range k.members {
-		if m.address != whom {
-			l.castBlame(k, m.address, []string{whom}, false)
+		if m.address != whom || named == nil {
+			l.castBlame(k, m.address, named, false)
 		}
 	}
 }
 
 func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt bool) {
 	msg := blame(k.id, address, blamed...)
-	want := k.mayVote(address)
+	want := k.mayBlame(address, l.m.height)
 	l.ante(msg, k, address, want, exempt)
 	if want == nil {
 		for i, b := range blamed {
@@ -485,14 +632,12 @@ func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt
 				want = types.ErrInvalidBlame
 			}
 		}
-		if len(blamed) == 0 {
-			want = types.ErrInvalidBlame
-		}
 	}
 	require.ErrorIs(l.t, l.c.run(msg), want)
 	if want == nil {
 		k.votes[address] = modelVote{blamed: blamed, height: l.m.height}
 		delete(k.attempts, address)
+		delete(k.smalls, address)
 	}
 }
 

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,13 +54,27 @@ type modelKeygen struct {
 	threshold int
 	needed    int
 	votes     map[string]modelVote
-	vault     *vaultKeys // when ready
-	blamed    []string
-	silent    []string
-	closed    int64
-	attempts  map[string]uint64
+	// joined are the members that wait for the next attempt, and attempt is the latest.
+	joined      map[string]bool
+	attempt     int
+	certificate *modelCertificate // nil while none stands
+	vault       *vaultKeys        // when ready
+	blamed      []string
+	silent      []string
+	closed      int64
+	attempts    map[string]uint64 // of votes and publications
+	smalls      map[string]uint64 // of joins and checks
 	// requires tells that a vote counts with a proof alone.
 	requires bool
+}
+
+// modelCertificate is the result that all members of a keygen have.
+type modelCertificate struct {
+	vault   *vaultKeys
+	shares  bool // the result has public shares
+	attempt int
+	height  int64
+	checked bool // the vault has signed
 }
 
 type modelMember struct {
@@ -137,6 +152,62 @@ func (k *modelKeygen) mayVote(address string) error {
 		return types.ErrAlreadyVoted
 	}
 	return nil
+}
+
+// A keygen's time has sixteen parts: in nine of them members join, and in fourteen the certificate
+// comes.
+func (k *modelKeygen) joinUntil() int64 { return k.opened + 9*(k.deadline-k.opened)/16 }
+
+func (k *modelKeygen) certifyUntil() int64 { return k.opened + 14*(k.deadline-k.opened)/16 }
+
+// mayJoin reports whether a member may join the next attempt now.
+func (k *modelKeygen) mayJoin(address string, height int64) error {
+	if err := k.mayVote(address); err != nil {
+		return err
+	}
+	if k.certificate != nil {
+		return types.ErrCertified
+	}
+	if height > k.joinUntil() {
+		return types.ErrJoinClosed
+	}
+	return nil
+}
+
+// mayBlame reports whether a member may vote now that the keygen failed.
+func (k *modelKeygen) mayBlame(address string, height int64) error {
+	if err := k.mayVote(address); err != nil {
+		return err
+	}
+	if k.certificate != nil {
+		return types.ErrCertified
+	}
+	if height <= k.certifyUntil() {
+		return types.ErrBlameEarly
+	}
+	return nil
+}
+
+// mayCheck reports whether a member may bring the vault's signatures now. It may have voted.
+func (k *modelKeygen) mayCheck(address string) error {
+	if err := k.mayVote(address); err != nil && !errors.Is(err, types.ErrAlreadyVoted) {
+		return err
+	}
+	if k.certificate == nil {
+		return types.ErrNoCertificate
+	}
+	if k.certificate.checked {
+		return types.ErrCheckPresent
+	}
+	return nil
+}
+
+// over forgets what belongs to a keygen's ceremony, and how often members sent what is free.
+func (k *modelKeygen) over() {
+	k.attempt, k.certificate = 0, nil
+	clear(k.joined)
+	clear(k.attempts)
+	clear(k.smalls)
 }
 
 // candidates are the validators that take part in a churn that opens now. Faults of theirs that do
@@ -264,18 +335,19 @@ func (m *model) retire(v *modelVault) {
 func (m *model) close(c *modelChurn) {
 	for _, k := range c.keygens {
 		due := m.height >= k.deadline
-		if k.status != open || !due && len(k.votes) < len(k.members) {
+		all := len(k.votes) == len(k.members) && (k.certificate == nil || k.certificate.checked)
+		if k.status != open || !due && !all {
 			continue
 		}
 		k.closed = m.height
 		m.findFault(k, due)
 		m.punish(k)
-		if won := k.winner(); won != nil && !c.has(won.vault) {
-			k.status, k.vault = ready, won.vault
+		if k.won() && !c.has(k.certificate.vault) {
+			k.status, k.vault = ready, k.certificate.vault
 			continue
 		}
 		k.status = failed
-		clear(k.attempts)
+		k.over()
 		m.told = append(m.told, m.failure(k))
 	}
 	count := map[types.KeygenStatus]int{}
@@ -356,7 +428,7 @@ func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMemb
 	return &modelKeygen{
 		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
 		members: members, threshold: threshold(n), bears: n - threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
-		votes: map[string]modelVote{}, attempts: map[string]uint64{},
+		votes: map[string]modelVote{}, attempts: map[string]uint64{}, smalls: map[string]uint64{}, joined: map[string]bool{},
 	}
 }
 
@@ -365,7 +437,7 @@ func (m *model) fail(c *modelChurn) {
 	for _, k := range c.keygens {
 		if k.status == ready {
 			k.status, k.vault, k.closed = failed, nil, m.height
-			clear(k.attempts)
+			k.over()
 		}
 	}
 	if m.params.KeygenRetention > 0 {
@@ -391,10 +463,9 @@ func (m *model) complete(c *modelChurn) {
 			keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
 			backups: map[string][]string{}, proven: map[string]bool{},
 		}
-		won := k.winner()
-		v.shares = won.shares
+		v.shares = k.certificate.shares
 		for address, vote := range k.votes {
-			if vote.same(*won) && vote.sha != "" {
+			if vote.sha != "" {
 				v.backups[address] = []string{vote.sha}
 				if vote.proven {
 					v.proven[address] = true
@@ -402,32 +473,24 @@ func (m *model) complete(c *modelChurn) {
 			}
 		}
 		clear(k.votes)
-		clear(k.attempts)
+		k.over()
 		m.vaults = append(m.vaults, v)
 	}
 }
 
-// same reports whether both votes are for one result.
-func (a modelVote) same(b modelVote) bool {
-	return a.vault != nil && b.vault != nil && a.shares == b.shares &&
-		a.vault.name() == b.vault.name() && string(a.vault.pubKeyEd25519()) == string(b.vault.pubKeyEd25519())
-}
-
-// winner is a vote for the result that enough members voted for with an envelope, and with a proof
-// where that is required.
-func (k *modelKeygen) winner() *modelVote {
+// won reports whether a keygen has a vault: its members have a result, the vault has signed, and
+// enough voted for it with an envelope. A vote comes with a proof where that is required.
+func (k *modelKeygen) won() bool {
+	if k.certificate == nil || !k.certificate.checked {
+		return false
+	}
+	count := 0
 	for _, vote := range k.votes {
-		count := 0
-		for _, other := range k.votes {
-			if other.same(vote) && other.sha != "" && (other.proven || !k.requires) {
-				count++
-			}
-		}
-		if count >= k.needed {
-			return &vote
+		if vote.sha != "" {
+			count++
 		}
 	}
-	return nil
+	return count >= k.needed
 }
 
 // findFault says who is at fault when a keygen closes. So many members as the vault bears may be

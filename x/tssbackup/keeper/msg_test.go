@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +127,13 @@ func TestTssPool(t *testing.T) {
 		asked, unasked string // members
 		other          string // another member that is asked
 	}
+	// late has a change be made when members may blame.
+	late := func(change func(*fixture, *types.MsgTssPool)) func(*fixture, *types.MsgTssPool) {
+		return func(f *fixture, msg *types.MsgTssPool) {
+			f.c.untilBlame(f.keygen)
+			change(f, msg)
+		}
+	}
 	tests := []struct {
 		name   string
 		change func(f *fixture, msg *types.MsgTssPool)
@@ -136,13 +144,14 @@ func TestTssPool(t *testing.T) {
 			*msg = *vault.result(f.keygen.Id, f.unasked, nil)
 		}, nil},
 		{"a vote in the block of the deadline is accepted", func(f *fixture, _ *types.MsgTssPool) {
-			f.c.endBlocks(10)
+			f.c.mustRun(vault.result(f.keygen.Id, f.other, envelope("other", 300)))
+			f.c.endBlocks(testDeadline)
 		}, nil},
 		{"a vote after the deadline is refused", func(f *fixture, _ *types.MsgTssPool) {
-			f.c.endBlocks(11)
+			f.c.endBlocks(testDeadline + 1)
 		}, types.ErrKeygenClosed},
 		{"a vote after the deadline is refused though nothing closed the keygen", func(f *fixture, _ *types.MsgTssPool) {
-			f.c.ctx = f.c.ctx.WithBlockHeight(f.c.ctx.BlockHeight() + 11)
+			f.c.ctx = f.c.ctx.WithBlockHeight(f.c.ctx.BlockHeight() + testDeadline + 1)
 		}, types.ErrKeygenClosed},
 		{"a keygen that does not exist is refused", func(_ *fixture, msg *types.MsgTssPool) {
 			msg.KeygenId++
@@ -158,7 +167,12 @@ func TestTssPool(t *testing.T) {
 		}, types.ErrAlreadyVoted},
 		{"a blame after a result is refused", func(f *fixture, msg *types.MsgTssPool) {
 			f.c.mustRun(msg)
+			f.c.untilBlame(f.keygen)
 			*msg = *blame(f.keygen.Id, f.asked, f.other)
+		}, types.ErrAlreadyVoted},
+		{"a result after a blame is refused", func(f *fixture, msg *types.MsgTssPool) {
+			f.c.untilBlame(f.keygen)
+			f.c.mustRun(blame(f.keygen.Id, f.asked, f.other))
 		}, types.ErrAlreadyVoted},
 		{"a result without an envelope of a member that is asked is refused", func(_ *fixture, msg *types.MsgTssPool) {
 			msg.KeysharesBackup = nil
@@ -198,63 +212,65 @@ func TestTssPool(t *testing.T) {
 		{"the ed25519 identity is refused", func(_ *fixture, msg *types.MsgTssPool) {
 			msg.PubKeyEd25519 = "01" + strings.Repeat("0", 62)
 		}, types.ErrInvalidResult},
-		{"a secp256k1 signature by another key is refused", func(f *fixture, msg *types.MsgTssPool) {
-			msg.Signature = newVault("other").result(f.keygen.Id, f.asked, nil).Signature
-		}, types.ErrInvalidSignature},
-		{"a secp256k1 signature with high S is refused", func(_ *fixture, msg *types.MsgTssPool) {
-			msg.Signature = highS(msg.Signature)
-		}, types.ErrInvalidSignature},
-		{"no secp256k1 signature is refused", func(_ *fixture, msg *types.MsgTssPool) {
-			msg.Signature = nil
-		}, types.ErrInvalidSignature},
-		{"no ed25519 signature is refused", func(_ *fixture, msg *types.MsgTssPool) {
-			msg.SignatureEd25519 = nil
-		}, types.ErrInvalidSignature},
-		{"an ed25519 signature by another key is refused", func(f *fixture, msg *types.MsgTssPool) {
-			msg.SignatureEd25519 = newVault("other").result(f.keygen.Id, f.asked, nil).SignatureEd25519
-		}, types.ErrInvalidSignature},
-		{"signatures for another keygen are refused", func(f *fixture, msg *types.MsgTssPool) {
-			other := vault.result(f.keygen.Id+1, f.asked, nil)
-			msg.Signature, msg.SignatureEd25519 = other.Signature, other.SignatureEd25519
-		}, types.ErrInvalidSignature},
-		{"a blame is accepted", func(f *fixture, msg *types.MsgTssPool) {
+		{"a blame is accepted", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other, f.unasked)
+		}), nil},
+		{"a blame of nobody is accepted", late(func(f *fixture, msg *types.MsgTssPool) {
+			*msg = *blame(f.keygen.Id, f.asked)
+		}), nil},
+		{"a blame in the block of the deadline is accepted", func(f *fixture, msg *types.MsgTssPool) {
+			f.c.endBlocks(testDeadline)
+			*msg = *blame(f.keygen.Id, f.asked, f.other)
 		}, nil},
-		{"a blame with a result is refused", func(f *fixture, msg *types.MsgTssPool) {
+		{"a blame in the last block for a certificate is refused", func(f *fixture, msg *types.MsgTssPool) {
+			f.c.endBlocks(28)
+			*msg = *blame(f.keygen.Id, f.asked, f.other)
+		}, types.ErrBlameEarly},
+		{"a blame at the beginning is refused", func(f *fixture, msg *types.MsgTssPool) {
+			*msg = *blame(f.keygen.Id, f.asked, f.other)
+		}, types.ErrBlameEarly},
+		{"a blame while a certificate stands is refused at any time", func(f *fixture, msg *types.MsgTssPool) {
+			f.c.mustRun(msg)
+			f.c.untilBlame(f.keygen)
+			*msg = *blame(f.keygen.Id, f.other, f.asked)
+		}, types.ErrCertified},
+		{"a blame with a result is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			msg.KeysharesBackup, msg.Blame = nil, blame(f.keygen.Id, f.asked, f.other).Blame
-		}, types.ErrInvalidBlame},
-		{"a blame with an envelope is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame with an envelope is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			env := msg.KeysharesBackup
 			*msg = *blame(f.keygen.Id, f.asked, f.other)
 			msg.KeysharesBackup = env
-		}, types.ErrInvalidBlame},
-		{"a blame of nobody is refused", func(f *fixture, msg *types.MsgTssPool) {
-			*msg = *blame(f.keygen.Id, f.asked)
-		}, types.ErrInvalidBlame},
-		{"a blame of oneself is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame with a certificate is refused", late(func(f *fixture, msg *types.MsgTssPool) {
+			certificate := f.c.certified(msg).Certificate
+			*msg = *blame(f.keygen.Id, f.asked, f.other)
+			msg.Certificate = certificate
+		}), types.ErrInvalidBlame},
+		{"a blame of oneself is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.asked)
-		}, types.ErrInvalidBlame},
-		{"a blame of a member twice is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame of a member twice is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other, f.other)
-		}, types.ErrInvalidBlame},
-		{"a blame of a stranger is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame of a stranger is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, bech(bytes.Repeat([]byte{1}, 20)))
-		}, types.ErrInvalidBlame},
-		{"a blame of more than all others is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame of more than all others is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other, f.unasked, f.other, f.other)
-		}, types.ErrInvalidBlame},
-		{"a blame with a reason of 256 bytes is accepted", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame with a reason of 256 bytes is accepted", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other)
 			msg.Blame.Reason = strings.Repeat("x", 256)
-		}, nil},
-		{"a blame with a longer reason is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), nil},
+		{"a blame with a longer reason is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other)
 			msg.Blame.Reason = strings.Repeat("x", 257)
-		}, types.ErrInvalidBlame},
-		{"a blame with a reason that is not UTF-8 is refused", func(f *fixture, msg *types.MsgTssPool) {
+		}), types.ErrInvalidBlame},
+		{"a blame with a reason that is not UTF-8 is refused", late(func(f *fixture, msg *types.MsgTssPool) {
 			*msg = *blame(f.keygen.Id, f.asked, f.other)
 			msg.Blame.Reason = "\xff"
-		}, types.ErrInvalidBlame},
+		}), types.ErrInvalidBlame},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -267,6 +283,7 @@ func TestTssPool(t *testing.T) {
 					f.unasked = bech(m.Address())
 				}
 			}
+			c.begin(f.keygen)
 			msg := vault.result(f.keygen.Id, f.asked, envelope("asked", 300))
 			if tt.change != nil {
 				tt.change(f, msg)
@@ -281,11 +298,13 @@ func TestTssPool(t *testing.T) {
 			require.True(t, c.emitted("EventTssPool") != c.emitted("EventBlame"))
 			votes, err := c.query.Keygen(c.ctx, &types.QueryKeygenRequest{Id: f.keygen.Id})
 			require.NoError(t, err)
-			require.Len(t, votes.Keygen.Votes, 1)
-			require.Equal(t, msg.Signer, votes.Keygen.Votes[0].Member)
-			require.Equal(t, msg.PubKey, votes.Keygen.Votes[0].Vault)
+			at := slices.IndexFunc(votes.Keygen.Votes, func(v types.VoteInfo) bool { return v.Member == msg.Signer })
+			require.NotEqual(t, -1, at)
+			vote := votes.Keygen.Votes[at]
+			require.Equal(t, c.ctx.BlockHeight(), vote.Height)
+			require.Equal(t, msg.PubKey, vote.Vault)
 			if msg.Blame != nil {
-				require.Equal(t, msg.Blame.Members, votes.Keygen.Votes[0].Blamed)
+				require.ElementsMatch(t, msg.Blame.Members, vote.Blamed)
 			}
 		})
 	}
@@ -478,13 +497,13 @@ func TestGasIsChargedForTheEnvelope(t *testing.T) {
 	gas := func(size int) uint64 {
 		c, _ := startChain(t, testParams(), 3)
 		keygen := c.keygen(c.startChurn()[0])
-		msg := newVault("v").result(keygen.Id, bech(keygen.Members[0].Address()), envelope("e", size))
+		msg := c.certified(newVault("v").result(keygen.Id, bech(keygen.Members[0].Address()), envelope("e", size)))
 		before := c.ctx.GasMeter().GasConsumed()
-		c.mustRun(msg)
+		require.NoError(t, c.handle(msg))
 		return c.ctx.GasMeter().GasConsumed() - before
 	}
 	small, large := gas(100), gas(100<<10)
-	require.GreaterOrEqual(t, small, uint64(4000))
+	require.GreaterOrEqual(t, small, uint64(2*5000+3*5000), "the keys and the certificate")
 	require.InDelta(t, 100*100, large-small, 200, "100 for each KiB")
 }
 

@@ -111,42 +111,17 @@ func verify(st verenc.Statement, proof []byte) ([]byte, error) {
 	return stored.Bytes(), nil
 }
 
-// keepProofsOf forgets the public shares and the proofs of all other results than the one that
-// became a vault, and counts the proofs of that one. Who voted for another result may still prove
-// this one.
-func (k Keeper) keepProofsOf(
-	ctx context.Context,
-	keygenID uint64,
-	result types.Result,
-	votes []memberVote,
+// countProven counts the members whose proof of the keygen's result was accepted.
+func (k Keeper) countProven(
+	ctx context.Context, keygenID uint64, members []types.Member,
 ) (proven uint32, err error) {
-	for _, v := range votes {
-		if v.Result == nil {
-			continue
-		}
-		key := collections.Join(keygenID, v.member)
-		slot, err := k.Proofs.Get(ctx, key)
+	for _, m := range members {
+		slot, err := k.proofOf(ctx, keygenID, m.Address())
 		if err != nil {
 			return 0, err
 		}
-		if v.Result.Key() == result.Key() {
-			if slot.IsProven() {
-				proven++
-			}
-			continue
-		}
 		if slot.IsProven() {
-			if err := k.Proofs.Set(ctx, key, types.Proof{Recipient: slot.Recipient}); err != nil {
-				return 0, err
-			}
-		}
-		if len(v.Result.SharesHash) > 0 {
-			if err := k.PublicShares.Remove(
-				ctx,
-				collections.Join(keygenID, v.Result.SharesHash),
-			); err != nil {
-				return 0, err
-			}
+			proven++
 		}
 	}
 	return proven, nil

@@ -139,7 +139,10 @@ func TestProofOfAVote(t *testing.T) {
 			msg.Proof = append(msg.Proof, make([]byte, 4000)...)
 		}, types.ErrInvalidProof, false},
 		{"a proof with a flipped bit is refused", func(_ *fixture, msg *types.MsgTssPool) { msg.Proof[40] ^= 1 }, types.ErrInvalidProof, true},
-		{"a true proof with a wrong signature is not looked at", func(_ *fixture, msg *types.MsgTssPool) { msg.Signature[0] ^= 1 }, types.ErrInvalidSignature, false},
+		{"a true proof with a wrong certificate is not looked at", func(f *fixture, msg *types.MsgTssPool) {
+			*msg = *f.c.certified(msg)
+			msg.Certificate[0] ^= 1
+		}, types.ErrInvalidCertificate, false},
 		{"a true proof with an envelope out of form is not looked at", func(_ *fixture, msg *types.MsgTssPool) { msg.KeysharesBackup = []byte{1} }, types.ErrEnvelopeForm, false},
 	}
 	for _, tt := range tests {
@@ -153,6 +156,7 @@ func TestProofOfAVote(t *testing.T) {
 					f.unasked = m
 				}
 			}
+			c.begin(f.keygen)
 			msg := vault.vote(f.keygen, f.asked)
 			msg.Proof = vault.proof(t, f.keygen, f.asked, 0)
 			if tt.change != nil {
@@ -221,7 +225,7 @@ func TestNoVaultIsActiveWithoutProofs(t *testing.T) {
 				}
 				c.mustRun(msg)
 			}
-			c.endBlocks(11)
+			c.untilClosed(keygen.Id)
 			require.Equal(t, want, c.keygen(keygen.Id).Status)
 			if want == ready {
 				cov := c.coverage(vault.name())[0]
@@ -232,23 +236,21 @@ func TestNoVaultIsActiveWithoutProofs(t *testing.T) {
 	}
 }
 
-// TestWhoVotedForAnotherResultMayProveLater has a member whose vote was for another result come
-// back to the vault that the others made.
-func TestWhoVotedForAnotherResultMayProveLater(t *testing.T) {
+// TestWhoWasSilentMayProveLater has a member that did not vote come back to the vault that the
+// others made.
+func TestWhoWasSilentMayProveLater(t *testing.T) {
 	vault := newVault("vault")
 	params := provenParams()
 	params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 2}
 	c, _ := startChain(t, params, 4)
 	keygen := c.keygen(c.startChurn()[0])
 	stray := keygen.Members[0]
-	c.mustRun(newVault("another").vote(keygen, stray))
 	for _, m := range keygen.Members[1:] {
 		c.mustRun(vault.vote(keygen, m))
 	}
-	c.endBlock()
+	c.untilClosed(keygen.Id)
 	cov := c.coverage(vault.name())[0]
 	require.EqualValues(t, 3, cov.Proven)
-	require.Len(t, c.export().PublicShares, 1, "those of the other result are gone")
 	publish := func(name string, proof []byte) error {
 		return c.run(&types.MsgPublishBackup{
 			Signer: bech(stray.Address()), Vault: vault.name(), KeysharesBackup: envelope(name, 100), Proof: proof,
@@ -290,7 +292,7 @@ func TestNothingIsKeptOfTheProofsOfAFailedKeygen(t *testing.T) {
 	keygen := c.keygen(c.startChurn()[0])
 	c.mustRun(newVault("a").vote(keygen, keygen.Members[0]))
 	require.NotZero(t, c.proofSize())
-	c.endBlocks(11)
+	c.untilClosed(keygen.Id)
 	require.Equal(t, failed, c.keygen(keygen.Id).Status)
 	require.Zero(t, c.proofSize())
 }
@@ -303,13 +305,14 @@ func TestGasIsChargedBeforeTheWork(t *testing.T) {
 	gas := func(m types.Member) uint64 {
 		msg := vault.vote(keygen, m)
 		msg.Proof = vault.proof(t, keygen, m, 0)
+		msg = c.certified(msg)
 		before := c.ctx.GasMeter().GasConsumed()
-		c.mustRun(msg)
+		require.NoError(t, c.handle(msg))
 		return c.ctx.GasMeter().GasConsumed() - before
 	}
 	first, second := gas(keygen.Members[0]), gas(keygen.Members[1])
 	require.GreaterOrEqual(t, second, uint64(250_000))
-	require.Greater(t, first-second, uint64(2*4*2_532), "the public shares are checked and written once for each result")
+	require.Greater(t, first-second, uint64(4*5_000+2*4*2_532), "the certificate is verified once, the public shares checked and written once")
 
 	// With too little gas for the proof, it is not verified.
 	*verified = 0
@@ -321,13 +324,13 @@ func TestGasIsChargedBeforeTheWork(t *testing.T) {
 }
 
 func TestVoteGasIsEnough(t *testing.T) {
-	for _, n := range []int{3, 40, 100, 512} {
+	for _, n := range []int{3, 4, 40, 100, 512} {
 		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
 			params := provenParams()
 			params.MaxVaultMembers = 512
 			c, _ := startChain(t, params, n)
 			keygen := c.keygen(c.startChurn()[0])
-			msg := newVault("v").vote(keygen, keygen.Members[0])
+			msg := c.certified(newVault("v").vote(keygen, keygen.Members[0]))
 			gas := func(run func(ctx sdk.Context)) uint64 {
 				ctx, _ := c.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()).WithKVGasConfig(storetypes.KVGasConfig()).CacheContext()
 				run(ctx)
@@ -349,8 +352,8 @@ func TestVoteGasIsEnough(t *testing.T) {
 	}
 }
 
-// TestVoteGasOfWhatBringsNoPublicShares has the largest blame and the proof of a later publication
-// stay within what bifrost asks for them, in a keygen of 512 members.
+// TestVoteGasOfWhatBringsNoPublicShares has the largest blame, the last join, a check and the proof
+// of a later publication stay within what bifrost asks for them, in a keygen of 512 members.
 func TestVoteGasOfWhatBringsNoPublicShares(t *testing.T) {
 	const n = 512
 	params := provenParams()
@@ -371,13 +374,33 @@ func TestVoteGasOfWhatBringsNoPublicShares(t *testing.T) {
 	for _, m := range keygen.Members[1:] {
 		others = append(others, bech(m.Address()))
 	}
+	now := c.ctx
+	c.ctx = c.ctx.WithBlockHeight(keygen.CertificateDeadline() + 1)
 	gas, limit := used(blame(keygen.Id, bech(keygen.Members[0].Address()), others...))
 	t.Logf("a blame of all others: %d of %d gas", gas, limit)
 	require.Equal(t, types.VoteGas(0), limit)
 	require.Less(t, gas, limit)
+	c.ctx = now
+
+	for _, m := range keygen.Members[1:] {
+		c.mustRun(newJoin(keygen.Id, m, "join").msg)
+	}
+	gas, limit = used(newJoin(keygen.Id, keygen.Members[0], "join").msg)
+	t.Logf("the last join: %d of %d gas", gas, limit)
+	require.Less(t, gas, limit)
 
 	vault := newVault("v")
-	c.complete(keygen.Id, vault)
+	c.unchecked = true
+	c.mustRun(vault.vote(keygen, keygen.Members[0]))
+	gas, limit = used(vault.signed(keygen.Id, bech(keygen.Members[1].Address())))
+	t.Logf("a check: %d of %d gas", gas, limit)
+	require.Less(t, gas, limit)
+
+	c.unchecked = false
+	for _, m := range keygen.Members[1:] {
+		c.mustRun(vault.vote(keygen, m))
+	}
+	c.endBlock()
 	for _, m := range keygen.Members {
 		if m.Asked {
 			continue

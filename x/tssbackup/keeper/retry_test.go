@@ -48,15 +48,6 @@ func (c *chain) validatorOf(m types.Member) *validator {
 	return nil
 }
 
-// dissent has all members vote for a vault but one, who blames another alone.
-func (c *chain) dissent(keygen types.Keygen, vault vaultKeys) {
-	c.t.Helper()
-	c.mustRun(blame(keygen.Id, bech(keygen.Members[0].Address()), bech(keygen.Members[1].Address())))
-	for _, m := range keygen.Members[1:] {
-		c.mustRun(vault.vote(keygen, m))
-	}
-}
-
 func TestAFailedKeygenDoesNotFailItsSiblings(t *testing.T) {
 	c, keygens, hooks := openVaults(t, 2)
 	a, b := keygens[0], keygens[1]
@@ -65,10 +56,11 @@ func TestAFailedKeygenDoesNotFailItsSiblings(t *testing.T) {
 	c.endBlock()
 	waiting := c.keygen(a.Id)
 	require.Equal(t, ready, waiting.Status)
+	replay := c.certified(vb.vote(b, b.Members[1]))
 	for _, m := range b.Members[1:] {
 		c.mustRun(vb.vote(b, m))
 	}
-	c.endBlocks(10)
+	c.endBlocks(testDeadline)
 	require.True(t, c.emitted("EventKeygenFailed"))
 	require.True(t, c.emitted("EventKeygenReopened"))
 	require.False(t, c.emitted("EventChurnClosed"))
@@ -84,7 +76,7 @@ func TestAFailedKeygenDoesNotFailItsSiblings(t *testing.T) {
 	require.False(t, ok, "it is tried again without the member at fault")
 	require.EqualValues(t, 3, again.Threshold)
 	height := c.ctx.BlockHeight() - 1
-	require.Equal(t, []int64{height, height + 10}, []int64{again.OpenedHeight, again.Deadline}, "with a deadline of its own")
+	require.Equal(t, []int64{height, height + testDeadline}, []int64{again.OpenedHeight, again.Deadline}, "with a deadline of its own")
 	require.Equal(t, waiting, c.keygen(a.Id))
 	require.Len(t, c.votes(a.Id), 5)
 	churn := c.churn(1)
@@ -92,14 +84,24 @@ func TestAFailedKeygenDoesNotFailItsSiblings(t *testing.T) {
 	require.Equal(t, []uint64{b.Id}, churn.FailedIds)
 	require.Equal(t, again.Deadline, churn.Deadline)
 
-	// Nothing of one try counts in another: a vote is signed for its keygen by the vault.
-	replay := vb.vote(b, b.Members[1])
+	// Nothing of one try counts in another: members sign for one session, and the vault for its
+	// keygen.
 	require.ErrorIs(t, c.run(replay), types.ErrKeygenClosed)
+	c.begin(again)
 	replay.KeygenId = again.Id
-	require.ErrorIs(t, c.run(replay), types.ErrInvalidSignature)
+	replay.Certificate = replay.Certificate[types.SignatureSize:] // of those who are left
+	require.ErrorIs(t, c.run(replay), types.ErrInvalidCertificate)
+	c.unchecked = true
+	c.mustRun(vb.vote(again, again.Members[0]))
+	check := vb.signed(b.Id, bech(again.Members[0].Address()))
+	check.KeygenId = again.Id
+	require.ErrorIs(t, c.run(check), types.ErrInvalidSignature)
+	c.unchecked = false
 
 	require.Empty(t, c.coverage(""))
-	c.allVote(again, vb)
+	for _, m := range again.Members[1:] {
+		c.mustRun(vb.vote(again, m))
+	}
 	c.endBlock()
 	require.Len(t, c.coverage(""), 2, "all vaults become active in one block")
 	for _, v := range c.coverage("") {
@@ -121,7 +123,7 @@ func (c *chain) votes(id uint64) []types.VoteInfo {
 
 func TestATryKeepsTheMembersAndKeysOfItsChurn(t *testing.T) {
 	c, keygens, _ := openVaults(t, 2)
-	b := keygens[1]
+	a, b := keygens[0], keygens[1]
 	for i, m := range b.Members {
 		v := c.validatorOf(m)
 		v.recipient++
@@ -130,10 +132,10 @@ func TestATryKeepsTheMembersAndKeysOfItsChurn(t *testing.T) {
 	}
 	params, err := c.k.Params.Get(c.ctx)
 	require.NoError(t, err)
-	params.KeygenDeadline, params.MinCoverage = 7, types.Fraction{Numerator: 1, Denominator: 2}
+	params.KeygenDeadline, params.MinCoverage = 48, types.Fraction{Numerator: 1, Denominator: 2}
 	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
-	vault := newVault("b")
-	c.dissent(b, vault)
+	c.mustRun(newVault("a").vote(a, a.Members[0]))
+	c.giveUp(b)
 	c.endBlock()
 	require.EqualValues(t, 5, c.keygen(keygens[0].Id).Needed)
 	require.Equal(t, keygens[0], c.keygen(keygens[0].Id), "parameters change nothing in its sibling")
@@ -141,14 +143,16 @@ func TestATryKeepsTheMembersAndKeysOfItsChurn(t *testing.T) {
 	again := c.keygen(b.Id + 1)
 	require.Equal(t, b.Members, again.Members, "nobody was at fault")
 	require.EqualValues(t, 4, again.Needed, "a try goes by the parameters that held when it opened")
-	require.EqualValues(t, 7, again.Deadline-again.OpenedHeight)
+	require.EqualValues(t, 48, again.Deadline-again.OpenedHeight)
 	for _, m := range again.Members {
 		proof, err := c.k.Proofs.Get(c.ctx, collections.Join(again.Id, []byte(m.Address())))
 		require.NoError(t, err)
 		require.Equal(t, dealer.RecipientKey(m.PubKey, 0).Public(), proof.Recipient.Key)
 	}
-	c.allVote(again, vault)
-	c.allVote(keygens[0], newVault("a"))
+	c.allVote(again, newVault("b"))
+	for _, m := range a.Members[1:] {
+		c.mustRun(newVault("a").vote(a, m))
+	}
 	c.endBlock()
 	require.Len(t, c.coverage(""), 2)
 }
@@ -164,7 +168,7 @@ func TestAKeygenIsTriedSoOften(t *testing.T) {
 				require.True(t, c.isOpen())
 				keygen := c.keygen(id)
 				require.Equal(t, try, keygen.Try)
-				c.dissent(keygen, newVault(fmt.Sprint("b", try)))
+				c.giveUp(keygen)
 				c.endBlock()
 				require.Equal(t, failed, c.keygen(id).Status)
 				require.Len(t, hooks.calls, int(try), "hooks run once for each try")
@@ -186,7 +190,7 @@ func TestATryNeedsThreeMembers(t *testing.T) {
 	for _, m := range b.Members[1:] {
 		c.mustRun(newVault("b").vote(b, m))
 	}
-	c.endBlocks(11)
+	c.untilClosed(b.Id)
 	require.True(t, c.emitted("EventChurnClosed"))
 	require.Equal(t, types.ChurnStatus_CHURN_STATUS_FAILED, c.churn(1).Status)
 	require.Len(t, c.keygen(b.Id).Silent, 1)
@@ -219,7 +223,7 @@ func TestNoTryHandsAVaultOver(t *testing.T) {
 				for _, m := range keygen.Members[silent:] {
 					c.mustRun(newVault("v").vote(keygen, m))
 				}
-				c.endBlocks(11)
+				c.untilClosed(id)
 				id = c.export().LastKeygenId
 			}
 			if tt.left == 0 {
@@ -232,41 +236,50 @@ func TestNoTryHandsAVaultOver(t *testing.T) {
 	}
 }
 
-// TestSilenceIsNotCovered has a member be silent in one keygen while its friend spoils another as
-// often as that is tried: the churn is lost early, and the silent one pays all the same.
+// TestSilenceIsNotCovered has a member be silent in one keygen while its friends spoil another for
+// good: the churn is lost early, and the silent one pays all the same.
 func TestSilenceIsNotCovered(t *testing.T) {
-	c, keygens, hooks := openVaults(t, 2, func(p *types.Params) { p.MaxTries = 2 })
-	a, b := keygens[0], keygens[1]
+	params := testParams()
+	params.MaxVaultMembers, params.MaxTries = 5, 2
+	c, _ := startChain(t, params, 7)
+	hooks := &fakeHooks{}
+	c.k.SetHooks(hooks)
+	ids := c.startChurn()
+	b, a := c.keygen(ids[0]), c.keygen(ids[1])
+	require.Equal(t, []int{3, 4}, []int{len(a.Members), len(b.Members)})
 	silent := c.validatorOf(b.Members[0])
 	for _, m := range b.Members[1:] {
 		c.mustRun(newVault("b").vote(b, m))
 	}
-	c.dissent(a, newVault("a"))
+	// Without the one that two of three name, too few are left.
+	c.untilBlame(a)
+	named := bech(a.Members[0].Address())
+	c.mustRun(blame(a.Id, named))
+	c.mustRun(blame(a.Id, bech(a.Members[1].Address()), named))
+	c.mustRun(blame(a.Id, bech(a.Members[2].Address()), named))
 	c.endBlock()
-	c.dissent(c.keygen(b.Id+1), newVault("a"))
-	c.endBlock()
-	require.Len(t, hooks.calls, 2)
+	require.Len(t, hooks.calls, 1)
+	require.Equal(t, failed, c.keygen(a.Id).Status)
 	require.True(t, c.isOpen(), "a keygen that is open is decided by itself")
 	require.Equal(t, c.dump(), exportInto(t, c).dump())
-	c.endBlocks(9)
+	c.untilClosed(b.Id)
 	require.False(t, c.isOpen())
 	require.Equal(t, types.ChurnStatus_CHURN_STATUS_FAILED, c.churn(1).Status)
 	require.EqualValues(t, 1, c.signer(silent).Faults)
-	require.Len(t, hooks.calls, 3)
+	require.Len(t, hooks.calls, 2)
 	require.Equal(t, failed, c.keygen(b.Id).Status)
 	require.EqualValues(t, 1, c.keygen(b.Id).Try, "what fails in a churn that is lost is not tried again")
 }
 
-// TestOneOfAHundred has one of 100 validators in vaults of five blame another, alone.
-func TestOneOfAHundred(t *testing.T) {
+// TestOneOfTwenty has one of 20 keygens fail.
+func TestOneOfTwenty(t *testing.T) {
 	c, keygens, hooks := openVaults(t, 20)
 	for i, k := range keygens {
-		if i == 17 {
-			c.dissent(k, newVault(fmt.Sprint(i)))
-			continue
+		if i != 17 {
+			c.allVote(k, newVault(fmt.Sprint(i)))
 		}
-		c.allVote(k, newVault(fmt.Sprint(i)))
 	}
+	c.giveUp(keygens[17])
 	c.endBlock()
 	require.Len(t, hooks.calls, 1)
 	require.Empty(t, c.export().SitOuts)
@@ -278,9 +291,9 @@ func TestOneOfAHundred(t *testing.T) {
 
 func TestFailedTriesAreDeleted(t *testing.T) {
 	c, keygens, _ := openVaults(t, 2, func(p *types.Params) { p.KeygenRetention = 4 })
-	c.dissent(keygens[1], newVault("b"))
-	c.endBlock()
 	c.allVote(keygens[0], newVault("a"))
+	c.giveUp(keygens[1])
+	c.endBlock()
 	c.allVote(c.keygen(3), newVault("b"))
 	c.endBlock()
 	require.Len(t, c.votes(2), 5, "they stay for a while")
@@ -304,9 +317,8 @@ func TestFailedTriesAreDeleted(t *testing.T) {
 func TestGenesisOfTries(t *testing.T) {
 	c, keygens, _ := openVaults(t, 2)
 	c.endBlock()
-	c.dissent(keygens[0], newVault("a"))
-	c.endBlock()
 	c.allVote(keygens[1], newVault("b"))
+	c.giveUp(keygens[0])
 	c.endBlock()
 	c.mustRun(newVault("a again").vote(c.keygen(3), c.keygen(3).Members[0]))
 	require.NoError(t, c.export().Validate())

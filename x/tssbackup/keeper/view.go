@@ -154,6 +154,9 @@ func (k Keeper) keygenInfo(
 	if err := k.showJoins(ctx, &info, keygen); err != nil {
 		return info, err
 	}
+	if err := k.showCertificate(ctx, &info, keygen); err != nil {
+		return info, err
+	}
 	if info.Blamed, err = k.bech32s(keygen.Blamed); err != nil {
 		return info, err
 	}
@@ -198,6 +201,28 @@ func (k Keeper) showJoins(
 			return err
 		}
 		info.Joins = append(info.Joins, shown)
+	}
+	return nil
+}
+
+// showCertificate adds which result a keygen has that is not closed, and until when it can come by
+// one.
+func (k Keeper) showCertificate(
+	ctx context.Context, info *types.KeygenInfo, keygen types.Keygen,
+) error {
+	info.AttemptDeadline = keygen.AttemptDeadline()
+	info.CertificateDeadline = keygen.CertificateDeadline()
+	c, err := k.certificate(ctx, keygen.Id)
+	if c == nil || err != nil {
+		return err
+	}
+	info.Certificate = &types.CertificateInfo{
+		Vault:         types.VaultName(c.Result.PubKey),
+		PubKeyEd25519: hex.EncodeToString(c.Result.PubKeyEd25519),
+		SharesHash:    hex.EncodeToString(c.Result.SharesHash),
+		Attempt:       c.Attempt,
+		Height:        c.Height,
+		Checked:       c.IsChecked(),
 	}
 	return nil
 }

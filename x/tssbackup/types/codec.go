@@ -13,6 +13,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgRegisterSigner{}, "tssbackup/MsgRegisterSigner")
 	legacy.RegisterAminoMsg(cdc, &MsgTssJoin{}, "tssbackup/MsgTssJoin")
 	legacy.RegisterAminoMsg(cdc, &MsgTssPool{}, "tssbackup/MsgTssPool")
+	legacy.RegisterAminoMsg(cdc, &MsgTssCheck{}, "tssbackup/MsgTssCheck")
 	legacy.RegisterAminoMsg(cdc, &MsgPublishBackup{}, "tssbackup/MsgPublishBackup")
 	legacy.RegisterAminoMsg(cdc, &MsgStartChurn{}, "tssbackup/MsgStartChurn")
 	legacy.RegisterAminoMsg(cdc, &MsgRetireVault{}, "tssbackup/MsgRetireVault")
@@ -25,6 +26,7 @@ func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 		&MsgRegisterSigner{},
 		&MsgTssJoin{},
 		&MsgTssPool{},
+		&MsgTssCheck{},
 		&MsgPublishBackup{},
 		&MsgStartChurn{},
 		&MsgRetireVault{},

@@ -46,4 +46,10 @@ var (
 	ErrProofPresent     = errors.Register(ModuleName, 34, "proof is there already")
 	ErrInvalidJoin      = errors.Register(ModuleName, 35, "invalid join")
 	ErrJoinClosed       = errors.Register(ModuleName, 36, "too late to join")
+
+	ErrInvalidCertificate = errors.Register(ModuleName, 37, "invalid certificate")
+	ErrNoCertificate      = errors.Register(ModuleName, 38, "keygen has no certificate")
+	ErrCertified          = errors.Register(ModuleName, 39, "keygen has a certificate")
+	ErrBlameEarly         = errors.Register(ModuleName, 40, "too early to vote for a failure")
+	ErrCheckPresent       = errors.Register(ModuleName, 41, "vault has signed already")
 )

@@ -46,10 +46,13 @@ func (gs GenesisState) Validate() error {
 		made:    map[uint64][]byte{},
 
 		recipients: map[string][]byte{},
+
+		sessions:     map[uint64]Session{},
+		certificates: map[uint64]Certificate{},
 	}
 	for _, check := range []func(GenesisState) error{
 		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults,
-		g.checkVotes, g.checkAttempts, g.checkSessions,
+		g.checkSessions, g.checkCertificates, g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
 	} {
 		if err := check(gs); err != nil {
@@ -68,6 +71,9 @@ type genesisIndex struct {
 	made    map[uint64][]byte // the vault that a keygen made
 
 	recipients map[string][]byte // the signer that a recipient key belongs to
+
+	sessions     map[uint64]Session     // by keygen
+	certificates map[uint64]Certificate // by keygen
 }
 
 func (g genesisIndex) checkSigners(gs GenesisState) error {

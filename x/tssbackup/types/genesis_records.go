@@ -101,6 +101,14 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 		if err := checkVote(v.Vote, m, k); err != nil {
 			return fmt.Errorf("vote %d: %w", i, err)
 		}
+		c, certified := g.certificates[v.KeygenId]
+		switch failed := k.Status == KeygenStatus_KEYGEN_STATUS_FAILED; {
+		case failed: // its certificate is gone
+		case v.Vote.Result == nil && certified:
+			return fmt.Errorf("vote %d is a blame, and there is a certificate", i)
+		case v.Vote.Result != nil && v.Vote.Result.Key() != c.Result.Key():
+			return fmt.Errorf("vote %d is for another result than the certificate", i)
+		}
 		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
 		}
@@ -113,12 +121,12 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 			ready[v.KeygenId] = ready[v.KeygenId] || count[r] >= k.Needed
 		}
 	}
-	return checkReady(gs, ready)
+	return g.checkReady(gs, ready)
 }
 
-// checkReady checks whether each keygen that waits for its siblings has the votes for its vault,
-// and has it alone. The end of a block relies on both.
-func checkReady(gs GenesisState, ready map[uint64]bool) error {
+// checkReady checks whether each keygen that waits for its siblings has the votes for its vault and
+// that vault's signatures, and has it alone. The end of a block relies on all of it.
+func (g genesisIndex) checkReady(gs GenesisState, ready map[uint64]bool) error {
 	open, ok := gs.OpenChurn()
 	if !ok {
 		return nil
@@ -128,8 +136,8 @@ func checkReady(gs GenesisState, ready map[uint64]bool) error {
 		if k.ChurnId != open.Id || k.Status != KeygenStatus_KEYGEN_STATUS_READY {
 			continue
 		}
-		if !ready[k.Id] {
-			return fmt.Errorf("keygen %d is ready without the votes for its vault", k.Id)
+		if !ready[k.Id] || !g.certificates[k.Id].IsChecked() {
+			return fmt.Errorf("keygen %d is ready without votes and signatures for its vault", k.Id)
 		}
 		if vaults[string(k.Vault)] {
 			return fmt.Errorf("keygen %d has the vault of another", k.Id)
@@ -144,8 +152,8 @@ func checkVote(v Vote, m Member, k Keygen) error {
 		return errors.New("height is not in its keygen")
 	}
 	if v.Result == nil {
-		if len(v.Blamed) == 0 || v.Commitment != nil {
-			return errors.New("neither a result nor a blame")
+		if v.Commitment != nil || v.Height <= k.CertificateDeadline() {
+			return errors.New("a blame with an envelope, or one that is too early")
 		}
 		for _, addr := range v.Blamed {
 			if err := checkAddress(addr); err != nil {
@@ -157,10 +165,7 @@ func checkVote(v Vote, m Member, k Keygen) error {
 	if len(v.Blamed) != 0 || (v.Commitment != nil) != m.Asked {
 		return errors.New("a result with a blame, or an envelope that does not fit what was asked")
 	}
-	if err := CheckPubKey(v.Result.PubKey); err != nil {
-		return err
-	}
-	if err := CheckPubKeyEd25519(v.Result.PubKeyEd25519); err != nil {
+	if err := checkResult(*v.Result); err != nil {
 		return err
 	}
 	if v.Commitment != nil {
@@ -202,14 +207,14 @@ func (g genesisIndex) checkCounts(counts []GenesisAttempt, limit uint64) error {
 	return nil
 }
 
-// checkSessions checks the joins and the latest attempts of keygens that are open, which fit each
-// other.
+// checkSessions checks the joins and the latest attempts of keygens that are open, or wait for
+// their siblings, which fit each other.
 func (g genesisIndex) checkSessions(gs GenesisState) error {
 	joined, attempts := map[uint64]uint32{}, map[uint64]uint64{}
 	var last GenesisSession
 	for i, s := range gs.Sessions {
 		k, ok := g.keygens[s.KeygenId]
-		if !ok || k.Status != KeygenStatus_KEYGEN_STATUS_OPEN {
+		if !ok || !inCeremony(k) {
 			return fmt.Errorf("session %d is of no open keygen", i)
 		}
 		if i > 0 && s.KeygenId <= last.KeygenId {
@@ -229,6 +234,7 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 			}
 		}
 		attempts[s.KeygenId] = s.Session.Attempt
+		g.sessions[s.KeygenId] = s.Session
 	}
 	var before GenesisJoin
 	for i, j := range gs.Joins {
@@ -255,6 +261,50 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 		}
 	}
 	return nil
+}
+
+// inCeremony reports whether state keeps what belongs to a keygen's attempts: it is open, or ready
+// with its vault not active yet.
+func inCeremony(k Keygen) bool {
+	return k.Status == KeygenStatus_KEYGEN_STATUS_OPEN ||
+		k.Status == KeygenStatus_KEYGEN_STATUS_READY && len(k.Members) != 0
+}
+
+// checkCertificates checks the certificates of keygens whose vaults are not active yet, each of the
+// latest session.
+func (g genesisIndex) checkCertificates(gs GenesisState) error {
+	var last uint64
+	for i, gc := range gs.Certificates {
+		k, ok := g.keygens[gc.KeygenId]
+		if !ok || !inCeremony(k) {
+			return fmt.Errorf("certificate %d is of no open keygen", i)
+		}
+		if gc.KeygenId <= last {
+			return fmt.Errorf("certificate %d is not in ascending order", i)
+		}
+		last = gc.KeygenId
+		c, s := gc.Certificate, g.sessions[gc.KeygenId]
+		if c.Attempt == 0 || c.Attempt != s.Attempt ||
+			c.Height < s.Height || c.Height > k.CertificateDeadline() {
+			return fmt.Errorf("certificate %d is not of the latest session", i)
+		}
+		if err := checkResult(c.Result); err != nil {
+			return fmt.Errorf("certificate %d: %w", i, err)
+		}
+		signed := len(c.Signature) == SignatureSize && len(c.SignatureEd25519) == SignatureSize
+		if !signed && (len(c.Signature) != 0 || len(c.SignatureEd25519) != 0) {
+			return fmt.Errorf("certificate %d has malformed signatures of its vault", i)
+		}
+		g.certificates[gc.KeygenId] = c
+	}
+	return nil
+}
+
+func checkResult(r Result) error {
+	if err := CheckPubKey(r.PubKey); err != nil {
+		return err
+	}
+	return CheckPubKeyEd25519(r.PubKeyEd25519)
 }
 
 func checkJoin(j Join, k Keygen) error {

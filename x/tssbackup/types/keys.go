@@ -49,6 +49,7 @@ var (
 	JoinsPrefix           = collections.NewPrefix(23)
 	SessionsPrefix        = collections.NewPrefix(24)
 	JoinAttemptsPrefix    = collections.NewPrefix(25)
+	CertificatesPrefix    = collections.NewPrefix(26)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the

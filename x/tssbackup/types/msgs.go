@@ -67,23 +67,18 @@ func (m *MsgTssPool) ParseResult() (Result, error) {
 }
 
 // ParseBlame reads the raw addresses that a blame names, which are members without the voter, each
-// once. A blame comes with nothing else.
+// once, or none. A blame comes with nothing else.
 func (m *MsgTssPool) ParseBlame(
 	voter sdk.AccAddress,
 	members []Member,
 	codec address.Codec,
 ) ([][]byte, error) {
 	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
-		len(
-			m.Signature,
-		) != 0 || len(m.SignatureEd25519) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
+		len(m.Certificate) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
 		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
 	}
 	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
 		return nil, ErrInvalidBlame.Wrapf("reason is not at most %d bytes of UTF-8", MaxBlameReason)
-	}
-	if len(m.Blame.Members) == 0 {
-		return nil, ErrInvalidBlame.Wrap("nobody is blamed")
 	}
 	if len(m.Blame.Members) >= len(members) {
 		return nil, ErrInvalidBlame.Wrap("more are blamed than there are other members")
@@ -143,20 +138,21 @@ func (v Vault) IsLive() bool {
 // signature, when it carries the public shares of so many members, 0 when it carries none. A proof
 // takes 250,000 of it. Without one, a blame in a keygen of 512 members needs most: it reads the
 // record that holds all of them, in the ante handler and in its own, and writes those it blames.
-// Each member's public shares are checked and written once.
+// Each member's public shares are checked and written once, and its signature in a certificate
+// is verified.
 func VoteGas(members int) uint64 {
 	n := uint64(members)
-	return 1_250_000 + 12_000*n + 16*n*n
+	return 1_250_000 + 18_000*n + 16*n*n
 }
 
 // MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for each of so many
-// members, of public shares.
+// members, of public shares and of a signature in the certificate.
 func MaxProofBytes(members int) uint64 {
-	return uint64(verenc.MaxProofSize(2)) + 256*uint64(members)
+	return uint64(verenc.MaxProofSize(2)) + (256+SignatureSize)*uint64(members)
 }
 
-// Exemption is what the ante handler learns of a vote, a join or a publication that may pass
-// without a fee.
+// Exemption is what the ante handler learns of a vote, a join, a check or a publication that may
+// pass without a fee.
 type Exemption struct {
 	// KeygenID is the keygen whose attempts of the member are counted.
 	KeygenID uint64
@@ -165,9 +161,9 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not asked. Otherwise its
 	// form is still to be checked.
 	Envelope []byte
-	// Join reports whether it is a join, which is counted apart.
-	Join bool
-	// Members is how many members' public shares the message carries or proves by, or joins it may
-	// make a session of; 0 when none.
+	// Small reports whether it is a join or a check, which are counted apart.
+	Small bool
+	// Members is how many members' public shares and signatures the message carries, or proves by,
+	// or joins it may make a session of; 0 when none.
 	Members int
 }

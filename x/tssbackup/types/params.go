@@ -15,13 +15,17 @@ const (
 	// MaxExemptAttempts is how many transactions a member may send for one keygen without a fee,
 	// failing ones included.
 	MaxExemptAttempts = 3
-	// MaxExemptJoins is the same for joins: a member that restarts joins again. All of them
-	// together have as many bytes as one vote.
+	// MaxExemptJoins is the same for joins and checks: a member that restarts joins again. All of
+	// them together have as many bytes as one vote.
 	MaxExemptJoins = 128
 	// MaxBlameReason is the length of a blame's reason in bytes.
 	MaxBlameReason = 256
 
 	// Bounds of the parameters.
+
+	// minKeygenDeadline leaves two blocks for a certificate to find one, and four for the vault to
+	// sign in or for votes that it failed. See Keygen.CertificateDeadline.
+	minKeygenDeadline = 2 * deadlineParts
 	minVaultMembers   = 5
 	maxVaultMembers   = 512
 	maxBlocks         = 1 << 32
@@ -46,7 +50,7 @@ const (
 func DefaultParams() Params {
 	return Params{
 		ChurnInterval:    0,
-		KeygenDeadline:   720,
+		KeygenDeadline:   1800,
 		RetryInterval:    720,
 		PenaltyBlocks:    4320,
 		MaxVaultMembers:  defaultMaxMembers,
@@ -84,8 +88,8 @@ func (p Params) Validate() error {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))
 		}
 	}
-	if p.KeygenDeadline == 0 {
-		fail("keygen_deadline is zero")
+	if p.KeygenDeadline < minKeygenDeadline {
+		fail("keygen_deadline is below %d blocks", minKeygenDeadline)
 	}
 	if p.ChurnInterval != 0 && p.ChurnInterval <= p.KeygenDeadline {
 		fail("churn_interval is not longer than keygen_deadline")

@@ -59,9 +59,3 @@ func (m *MsgTssJoin) CheckJoin(chainID string, member []byte) error {
 	}
 	return nil
 }
-
-// JoinDeadline is the last block in which an attempt at the keygen can begin: half of its time is
-// left then, for the longest attempt and the votes.
-func (k Keygen) JoinDeadline() int64 {
-	return k.OpenedHeight + (k.Deadline-k.OpenedHeight)/2
-}

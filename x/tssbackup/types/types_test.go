@@ -21,14 +21,16 @@ func TestParams(t *testing.T) {
 	}{
 		{"the defaults", func(*types.Params) {}, true},
 		{"no deadline", func(p *types.Params) { p.KeygenDeadline = 0 }, false},
-		{"an interval longer than the deadline", func(p *types.Params) { p.ChurnInterval = 721 }, true},
-		{"an interval of the deadline", func(p *types.Params) { p.ChurnInterval = 720 }, false},
+		{"a deadline of 31 blocks", func(p *types.Params) { p.KeygenDeadline = 31 }, false},
+		{"a deadline of 32 blocks", func(p *types.Params) { p.KeygenDeadline = 32 }, true},
+		{"an interval longer than the deadline", func(p *types.Params) { p.ChurnInterval = 1801 }, true},
+		{"an interval of the deadline", func(p *types.Params) { p.ChurnInterval = 1800 }, false},
 		{"a penalty of the retry interval", func(p *types.Params) { p.PenaltyBlocks = p.RetryInterval }, false},
 		{"a penalty of the interval, without a retry", func(p *types.Params) {
-			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 1000, 1000
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 2000, 2000
 		}, false},
 		{"a penalty longer than the interval, without a retry", func(p *types.Params) {
-			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 1000, 1001
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks = 0, 2000, 2001
 		}, true},
 		{"a penalty, and churns by message alone", func(p *types.Params) { p.RetryInterval, p.PenaltyBlocks = 0, 1 }, true},
 		{"no penalty", func(p *types.Params) { p.PenaltyBlocks = 0 }, true},
@@ -54,11 +56,11 @@ func TestParams(t *testing.T) {
 		{"a sample in vaults that bear one", func(p *types.Params) {
 			p.Sample, p.MaxVaultMembers = types.Fraction{Numerator: 4, Denominator: 5}, 6
 		}, true},
-		// 40 members have a threshold of 27: 14 churns of 1,440 blocks.
-		{"a penalty window of as many churns as a vault may spoil", func(p *types.Params) { p.PenaltyWindow = 14 * 1440 }, true},
-		{"a penalty window of less", func(p *types.Params) { p.PenaltyWindow = 14*1440 - 1 }, false},
+		// 40 members have a threshold of 27: 14 churns of 2,520 blocks.
+		{"a penalty window of as many churns as a vault may spoil", func(p *types.Params) { p.PenaltyWindow = 14 * 2520 }, true},
+		{"a penalty window of less", func(p *types.Params) { p.PenaltyWindow = 14*2520 - 1 }, false},
 		{"a penalty window of less, without a retry", func(p *types.Params) {
-			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks, p.PenaltyWindow = 0, 1000, 1001, 14*1720-1
+			p.RetryInterval, p.ChurnInterval, p.PenaltyBlocks, p.PenaltyWindow = 0, 2000, 2001, 14*3800-1
 		}, false},
 		{"no penalty window, and no penalty", func(p *types.Params) { p.PenaltyWindow, p.PenaltyBlocks = 0, 0 }, true},
 		{"an endless penalty window", func(p *types.Params) { p.PenaltyWindow = 1 << 63 }, false},
@@ -125,6 +127,13 @@ func TestSignedMessages(t *testing.T) {
 	want := "tssbackup/check/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x00\x00\x00\x01\x02" + string(pubKey) + string(ed)
 	sum := sha256.Sum256([]byte(want))
 	require.Equal(t, sum[:], types.CheckMessage("test-1", 258, pubKey, ed))
+
+	session := make([]byte, 32)
+	want = "tssbackup/done/v1" + "\x00\x00\x00\x20" + string(session) + "\x00\x00\x00\x21" + string(pubKey) +
+		"\x00\x00\x00\x20" + string(ed) + "\x00\x00\x00\x02ha"
+	sum = sha256.Sum256([]byte(want))
+	result := types.Result{PubKey: pubKey, PubKeyEd25519: ed, SharesHash: []byte("ha")}
+	require.Equal(t, sum[:], types.DoneMessage(session, result))
 
 	want = "tssbackup/register/v1" + "\x00\x00\x00\x06test-1" + "\x00\x00\x00\x14operator-of-20-bytes" + "\x00\x00\x00\x21" + string(pubKey) +
 		"\x00\x00\x00\x20" + string(ed) + "\x00\x00\x01\x02"

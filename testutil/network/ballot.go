@@ -1,0 +1,135 @@
+package network
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// Ballot is a keygen whose members have joined, and what they need to vote: their accounts, which
+// sign for any result that the test wants.
+type Ballot struct {
+	ChainID  string
+	KeygenID uint64
+	// Session is the id of the latest attempt.
+	Session []byte
+	// Members are in the order of the keygen.
+	Members []Account
+}
+
+// Ballot has all members of a keygen join, and waits until their attempt has begun. The members are
+// signers of the network's validators.
+func (n *Network) Ballot(keygenID uint64) Ballot {
+	n.t.Helper()
+	b := Ballot{ChainID: n.ChainID, KeygenID: keygenID}
+	for _, key := range n.Members(keygenID) {
+		i := slices.IndexFunc(n.Validators, func(v *Validator) bool {
+			return bytes.Equal(v.Signer.Key.PubKey().Bytes(), key)
+		})
+		require.NotEqual(n.t, -1, i, "the signer of no validator is a member")
+		b.Members = append(b.Members, n.Validators[i].Signer)
+	}
+	for _, m := range b.Members {
+		res := n.Broadcast(n.Sign(m, TxOptions{Gas: defaultGas}, b.Join(m)))
+		require.Equal(n.t, abci.CodeTypeOK, res.Code, res.Log)
+	}
+	n.Wait(func() bool {
+		res, err := n.Query().
+			Keygen(context.Background(), &types.QueryKeygenRequest{Id: keygenID})
+		require.NoError(n.t, err)
+		if res.Keygen.Session == nil {
+			return false
+		}
+		b.Session, err = hex.DecodeString(res.Keygen.Session.Id)
+		require.NoError(n.t, err)
+		return true
+	}, "an attempt at keygen %d", keygenID)
+	n.WaitBlocks(1) // the members' next sequences are known everywhere
+	return b
+}
+
+// Join is a member's join. It has the same session key in each attempt.
+func (b Ballot) Join(member Account) *types.MsgTssJoin {
+	seed := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(member.Mnemonic), b.KeygenID))
+	key := secp256k1.PrivKeyFromBytes(seed[:])
+	nonce := seed[:types.NonceSize]
+	pubKey := member.Key.PubKey().Bytes()
+	return &types.MsgTssJoin{
+		Signer:     member.Bech32(),
+		KeygenId:   b.KeygenID,
+		Nonce:      nonce,
+		SessionKey: key.PubKey().SerializeCompressed(),
+		Possession: compact(key, types.JoinMessage(b.ChainID, b.KeygenID, pubKey, nonce)),
+	}
+}
+
+// Vote is the vote of an account for a vault, with the certificate that all members have it, the
+// public shares of all members, and beside an envelope the proof that the member can open what it
+// shares. An account that is no member has no proof.
+func (b Ballot) Vote(v Vault, member Account, envelope []byte) *types.MsgTssPool {
+	vote := &types.MsgTssPool{
+		Signer:          member.Bech32(),
+		KeygenId:        b.KeygenID,
+		PubKey:          v.Name(),
+		PubKeyEd25519:   hex.EncodeToString(v.PubKeyEd25519()),
+		KeysharesBackup: envelope,
+		PublicShares:    &v.Deal(b.keys()).Public,
+	}
+	isMember := func(m Account) bool { return m.Mnemonic == member.Mnemonic }
+	if len(envelope) > 0 && slices.ContainsFunc(b.Members, isMember) {
+		vote.Proof = v.Prove(b.ChainID, b.KeygenID, b.keys(), member)
+	}
+	b.Certify(vote)
+	return vote
+}
+
+// Certify gives a vote, whose result has the right form, the signatures of all members for it.
+func (b Ballot) Certify(vote *types.MsgTssPool) {
+	result, err := vote.ParseResult()
+	if err != nil {
+		panic(err)
+	}
+	done := types.DoneMessage(b.Session, result)
+	vote.Certificate = nil
+	for _, m := range b.Members {
+		key := secp256k1.PrivKeyFromBytes(m.Key.Bytes())
+		vote.Certificate = append(vote.Certificate, compact(key, done)...)
+	}
+}
+
+// Check brings, from a member, the signatures of the vault.
+func (b Ballot) Check(v Vault, member Account) *types.MsgTssCheck {
+	check := types.CheckMessage(b.ChainID, b.KeygenID, v.PubKey(), v.PubKeyEd25519())
+	return &types.MsgTssCheck{
+		Signer:           member.Bech32(),
+		KeygenId:         b.KeygenID,
+		Signature:        compact(v.Secp256k1, check),
+		SignatureEd25519: ed25519.Sign(v.Ed25519, check),
+	}
+}
+
+// keys are the compressed public keys of the members.
+func (b Ballot) keys() [][]byte {
+	keys := make([][]byte, len(b.Members))
+	for i, m := range b.Members {
+		keys[i] = m.Key.PubKey().Bytes()
+	}
+	return keys
+}
+
+// compact is a signature over a digest, 64 bytes R||S with low S. The library puts a byte for
+// recovery before it.
+func compact(key *secp256k1.PrivateKey, digest []byte) []byte {
+	return ecdsa.SignCompact(key, digest, true)[1:]
+}
