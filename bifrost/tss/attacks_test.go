@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	ecsigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
@@ -47,12 +46,18 @@ var attacks = map[string]func() tamper{
 			return f
 		})
 	},
+	// It has no more of the signature than the others then, and tries again with them.
 	"spoils the last part of a signature": func() tamper {
-		return rewritten(func(_ uint8, m proto.Message) {
-			if m, ok := m.(*ecsigning.SignRound9Message); ok {
-				m.S = []byte{1}
+		return func(s *session, _ int, f *frame) *frame {
+			if s.public || !ofOwn(s, f) || s.instances[0].protocol != ecdsaKeysign {
+				return f
 			}
-		})
+			if _, last := s.step(f.slot).message.(*ecsigning.SignRound9Message); !last {
+				return f
+			}
+			s.abandon()
+			return forge(s, f, packed(&ecsigning.SignRound9Message{S: []byte{1}}))
+		}
 	},
 }
 
