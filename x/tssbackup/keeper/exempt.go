@@ -26,23 +26,13 @@ func (k Keeper) ExemptVote(
 		if err != nil {
 			return types.Exemption{}, false, err
 		}
-		v = types.Exemption{
-			KeygenID: msg.KeygenId,
-			Member:   b.signer,
-			Small:    true,
-			Members:  len(b.keygen.Members),
-		}
+		v = b.small()
 	case *types.MsgTssCheck:
 		b, err := k.checkChecker(ctx, msg)
 		if err != nil {
 			return types.Exemption{}, false, err
 		}
-		v = types.Exemption{
-			KeygenID: msg.KeygenId,
-			Member:   b.signer,
-			Small:    true,
-			Members:  len(b.keygen.Members),
-		}
+		v = b.small()
 	case *types.MsgTssPool:
 		b, err := k.checkBallot(ctx, msg)
 		if err != nil {
@@ -83,6 +73,13 @@ func (k Keeper) ExemptVote(
 		return types.Exemption{}, false, err
 	}
 	return v, true, nil
+}
+
+// small is the exemption of a join or a check.
+func (b ballot) small() types.Exemption {
+	return types.Exemption{
+		KeygenID: b.keygen.Id, Member: b.signer, Small: true, Members: len(b.keygen.Members),
+	}
 }
 
 // CountAttempt adds one to the exempt attempts of a member for a keygen: to vote or to publish, or
