@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	"github.com/cosmos/gogoproto/proto"
 )
@@ -98,27 +99,43 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // query asks the application for a gRPC method through ABCI.
 func (c *Client) query(ctx context.Context, method string, req, res proto.Message) error {
+	_, err := c.queryAsOf(ctx, method, req, res)
+	return err
+}
+
+// queryAsOf is query, and tells after which block the answer was so.
+func (c *Client) queryAsOf(
+	ctx context.Context, method string, req, res proto.Message,
+) (height int64, err error) {
 	data, err := proto.Marshal(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	value, err := c.abciQuery(ctx, method, data)
+	got, err := c.answer(ctx, method, data)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := proto.Unmarshal(value, res); err != nil {
-		return fmt.Errorf("%w: malformed answer to %s: %w", ErrUnreachable, method, err)
+	if err := proto.Unmarshal(got.Value, res); err != nil {
+		return 0, fmt.Errorf("%w: malformed answer to %s: %w", ErrUnreachable, method, err)
 	}
-	return nil
+	return got.Height, nil
 }
 
 func (c *Client) abciQuery(ctx context.Context, method string, data []byte) ([]byte, error) {
+	got, err := c.answer(ctx, method, data)
+	return got.Value, err
+}
+
+func (c *Client) answer(
+	ctx context.Context, method string, data []byte,
+) (abci.ResponseQuery, error) {
 	res, err := c.rpc.ABCIQuery(ctx, method, data)
 	if err != nil {
-		return nil, c.classify(ctx, err)
+		return abci.ResponseQuery{}, c.classify(ctx, err)
 	}
 	if !res.Response.IsOK() {
-		return nil, refused(res.Response.Codespace, res.Response.Code, res.Response.Log)
+		return abci.ResponseQuery{}, refused(
+			res.Response.Codespace, res.Response.Code, res.Response.Log)
 	}
-	return res.Response.Value, nil
+	return res.Response, nil
 }

@@ -135,9 +135,11 @@ func TestQueriesOfTheSigner(t *testing.T) {
 		})
 	}
 	node.Answers["/tssbackup.v1.Query/Keygen"] = func(data []byte) abci.ResponseQuery {
-		return fakenode.Answer(data, &types.QueryKeygenRequest{}, func(r *types.QueryKeygenRequest) (*types.QueryKeygenResponse, bool) {
+		res := fakenode.Answer(data, &types.QueryKeygenRequest{}, func(r *types.QueryKeygenRequest) (*types.QueryKeygenResponse, bool) {
 			return &types.QueryKeygenResponse{Keygen: types.KeygenInfo{Id: r.Id}}, r.Id == 7
 		})
+		res.Height = 41
+		return res
 	}
 	node.Answers["/tssbackup.v1.Query/Churns"] = func(data []byte) abci.ResponseQuery {
 		return fakenode.Answer(data, &types.QueryChurnsRequest{}, func(r *types.QueryChurnsRequest) (*types.QueryChurnsResponse, bool) {
@@ -156,6 +158,7 @@ func TestQueriesOfTheSigner(t *testing.T) {
 	keygen, err := c.Keygen(ctx, 7)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, keygen.Id)
+	require.EqualValues(t, 41, keygen.AsOf)
 	churns, err := c.Churns(ctx, 1)
 	require.NoError(t, err)
 	require.EqualValues(t, 9, churns[0].Id)

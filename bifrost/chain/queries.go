@@ -39,7 +39,7 @@ func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, 
 // holds none: it never opened, or failed long ago.
 func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
 	var res types.QueryKeygenResponse
-	err := c.query(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
+	height, err := c.queryAsOf(ctx, service+"Keygen", &types.QueryKeygenRequest{Id: id}, &res)
 	if errors.Is(err, ErrNotFound) {
 		return vault.Keygen{}, nil
 	}
@@ -47,6 +47,7 @@ func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
 		return vault.Keygen{}, err
 	}
 	k, err := vault.KeygenFromInfo(res.Keygen)
+	k.AsOf = height
 	return k, malformed(err)
 }
 

@@ -21,8 +21,8 @@ type Chain interface {
 	Params(ctx context.Context) (types.Params, error)
 	// OpenKeygens are the keygens on which members may vote now, of all members.
 	OpenKeygens(ctx context.Context) ([]vault.Keygen, error)
-	// Keygen is one keygen with its votes. It has no status when state holds none: it never opened,
-	// or failed long ago.
+	// Keygen is one keygen with its votes, and the block after which it was so. It has no status
+	// when state holds none: it never opened, or failed long ago.
 	Keygen(ctx context.Context, id uint64) (vault.Keygen, error)
 	// Vaults are the active and retiring vaults of a member.
 	Vaults(ctx context.Context, member string) ([]vault.Vault, error)

@@ -446,8 +446,10 @@ func decoded(info *types.KeygenInfo) vault.Keygen {
 func (c *fakeChain) Keygen(_ context.Context, id uint64) (vault.Keygen, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k := c.keygens[id]; k != nil {
-		return decoded(k), nil
+	if info := c.keygens[id]; info != nil {
+		k := decoded(info)
+		k.AsOf = c.height
+		return k, nil
 	}
 	return vault.Keygen{}, nil
 }

@@ -811,9 +811,18 @@ func TestAWithheldSignatureLeavesNobodyBehind(t *testing.T) {
 
 // The first certificates of an attempt that ended late are sent by nobody, and those that did not
 // reach a block in time help nobody any more: the votes say that the keygen failed, through nobody.
+// Whom an attempt before failed by has made up for it.
 func TestACertificateThatComesTooLate(t *testing.T) {
 	w := newWorld(t, 4)
 	w.chain.open(1, 1000, w.infos())
+	first := true
+	w.tss.fail = func(member []byte, _ string) error {
+		if first && bytes.Equal(member, w.members[3].key.PubKey().Bytes()) {
+			first = false
+			return errors.New("it restarts")
+		}
+		return nil
+	}
 	for _, m := range w.members {
 		w.chain.drop[m.address] = true
 	}
@@ -840,6 +849,74 @@ func TestACertificateThatComesTooLate(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, files, 2, "keyshares are never deleted")
 	}
+}
+
+// laggingChain is a chain of whose state a member sees an old one, though the height is the latest:
+// so it is behind a name that several nodes answer under.
+type laggingChain struct {
+	*fakeChain
+	mu  sync.Mutex
+	old *vault.Keygen
+}
+
+func (c *laggingChain) lag(k *vault.Keygen) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.old = k
+}
+
+func (c *laggingChain) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.old != nil {
+		return *c.old, nil
+	}
+	return c.fakeChain.Keygen(ctx, id)
+}
+
+func (c *laggingChain) OpenKeygens(ctx context.Context) ([]vault.Keygen, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.old != nil {
+		return []vault.Keygen{*c.old}, nil
+	}
+	return c.fakeChain.OpenKeygens(ctx)
+}
+
+// A certificate may come to stand in the last block for it. A member whose node does not show that
+// block yet does not give up: a blame is for ever, and against a certificate the chain takes none.
+func TestNobodyGivesUpByAnOldState(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	late := w.members[1]
+	node := &laggingChain{fakeChain: w.chain}
+	late.chain = node
+	w.chain.drop[late.address] = true
+	malicious := w.members[0]
+	w.tss.withholds = malicious.key.PubKey().Bytes()
+	w.chain.drop[malicious.address] = true
+	w.start()
+	w.eventually("one has the certificate alone", func() bool {
+		s := malicious.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Step == outbox.StepTx
+	})
+	w.eventually("the other has none", func() bool { return late.says("did not join") || late.says("to join: ") })
+	old := w.keygen(1)
+	node.lag(&old)
+	w.chain.mu.Lock()
+	delete(w.chain.drop, malicious.address)
+	w.chain.mu.Unlock()
+	w.eventually("a certificate stands", func() bool { return w.keygen(1).Certificate != nil })
+	w.chain.advance(900)
+	w.eventually("it sees how late it is", func() bool { return late.says("lags behind") })
+	w.chain.mu.Lock()
+	delete(w.chain.drop, late.address)
+	w.chain.mu.Unlock()
+	node.lag(nil)
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	require.Equal(t, 1, w.chainVotes(late))
+	require.Equal(t, 1, late.counted("delivered result"))
 }
 
 func (w *world) chainVotes(m *member) int {

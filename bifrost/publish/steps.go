@@ -75,6 +75,7 @@ func (p *Publisher) keygen(
 		}
 		return nil, err
 	}
+	e.lastBlame = nil // should it be too late, that is nobody's fault
 	height, err := p.chain.Height(ctx)
 	if err != nil {
 		return nil, err

@@ -111,6 +111,13 @@ func (p *Publisher) advance(
 			return nil, err
 		}
 		if now.Certificate == nil {
+			if now.AsOf < now.CertificateDeadline {
+				return nil, fmt.Errorf(
+					"the node lags behind: it shows the keygen after block %d, and until block %d it may come by its result",
+					now.AsOf,
+					now.CertificateDeadline,
+				)
+			}
 			return p.giveUp(e, now, &next)
 		}
 	}

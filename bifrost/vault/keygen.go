@@ -29,6 +29,9 @@ type Keygen struct {
 	Recipients []types.Recipient
 	// Votes are gone once the keygen's vault is active.
 	Votes []Vote
+	// AsOf is the block after which it was so, 0 where it is one of a list. It may be behind the
+	// chain's height, which another node may have told.
+	AsOf int64
 }
 
 // Certificate shows that all members of a keygen have its result.
