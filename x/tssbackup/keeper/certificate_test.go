@@ -312,6 +312,9 @@ func TestChecksAreBounded(t *testing.T) {
 	_, ok, err = c.k.ExemptVote(c.ctx, vault.vote(keygen, keygen.Members[1]))
 	require.NoError(t, err)
 	require.True(t, ok, "and so is its vote")
+	c.mustRun(vault.vote(keygen, keygen.Members[1]))
+	_, _, err = c.k.ExemptVote(c.ctx, msg)
+	require.ErrorIs(t, err, types.ErrTooManyAttempts, "a vote gives it no more of them")
 }
 
 // TestOneMaliciousVoterFailsNoKeygen has one of four do all that it can against the result of the

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -52,6 +53,11 @@ func (s msgServer) TssJoin(
 	before, err := s.k.Joins.Get(ctx, key)
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
 		return nil, err
+	}
+	// A transaction that was signed twice would join the attempt after the one that was meant, with
+	// a secret that is spent.
+	if bytes.Equal(before.Nonce, msg.Nonce) {
+		return nil, types.ErrInvalidJoin.Wrap("the member's latest join has this nonce")
 	}
 	join := types.Join{
 		Nonce:      msg.Nonce,

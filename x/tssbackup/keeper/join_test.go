@@ -129,6 +129,13 @@ func TestJoinsThatAreRefused(t *testing.T) {
 			j.sign(chainID)
 			j.msg.KeygenId--
 		}, types.ErrInvalidJoin},
+		{"the same once more", func(f *fixture, j *join) { f.c.mustRun(j.msg) }, types.ErrInvalidJoin},
+		{"that of the attempt which runs", func(f *fixture, j *join) {
+			f.c.mustRun(j.msg)
+			for _, m := range f.keygen.Members[1:] {
+				f.c.mustRun(newJoin(f.keygen.Id, m, "join").msg)
+			}
+		}, types.ErrInvalidJoin},
 		{"without possession", func(_ *fixture, j *join) { j.msg.Possession = nil }, types.ErrInvalidJoin},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

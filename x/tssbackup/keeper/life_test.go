@@ -541,7 +541,6 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	}
 	k.votes[address] = vote
 	delete(k.attempts, address)
-	delete(k.smalls, address)
 }
 
 // certify gives a vote what it brings, and reports whether that is signed by all members in the
@@ -637,7 +636,6 @@ func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt
 	if want == nil {
 		k.votes[address] = modelVote{blamed: blamed, height: l.m.height}
 		delete(k.attempts, address)
-		delete(k.smalls, address)
 	}
 }
 

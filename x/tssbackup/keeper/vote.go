@@ -165,10 +165,8 @@ func (s msgServer) TssPool(
 	if err := s.k.Votes.Set(ctx, key, vote); err != nil {
 		return nil, err
 	}
-	// The vote is final, so the member has no attempts left to count.
-	if err := errors.Join(
-		s.k.Attempts.Remove(ctx, key), s.k.JoinAttempts.Remove(ctx, key),
-	); err != nil {
+	// The vote is final, so the member has no attempts at it left to count. It may bring a check.
+	if err := s.k.Attempts.Remove(ctx, key); err != nil {
 		return nil, err
 	}
 	if err := sdkCtx.EventManager().EmitTypedEvent(event); err != nil {
