@@ -125,3 +125,35 @@ func TestKeysharesAreReadOnceForProofAndMessage(t *testing.T) {
 		require.Equal(t, 6, m.checked, "two files, before they were kept, before they were stored and after")
 	}
 }
+
+func TestARecordsKeysharesAreWipedOnceAStepIsWithoutThem(t *testing.T) {
+	w := newWorld(t, 4)
+	p := w.members[0].open()
+	secret := func() []envelope.File { return []envelope.File{{Name: "a", Data: []byte("secret")}} }
+	first, second := secret(), secret()
+	e := &entry{rec: &outbox.Record{
+		ChainID: testChain, Signer: w.members[0].address, Kind: outbox.Vote, Epoch: 1,
+	}}
+	for _, step := range []struct {
+		name     string
+		step     outbox.Step
+		files    []envelope.File
+		wiped    []envelope.File
+		notWiped []envelope.File
+	}{
+		{"a result", outbox.StepResult, first, nil, first},
+		{"the result of another attempt", outbox.StepResult, second, first, second},
+		{"its certificate", outbox.StepCertified, second, nil, second},
+		{"the keyshares are in their store", outbox.StepSaved, nil, second, nil},
+	} {
+		next := *e.rec
+		next.Step, next.Keyshares = step.step, step.files
+		require.NoError(t, p.save(e, &next), step.name)
+		for _, f := range step.wiped {
+			require.Equal(t, make([]byte, len("secret")), f.Data, step.name)
+		}
+		for _, f := range step.notWiped {
+			require.Equal(t, "secret", string(f.Data), step.name)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 	keygen := churn.KeygenIds[0]
 
 	late := w.members[0]
+	opened, err := late.chain.Keygen(ctx, keygen)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, opened.AsOf, opened.OpenedHeight, "a node tells after which block it was so")
 	died := make(chan error, 1)
 	p, life := late.born(ctx)
 	go func() { died <- p.Run(life) }()
@@ -84,7 +87,7 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 
 	hash := sha256.Sum256(sent.Tx)
 	client := late.chain.(realNode).Client
-	_, err := client.Tx(ctx, hash[:])
+	_, err = client.Tx(ctx, hash[:])
 	var refused *chain.RefusedError
 	require.ErrorAs(t, err, &refused)
 	require.ErrorContains(t, err, "indexing is disabled")

@@ -169,5 +169,6 @@ func (p *Publisher) close(e *entry, next *outbox.Record) error {
 func (p *Publisher) forget(e *entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	wipeFiles(e.rec.Keyshares)
 	delete(p.entries, e.rec.Name())
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
@@ -141,8 +142,16 @@ func (p *Publisher) save(e *entry, r *outbox.Record) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !sameFiles(e.rec.Keyshares, r.Keyshares) {
+		wipeFiles(e.rec.Keyshares)
+	}
 	e.rec, e.err = r, nil
 	return nil
+}
+
+// sameFiles reports whether two steps of a record hold the same keyshares, not another copy.
+func sameFiles(a, b []envelope.File) bool {
+	return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0]
 }
 
 // setErr notes an error, or that there is none, for the status. It reports whether the error is a
