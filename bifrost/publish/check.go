@@ -185,6 +185,17 @@ func (p *Publisher) sendCheck(k vault.Keygen, s signatures, rank int) error {
 	return nil
 }
 
+// unchecked says that a keygen waits for its vault's signatures, nil when it does not.
+func unchecked(k vault.Keygen, height int64) error {
+	if k.Certificate == nil || k.Certificate.Checked {
+		return nil
+	}
+	number, end := window(k, height)
+	return fmt.Errorf(
+		"waiting for the vault's signatures over the check message: window %d, until block %d",
+		number, end)
+}
+
 // settleCheck looks whether the vault's signatures stand in state, whoever brought them.
 func (p *Publisher) settleCheck(e *entry, k vault.Keygen, isOpen bool) bool {
 	if isOpen && (k.Certificate == nil || !k.Certificate.Checked) {

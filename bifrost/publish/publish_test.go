@@ -708,6 +708,9 @@ func TestAVaultThatNeverSignsFailsAndNobodyIsNamed(t *testing.T) {
 	}
 	w.start()
 	w.eventually("all have voted", func() bool { return len(w.keygen(1).Votes) == 4 })
+	for _, m := range w.members {
+		w.eventually("it says so", func() bool { return m.says("waiting for the vault's signatures") })
+	}
 	w.chain.advance(1001)
 	w.awaitClosed(1)
 	k := w.keygen(1)

@@ -47,6 +47,9 @@ func (p *Publisher) settle(
 		}
 	}
 	if isOpen {
+		if e.rec.Step == outbox.StepDone {
+			p.setErr(e, unchecked(k, height), nil)
+		}
 		return e.rec.Step == outbox.StepDone, nil
 	}
 	if e.rec.Final() && e.rec.Step != outbox.StepDone &&
