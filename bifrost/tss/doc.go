@@ -86,8 +86,8 @@
 //
 // What is agreed on is whether there was a good done, and nothing that comes later takes one away.
 // So who has all of them, and has passed them on, is finished at once: all other honest members
-// will have them. For the same reason who has said done waits for the end of the round before it names
-// anybody, also for what comes out about earlier rounds: by then either all have a whole
+// will have them. For the same reason who has said done waits for the end of the round before it
+// names anybody, also for what comes out about earlier rounds: by then either all have a whole
 // certificate or nobody honest has. A malicious member that keeps its own done back is named by all
 // and has all signatures nevertheless; it can show them, and the honest have their results.
 //

@@ -125,7 +125,8 @@ func playKeygen(rt *rapid.T, c *chain, keygen types.Keygen, malicious map[string
 	for _, m := range honest {
 		require.False(rt, got.AtFault(m.Address()), "an honest member pays")
 	}
-	if got.Status == failed && !spoilt && len(bad) > 0 && !(made && shown > keygen.JoinDeadline()) {
+	late := made && shown > keygen.JoinDeadline()
+	if got.Status == failed && !spoilt && len(bad) > 0 && !late {
 		require.NotEmpty(rt, slices.Concat(got.Blamed, got.Silent), "a keygen failed for nothing")
 	}
 	if got.Status == failed {
