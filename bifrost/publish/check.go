@@ -25,6 +25,10 @@ import (
 // maxWindow is the longest window in blocks: a spoilt one costs this much time.
 const maxWindow = 32
 
+// maxSignings is how often a set tries in its window: more than a signer that comes late takes, and
+// not so often that who spoils signatures learns anything by it.
+const maxSignings = 3
+
 // resendRank is how many blocks a signer waits with the signatures for the one before it.
 const resendRank = 2
 
@@ -103,7 +107,7 @@ func (p *Publisher) stopSigning(open map[string]vault.Keygen) {
 }
 
 // sign makes both signatures with the other signers of the window, and leaves them for the loop to
-// deliver. It tries again as long as the window is open: signers may come late.
+// deliver. It tries again in the same window, up to maxSignings times: signers may come late.
 func (p *Publisher) sign(
 	ctx context.Context,
 	k vault.Keygen,
@@ -117,7 +121,7 @@ func (p *Publisher) sign(
 	log.Info().Int("signers", len(signers)).Int64("until", end).Msg("signing the check message")
 	digest := types.CheckMessage(p.cfg.ChainID, k.Id, v.PubKey, v.PubKeyEd25519)
 	id := fmt.Sprintf("%s/check/%d/%d", p.cfg.ChainID, k.Id, window)
-	for {
+	for range maxSignings {
 		s, err := p.signBoth(ctx, id, files, signers, digest)
 		if err == nil && !s.verify(v, digest) {
 			err = errors.New("the signatures do not verify")
@@ -128,7 +132,7 @@ func (p *Publisher) sign(
 		if ctx.Err() != nil || err == nil {
 			return
 		}
-		log.Warn().Err(err).Msg("signing the check message failed; trying again until the window ends")
+		log.Warn().Err(err).Msg("signing the check message failed")
 		select {
 		case <-ctx.Done():
 			return

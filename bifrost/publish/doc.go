@@ -62,5 +62,5 @@
 //
 // The signatures over the check message are made beside all this, from the certificate on, by sets
 // of members that take turns (package rotation), and the first that comes to stand is enough. A set
-// that fails tries again until its window ends; whom a signing failed by is in the log alone.
+// that fails tries again, a few times in its window; whom a signing failed by is in the log alone.
 package publish

@@ -739,7 +739,7 @@ func TestOneTransactionBringsTheSignatures(t *testing.T) {
 func TestOneVoteCarriesTheCertificate(t *testing.T) {
 	w := newWorld(t, 4)
 	for _, m := range w.members {
-		m.poll = 20 * time.Millisecond
+		m.poll = 200 * time.Millisecond
 	}
 	w.chain.open(1, 1000, w.infos())
 	w.start()
