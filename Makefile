@@ -55,13 +55,13 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types x/tssbackup/openapi
 
 bench: ## sizes, times and ratios
-	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./bifrost/tss/... ./app
+	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./verenc ./bifrost/restore ./bifrost/homebackup ./bifrost/tss/... ./app
 
 bench-once: ## every benchmark of the repository, once: that none of them is broken
 	scripts/bench-once.sh
 
 fuzz: ## every fuzz target for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit
+	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit ./bifrost/homebackup
 
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate

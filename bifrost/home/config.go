@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/template"
@@ -37,6 +38,7 @@ type Config struct {
 	// although their members' parameters are proven by nobody.
 	TrustParameters []string `toml:"trust_parameters"`
 	Keystore        Keystore `toml:"keystore"`
+	Backup          Backup   `toml:"backup"`
 	Trust           Trust    `toml:"trust"`
 	P2P             P2P      `toml:"p2p"`
 	Metrics         Listen   `toml:"metrics"`
@@ -47,6 +49,15 @@ type Config struct {
 type Keystore struct {
 	// Recipients of age can open them beside the mnemonic. They are all of one kind, age1… or
 	// age1pq1….
+	Recipients []string `toml:"recipients"`
+}
+
+// Backup says where the home is backed up, and for whom.
+type Backup struct {
+	// Dir is an absolute path, or empty.
+	Dir string `toml:"dir"`
+	// Recipients of age can open the backups beside the mnemonic and those of the keystore, and are
+	// of the same kind.
 	Recipients []string `toml:"recipients"`
 }
 
@@ -120,6 +131,7 @@ func DefaultConfig() Config {
 		PreParams:       2,
 		TrustParameters: []string{},
 		Keystore:        Keystore{Recipients: []string{}},
+		Backup:          Backup{Recipients: []string{}},
 		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
 		P2P:             P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
 		Metrics:         Listen{Listen: "127.0.0.1:5041"},
@@ -138,6 +150,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("preparams = %d is not between 0 and 64", c.PreParams)
 	case c.Log.Format != "json" && c.Log.Format != "console":
 		return fmt.Errorf("log.format %q is neither json nor console", c.Log.Format)
+	}
+	if c.Backup.Dir != "" && !filepath.IsAbs(c.Backup.Dir) {
+		return fmt.Errorf("backup.dir %q is not an absolute path", c.Backup.Dir)
 	}
 	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
@@ -270,6 +285,13 @@ trust_parameters = {{list .TrustParameters}}
 # age1pq1…. After a change, bifrost keystore reseal brings the files that are there to
 # it; copies of them stay readable with the former keys.
 recipients = {{list .Keystore.Recipients}}
+
+[backup]
+# Where bifrost backup keeps copies of this home, sealed: the absolute path of a folder
+# outside of it, better on another machine. And who can open them beside the mnemonic
+# and the recipients of the keystore: recipients of age, of the same kind as those.
+dir = {{printf "%q" .Backup.Dir}}
+recipients = {{list .Backup.Recipients}}
 
 [trust]
 # Before a keyshare is restored, the records of vaults and backups are verified by the

@@ -7,6 +7,8 @@
 //	outbox/       what is on its way to the chain
 //	trust/        the latest verified header
 //	preparams/    for the keygens to come
+//	backups/      which manifests of backups this home wrote last
+//	restoring     says that a restore into this home has not ended
 //	bifrost.sock  the control socket, for the owner of the home alone
 //	lock          held by the process that has the home
 package home
@@ -50,6 +52,12 @@ func PreParamsDir(home string) string { return filepath.Join(home, "preparams") 
 
 // TrustDir is the folder of the latest verified header.
 func TrustDir(home string) string { return filepath.Join(home, "trust") }
+
+// BackupsDir is the folder of what a home remembers of its backups.
+func BackupsDir(home string) string { return filepath.Join(home, "backups") }
+
+// RestoringPath is the marker of a home into which a restore has not ended. [Lock] refuses it.
+func RestoringPath(home string) string { return filepath.Join(home, "restoring") }
 
 // Check makes sure that a home is there and for its owner alone.
 func Check(home string) error {

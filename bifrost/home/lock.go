@@ -12,9 +12,23 @@ import (
 // ErrInUse means that another bifrost has this home.
 var ErrInUse = errors.New("another bifrost uses this home")
 
+// ErrRestoring means that a restore into this home has not ended: what it lacks nobody can tell.
+var ErrRestoring = errors.New("a restore into this home has not ended: run it again")
+
 // Lock takes the home for this process: whoever reads or writes its keyshares has it. The lock ends
-// with the process. The error of a home that another one has wraps [ErrInUse].
+// with the process. The error of a home that another one has wraps [ErrInUse], that of one into
+// which a restore has not ended [ErrRestoring].
 func Lock(home string) (unlock func(), err error) {
+	unlock, err = LockRestoring(home)
+	if err == nil && exists(RestoringPath(home)) {
+		unlock()
+		return nil, fmt.Errorf("%w: %s", ErrRestoring, home)
+	}
+	return unlock, err
+}
+
+// LockRestoring is [Lock] for the restore itself.
+func LockRestoring(home string) (unlock func(), err error) {
 	unlock, err = durable.TryLock(lockPath(home))
 	if errors.Is(err, durable.ErrLocked) {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, home)

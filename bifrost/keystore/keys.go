@@ -98,6 +98,17 @@ func isHybrid(recipients []string) bool {
 // and pre-parameters. It was opened again and compared.
 func (k *Keys) Seal(plain []byte) ([]byte, error) { return k.seal(plain, k.own) }
 
+// SealForAll is Seal to all recipients, those of the configuration too.
+func (k *Keys) SealForAll(plain []byte) ([]byte, error) { return k.seal(plain, k.all...) }
+
+// Recipients are those of SealForAll as age writes them, the home's own first.
+func (k *Keys) Recipients() (all []string) {
+	for _, r := range k.all {
+		all = append(all, fmt.Sprint(r))
+	}
+	return all
+}
+
 func (k *Keys) seal(plain []byte, to ...age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)

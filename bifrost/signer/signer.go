@@ -117,3 +117,19 @@ func (*Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText returns a constant; MarshalJSON follows it.
 func (*Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// AddressOf returns the address, 20 bytes, of the account with this compressed public key. It is
+// nil for what is no such key by its length.
+func AddressOf(pubKey []byte) []byte {
+	if len(pubKey) != secp256k1.PubKeySize {
+		return nil
+	}
+	return (&secp256k1.PubKey{Key: pubKey}).Address()
+}
+
+// Verify reports whether a signature is one of [Key.Sign] for the message, by the key with this
+// compressed public key.
+func Verify(pubKey, msg, signature []byte) bool {
+	return len(pubKey) == secp256k1.PubKeySize &&
+		(&secp256k1.PubKey{Key: pubKey}).VerifySignature(msg, signature)
+}
