@@ -6,6 +6,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
@@ -29,12 +30,12 @@ const exitCodes = `Exit codes:
      full disk
   2  wrong usage or configuration
   3  status: bifrost runs and has a problem; doctor: a check failed
-  4  the mnemonic is refused: it fails a check, others may read its file, or the
-     chain knows another signer or another recipient key
+  4  the mnemonic is refused: it fails a check, others may read its file, the chain
+     knows another signer or another recipient key, or it opens none of the backups
   5  an envelope, or a keyshare that is to be sealed or lies in the keystore, fails a
-     check
+     check; or a backup is not whole
   6  no bifrost runs in this home, or the node cannot be reached
-  8  another bifrost uses this home
+  8  another bifrost uses this home, or another backup of it is made
   130  interrupted (143 by SIGTERM); start ends in order, with 0`
 
 var (
@@ -60,6 +61,10 @@ func codeOf(err error) int {
 		{errCheck, codeCheck},
 		{errKeystore, codeCheck},
 		{keystore.ErrSealed, codeCheck},
+		{homebackup.ErrDamaged, codeCheck},
+		{homebackup.ErrOthers, codeMnemonic},
+		{homebackup.ErrChoose, codeUsage},
+		{homebackup.ErrBusy, codeInUse},
 		{errUnhealthy, codeUnhealthy},
 	} {
 		if errors.Is(err, kind.err) {

@@ -59,6 +59,7 @@ Results go to standard output, everything else to standard error.
 		a.signCommand(),
 		a.sealCommand(),
 		a.keystoreCommand(),
+		a.backupCommand(),
 	)
 	return cmd
 }
