@@ -351,7 +351,8 @@ func (a *app) printCreated(c *homebackup.Created) error {
 	}
 	err := a.Print(result, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %d keyshares, %d files in all; %d objects and %d bytes written\n",
-			result.Manifest.ID, result.Manifest.Keyshares, result.Manifest.Files, c.Objects, c.Bytes)
+			result.Manifest.ID, result.Manifest.Keyshares, result.Manifest.Files,
+			c.Objects, c.Bytes)
 		writeDamage(w, result.Damaged)
 	})
 	if err == nil && len(c.Damaged) > 0 {
