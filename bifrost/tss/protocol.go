@@ -36,10 +36,18 @@ type protocol struct {
 	steps []step
 
 	// Of a keygen: the steps with the shares, with the polynomial that they are checked against,
-	// and with the word on them; and in how many parts the proof beside a share comes.
+	// and with the word on them; in how many parts the proof beside a share comes; and how a share
+	// that was decrypted is checked.
 	shares, opening, receipt uint8
 	proofParts               int
+	checkShare               shareCheck
 }
+
+// A shareCheck makes what tss-lib takes of an author's share for a receiver, a number in range, and
+// of the proof beside it.
+type shareCheck func(
+	k *known, share []byte, proof [][]byte, author, receiver int,
+) (tsslib.ParsedMessage, error)
 
 // deals reports whether a protocol has shares, which in a keygen it has.
 func (p *protocol) deals() bool { return p.receipt != 0 }
@@ -151,6 +159,7 @@ var (
 	ecdsaKeygen = &protocol{
 		name: "ecdsa keygen", curve: tsslib.S256,
 		shares: 3, opening: 4, receipt: 6, proofParts: facproof.ProofFacBytesParts,
+		checkShare: checkECShare,
 		steps: []step{
 			ours(1, "commitment to round 1", checkCommitment),
 			toAll(2, &eckeygen.KGRound1Message{}, checkECKeygen1, after(keygenCommitment)),
@@ -163,7 +172,7 @@ var (
 	}
 	eddsaKeygen = &protocol{
 		name: "eddsa keygen", curve: tsslib.Edwards,
-		shares: 1, opening: 2, receipt: 3,
+		shares: 1, opening: 2, receipt: 3, checkShare: checkEdShare,
 		steps: []step{
 			toAll(1, &edkeygen.KGRound1Message{}, nil),
 			ours(2, "list of shares", checkShares, after(edKeygenOpening)),

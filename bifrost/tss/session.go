@@ -313,36 +313,14 @@ func (s *session) read(st network.Stream, hello *frame) {
 
 // work runs the protocols.
 func (s *session) work(ctx context.Context) error {
-	ids := make(tsslib.UnSortedPartyIDs, len(s.members))
-	for i, key := range s.parties {
-		ids[i] = tsslib.NewPartyID(fmt.Sprint(i), fmt.Sprint(i), key)
-	}
-	sorted := tsslib.SortPartyIDs(ids)
-	var err error
-	if s.instances, err = s.build(
-		seat{ids: sorted, self: s.self, session: s.id, members: s.members, keys: s.keys},
-	); err != nil {
+	err := s.setUp()
+	if err != nil {
 		return err
 	}
-	s.results = make([]any, len(s.instances))
-	s.open, s.busy = len(s.instances), len(s.instances)
 	for i, in := range s.instances {
-		in.parties = sorted
-		in.deliveries = make(chan delivery, len(in.protocol.steps)*len(s.members))
-		s.slots = append(s.slots, newSlots(len(in.protocol.steps), len(s.members)))
 		s.workers.Go(func() { in.run(uint8(i), s.outcomes, s.quit) })
 	}
-	if s.keep != nil {
-		s.addCertificate()
-	}
-	s.began = s.now()
-	s.heard()
-	for _, frames := range s.early {
-		for _, in := range frames {
-			s.handle(in)
-		}
-	}
-	s.early = nil
+	s.begin()
 
 	ticker := time.NewTicker(min(max(s.phaseTime/8, 5*time.Millisecond), time.Second))
 	defer ticker.Stop()
@@ -366,6 +344,44 @@ func (s *session) work(ctx context.Context) error {
 	}
 	s.sendAll(&frame{kind: frameFinished})
 	return nil
+}
+
+// setUp makes the instances.
+func (s *session) setUp() error {
+	ids := make(tsslib.UnSortedPartyIDs, len(s.members))
+	for i, key := range s.parties {
+		ids[i] = tsslib.NewPartyID(fmt.Sprint(i), fmt.Sprint(i), key)
+	}
+	sorted := tsslib.SortPartyIDs(ids)
+	var err error
+	if s.instances, err = s.build(
+		seat{ids: sorted, self: s.self, session: s.id, members: s.members, keys: s.keys},
+	); err != nil {
+		return err
+	}
+	s.results = make([]any, len(s.instances))
+	s.open, s.busy = len(s.instances), len(s.instances)
+	for _, in := range s.instances {
+		in.parties = sorted
+		in.deliveries = make(chan delivery, len(in.protocol.steps)*len(s.members))
+		s.slots = append(s.slots, newSlots(len(in.protocol.steps), len(s.members)))
+	}
+	return nil
+}
+
+// begin starts the first round, with what members said that were ahead.
+func (s *session) begin() {
+	if s.keep != nil {
+		s.addCertificate()
+	}
+	s.began = s.now()
+	s.heard()
+	for _, frames := range s.early {
+		for _, in := range frames {
+			s.handle(in)
+		}
+	}
+	s.early = nil
 }
 
 // handleOutcome sends what a party wants sent, and notes what it found.

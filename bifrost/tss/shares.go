@@ -187,47 +187,69 @@ func (k *known) openShare(secret point, author, receiver int) (tsslib.ParsedMess
 		return nil, errors.New("sent a share that does not decrypt")
 	}
 	defer clear(share)
-	if err := k.checkShare(share, author, receiver); err != nil {
+	if err := checkScalar(k.protocol.curve().Params().N, share); err != nil {
+		return nil, errors.New("sent a share that is out of range")
+	}
+	return k.protocol.checkShare(k, share, entry.proof, author, receiver)
+}
+
+func checkECShare(
+	k *known, share []byte, proof [][]byte, author, receiver int,
+) (tsslib.ParsedMessage, error) {
+	points, err := k.polynomial(author)
+	if err != nil {
 		return nil, err
 	}
-	from, to := k.ids[author], k.ids[receiver]
-	value := &vss.Share{Share: number(share)}
-	if k.protocol == eddsaKeygen {
-		return edkeygen.NewKGRound2Message1(to, from, value), nil
-	}
-	if err := k.checkFactors(entry.proof, author, receiver); err != nil {
+	value, err := k.fits(share, points, receiver)
+	if err != nil {
 		return nil, err
 	}
-	proof, err := facproof.NewProofFromBytes(entry.proof)
+	if err := k.checkFactors(proof, author, receiver); err != nil {
+		return nil, err
+	}
+	factors, err := facproof.NewProofFromBytes(proof)
 	if err != nil {
 		return nil, errors.New("sent a malformed fac proof")
 	}
-	return eckeygen.NewKGRound2Message1(to, from, value, proof), nil
+	return eckeygen.NewKGRound2Message1(k.ids[receiver], k.ids[author], value, factors), nil
 }
 
-// checkShare compares a share with the polynomial that its author committed to.
-func (k *known) checkShare(share []byte, author, receiver int) error {
-	curve := k.protocol.curve()
-	if err := checkScalar(curve.Params().N, share); err != nil {
-		return errors.New("sent a share that is out of range")
+func checkEdShare(
+	k *known, share []byte, _ [][]byte, author, receiver int,
+) (tsslib.ParsedMessage, error) {
+	points, err := k.polynomial(author)
+	if err != nil {
+		return nil, err
 	}
+	for i, p := range points { // tss-lib takes the part in the prime-order group
+		points[i] = p.EightInvEight()
+	}
+	value, err := k.fits(share, points, receiver)
+	if err != nil {
+		return nil, err
+	}
+	return edkeygen.NewKGRound2Message1(k.ids[receiver], k.ids[author], value), nil
+}
+
+// polynomial returns the points that an author committed to.
+func (k *known) polynomial(author int) ([]*crypto.ECPoint, error) {
 	opening := k.sent[k.protocol.opening][author].(interface{ GetDeCommitment() [][]byte })
 	points, err := crypto.UnFlattenECPoints(
-		curve, common.MultiBytesToBigInts(opening.GetDeCommitment()[1:]),
+		k.protocol.curve(), common.MultiBytesToBigInts(opening.GetDeCommitment()[1:]),
 	)
 	if err != nil {
-		return errors.New("committed to what are no points")
+		return nil, errors.New("committed to what are no points")
 	}
-	if k.protocol == eddsaKeygen { // tss-lib takes the part in the prime-order group
-		for i, p := range points {
-			points[i] = p.EightInvEight()
-		}
-	}
+	return points, nil
+}
+
+// fits compares a share with a polynomial.
+func (k *known) fits(share []byte, points []*crypto.ECPoint, receiver int) (*vss.Share, error) {
 	s := &vss.Share{Threshold: k.threshold, ID: k.ids[receiver].KeyInt(), Share: number(share)}
-	if !s.Verify(curve, k.threshold, points) {
-		return errors.New("sent a share that is not of its polynomial")
+	if !s.Verify(k.protocol.curve(), k.threshold, points) {
+		return nil, errors.New("sent a share that is not of its polynomial")
 	}
-	return nil
+	return s, nil
 }
 
 // checkFactors verifies an author's Π-fac for a receiver's modulus, as tss-lib does at the
