@@ -354,6 +354,17 @@ func TestIdentityOfAHome(t *testing.T) {
 	require.Len(t, ids, 2)
 	require.Equal(t, wantRecipient, ids[0].(*age.X25519Identity).Recipient().String())
 	require.Equal(t, wantHybrid, ids[1].(*age.HybridIdentity).Recipient().String()[:40])
+	// An age that does not know one kind refuses the whole file, so each has a file of its own.
+	var parts []byte
+	for i, hybrid := range []bool{false, true} {
+		part, err := signer.HomeIdentityOf(m, hybrid)
+		require.NoError(t, err)
+		alone, err := age.ParseIdentities(bytes.NewReader(part))
+		require.NoError(t, err)
+		require.Equal(t, ids[i:i+1], alone)
+		parts = append(parts, part...)
+	}
+	require.Equal(t, file, parts)
 
 	keys := homekeys.New(t)
 	shown, err := json.Marshal(keys)

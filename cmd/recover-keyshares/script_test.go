@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"filippo.io/age"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -160,6 +162,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("OPERATOR", operator)
+			pq, err := age.GenerateHybridIdentity()
+			if err != nil {
+				return err
+			}
+			env.Setenv("PQ", pq.Recipient().String())
 			env.Setenv("NOWHERE", strings.Repeat("0", 64))
 			env.Setenv("OTHER", m.infos[1].Address)
 			for i, name := range []string{"words", "otherwords", "thirdwords"} {
@@ -181,6 +188,7 @@ func TestScripts(t *testing.T) {
 			"flaky":    cmdFlaky,
 			"holds":    cmdHolds,
 			"bifrost":  cmdBifrost,
+			"opens":    cmdOpens,
 			"thornode": cmdThornode,
 			"respond":  cmdRespond,
 			"utf16":    cmdUTF16,
@@ -384,6 +392,28 @@ func cmdHolds(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if len(want) > 0 {
 		ts.Fatalf("%d files are missing", len(want))
+	}
+}
+
+// opens IDENTITY DIR requires that the identity file opens every age file below a folder, or none.
+func cmdOpens(ts *testscript.TestScript, neg bool, args []string) {
+	ids, err := age.ParseIdentities(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	count := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[1]), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(path) != ".age" {
+			return err
+		}
+		count++
+		data, err := os.ReadFile(path)
+		ts.Check(err)
+		if _, err := age.Decrypt(bytes.NewReader(data), ids...); (err == nil) == neg {
+			ts.Fatalf("%s: %v", path, err)
+		}
+		return nil
+	}))
+	if count == 0 {
+		ts.Fatalf("%s has no age file", args[1])
 	}
 }
 
