@@ -2,12 +2,16 @@ package homebackup
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"fmt"
+	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -101,23 +105,63 @@ func TestManifestsThatAreRefused(t *testing.T) {
 	}
 }
 
+// FuzzParseManifest parses what there is as it is, and signed by the key of its signer: most of the
+// parser lies beyond the signature.
 func FuzzParseManifest(f *testing.F) {
 	key := testKey(f)
 	good, err := testManifest(key).sign(key)
 	require.NoError(f, err)
+	body, _, _ := bytes.Cut(good, []byte("\n"))
 	f.Add(good)
+	f.Add(body)
+	for _, name := range []string{
+		"trust/1.header", "outbox/keygen-1.json", "outbox/closed/keygen-1.json",
+		"keyshares/unplaced/x", "keyshares/damaged/x.0123456789abcdef",
+	} {
+		f.Add(bytes.Replace(body, []byte("config.toml"), []byte(name), 1))
+	}
 	f.Add([]byte("{}\n00\n"))
 	f.Add([]byte("\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseManifest(data)
-		if err != nil {
-			return
-		}
-		again, err := json.Marshal(m)
+		signature, err := key.Sign(signed(data))
 		require.NoError(t, err)
-		require.True(t, bytes.HasPrefix(data, append(again, '\n')), "there is one writing")
-		for _, file := range m.Files {
-			require.NoError(t, file.check())
+		for _, data := range [][]byte{data, fmt.Appendf(bytes.Clone(data), "\n%x\n", signature)} {
+			if m, err := parseManifest(data); err == nil {
+				requireSound(t, key, m, data)
+			}
 		}
 	})
+}
+
+// requireSound requires of a manifest what whoever uses one relies on.
+func requireSound(t *testing.T, key *signer.Key, m *Manifest, data []byte) {
+	again, err := m.sign(key)
+	require.NoError(t, err)
+	require.Equal(t, string(data), string(again), "there is one writing")
+	seen := map[string]bool{}
+	for _, f := range m.Files {
+		require.True(t, filepath.IsLocal(f.Name) && path.Clean(f.Name) == f.Name, "%q", f.Name)
+		require.False(t, seen[f.Name], "%q is there twice", f.Name)
+		seen[f.Name] = true
+		top, rest, _ := strings.Cut(f.Name, "/")
+		require.Contains(t, []string{"config.toml", "trust", "outbox", "keyshares"}, top)
+		require.Equal(t, f.IsKeyshare(), top == "keyshares")
+		require.NotContains(t, "/"+rest, "/.", "%q is hidden", f.Name)
+		require.False(t, strings.ContainsFunc(f.Name, func(r rune) bool {
+			return r <= ' ' || r > '~' || strings.ContainsRune(`\:*?"<>|`, r)
+		}), "%q", f.Name)
+		require.NotEmpty(t, f.keyshareFile())
+		require.GreaterOrEqual(t, f.Size, int64(0))
+		for _, sum := range []string{f.SHA256, f.Object} {
+			raw, err := hex.DecodeString(sum)
+			require.NoError(t, err)
+			require.Equal(t, sum, hex.EncodeToString(raw))
+			require.Len(t, raw, sha256.Size)
+		}
+	}
+	require.Equal(t, hex.EncodeToString(key.PubKey()), m.PubKey)
+	_, address, err := bech32.DecodeAndConvert(m.Signer)
+	require.NoError(t, err)
+	require.Equal(t, signer.AddressOf(key.PubKey()), address)
+	require.Equal(t, strings.ToLower(m.Signer), m.Signer)
 }
