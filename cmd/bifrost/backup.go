@@ -274,25 +274,17 @@ func (a *app) openBackups(
 	path string,
 	use func(o homebackup.Owner, keys homebackup.Keys) error,
 ) error {
-	mnemonic, err := a.readMnemonic(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer mnemonic.Wipe()
-	key, err := signer.Derive(mnemonic, cfg.HDPath)
-	if err != nil {
-		return command.Usage(fmt.Errorf("hd_path: %w", err))
-	}
-	defer key.Wipe()
 	cfg.Keystore.Recipients = backupRecipients(cfg)
-	keys, err := service.HomeKeys(cfg, mnemonic)
-	if err != nil {
-		return err
-	}
-	o := homebackup.Owner{
-		Home: a.home, ChainID: cfg.ChainID, Prefix: cfg.Prefix, Keys: keys, Key: key,
-	}
-	return use(o, homebackup.Keys{Home: keys, PubKey: key.PubKey()})
+	return a.withSigner(ctx, cfg, path, func(mnemonic *sanity.Mnemonic, key *signer.Key) error {
+		keys, err := service.HomeKeys(cfg, mnemonic)
+		if err != nil {
+			return err
+		}
+		o := homebackup.Owner{
+			Home: a.home, ChainID: cfg.ChainID, Prefix: cfg.Prefix, Keys: keys, Key: key,
+		}
+		return use(o, homebackup.Keys{Home: keys, PubKey: key.PubKey()})
+	})
 }
 
 // backupMnemonic says where the mnemonic is: where the home has it, if there is a home, else where

@@ -112,25 +112,18 @@ func (a *app) openKeystore(
 	if err != nil {
 		return command.Usage(err)
 	}
-	mnemonic, err := a.readMnemonic(ctx, a.findMnemonic())
-	if err != nil {
-		return err
-	}
-	defer mnemonic.Wipe()
-	key, err := signer.Derive(mnemonic, cfg.HDPath)
-	if err != nil {
-		return command.Usage(fmt.Errorf("hd_path: %w", err))
-	}
-	defer key.Wipe()
-	keys, err := service.HomeKeys(cfg, mnemonic)
-	if err != nil {
-		return err
-	}
-	store, err := keystore.Open(home.KeysharesDir(a.home), keys)
-	if err != nil {
-		return err
-	}
-	return use(store, key)
+	path := a.findMnemonic()
+	return a.withSigner(ctx, cfg, path, func(mnemonic *sanity.Mnemonic, key *signer.Key) error {
+		keys, err := service.HomeKeys(cfg, mnemonic)
+		if err != nil {
+			return err
+		}
+		store, err := keystore.Open(home.KeysharesDir(a.home), keys)
+		if err != nil {
+			return err
+		}
+		return use(store, key)
+	})
 }
 
 func (a *app) keystoreList() error {

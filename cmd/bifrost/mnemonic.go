@@ -10,8 +10,10 @@ import (
 
 	"github.com/tyler-smith/go-bip39"
 
+	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -44,6 +46,27 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 		return nil, err
 	}
 	return m, nil
+}
+
+// withSigner reads a mnemonic, as readMnemonic does, and derives the signer's key. They are given to
+// use, and wiped when it returns.
+func (a *app) withSigner(
+	ctx context.Context,
+	cfg home.Config,
+	path string,
+	use func(mnemonic *sanity.Mnemonic, key *signer.Key) error,
+) error {
+	mnemonic, err := a.readMnemonic(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer mnemonic.Wipe()
+	key, err := signer.Derive(mnemonic, cfg.HDPath)
+	if err != nil {
+		return command.Usage(fmt.Errorf("hd_path: %w", err))
+	}
+	defer key.Wipe()
+	return use(mnemonic, key)
 }
 
 // checkSecretFile refuses a file that others may read.

@@ -11,6 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
 func (a *app) registerCommand() *cobra.Command {
@@ -50,45 +51,38 @@ func (a *app) register(ctx context.Context, index *uint32) error {
 	if err != nil {
 		return command.Usage(err)
 	}
-	mnemonic, err := a.readMnemonic(ctx, a.findMnemonic())
-	if err != nil {
-		return err
-	}
-	defer mnemonic.Wipe()
-	key, err := signer.Derive(mnemonic, cfg.HDPath)
-	if err != nil {
-		return command.Usage(fmt.Errorf("hd_path: %w", err))
-	}
-	defer key.Wipe()
-	asked, registered := index == nil, false
-	if asked {
-		next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
-		if err != nil {
-			return fmt.Errorf(
-				"which recipient key comes next is not known, give --recipient-index: %w",
-				err,
-			)
-		}
-		if index = &next; next > 0 {
-			known, err := registration.Registered(ctx, cfg, key.Bech32(cfg.Prefix), mnemonic)
+	path := a.findMnemonic()
+	return a.withSigner(ctx, cfg, path, func(mnemonic *sanity.Mnemonic, key *signer.Key) error {
+		asked, registered := index == nil, false
+		if asked {
+			next, err := registration.NextIndex(ctx, cfg, key.Bech32(cfg.Prefix))
 			if err != nil {
-				return err
+				return fmt.Errorf(
+					"which recipient key comes next is not known, give --recipient-index: %w",
+					err,
+				)
 			}
-			if known {
-				next--
+			if index = &next; next > 0 {
+				known, err := registration.Registered(ctx, cfg, key.Bech32(cfg.Prefix), mnemonic)
+				if err != nil {
+					return err
+				}
+				if known {
+					next--
+				}
+				registered = known
 			}
-			registered = known
 		}
-	}
-	request, err := registration.NewRequest(cfg, key, mnemonic, *index)
-	if err != nil {
-		return err
-	}
-	request.Registered = registered
-	if asked {
-		registration.Price(ctx, cfg, request)
-	}
-	return a.printRegistration(request)
+		request, err := registration.NewRequest(cfg, key, mnemonic, *index)
+		if err != nil {
+			return err
+		}
+		request.Registered = registered
+		if asked {
+			registration.Price(ctx, cfg, request)
+		}
+		return a.printRegistration(request)
+	})
 }
 
 func (a *app) printRegistration(r *registration.Request) error {
