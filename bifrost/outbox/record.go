@@ -12,7 +12,8 @@ type Step string
 
 // The steps of a vote, in their order. A later publication has those from StepProven on.
 const (
-	// StepNone is that of a record that was never saved.
+	// StepNone is that of a record without a result: it was never saved, or says whom an attempt
+	// failed by.
 	StepNone Step = ""
 	// StepResult: the vault's keys and the keyshares are in the record. Another attempt at the
 	// keygen may replace them.
@@ -79,6 +80,10 @@ type Record struct {
 	// in Sealed, which is empty otherwise.
 	Keyshares []envelope.File `json:"keyshares,omitempty"`
 	Sealed    []byte          `json:"sealed_keyshares,omitempty"`
+	// FailedBy are the addresses of those whom the last attempt failed by, and FailedReason says
+	// why. There are none when that is not known, and none once a later attempt made a result.
+	FailedBy     []string `json:"failed_by,omitempty"`
+	FailedReason string   `json:"failed_reason,omitempty"`
 	// Certificate shows that all members have the result, as a vote carries it. It is empty when
 	// the chain had it first.
 	Certificate []byte `json:"certificate,omitempty"`

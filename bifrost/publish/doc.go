@@ -6,7 +6,7 @@
 // begins, so that a bifrost that is killed at any point goes on where it was:
 //
 //	step       made by           what the record says then
-//	(none)                       the keygen may be run
+//	(none)                       the keygen may be run; whom an attempt failed by, if one did
 //	result     keep              the vault's keys and its keyshares are in it: this member may
 //	                             sign for the result, and the keygen may still fail
 //	certified  keygen, adopt     all members have signed for it
@@ -45,13 +45,13 @@
 //
 // A keygen that fails because of other members is tried again as long as attempts may begin, and a
 // member that only restarts is back in time. When no certificate can come to stand any more, the
-// vote is a blame of those who failed the last attempt, or did not come to it, and of nobody when
-// that is not known, or the last one came to its end and too late. Nobody gives up by a state that
-// is older than the last block for a certificate: the vote would be refused, and is for ever. A
-// keygen that fails here (the disk, the memory) is tried again too, said loudly in the log, the
-// metrics and the status, and ends in a vote that names nobody: blame is for others. Sealing and
-// proving are tried again until the deadline: without an envelope and a proof there is no vote for
-// a result.
+// vote is a blame of those who failed the last attempt, as the record has it since then, or did not
+// come to it, and of nobody when that is not known, or the last one came to its end and too late.
+// Nobody gives up by a state that is older than the last block for a certificate: the vote would be
+// refused, and is for ever. A keygen that fails here (the disk, the memory) is tried again too, said
+// loudly in the log, the metrics and the status, and ends in a vote that names nobody: blame is for
+// others. Sealing and proving are tried again until the deadline: without an envelope and a proof
+// there is no vote for a result.
 //
 // A member whose keyshares of a certified result are gone cannot make up for it, and says so. It is
 // silent then: recovery brings back what was published, and this was not.

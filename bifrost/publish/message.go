@@ -73,19 +73,16 @@ func (p *Publisher) carry(
 const maxCarriers = 3
 
 // giveUp makes a vote that the keygen has failed, now that no certificate can come to stand any
-// more: a blame of the last failure of a ceremony, or of nobody.
+// more: a blame of those whom the record names, or who did not come again, or of nobody.
 func (p *Publisher) giveUp(
-	e *entry, k vault.Keygen, next *outbox.Record,
+	k vault.Keygen, next *outbox.Record,
 ) (*outbox.Record, error) {
 	if b := p.absent(k); b != nil {
-		e.lastBlame = b
+		p.nameIn(next, b)
 	}
 	blame := &types.Blame{Reason: "no attempt came to its end in time"}
-	if e.lastBlame != nil {
-		blame.Reason = e.lastBlame.reason
-		for _, m := range e.lastBlame.members {
-			blame.Members = append(blame.Members, p.text(m))
-		}
+	if len(next.FailedBy) > 0 {
+		blame.Reason, blame.Members = next.FailedReason, next.FailedBy
 	}
 	next.Step = outbox.StepMessage
 	next.Blame = true

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -567,26 +569,88 @@ func TestBlameSurvivesAKill(t *testing.T) {
 	}
 }
 
-func TestLocalFailureBlamesNobody(t *testing.T) {
-	w := newWorld(t, 4)
-	broken := w.members[0].key.PubKey().Bytes()
+// failAttempt opens a keygen whose only attempt fails by a member, and waits until the others know.
+func (w *world) failAttempt(culprit *member) {
+	w.t.Helper()
 	w.tss.fail = func(member []byte, _ string) error {
-		if bytes.Equal(member, broken) {
-			return errors.New("no pre-parameters")
+		if !bytes.Equal(member, culprit.key.PubKey().Bytes()) {
+			return nil
+		}
+		k := w.keygen(1)
+		w.chain.advance(k.JoinDeadline - k.OpenedHeight) // no other begins
+		return errors.New("no pre-parameters")
+	}
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	for _, m := range w.members {
+		if m == culprit {
+			continue
+		}
+		w.eventually("its record names who failed the attempt", func() bool {
+			records, err := outbox.NewOutbox(filepath.Join(m.home, "outbox"), m.keys).Load()
+			require.NoError(w.t, err)
+			return len(records) == 1 && slices.Equal(records[0].FailedBy, []string{culprit.address})
+		})
+	}
+	require.Empty(w.t, w.keygen(1).Votes)
+}
+
+// requireBlamed advances to where failure votes are taken, and requires that all name the culprit,
+// which names nobody.
+func (w *world) requireBlamed(culprit *member) {
+	w.t.Helper()
+	w.chain.advance(400)
+	w.eventually("all votes", func() bool { return len(w.keygen(1).Votes) == 4 })
+	for _, m := range w.members {
+		vote := w.keygen(1).VoteOf(m.raw())
+		require.Nil(w.t, vote.Result)
+		if m == culprit {
+			require.Empty(w.t, vote.Blamed)
+			continue
+		}
+		require.Equal(w.t, [][]byte{culprit.raw()}, vote.Blamed)
+		require.Equal(w.t, "did not join", w.chain.messages[m.address][0].Blame.Reason)
+	}
+}
+
+// Whom an attempt failed by is in the record, so that a process that ends before votes of it are
+// taken does not forget it.
+func TestWhoFailedAnAttemptIsKnownAfterARestart(t *testing.T) {
+	w := newWorld(t, 4)
+	w.failAttempt(w.members[3])
+	for _, m := range w.members {
+		m.halt()
+	}
+	w.start()
+	w.requireBlamed(w.members[3])
+}
+
+// Nobody is named for an attempt that failed before another one made a result.
+func TestAResultForgetsWhoFailedAnAttemptBefore(t *testing.T) {
+	w := newWorld(t, 4)
+	var failed atomic.Bool
+	w.tss.fail = func(member []byte, _ string) error {
+		if bytes.Equal(member, w.members[3].key.PubKey().Bytes()) && !failed.Swap(true) {
+			return errors.New("it fails the attempt")
 		}
 		return nil
 	}
 	w.chain.open(1, 1000, w.infos())
 	w.start()
-	w.eventually("it says why", func() bool { return w.members[0].says("no pre-parameters") })
-	w.eventually("the others miss it", func() bool { return w.members[1].says("did not join") })
-	w.chain.advance(900)
-	w.eventually("the others blame it, and it names nobody", func() bool { return len(w.keygen(1).Votes) == 4 })
-	for i, m := range w.members {
-		vote := w.keygen(1).VoteOf(m.raw())
-		require.Nil(t, vote.Result)
-		require.Equal(t, i != 0, len(vote.Blamed) == 1)
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	for _, m := range w.members {
+		closed, err := outbox.NewOutbox(filepath.Join(m.home, "outbox"), m.keys).Closed(outbox.VoteName(1))
+		require.NoError(t, err)
+		require.Empty(t, closed.FailedBy)
+		require.Empty(t, closed.FailedReason)
 	}
+}
+
+func TestLocalFailureBlamesNobody(t *testing.T) {
+	w := newWorld(t, 4)
+	w.failAttempt(w.members[0])
+	w.requireBlamed(w.members[0])
 }
 
 func TestNoKeygenIsBegunNearOrPastItsDeadline(t *testing.T) {

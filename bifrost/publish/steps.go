@@ -71,11 +71,10 @@ func (p *Publisher) keygen(
 	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
 	if err != nil {
 		if ctx.Err() == nil && ceremonies.Err() == nil {
-			e.blame(blameOf(err, p.address, k.Members))
+			err = errors.Join(err, p.failed(e, blameOf(err, p.address, k.Members)))
 		}
 		return nil, err
 	}
-	e.lastBlame = nil // should it be too late, that is nobody's fault
 	height, err := p.chain.Height(ctx)
 	if err != nil {
 		return nil, err
@@ -139,6 +138,7 @@ func (p *Publisher) keep(
 	next.Vault = v.Name()
 	next.PubKeyEd25519 = hex.EncodeToString(v.PubKeyEd25519)
 	next.Keyshares = res.Files
+	next.FailedBy, next.FailedReason = nil, "" // should it be too late, that is nobody's fault
 	if err := p.save(e, &next); err != nil {
 		return nil, err
 	}
@@ -183,9 +183,26 @@ func (p *Publisher) saveKeyshares(next *outbox.Record) error {
 	return nil
 }
 
-// blame keeps whom an attempt failed by.
-func (e *entry) blame(b *blame) {
-	if b != nil {
-		e.lastBlame = b
+// failed puts into the record whom an attempt failed by, if it is known. Should the disk not take
+// that, it gets there with the record's next step.
+func (p *Publisher) failed(e *entry, b *blame) error {
+	if b == nil {
+		return nil
+	}
+	next := *e.rec
+	p.nameIn(&next, b)
+	err := p.save(e, &next)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		e.rec = &next
+	}
+	return err
+}
+
+func (p *Publisher) nameIn(r *outbox.Record, b *blame) {
+	r.FailedBy, r.FailedReason = nil, b.reason
+	for _, m := range b.members {
+		r.FailedBy = append(r.FailedBy, p.text(m))
 	}
 }

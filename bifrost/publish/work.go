@@ -23,9 +23,8 @@ type entry struct {
 	over error
 	err  error
 
-	lastBlame *blame // of the last ceremony that failed because of others
-	attempt   uint64 // the last one that this process saw begin
-	nonce     []byte // of a join
+	attempt uint64 // the last one that this process saw begin
+	nonce   []byte // of a join
 	// after is the block after which a check is sent.
 	after int64
 	// keyshares are those that the proof was made of, until the message is.
@@ -119,7 +118,7 @@ func (p *Publisher) advance(
 					now.CertificateDeadline,
 				)
 			}
-			return p.giveUp(e, now, &next)
+			return p.giveUp(now, &next)
 		}
 	}
 	switch e.rec.Step {
