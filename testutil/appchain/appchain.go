@@ -16,8 +16,10 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/baseapp"
+	"github.com/cosmos/cosmos-sdk/baseapp/blockexec"
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	"github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/cosmos/cosmos-sdk/testutil/sims"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
@@ -54,6 +56,11 @@ type Config struct {
 	// Params changes the module's parameters, and Consensus those of the chain.
 	Params    func(*types.Params)
 	Consensus func(*cmttypes.ConsensusParams)
+	// Options are what app.toml and the flags say. Without a home the app keeps no archive.
+	Options sims.AppOptionsMap
+	// Parallel has the app execute transactions as the options say, in the way of the SDK: at once
+	// for server.FlagBlockExecutor block-stm. There is no block gas meter then.
+	Parallel bool
 }
 
 // Chain is the app and what a test knows of it.
@@ -119,17 +126,38 @@ func New(t testing.TB, cfg Config) *Chain {
 
 func (c *Chain) open(db dbm.DB) *app.App {
 	c.t.Helper()
-	a, err := app.New(log.NewNopLogger(), db, true, sims.AppOptionsMap{},
+	a, err := app.New(log.NewNopLogger(), db, true, c.cfg.Options,
 		baseapp.SetChainID(c.ChainID), baseapp.SetMinGasPrices(c.cfg.MinGasPrices))
 	require.NoError(c.t, err)
+	if c.cfg.Parallel {
+		c.executeAtOnce(a)
+	}
 	return a
 }
 
-// Fork is another chain in the state of the last block, which goes its own way from here.
-func (c *Chain) Fork(t testing.TB) *Chain {
+// executeAtOnce does what a chain that leaves the choice to app.toml does: the executor knows the
+// stores of state, and no others.
+func (c *Chain) executeAtOnce(a *app.App) {
+	var stores []storetypes.StoreKey
+	for _, key := range a.GetStoreKeys() {
+		if _, ok := key.(*storetypes.KVStoreKey); ok {
+			stores = append(stores, key)
+		}
+	}
+	a.SetDisableBlockGasMeter(true)
+	blockexec.Apply(a.BaseApp, c.cfg.Options, stores, a.TxConfig().TxDecoder(),
+		func(storetypes.MultiStore) string { return network.Denom })
+}
+
+// Fork is another chain in the state of the last block, which goes its own way from here. Its app
+// is configured anew by change, if there is one.
+func (c *Chain) Fork(t testing.TB, change ...func(*Config)) *Chain {
 	t.Helper()
 	fork := *c
 	fork.t = t
+	for _, f := range change {
+		f(&fork.cfg)
+	}
 	fork.db = dbm.NewMemDB()
 	iter, err := c.db.Iterator(nil, nil)
 	require.NoError(t, err)

@@ -33,12 +33,11 @@ func init() {
 type ModuleInputs struct {
 	depinject.In
 
-	Config           *modulev1.Module
-	Cdc              codec.Codec
-	StoreService     store.KVStoreService
-	TransientService store.TransientStoreService
-	AccountKeeper    types.AccountKeeper
-	StakingKeeper    types.StakingKeeper
+	Config        *modulev1.Module
+	Cdc           codec.Codec
+	StoreService  store.KVStoreService
+	AccountKeeper types.AccountKeeper
+	StakingKeeper types.StakingKeeper
 	// AppOpts say where the node's home is. Without a home, as in a command that only needs the
 	// codecs, there is no archive.
 	AppOpts servertypes.AppOptions `optional:"true"`
@@ -68,7 +67,6 @@ func ProvideModule(in ModuleInputs) (ModuleOutputs, error) {
 	k, err := keeper.NewKeeper(
 		in.Cdc,
 		in.StoreService,
-		in.TransientService,
 		in.AccountKeeper,
 		in.StakingKeeper,
 		authority,

@@ -133,9 +133,14 @@ func (am AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.Raw
 	return cdc.MustMarshalJSON(gs)
 }
 
-// EndBlock closes and opens churns.
+// EndBlock closes and opens churns, and takes the block's envelopes out of the state for Precommit.
 func (am AppModule) EndBlock(ctx context.Context) error {
-	return am.keeper.EndBlocker(ctx)
+	envelopes, err := am.keeper.EndBlocker(ctx)
+	if err != nil || am.archive == nil {
+		return err
+	}
+	am.archive.Stage(envelopes)
+	return nil
 }
 
 // Precommit puts the block's envelopes into the node's archive before the application commits the

@@ -12,8 +12,16 @@ import (
 	"slices"
 	"testing"
 
+	"cosmossdk.io/core/address"
 	coretypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/cosmos/cosmos-sdk/codec"
+	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	"github.com/cosmos/cosmos-sdk/runtime"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	"github.com/cosmos/cosmos-sdk/testutil"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/sanity"
@@ -273,4 +281,41 @@ func (txs blockOf) Block(_ context.Context, height *int64) (*coretypes.ResultBlo
 		return nil, errors.New("another height")
 	}
 	return &coretypes.ResultBlock{Block: &cmttypes.Block{Data: cmttypes.Data{Txs: cmttypes.Txs(txs)}}}, nil
+}
+
+// testKeeper is a keeper of an empty state.
+func testKeeper(t *testing.T) (*keeper.Keeper, sdk.Context) {
+	key := storetypes.NewKVStoreKey(types.StoreKey)
+	ctx := testutil.DefaultContextWithKeys(map[string]*storetypes.KVStoreKey{types.StoreKey: key}, nil, nil)
+	k, err := keeper.NewKeeper(codec.NewProtoCodec(codectypes.NewInterfaceRegistry()),
+		runtime.NewKVStoreService(key), accounts{}, nil, sdk.AccAddress("authority").String())
+	require.NoError(t, err)
+	return k, ctx.WithBlockHeight(1)
+}
+
+type accounts struct{ types.AccountKeeper }
+
+func (accounts) AddressCodec() address.Codec { return addresscodec.NewBech32Codec("cosmos") }
+
+func TestPrecommitWritesWhatTheBlockPublished(t *testing.T) {
+	k, ctx := testKeeper(t)
+	a, dir := open(t)
+	defer a.Hold()()
+	replaced, one, two, late := []byte("replaced"), []byte("one"), []byte("two"), []byte("late")
+	a.Stage([][]byte{replaced})
+	a.Stage([][]byte{one, two}) // the block was executed again
+	require.NoError(t, k.Staged.Set(ctx, commit(late).Sha256, late))
+
+	faults := disk.FailAt(t, dir, 2)
+	require.ErrorIs(t, a.Precommit(ctx, k), disk.ErrDisk)
+	faults.Mend()
+	require.NoError(t, a.Precommit(ctx, k), "what is not written stays staged")
+	require.Equal(t, 3, entries(t, dir))
+	for _, e := range [][]byte{one, two, late} {
+		_, err := a.Envelope(commit(e))
+		require.NoError(t, err)
+	}
+	require.NoError(t, os.Remove(file(dir, one)))
+	require.NoError(t, a.Precommit(ctx.WithBlockHeight(2), k))
+	require.NoFileExists(t, file(dir, one), "what is written is not staged any more")
 }

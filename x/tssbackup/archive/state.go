@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"cosmossdk.io/log/v2"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -24,11 +25,12 @@ const (
 // nobody needs any more, at the first block after the start and now and then. Only the writing can
 // fail it: the caller must not commit then.
 func (a *Archive) Precommit(ctx context.Context, k *keeper.Keeper) error {
-	staged, err := k.Staged(ctx)
+	// A module that runs messages at the end of the block, after this one, has them stage late.
+	late, err := k.StagedEnvelopes(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.Put(staged...); err != nil {
+	if err := a.writeStaged(late); err != nil {
 		return err
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
@@ -42,6 +44,18 @@ func (a *Archive) Precommit(ctx context.Context, k *keeper.Keeper) error {
 	if err != nil {
 		sdkCtx.Logger().Error("archive of envelopes is not swept", "err", err)
 	}
+	return nil
+}
+
+// writeStaged writes what is staged, and what was staged late.
+func (a *Archive) writeStaged(late [][]byte) error {
+	a.mu.Lock()
+	staged := a.staged
+	a.mu.Unlock()
+	if err := a.Put(append(slices.Clip(staged), late...)...); err != nil {
+		return err
+	}
+	a.Stage(nil)
 	return nil
 }
 

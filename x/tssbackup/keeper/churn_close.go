@@ -18,7 +18,18 @@ import (
 // one is due. Its work is bounded by the members of two churns (of the one whose failures are
 // deleted, each of max_tries tries), the vaults that are not retired, and those that were retired
 // in one block.
-func (k Keeper) EndBlocker(ctx context.Context) error {
+//
+// It returns the envelopes that the block published, in the order of their hashes, which it takes
+// out of the state: the caller has the node's archive write them before the block is committed.
+func (k Keeper) EndBlocker(ctx context.Context) (envelopes [][]byte, err error) {
+	if err := k.endChurns(ctx); err != nil {
+		return nil, err
+	}
+	return k.takeStaged(ctx)
+}
+
+// endChurns is what a block's end does to churns and vaults.
+func (k Keeper) endChurns(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		return err

@@ -31,25 +31,43 @@ type Kept struct {
 	Commitment types.Commitment
 }
 
-// stage puts an accepted envelope where Staged finds it until the block ends. It costs no gas,
-// because what a node keeps beside the state is no part of consensus.
+// stage puts an accepted envelope where the end of the block finds it. A transaction that fails
+// stages nothing. The store charges nothing for it: the gas for the form of an envelope is all that
+// an envelope costs, and does not depend on what the store takes for a byte that it never keeps.
 func (k Keeper) stage(ctx context.Context, sha256, envelope []byte) error {
 	free := sdk.UnwrapSDKContext(ctx).WithGasMeter(storetypes.NewInfiniteGasMeter())
-	return k.transient.OpenTransientStore(free).Set(sha256, envelope)
+	return k.Staged.Set(free, sha256, envelope)
 }
 
-// Staged are the envelopes that the transactions of this block published, in the order of their
-// hashes.
-func (k Keeper) Staged(ctx context.Context) ([][]byte, error) {
-	iter, err := k.transient.OpenTransientStore(ctx).Iterator(nil, nil)
+// StagedEnvelopes are the envelopes that were published in this block and that EndBlocker has not
+// taken, in the order of their hashes.
+func (k Keeper) StagedEnvelopes(ctx context.Context) ([][]byte, error) {
+	iter, err := k.Staged.Iterate(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	var list [][]byte
-	for ; iter.Valid(); iter.Next() {
-		list = append(list, iter.Value())
+	return iter.Values()
+}
+
+// takeStaged takes the staged envelopes out of the state. A key that was set and removed in one
+// block never reaches the tree, so the state is the same as if nothing had been staged.
+func (k Keeper) takeStaged(ctx context.Context) ([][]byte, error) {
+	iter, err := k.Staged.Iterate(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
-	return list, iter.Close()
+	staged, err := iter.KeyValues()
+	if err != nil {
+		return nil, err
+	}
+	envelopes := make([][]byte, len(staged))
+	for i, kv := range staged {
+		if err := k.Staged.Remove(ctx, kv.Key); err != nil {
+			return nil, err
+		}
+		envelopes[i] = kv.Value
+	}
+	return envelopes, nil
 }
 
 // Kept are the envelopes that a restore may ask for, in the order of the store's keys: the votes of

@@ -2,10 +2,14 @@ package keeper_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -36,6 +40,14 @@ func (c *chain) kept() []string {
 	return hexHashes(kept)
 }
 
+// staged are the envelopes that wait for the end of the block.
+func (c *chain) staged() [][]byte {
+	c.t.Helper()
+	staged, err := c.k.StagedEnvelopes(c.ctx)
+	require.NoError(c.t, err)
+	return staged
+}
+
 func hexHashes(kept []keeper.Kept) []string {
 	var list []string
 	for _, e := range kept {
@@ -54,9 +66,7 @@ func TestEnvelopesThatANodeKeeps(t *testing.T) {
 	bad := vault.vote(keygen, keygen.Members[0])
 	bad.Certificate = bytes.Repeat([]byte{1}, 3*types.SignatureSize)
 	require.ErrorIs(t, c.run(bad), types.ErrInvalidCertificate)
-	staged, err := c.k.Staged(c.ctx)
-	require.NoError(t, err)
-	require.Empty(t, staged)
+	require.Empty(t, c.staged())
 
 	var published []string
 	var envelopes [][]byte
@@ -66,13 +76,18 @@ func TestEnvelopesThatANodeKeeps(t *testing.T) {
 		published = append(published, commitment(vote.KeysharesBackup))
 		envelopes = append(envelopes, vote.KeysharesBackup)
 	}
-	staged, err = c.k.Staged(c.ctx)
-	require.NoError(t, err)
-	require.ElementsMatch(t, envelopes, staged)
+	require.ElementsMatch(t, envelopes, c.staged())
 	require.ElementsMatch(t, published, c.kept(), "the votes of the open churn")
 
 	c.endBlock()
 	require.ElementsMatch(t, published, c.kept(), "the backups of the active vault")
+	require.ElementsMatch(t, envelopes, c.ended)
+	require.True(t, slices.IsSortedFunc(c.ended, func(a, b []byte) int {
+		return strings.Compare(commitment(a), commitment(b))
+	}))
+	require.Empty(t, c.staged())
+	c.endBlock()
+	require.Empty(t, c.ended)
 
 	again := envelope("again", 2<<10)
 	c.mustRun(&types.MsgPublishBackup{Signer: vals[0].account(), Vault: vault.name(), KeysharesBackup: again})
@@ -103,6 +118,39 @@ func TestEnvelopesThatANodeKeeps(t *testing.T) {
 	list, err = c.k.KeptRetired(c.ctx, retired)
 	require.NoError(t, err)
 	require.Empty(t, list)
+}
+
+// TestStagedEnvelopesLeaveTheStateAsItIs runs blocks as baseapp does, with and without envelopes in
+// them: what is committed is the same, to the last node of the tree.
+func TestStagedEnvelopesLeaveTheStateAsItIs(t *testing.T) {
+	run := func(staged ...int) (hashes [][]byte) {
+		c, _ := startChain(t, testParams(), 3)
+		committed := c.ctx.MultiStore().(storetypes.CommitMultiStore)
+		committed.Commit()
+		for block, count := range staged {
+			ctx := c.ctx.WithBlockHeight(int64(10 + block))
+			blockCtx, writeBlock := ctx.CacheContext()
+			for i := range count {
+				tx, write := blockCtx.CacheContext()
+				sealed := envelope(fmt.Sprint(block, i), 64<<10)
+				sum := sha256.Sum256(sealed)
+				require.NoError(t, c.k.Stage(tx, sum[:], sealed))
+				write()
+			}
+			if block%2 == 0 { // and other blocks write nothing else
+				require.NoError(t, c.k.NextChurnHeight.Set(blockCtx, int64(1000+block)))
+			}
+			ended, err := c.k.EndBlocker(blockCtx)
+			require.NoError(t, err)
+			require.Len(t, ended, count)
+			writeBlock()
+			require.Equal(t, committed.WorkingHash(), committed.Commit().Hash)
+			hashes = append(hashes, committed.LastCommitID().Hash)
+			require.Empty(t, c.staged())
+		}
+		return hashes
+	}
+	require.Equal(t, run(0, 0, 0, 0, 0), run(3, 1, 0, 20, 4))
 }
 
 func TestStagingCostsNoGas(t *testing.T) {

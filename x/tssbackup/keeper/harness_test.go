@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -46,16 +47,17 @@ var (
 
 // chain is the module on a store of its own, with a block height that moves.
 type chain struct {
-	t         testing.TB
-	key       *storetypes.KVStoreKey
-	transient *storetypes.TransientStoreKey
-	ctx       sdk.Context
-	k         *keeper.Keeper
-	msg       types.MsgServer
-	query     types.QueryServer
-	staking   *fakeStaking
-	accounts  *fakeAccounts
-	events    sdk.Events // of the last message or end of a block
+	t        testing.TB
+	key      *storetypes.KVStoreKey
+	ctx      sdk.Context
+	k        *keeper.Keeper
+	msg      types.MsgServer
+	query    types.QueryServer
+	staking  *fakeStaking
+	accounts *fakeAccounts
+	events   sdk.Events // of the last message or end of a block
+	// ended are the envelopes that the end of the last block took out of the state.
+	ended [][]byte
 	// unchecked keeps the chain from being brought a vault's signatures with the first vote for it.
 	unchecked bool
 }
@@ -63,10 +65,9 @@ type chain struct {
 // newChain is a chain without a genesis.
 func newChain(t testing.TB, staking *fakeStaking) *chain {
 	key := storetypes.NewKVStoreKey(types.StoreKey)
-	transient := storetypes.NewTransientStoreKey("transient")
-	tc := testutil.DefaultContextWithDB(t, key, transient)
-	c := &chain{t: t, key: key, transient: transient, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
-	c.ctx = tc.Ctx.WithChainID(chainID).WithBlockHeight(1).WithGasMeter(storetypes.NewInfiniteGasMeter())
+	ctx := testutil.DefaultContextWithKeys(map[string]*storetypes.KVStoreKey{types.StoreKey: key}, nil, nil)
+	c := &chain{t: t, key: key, staking: staking, accounts: &fakeAccounts{accounts: map[string]sdk.AccountI{}}}
+	c.ctx = ctx.WithChainID(chainID).WithBlockHeight(1).WithGasMeter(storetypes.NewInfiniteGasMeter())
 	var err error
 	c.k, err = c.newKeeper(authority)
 	require.NoError(t, err)
@@ -78,8 +79,7 @@ func newChain(t testing.TB, staking *fakeStaking) *chain {
 
 // newKeeper is a keeper of this chain's state.
 func (c *chain) newKeeper(authority string) (*keeper.Keeper, error) {
-	return keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), runtime.NewTransientStoreService(c.transient),
-		c.accounts, c.staking, authority)
+	return keeper.NewKeeper(testCodec, runtime.NewKVStoreService(c.key), c.accounts, c.staking, authority)
 }
 
 // startChain is a chain with these parameters and so many bonded validators with a signer each.
@@ -183,7 +183,9 @@ func (c *chain) mustRun(msg sdk.Msg) {
 func (c *chain) endBlock() {
 	c.t.Helper()
 	ctx := c.ctx.WithEventManager(sdk.NewEventManager())
-	require.NoError(c.t, c.k.EndBlocker(ctx))
+	var err error
+	c.ended, err = c.k.EndBlocker(ctx)
+	require.NoError(c.t, err)
 	c.events = ctx.EventManager().Events()
 	c.ctx = c.ctx.WithBlockHeight(c.ctx.BlockHeight() + 1)
 }
@@ -223,13 +225,16 @@ func (c *chain) keygen(id uint64) types.Keygen {
 	return keygen
 }
 
-// dump is the module's raw store.
+// dump is the module's raw store, without what the end of the block takes out of it.
 func (c *chain) dump() map[string]string {
 	store := c.ctx.KVStore(c.key)
 	iter := store.Iterator(nil, nil)
 	defer iter.Close()
 	m := map[string]string{}
 	for ; iter.Valid(); iter.Next() {
+		if bytes.HasPrefix(iter.Key(), types.StagedPrefix.Bytes()) {
+			continue
+		}
 		m[hex.EncodeToString(iter.Key())] = hex.EncodeToString(iter.Value())
 	}
 	return m

@@ -2,9 +2,9 @@
 // churns and their keygens, the vaults that they make, and the commitments to their backups.
 //
 // State holds commitments, never envelopes: an envelope travels in a transaction, of which state
-// writes down its hash, size and height. Until the block ends the envelope is staged, for the
-// node's archive to keep. Of a proof that an envelope's member has encrypted its true shares, state
-// holds what opens them again.
+// writes down its hash, size and height. Until the block ends the envelope is staged beside them,
+// for the node's archive to keep; what is committed does not hold it. Of a proof that an envelope's
+// member has encrypted its true shares, state holds what opens them again.
 package keeper
 
 import (
@@ -28,8 +28,6 @@ type Keeper struct {
 	// authority is the bech32 address that may start churns, retire vaults and change parameters.
 	authority string
 	hooks     []types.TssbackupHooks
-	// transient holds the envelopes of the block, by their hash.
-	transient store.TransientStoreService
 
 	Schema collections.Schema
 	Params collections.Item[types.Params]
@@ -91,18 +89,19 @@ type Keeper struct {
 	// ChurnExpiries are the churns that failed, or that have failed tries, and whose failures are
 	// deleted from a height on, by height and number. Its values say nothing.
 	ChurnExpiries collections.Map[collections.Pair[uint64, uint64], bool]
+	// Staged are the envelopes of this block, by their hash. EndBlocker takes them out, so that no
+	// committed state holds one.
+	Staged collections.Map[[]byte, []byte]
 
 	// verify checks a proof and returns its stored form.
 	verify func(verenc.Statement, []byte) ([]byte, error)
 }
 
-// NewKeeper returns a keeper of the state behind storeService. A block's envelopes wait in
-// transient for the archive. authority is the bech32 address that may start churns, retire vaults
-// and change parameters.
+// NewKeeper returns a keeper of the state behind storeService. authority is the bech32 address that
+// may start churns, retire vaults and change parameters.
 func NewKeeper(
 	cdc codec.BinaryCodec,
 	storeService store.KVStoreService,
-	transient store.TransientStoreService,
 	accounts types.AccountKeeper,
 	staking types.StakingKeeper,
 	authority string,
@@ -121,7 +120,6 @@ func NewKeeper(
 		accounts:  accounts,
 		staking:   staking,
 		authority: authority,
-		transient: transient,
 		verify:    verify,
 
 		Params: collections.NewItem(
@@ -298,6 +296,13 @@ func NewKeeper(
 			"churn_expiries",
 			types.HeightKeyCodec,
 			collections.BoolValue,
+		),
+		Staged: collections.NewMap(
+			sb,
+			types.StagedPrefix,
+			"staged",
+			collections.BytesKey,
+			collections.BytesValue,
 		),
 	}
 	schema, err := sb.Build()

@@ -197,7 +197,7 @@ func BenchmarkEndBlock(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := c.k.EndBlocker(c.ctx); err != nil {
+				if _, err := c.k.EndBlocker(c.ctx); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -50,6 +50,7 @@ var (
 	SessionsPrefix        = collections.NewPrefix(24)
 	JoinAttemptsPrefix    = collections.NewPrefix(25)
 	CertificatesPrefix    = collections.NewPrefix(26)
+	StagedPrefix          = collections.NewPrefix(27)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the
