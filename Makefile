@@ -66,7 +66,7 @@ fuzz: ## every fuzz target for FUZZTIME
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate
 
-stock-tools: build ## envelopes against Debian's age, xz and tar
+stock-tools: build ## envelopes, homes and their backups against Debian's tools
 	scripts/stock-tools.sh
 
 man: ## write docs/man anew; a test compares it with the commands

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Shows that an envelope needs no copy of this project: age, xz and tar as Debian ships them open what `bifrost seal` makes,
-# and `recover-keyshares open` opens what they make. The files must come back byte for byte.
+# and `recover-keyshares open` opens what they make. And that a home and its backups need nothing of it but the identity of the
+# mnemonic: age opens its keyshares, and the lines of docs/format.md make files of a backup. All must come back byte for byte.
 #
 # usage: scripts/stock-tools.sh        with the binaries in build/, or in the folder that BIN names
 #
-# Installs what is missing of the three with apt-get. Works in a temporary folder, with a mnemonic that is published.
+# Installs what is missing of the tools with apt-get. Works in a temporary folder, with a mnemonic that is published.
 set -euo pipefail
 umask 077
 cd "$(dirname "$0")/.."
@@ -13,7 +14,7 @@ bin=$(realpath "${BIN:-build}")
 fixtures=$PWD/testutil/fixture/keyshares
 
 missing=()
-for package in age:age xz-utils:xz tar:tar bsdutils:script; do
+for package in age:age xz-utils:xz tar:tar bsdutils:script jq:jq; do
 	command -v "${package#*:}" >/dev/null || missing+=("${package%%:*}")
 done
 if ((${#missing[@]})); then
@@ -66,3 +67,76 @@ for member in n4/member00 n20/member00; do
 	"$bin/recover-keyshares" open --mnemonic-file "$mnemonic" --out "$work/ours" "$work/stock.age"
 	check "$files" "$work/ours" "$member, sealed with tar, xz and age, opened here"
 done
+
+# recipe prints the lines of docs/format.md that begin with this comment.
+recipe() { # beginning_of_the_comment
+	awk -v first="# $1" '
+		/^```/ { inside = 0 }
+		index($0, first) == 1 { inside = found = 1 }
+		inside
+		END { exit !found }
+	' docs/format.md
+}
+
+by_hand=$(recipe 'A backup by hand')
+export_by_hand=$(recipe 'An export by hand')
+
+work=$tmp/home
+mkdir "$work"
+home=$work/h
+"$bin/bifrost" init --home "$home" --chain-id stock-1 --mnemonic-file "$mnemonic" \
+	--operator cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2 >/dev/null 2>&1
+
+# What must be in each backup: what a home holds in plaintext, and the fixtures.
+want=$work/want
+mkdir -p "$want/keyshares/unplaced"
+cp "$home/config.toml" "$want"
+for member in n4/member00 n20/member00; do
+	files=$fixtures/$member
+	"$bin/recover-keyshares" open --mnemonic-file "$mnemonic" --out "$home/keyshares" "$tmp/$member/ours.age" >/dev/null
+	cp "$files"/* "$want/keyshares/unplaced"
+	"$bin/bifrost" backup create --home "$home" --to "$work/backups" >/dev/null
+done
+"$bin/bifrost" backup export --home "$home" --from "$work/backups" --out "$work/home.tar.age" >/dev/null
+
+# The lines run in a folder of their own, with nothing of this project beside them but the command that they name.
+mkdir "$work/hand" "$work/path"
+ln -s "$bin/recover-keyshares" "$work/path"
+cp "$mnemonic" "$work/hand/words"
+cp "$work/home.tar.age" "$work/hand"
+(
+	cd "$work/hand"
+	PATH=$work/path:$PATH STORE=$(echo "$work"/backups/*/) sh -c "$by_hand"
+	sh -c "set -eu; $export_by_hand"
+)
+check "$want" "$work/hand/home" "a backup, opened with age, sha256sum and jq"
+
+# Keyshares lie sealed in a home, and so they do in an export.
+opened() { # home folder_to_open_it_into
+	local sealed
+	mkdir -p "$2/keyshares/unplaced"
+	cp "$1/config.toml" "$2"
+	for sealed in "$1"/keyshares/unplaced/*.age; do
+		age -d -i "$work/hand/identity" -o "$2/keyshares/unplaced/$(basename "$sealed" .age)" "$sealed"
+	done
+}
+opened "$home" "$work/opened-home"
+check "$want" "$work/opened-home" "the keyshares in a home, opened with age"
+opened "$work/hand/exported" "$work/opened-export"
+check "$want" "$work/opened-export" "an exported backup, opened with age and tar"
+
+# One bit of one object, and the lines end.
+object=$(ls "$work"/backups/*/objects/*.age | head -1)
+cp "$object" "$work/object"
+{
+	head -c -1 "$work/object"
+	tail -c 1 "$work/object" | tr '\000-\377' '\001-\377\000'
+} >"$object"
+mkdir "$work/damaged"
+cp "$mnemonic" "$work/damaged/words"
+if (cd "$work/damaged" && PATH=$work/path:$PATH STORE=$(echo "$work"/backups/*/) sh -c "$by_hand") >"$work/log" 2>&1; then
+	echo "a damaged backup passes" >&2
+	exit 1
+fi
+grep -q 'FAILED' "$work/log"
+echo "a damaged backup does not pass"
