@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -65,6 +67,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	d.process(ctx)
 	member := d.identify()
 	d.keystore()
+	d.backup(ctx)
 	node, err := chain.New(o.Config.Node, 0)
 	if err != nil {
 		d.add("node", Fail, "%v", err)
@@ -143,6 +146,52 @@ func (d *examination) keystore() {
 			"credential of systemd or a secret of Kubernetes")
 	default:
 		d.add("keystore", OK, "the keyshares are sealed, and the mnemonic is on another file system")
+	}
+}
+
+// backup looks whether the newest backup of the home has all of its keyshares.
+func (d *examination) backup(ctx context.Context) {
+	dir := d.Config.Backup.Dir
+	if dir == "" {
+		d.add("backup", Warn, "the home is backed up nowhere, and only the chain brings keyshares back: "+
+			"set dir under [backup] in config.toml")
+		return
+	}
+	if d.MnemonicErr != nil {
+		d.skip("there is no mnemonic", "backup")
+		return
+	}
+	owner, err := service.BackupOwner(d.Home, d.Config, d.Mnemonic)
+	if err != nil {
+		d.add("backup", Fail, "%v", err)
+		return
+	}
+	defer owner.Key.Wipe()
+	newest, missing, err := homebackup.Newest(ctx, d.Home, dir,
+		homebackup.Keys{Home: owner.Keys, PubKey: owner.Key.PubKey()})
+	switch {
+	case err != nil:
+		d.add("backup", Fail, "%v", err)
+		return
+	case newest == nil:
+		d.add("backup", Fail, "no backup of this home is in %s: bifrost backup create makes one", dir)
+		return
+	case len(missing) > 0:
+		d.add("backup", Fail, "the newest backup, %s of %s, lacks %d keyshares of the home, the first "+
+			"of which is %s: bifrost backup create", newest.ID(), newest.Time.Format(time.RFC3339),
+			len(missing), missing[0])
+		return
+	}
+	text := fmt.Sprintf("the newest backup, %s of %s, has all %d keyshares of the home", newest.ID(),
+		newest.Time.Format(time.RFC3339), newest.Keyshares())
+	same, err := sameFileSystem(dir, d.Home)
+	switch {
+	case err != nil:
+		d.add("backup", Fail, "%v", err)
+	case same:
+		d.add("backup", Warn, "%s, and is on its file system: one disk loses both", text)
+	default:
+		d.add("backup", OK, "%s", text)
 	}
 }
 

@@ -21,6 +21,9 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
+	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -39,6 +42,16 @@ func level(findings []Finding, check string) (worst Level, details string) {
 		}
 	}
 	return worst, details
+}
+
+// backUp makes a backup of the home in a folder of its own.
+func backUp(t *testing.T, w *member, o *Options) {
+	o.Config.Backup.Dir = filepath.Join(t.TempDir(), "backups")
+	require.NoError(t, durable.Write(home.ConfigPath(w.Home), nil))
+	owner, err := service.BackupOwner(w.Home, o.Config, o.Mnemonic)
+	require.NoError(t, err)
+	_, err = homebackup.Create(t.Context(), owner, o.Config.Backup.Dir, time.Now())
+	require.NoError(t, err)
 }
 
 func TestDoctor(t *testing.T) {
@@ -82,6 +95,25 @@ func TestDoctor(t *testing.T) {
 		{"there is no proof", func(t *testing.T, w *member, _ *Options) {
 			prove(t, w, types.ProofInfo{RecipientKey: fakemember.Recipient(t, 0, 4), RecipientIndex: 4})
 		}, "recipient", Warn, "holds no proof"},
+		{"there are no backups", func(*testing.T, *member, *Options) {}, "backup", Warn, "set dir under"},
+		{"no backup was ever made", func(t *testing.T, _ *member, o *Options) {
+			o.Config.Backup.Dir = t.TempDir()
+		}, "backup", Fail, "no backup of this home"},
+		{"the newest backup has it all", func(t *testing.T, w *member, o *Options) {
+			backUp(t, w, o)
+		}, "backup", Warn, "has all 4 keyshares of the home, and is on its file system"},
+		{"the newest backup lacks a keyshare", func(t *testing.T, w *member, o *Options) {
+			file := w.File(w.Vaults[0], 0)
+			require.NoError(t, os.Rename(file, file+".aside"))
+			backUp(t, w, o)
+			require.NoError(t, os.Rename(file+".aside", file))
+		}, "backup", Fail, "lacks 1 keyshares of the home"},
+		{"the newest backup is damaged", func(t *testing.T, w *member, o *Options) {
+			backUp(t, w, o)
+			manifests, err := filepath.Glob(filepath.Join(o.Config.Backup.Dir, "*", "manifests", "*.age"))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(manifests[0], []byte("torn"), 0o600))
+		}, "backup", Fail, "manifests/1-"},
 		{"the files are the owner's", func(*testing.T, *member, *Options) {}, "files", OK, ""},
 		{"others may read a keyshare", func(t *testing.T, w *member, _ *Options) {
 			require.NoError(t, os.Chmod(w.File(w.Vaults[0], 0), 0o644))

@@ -54,8 +54,12 @@ type Keystore struct {
 
 // Backup says where the home is backed up, and for whom.
 type Backup struct {
-	// Dir is an absolute path, or empty.
+	// Dir is an absolute path, or empty: then there are no backups.
 	Dir string `toml:"dir"`
+	// Period is the time between two looks at the home for what changed.
+	Period Duration `toml:"period"`
+	// Strict lets no vote for a vault go out before its keyshares are backed up.
+	Strict bool `toml:"strict"`
 	// Recipients of age can open the backups beside the mnemonic and those of the keystore, and are
 	// of the same kind.
 	Recipients []string `toml:"recipients"`
@@ -131,7 +135,7 @@ func DefaultConfig() Config {
 		PreParams:       2,
 		TrustParameters: []string{},
 		Keystore:        Keystore{Recipients: []string{}},
-		Backup:          Backup{Recipients: []string{}},
+		Backup:          Backup{Period: Duration(5 * time.Minute), Recipients: []string{}},
 		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
 		P2P:             P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
 		Metrics:         Listen{Listen: "127.0.0.1:5041"},
@@ -153,6 +157,9 @@ func (c Config) Validate() error {
 	}
 	if c.Backup.Dir != "" && !filepath.IsAbs(c.Backup.Dir) {
 		return fmt.Errorf("backup.dir %q is not an absolute path", c.Backup.Dir)
+	}
+	if time.Duration(c.Backup.Period) < time.Second {
+		return fmt.Errorf("backup.period = %s is less than a second", c.Backup.Period)
 	}
 	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
@@ -184,6 +191,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("log.level %q is none of trace, debug, info, warn, error", c.Log.Level)
 	}
 	return nil
+}
+
+// BackupRecipients are those for whom the home is backed up, beside the mnemonic.
+func (c Config) BackupRecipients() []string {
+	return slices.Concat(c.Keystore.Recipients, c.Backup.Recipients)
 }
 
 // Load reads config.toml in a home. A key that it does not know is an error: a misspelt one must
@@ -287,10 +299,20 @@ trust_parameters = {{list .TrustParameters}}
 recipients = {{list .Keystore.Recipients}}
 
 [backup]
-# Where bifrost backup keeps copies of this home, sealed: the absolute path of a folder
-# outside of it, better on another machine. And who can open them beside the mnemonic
-# and the recipients of the keystore: recipients of age, of the same kind as those.
+# Where copies of this home are kept, sealed: the absolute path of a folder outside of
+# it, better on another machine. bifrost writes there when it has made keyshares, before
+# it votes for their vault; in every period in which something changed; and when it
+# ends. Without a folder it writes none.
 dir = {{printf "%q" .Backup.Dir}}
+period = {{printf "%q" .Backup.Period}}
+
+# A vote waits for the copy of its keyshares for at most half of its blocks: then it is
+# cast without, and the log and the metrics alarm, because a signer that is silent pays
+# for it. With strict = true it waits on.
+strict = {{.Backup.Strict}}
+
+# Who can open the copies beside the mnemonic and the recipients of the keystore:
+# recipients of age, of the same kind as those.
 recipients = {{list .Backup.Recipients}}
 
 [trust]

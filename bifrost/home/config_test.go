@@ -32,7 +32,9 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 	c.P2P.Peers = []string{"/ip4/10.0.0.1/tcp/5040/p2p/16Uiu2", "/dns4/a/tcp/1/p2p/16Uiu3"}
 	c.Metrics.Listen = ""
 	c.TrustParameters = []string{"02" + strings.Repeat("ab", 32)}
-	c.Backup = Backup{Dir: "/mnt/backups", Recipients: []string{"age1x"}}
+	c.Backup = Backup{
+		Dir: "/mnt/backups", Period: Duration(time.Hour), Strict: true, Recipients: []string{"age1x"},
+	}
 	c.ChainID = `quoted "name"`
 	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
 	home := t.TempDir()
@@ -51,6 +53,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{
 			"backups in a folder that depends on where bifrost was started",
 			func(c *Config) { c.Backup.Dir = "backups" }, "not an absolute path",
+		},
+		{
+			"backups that never end", func(c *Config) { c.Backup.Period = 0 },
+			"backup.period = 0s is less than a second",
 		},
 		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
 		{

@@ -8,6 +8,7 @@
 //	trust/        the latest verified header
 //	preparams/    for the keygens to come
 //	backups/      which manifests of backups this home wrote last
+//	restored.json says that it was built from a backup
 //	restoring     says that a restore into this home has not ended
 //	bifrost.sock  the control socket, for the owner of the home alone
 //	lock          held by the process that has the home

@@ -84,6 +84,7 @@ func (h *host) record(t testing.TB, path, step string) {
 func restored(t testing.TB, h *host, dir string) map[string]string {
 	got := disk.Tree(t, dir)
 	delete(got, "lock")
+	delete(got, "restored.json")
 	for path, data := range got {
 		if name, ok := strings.CutSuffix(path, ".age"); ok {
 			plain, err := h.Keys.Open([]byte(data))
@@ -100,6 +101,9 @@ func restore(t testing.TB, h *host, from, to string, c homebackup.Choice) map[st
 	plan, err := homebackup.Prepare(context.Background(), from, h.keys(), c, nil)
 	require.NoError(t, err)
 	require.NoError(t, plan.Write(context.Background(), to, false))
+	mark, err := home.LoadRestored(to)
+	require.NoError(t, err)
+	require.Equal(t, &home.Restored{}, mark, "the home says that it was restored")
 	return restored(t, h, to)
 }
 
@@ -546,6 +550,9 @@ func TestPruneKeepsWhatItIsToldAndNeverTheLastOfAKeyshare(t *testing.T) {
 	dry := prune(homebackup.Keep{Daily: 3}, true)
 	require.Equal(t, before, disk.Tree(t, dir))
 	require.Equal(t, []string{"8", "6", "4"}, sequences(dry.Kept))
+	// The first two backups are of a Sunday, all are of one month.
+	weeks := homebackup.Keep{Daily: 1, Weekly: 2, Monthly: 9, Yearly: 9}
+	require.Equal(t, []string{"8", "2"}, sequences(prune(weeks, true).Kept))
 	require.Equal(t, []string{"8", "7", "6", "4"},
 		sequences(prune(homebackup.Keep{Last: 2, Daily: 3}, false).Kept))
 	require.Equal(t, []string{"8"}, sequences(prune(homebackup.Keep{Last: 1}, false).Kept))

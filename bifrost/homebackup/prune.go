@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
@@ -17,8 +19,14 @@ type Keep struct {
 	// Last is how many of the newest stay.
 	Last int
 	// Daily is of how many days, in UTC, the newest of the day stays: the latest days that have
-	// any.
-	Daily int
+	// any. Weekly, Monthly and Yearly are the same of ISO weeks, months and years.
+	Daily, Weekly, Monthly, Yearly int
+}
+
+// Valid reports whether it says which manifests stay.
+func (k Keep) Valid() bool {
+	counts := []int{k.Last, k.Daily, k.Weekly, k.Monthly, k.Yearly}
+	return slices.Min(counts) >= 0 && slices.Max(counts) > 0
 }
 
 // Pruned tells what was removed, or would be.
@@ -44,7 +52,7 @@ func Prune(
 	check Check,
 	dry bool,
 ) (all []Pruned, err error) {
-	if keep.Last < 0 || keep.Daily < 0 || keep.Last+keep.Daily == 0 {
+	if !keep.Valid() {
 		return nil, errors.New("nothing says which backups to keep")
 	}
 	unlock, err := lockState(homeDir)
@@ -138,20 +146,35 @@ func (o opened) prune(ctx context.Context, keep Keep, dry bool) (p Pruned, err e
 // of says of each manifest of a store whether it stays.
 func (k Keep) of(o opened) []bool {
 	stays := make([]bool, len(o.manifests))
-	days := map[string]bool{}
+	spans := []struct {
+		count int
+		of    func(time.Time) string
+		seen  map[string]bool
+	}{
+		{k.Daily, func(t time.Time) string { return t.Format("2006-01-02") }, map[string]bool{}},
+		{k.Weekly, week, map[string]bool{}},
+		{k.Monthly, func(t time.Time) string { return t.Format("2006-01") }, map[string]bool{}},
+		{k.Yearly, func(t time.Time) string { return t.Format("2006") }, map[string]bool{}},
+	}
 	forks := map[string]bool{}
 	for _, m := range o.forks() {
 		forks[m.ID()] = true
 	}
 	for i, m := range o.manifests {
-		day := m.Time.Format("2006-01-02")
-		daily := !days[day] && len(days) < k.Daily
-		if daily {
-			days[day] = true
+		stays[i] = i == 0 || i < k.Last || forks[m.ID()]
+		for _, s := range spans {
+			span := s.of(m.Time)
+			if !s.seen[span] && len(s.seen) < s.count {
+				s.seen[span], stays[i] = true, true
+			}
 		}
-		stays[i] = i == 0 || i < k.Last || daily || forks[m.ID()]
 	}
 	return stays
+}
+
+func week(t time.Time) string {
+	year, week := t.ISOWeek()
+	return fmt.Sprint(year, "-", week)
 }
 
 // removeLeftovers removes what writes that were cut off have left in a folder of the store.

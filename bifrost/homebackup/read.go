@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -127,6 +128,50 @@ func List(ctx context.Context, dir string, keys Keys) (all []Store, err error) {
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// Newest is the newest backup of a home in a folder, nil when there is none, and the keyshares that
+// the home has and it lacks. It goes by names and opens no keyshare.
+func Newest(
+	ctx context.Context, homeDir, dir string, keys Keys,
+) (newest *Manifest, missing []string, err error) {
+	known, err := states(homeDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range known {
+		o, err := openStore(ctx, store{dir, s.id}, keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		if d, bad := o.newestDamaged(); bad {
+			return nil, nil, d
+		}
+		if len(o.manifests) > 0 && (newest == nil || newest.Time.Before(o.manifests[0].Time)) {
+			newest = o.manifests[0]
+		}
+	}
+	has := map[string]bool{}
+	if newest != nil {
+		for _, f := range newest.Files {
+			has[f.Name] = true
+		}
+	}
+	folder := home.KeysharesDir(homeDir)
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		return newest, nil, nil
+	}
+	s, err := keystore.Open(folder, keys.Home)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := listKeyshares(folder, s)
+	for _, e := range entries {
+		if name := keyshareName(e); !has[name] {
+			missing = append(missing, name)
+		}
+	}
+	return newest, missing, err
 }
 
 func (o opened) summary() (Store, error) {

@@ -279,6 +279,9 @@ func (p *Plan) Write(ctx context.Context, target string, salvage bool) (err erro
 			return err
 		}
 	}
+	if err := (home.Restored{}).Save(target); err != nil {
+		return err
+	}
 	return durable.Remove(home.RestoringPath(target))
 }
 

@@ -16,6 +16,8 @@ type Metrics interface {
 	SealFailed()
 	Proved(took time.Duration)
 	ProveFailed()
+	// NotBackedUp is told of each vote that did not wait for its backup any longer.
+	NotBackedUp()
 	// Sent is told what the node made of a transaction: accepted, sequence, refused.
 	Sent(outcome string)
 	// Delivered is told what stands in state by now: result, blame, backup.

@@ -55,6 +55,10 @@ type member struct {
 	// chain is the world's fake unless a test replaces it.
 	chain Chain
 	poll  time.Duration
+	// backup, strict and notBefore are what the publisher is configured with.
+	backup    func(context.Context) error
+	strict    bool
+	notBefore int64
 
 	mu  sync.Mutex
 	pub *Publisher
@@ -175,10 +179,11 @@ func (m *member) open() *Publisher {
 				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
 			}, keySigner{m.key})
 		},
-		Tss:   mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
-		Seal:  m.seal,
-		Prove: m.prove,
-		Log:   m.w.log, Metrics: m.metrics, Poll: m.poll,
+		Tss:    mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
+		Seal:   m.seal,
+		Prove:  m.prove,
+		Backup: m.backup, StrictBackup: m.strict, NotBefore: m.notBefore,
+		Log: m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
 	p.checkFiles = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
@@ -297,6 +302,7 @@ func (c *counts) Sealed(time.Duration)                             { c.add("seal
 func (c *counts) SealFailed()                                      { c.add("seal failed") }
 func (c *counts) Proved(time.Duration)                             { c.add("proved") }
 func (c *counts) ProveFailed()                                     { c.add("prove failed") }
+func (c *counts) NotBackedUp()                                     { c.add("not backed up") }
 func (c *counts) Sent(outcome string)                              { c.add("sent " + outcome) }
 func (c *counts) Delivered(kind string)                            { c.add("delivered " + kind) }
 func (c *counts) Missed()                                          { c.add("missed") }

@@ -23,7 +23,7 @@ const (
 	defaultPoll = 2 * time.Second
 )
 
-// Config is what a Publisher works with. All fields but Poll are needed.
+// Config is what a Publisher works with. All fields but Poll and those of backups are needed.
 type Config struct {
 	ChainID string
 	// Address is the signer's account, PubKey its compressed key.
@@ -47,6 +47,15 @@ type Config struct {
 	// ErrRecipient when that is not the statement's. It does not keep the shares, which are wiped
 	// when it returns.
 	Prove func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error)
+
+	// Backup returns when all that the Store keeps is backed up elsewhere, or the context has
+	// ended. Nil is of a home without backups.
+	Backup func(context.Context) error
+	// StrictBackup lets no vote for a result go out before its backup; without it a vote waits for
+	// a part of its time.
+	StrictBackup bool
+	// NotBefore is the block that a keygen must open after for this signer to take part in it.
+	NotBefore int64
 
 	Log     zerolog.Logger
 	Metrics Metrics
@@ -157,7 +166,7 @@ func (p *Publisher) poll(ctx context.Context) error {
 	}
 	open := map[string]vault.Keygen{}
 	for _, k := range all {
-		if _, _, ok := k.Member(p.address); ok {
+		if _, _, ok := k.Member(p.address); ok && k.OpenedHeight > p.cfg.NotBefore {
 			open[outbox.VoteName(k.Id)] = k
 		}
 	}

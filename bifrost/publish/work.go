@@ -27,6 +27,8 @@ type entry struct {
 	nonce   []byte // of a join
 	// after is the block after which a check is sent.
 	after int64
+	// backedUp says that a backup of the keyshares is made, or not waited for any more.
+	backedUp bool
 	// keyshares are those that the proof was made of, until the message is.
 	keyshares *keyshares
 
@@ -127,6 +129,9 @@ func (p *Publisher) advance(
 	case outbox.StepCertified:
 		return p.keepResult(k, &next)
 	case outbox.StepSaved, outbox.StepProven:
+		if err := p.backedUp(ctx, ceremonies, e, k); err != nil {
+			return nil, err
+		}
 		return p.complete(ctx, e, k, &next)
 	}
 	return nil, errOver

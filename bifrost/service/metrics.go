@@ -10,6 +10,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
@@ -42,8 +43,15 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	broadcasts *prometheus.CounterVec
 	missed     prometheus.Counter
-	outbox     prometheus.Gauge
-	vaults     *prometheus.GaugeVec
+
+	backupSuccess  prometheus.Gauge
+	backupFailures prometheus.Counter
+	backupBytes    prometheus.Counter
+	backupObjects  prometheus.Counter
+	notBackedUp    prometheus.Counter
+
+	outbox prometheus.Gauge
+	vaults *prometheus.GaugeVec
 }
 
 func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
@@ -129,6 +137,26 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Name: "bifrost_missed_keygens_total",
 			Help: "Keygens that closed without this member's vote.",
 		}),
+		backupSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_backup_last_success_timestamp_seconds",
+			Help: "When the home was last backed up, or found to be; 0 before, and without backups.",
+		}),
+		backupFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_backup_failures_total", Help: "Backups of the home that failed.",
+		}),
+		backupBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_backup_written_bytes_total",
+			Help: "Bytes that were written to backups of the home.",
+		}),
+		backupObjects: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_backup_written_objects_total",
+			Help: "Objects that were written to backups of the home.",
+		}),
+		notBackedUp: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bifrost_votes_not_backed_up_total",
+			Help: "Votes that were cast before their keyshares were backed up. " +
+				"Any says that the backups are not to be relied on.",
+		}),
 		outbox: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bifrost_outbox_records", Help: "Records that are not closed.",
 		}),
@@ -145,6 +173,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 		m.height, m.lastPoll, m.pollErrors, m.ceremonies, m.seconds, m.sealErrors, m.sealSeconds,
 		m.proofs, m.proveErrors, m.proveSeconds,
 		m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults,
+		m.backupSuccess, m.backupFailures, m.backupBytes, m.backupObjects, m.notBackedUp,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_preparams", Help: "Sets of pre-parameters that are ready.",
 		}, func() float64 {
@@ -306,3 +335,16 @@ func (m *metrics) Delivered(kind string) { m.deliveries.WithLabelValues(kind).In
 
 // Missed implements publish.Metrics.
 func (m *metrics) Missed() { m.missed.Inc() }
+
+// NotBackedUp implements publish.Metrics.
+func (m *metrics) NotBackedUp() { m.notBackedUp.Inc() }
+
+// BackedUp implements homebackup.Metrics.
+func (m *metrics) BackedUp(c *homebackup.Created) {
+	m.backupSuccess.SetToCurrentTime()
+	m.backupBytes.Add(float64(c.Bytes))
+	m.backupObjects.Add(float64(c.Objects))
+}
+
+// BackupFailed implements homebackup.Metrics.
+func (m *metrics) BackupFailed() { m.backupFailures.Inc() }

@@ -124,6 +124,9 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 		"bifrost_connected_peers", "bifrost_damaged_vaults",
 		"bifrost_ceremony_duration_seconds keygen", "bifrost_ceremony_duration_seconds keysign",
 		"bifrost_seal_duration_seconds", "bifrost_prove_duration_seconds",
+		"bifrost_backup_last_success_timestamp_seconds", "bifrost_backup_failures_total",
+		"bifrost_backup_written_bytes_total", "bifrost_backup_written_objects_total",
+		"bifrost_votes_not_backed_up_total",
 	} {
 		require.Contains(t, got, name)
 		require.Zero(t, got[name], name)

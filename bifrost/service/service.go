@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
@@ -52,6 +54,8 @@ type service struct {
 	key     *signer.Key
 	metrics *metrics
 	params  *tss.PreParams
+	// backups is nil when the configuration has no folder for them.
+	backups *homebackup.Keeper
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
 	outbox    *outbox.Outbox
@@ -115,6 +119,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
 	}
+	if err := s.newBackups(o.Mnemonic); err != nil {
+		return err
+	}
 	s.metrics.of(s)
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).
 		Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
@@ -126,6 +133,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	if err := s.serve(ctx, group); err != nil {
 		return err
+	}
+	if s.backups != nil {
+		defer s.backups.Close() // when nothing else runs any more
+		group.Go(func() error {
+			s.backups.Run(ctx)
+			return nil
+		})
 	}
 	group.Go(func() error {
 		err := s.params.Generate(ctx, o.Config.PreParams)
@@ -161,6 +175,44 @@ func HomeKeys(cfg home.Config, mnemonic *sanity.Mnemonic) (*keystore.Keys, error
 		err = fmt.Errorf("%w: %w", home.ErrConfig, err)
 	}
 	return keys, err
+}
+
+// BackupOwner is whose home it is, with the keys that its backups are made and opened with; the
+// caller wipes its Key. Its error about the configured recipients or the path wraps
+// [home.ErrConfig].
+func BackupOwner(
+	homeDir string, cfg home.Config, mnemonic *sanity.Mnemonic,
+) (o homebackup.Owner, err error) {
+	cfg.Keystore.Recipients = cfg.BackupRecipients()
+	keys, err := HomeKeys(cfg, mnemonic)
+	if err != nil {
+		return o, err
+	}
+	key, err := signer.Derive(mnemonic, cfg.HDPath)
+	if err != nil {
+		return o, fmt.Errorf("%w: hd_path: %w", home.ErrConfig, err)
+	}
+	return homebackup.Owner{
+		Home: homeDir, ChainID: cfg.ChainID, Prefix: cfg.Prefix, Keys: keys, Key: key,
+	}, nil
+}
+
+// newBackups makes what keeps the backups of the home.
+func (s *service) newBackups(mnemonic *sanity.Mnemonic) error {
+	// What is wrong with the recipients is said at the start, with a folder or without.
+	owner, err := BackupOwner(s.home, s.cfg, mnemonic)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Backup.Dir == "" {
+		owner.Key.Wipe()
+		return nil
+	}
+	s.backups = homebackup.NewKeeper(homebackup.KeeperConfig{
+		Owner: owner, Dir: s.cfg.Backup.Dir, Period: time.Duration(s.cfg.Backup.Period),
+		Log: s.log, Metrics: s.metrics,
+	})
+	return nil
 }
 
 // SealKeyshares seals the keyshares that lie in plaintext in a keystore, and returns their names.
@@ -228,6 +280,10 @@ func (s *service) work(
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	notBefore, err := s.notBefore(ctx)
+	if err != nil {
+		return err
+	}
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
 		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log,
@@ -238,7 +294,12 @@ func (s *service) work(
 		return fmt.Errorf("p2p: %w", err)
 	}
 	defer tssNode.Close()
+	var backup func(context.Context) error
+	if s.backups != nil {
+		backup = s.backups.BackUp
+	}
 	publisher, err := publish.New(publish.Config{
+		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore,
 		ChainID: s.cfg.ChainID,
 		Address: s.request.Address,
 		PubKey:  s.key.PubKey(),
@@ -279,6 +340,35 @@ func (s *service) work(
 	s.mu.Unlock()
 	return err
 }
+
+// notBefore is the block that a keygen must open after for this signer to take part in it: 0, or in
+// a home that was built from a backup the latest one when a bifrost first ran there.
+func (s *service) notBefore(ctx context.Context) (int64, error) {
+	r, err := home.LoadRestored(s.home)
+	if err != nil || r == nil {
+		return 0, err
+	}
+	for r.Height == 0 {
+		if r.Height, err = (node{s.chain}).Height(ctx); err == nil {
+			if err := r.Save(s.home); err != nil {
+				return 0, err
+			}
+			s.log.Warn().Int64("height", r.Height).Msg("this home was built from a backup: the signer takes " +
+				"part in no keygen that opened up to this block")
+			break
+		}
+		s.log.Warn().Err(err).Msg("waiting for the height of the chain, after which keygens are joined")
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(heightRetry):
+		}
+	}
+	return r.Height, nil
+}
+
+// heightRetry is the time between two questions for the height of the chain.
+const heightRetry = 2 * time.Second
 
 // retry says that a node is asked again.
 func (s *service) retry(ctx context.Context, r chain.Retry) error {

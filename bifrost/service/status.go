@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
@@ -35,6 +36,8 @@ type Status struct {
 	Trust *care.TrustedHeader `json:"trust"`
 	// Drill is the latest fire drill.
 	Drill *care.DrillResult `json:"drill"`
+	// Backup is how the backups of the home go; nil when there are none.
+	Backup *homebackup.KeeperStatus `json:"backup"`
 	// Damaged are the vaults of which a keyshare file is wrong and not restored: the state is
 	// StateDamaged then. SetAside are the damaged files that were kept when theirs came back.
 	Damaged  []string `json:"damaged"`
@@ -71,14 +74,19 @@ func (s *service) status() Status {
 		p := publisher.Status()
 		st.Publish, publishing = &p, publishProblems(p, time.Now())
 	}
-	var aside []string
+	var aside, backup []string
+	if s.backups != nil {
+		b := s.backups.Status()
+		st.Backup, backup = &b, b.Problems()
+	}
 	st.Damaged = append([]string{}, s.repairer.Damaged()...)
 	if len(st.Damaged) > 0 {
 		st.State = StateDamaged
 	}
 	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
-		known.Problems(), preParams, trust, s.repairer.Problems(), aside, drill, publishing)...)
+		known.Problems(), preParams, trust, s.repairer.Problems(), aside, backup, drill,
+		publishing)...)
 	return st
 }
 

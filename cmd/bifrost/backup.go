@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,6 +124,25 @@ type restoredBackup struct {
 	// Left are records of what was on its way to the chain, which do not come back.
 	Left    []string       `json:"left"`
 	Damaged []backupDamage `json:"damaged"`
+	// Chain is what comparing with the chain has shown; nil when it was not asked.
+	Chain *backupOnChain `json:"chain"`
+}
+
+// backupOnChain is a comparison of a restored home with the chain, in JSON.
+type backupOnChain struct {
+	Height int64 `json:"height"`
+	// Complete says that the keyshares of all live vaults are in the home.
+	Complete bool                 `json:"complete"`
+	Vaults   []backupVaultOnChain `json:"vaults"`
+}
+
+// backupVaultOnChain is one live vault of the signer in JSON.
+type backupVaultOnChain struct {
+	Vault string `json:"vault"`
+	Epoch uint64 `json:"epoch"`
+	// Keyshares come from the backup or the chain, or are missing; then Error says why.
+	Keyshares string `json:"keyshares"`
+	Error     string `json:"error"`
 }
 
 // backups are the flags of the commands.
@@ -131,6 +150,7 @@ type backups struct {
 	dir, hdPath, out string
 	keyless, dry     bool
 	salvage          bool
+	nodes            []string
 	choice           homebackup.Choice
 	keep             homebackup.Keep
 }
@@ -190,6 +210,9 @@ one that holds a keyshare which the newest does not.`,
 	}
 	prune.Flags().IntVar(&b.keep.Last, "keep-last", 0, "how many of the newest to keep")
 	prune.Flags().IntVar(&b.keep.Daily, "keep-daily", 0, "of how many days to keep the newest")
+	prune.Flags().IntVar(&b.keep.Weekly, "keep-weekly", 0, "of how many weeks to keep the newest")
+	prune.Flags().IntVar(&b.keep.Monthly, "keep-monthly", 0, "of how many months to keep the newest")
+	prune.Flags().IntVar(&b.keep.Yearly, "keep-yearly", 0, "of how many years to keep the newest")
 	prune.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be removed")
 	restore := &cobra.Command{
 		Use:   "restore --from DIR [--home DIR]",
@@ -199,7 +222,11 @@ must be missing or without any file. It deletes nothing, and can be run again af
 cut off; until it has ended bifrost does not start there. Keyshares and the records
 of what was published come back. What was on its way when the backup was made does
 not: bifrost has it from the chain, and makes nothing twice. The mnemonic is in no
-backup, and is not written.`,
+backup, and is not written.
+
+With --node it compares the new home with the chain's records of live vaults, which
+it verifies, and restores from their envelopes what a newer backup would have held.
+Without, bifrost does the same when it starts.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.backupRestore(cmd.Context(), b)
@@ -207,6 +234,9 @@ backup, and is not written.`,
 	}
 	restore.Flags().BoolVar(&b.dry, "dry-run", false, "verify, and write nothing")
 	restore.Flags().BoolVar(&b.salvage, "salvage", false, "write what there is of a backup that is not whole")
+	restore.Flags().StringSliceVar(&b.nodes, "node", nil,
+		"CometBFT RPC of a node to compare with; others are its witnesses")
+	restore.MarkFlagsMutuallyExclusive("node", "dry-run")
 	export := &cobra.Command{
 		Use:   "export [--from DIR] --out FILE",
 		Short: "Write a backup as one file, age around a tar archive",
@@ -239,11 +269,6 @@ gives the home, with its keyshares still sealed.`,
 	return cmd
 }
 
-// backupRecipients are those for whom a home is backed up, beside itself.
-func backupRecipients(cfg home.Config) []string {
-	return slices.Concat(cfg.Keystore.Recipients, cfg.Backup.Recipients)
-}
-
 // backupConfig is the configuration of the home, when there is one, and the folder of the backups.
 // Without a home only the flags say where they are.
 func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error) {
@@ -267,24 +292,34 @@ func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error)
 	return cfg, isHome, nil
 }
 
+// backupOwner is whose backups they are.
+type backupOwner struct {
+	homebackup.Owner
+	mnemonic *sanity.Mnemonic
+}
+
+func (o backupOwner) keys() homebackup.Keys {
+	return homebackup.Keys{Home: o.Keys, PubKey: o.Key.PubKey()}
+}
+
 // openBackups derives from the mnemonic what the backups of its signer are made and opened with.
 func (a *app) openBackups(
 	ctx context.Context,
 	cfg home.Config,
 	path string,
-	use func(o homebackup.Owner, keys homebackup.Keys) error,
+	use func(o backupOwner) error,
 ) error {
-	cfg.Keystore.Recipients = backupRecipients(cfg)
-	return a.withSigner(ctx, cfg, path, func(mnemonic *sanity.Mnemonic, key *signer.Key) error {
-		keys, err := service.HomeKeys(cfg, mnemonic)
-		if err != nil {
-			return err
-		}
-		o := homebackup.Owner{
-			Home: a.home, ChainID: cfg.ChainID, Prefix: cfg.Prefix, Keys: keys, Key: key,
-		}
-		return use(o, homebackup.Keys{Home: keys, PubKey: key.PubKey()})
-	})
+	mnemonic, err := a.readMnemonic(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer mnemonic.Wipe()
+	o, err := service.BackupOwner(a.home, cfg, mnemonic)
+	if err != nil {
+		return err
+	}
+	defer o.Key.Wipe()
+	return use(backupOwner{o, mnemonic})
 }
 
 // backupMnemonic says where the mnemonic is: where the home has it, if there is a home, else where
@@ -315,10 +350,10 @@ func (a *app) backupCreate(ctx context.Context, b *backups) error {
 	if err := a.TryFolder(b.dir); err != nil {
 		return err
 	}
-	create := func(o homebackup.Owner, _ homebackup.Keys) error {
+	create := func(o backupOwner) error {
 		var c *homebackup.Created
 		err := a.Write(ctx, func() (err error) {
-			c, err = homebackup.Create(ctx, o, b.dir, time.Now())
+			c, err = homebackup.Create(ctx, o.Owner, b.dir, time.Now())
 			return err
 		})
 		if err != nil {
@@ -366,8 +401,8 @@ func (a *app) backupList(ctx context.Context, b *backups) error {
 		return err
 	}
 	return a.openBackups(ctx, cfg, a.backupMnemonic(isHome),
-		func(_ homebackup.Owner, keys homebackup.Keys) error {
-			all, err := homebackup.List(ctx, b.dir, keys)
+		func(o backupOwner) error {
+			all, err := homebackup.List(ctx, b.dir, o.keys())
 			if err != nil {
 				return err
 			}
@@ -388,7 +423,8 @@ func (a *app) backupVerify(ctx context.Context, b *backups) error {
 		return a.printStores(all)
 	}
 	return a.openBackups(ctx, cfg, a.backupMnemonic(isHome),
-		func(_ homebackup.Owner, keys homebackup.Keys) error {
+		func(o backupOwner) error {
+			keys := o.keys()
 			all, err := homebackup.Verify(ctx, b.dir, &keys, checkKeyshare)
 			if err != nil {
 				return err
@@ -439,8 +475,9 @@ func (a *app) printStores(all []homebackup.Store) error {
 }
 
 func (a *app) backupPrune(ctx context.Context, b *backups) error {
-	if b.keep.Last < 0 || b.keep.Daily < 0 || b.keep.Last+b.keep.Daily == 0 {
-		return command.Usage(errors.New("--keep-last or --keep-daily is missing"))
+	if !b.keep.Valid() {
+		return command.Usage(errors.New("nothing says which backups to keep: give --keep-last or another " +
+			"--keep flag, none of them below 0"))
 	}
 	cfg, isHome, err := a.backupConfig(b)
 	if err == nil && !isHome {
@@ -449,10 +486,10 @@ func (a *app) backupPrune(ctx context.Context, b *backups) error {
 	if err != nil {
 		return command.Usage(err)
 	}
-	prune := func(_ homebackup.Owner, keys homebackup.Keys) error {
+	prune := func(o backupOwner) error {
 		var all []homebackup.Pruned
 		err := a.Write(ctx, func() (err error) {
-			all, err = homebackup.Prune(ctx, a.home, b.dir, keys, b.keep, checkKeyshare, b.dry)
+			all, err = homebackup.Prune(ctx, a.home, b.dir, o.keys(), b.keep, checkKeyshare, b.dry)
 			return err
 		})
 		if err != nil {
@@ -483,29 +520,30 @@ func (a *app) plan(
 	ctx context.Context,
 	b *backups,
 	mnemonic func(isHome bool) string,
-	use func(p *homebackup.Plan, keys homebackup.Keys) error,
+	use func(p *homebackup.Plan, o backupOwner) error,
 ) error {
 	cfg, isHome, err := a.backupConfig(b)
 	if err != nil {
 		return err
 	}
 	return a.openBackups(ctx, cfg, mnemonic(isHome),
-		func(_ homebackup.Owner, keys homebackup.Keys) error {
-			p, err := homebackup.Prepare(ctx, b.dir, keys, b.choice, checkKeyshare)
+		func(o backupOwner) error {
+			p, err := homebackup.Prepare(ctx, b.dir, o.keys(), b.choice, checkKeyshare)
 			if err != nil {
 				return err
 			}
-			return use(p, keys)
+			return use(p, o)
 		})
 }
 
-func (a *app) printPlan(p *homebackup.Plan, out string) error {
+func (a *app) printPlan(p *homebackup.Plan, out string, chain *backupOnChain) error {
 	if p.Whole() && len(p.Damaged) > 0 {
 		a.Warn(fmt.Sprintf("%d other backups in the store are not in order", len(p.Damaged)))
 	}
 	result := &restoredBackup{
 		Out: out, Store: p.Manifest.Store, Manifest: manifestOf(p.Manifest), Complete: p.Whole(),
 		Files: []string{}, Left: append([]string{}, p.Left...), Damaged: damageOf(p.Damaged),
+		Chain: chain,
 	}
 	for _, f := range p.Files() {
 		result.Files = append(result.Files, f.Name)
@@ -519,13 +557,23 @@ func (a *app) printPlan(p *homebackup.Plan, out string) error {
 			fmt.Fprintf(w, "%s: left out, the chain has it\n", name)
 		}
 		writeDamage(w, result.Damaged)
+		if chain == nil {
+			return
+		}
+		for _, v := range chain.Vaults {
+			text := "from the " + v.Keyshares
+			if v.Error != "" {
+				text = "MISSING: " + v.Error
+			}
+			fmt.Fprintf(w, "vault %s of epoch %d: %s\n", vault.Short(v.Vault), v.Epoch, text)
+		}
 	})
 }
 
 func (a *app) backupRestore(ctx context.Context, b *backups) error {
 	// A home that is being built has no mnemonic.
 	asked := func(bool) string { return a.mnemonicFile }
-	return a.plan(ctx, b, asked, func(p *homebackup.Plan, _ homebackup.Keys) error {
+	return a.plan(ctx, b, asked, func(p *homebackup.Plan, o backupOwner) error {
 		if err := p.CheckTarget(a.home); err != nil {
 			return err
 		}
@@ -537,16 +585,33 @@ func (a *app) backupRestore(ctx context.Context, b *backups) error {
 				return err
 			}
 		}
-		if err := a.printPlan(p, out); err != nil {
+		var chain *backupOnChain
+		var unknown error
+		if out != "" && len(b.nodes) > 0 {
+			chain, unknown = a.compareWithChain(ctx, o, b.nodes)
+		}
+		if err := a.printPlan(p, out, chain); err != nil {
 			return err
 		}
-		if !p.Whole() {
+		switch {
+		case unknown != nil:
+			return fmt.Errorf("the home is built, and not compared with the chain, which bifrost does when it "+
+				"starts: %w", unknown)
+		case !p.Whole():
 			return fmt.Errorf("%w: %d things are not in order: %w", homebackup.ErrDamaged,
 				len(p.Damaged), p.Damaged[len(p.Damaged)-1])
-		}
-		if b.dry {
+		case b.dry:
 			a.Done("all of the backup is in order, and nothing was written",
 				"the same without --dry-run builds the home")
+			return nil
+		case chain != nil && !chain.Complete:
+			return fmt.Errorf("%w: the home is built, and keyshares of live vaults are missing",
+				homebackup.ErrDamaged)
+		case chain != nil:
+			a.Done("the home is built, and has the keyshares of every live vault of the signer as of block "+
+				strconv.FormatInt(chain.Height, 10)+"; the mnemonic is not in it, and was not written",
+				"bifrost init with this home takes the mnemonic. Never start it while the bifrost that the "+
+					"backup is of runs")
 			return nil
 		}
 		a.Done("the home is built from the newest backup that the folder shows, or the one that was "+
@@ -557,12 +622,44 @@ func (a *app) backupRestore(ctx context.Context, b *backups) error {
 	})
 }
 
+// compareWithChain compares the home that was built with the chain.
+func (a *app) compareWithChain(
+	ctx context.Context, o backupOwner, nodes []string,
+) (*backupOnChain, error) {
+	cfg, err := home.Load(a.home)
+	if err != nil {
+		return nil, err
+	}
+	done, err := service.Complete(ctx, a.home, cfg, o.mnemonic, nodes)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range done.Warnings {
+		a.Warn(w)
+	}
+	result := &backupOnChain{
+		Height: done.Height, Complete: true, Vaults: []backupVaultOnChain{},
+	}
+	for _, v := range done.Vaults {
+		one := backupVaultOnChain{Vault: v.Vault, Epoch: v.Epoch, Keyshares: "backup"}
+		switch {
+		case v.Err != nil:
+			one.Keyshares, one.Error = "missing", command.OneLine(v.Err.Error())
+			result.Complete = false
+		case v.Fetched:
+			one.Keyshares = "chain"
+		}
+		result.Vaults = append(result.Vaults, one)
+	}
+	return result, nil
+}
+
 func (a *app) backupExport(ctx context.Context, b *backups) error {
 	if b.out == "" {
 		return command.Usage(errors.New("--out is missing"))
 	}
-	return a.plan(ctx, b, a.backupMnemonic, func(p *homebackup.Plan, keys homebackup.Keys) error {
-		data, err := p.Export(ctx, keys.Home)
+	return a.plan(ctx, b, a.backupMnemonic, func(p *homebackup.Plan, o backupOwner) error {
+		data, err := p.Export(ctx, o.Keys)
 		defer sanity.Wipe(data)
 		if err != nil {
 			return err
@@ -570,7 +667,7 @@ func (a *app) backupExport(ctx context.Context, b *backups) error {
 		if err := a.Write(ctx, func() error { return durable.Write(b.out, data) }); err != nil {
 			return err
 		}
-		err = a.printPlan(p, b.out)
+		err = a.printPlan(p, b.out, nil)
 		a.Done("the backup is in "+command.OneLine(b.out), "age -d -i IDENTITY FILE | tar x gives the home")
 		return err
 	})

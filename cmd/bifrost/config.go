@@ -89,7 +89,7 @@ func examineConfig(cfg home.Config) ([]string, error) {
 	if err := keystore.CheckRecipients(cfg.Keystore.Recipients); err != nil {
 		return nil, err
 	}
-	if err := keystore.CheckRecipients(backupRecipients(cfg)); err != nil {
+	if err := keystore.CheckRecipients(cfg.BackupRecipients()); err != nil {
 		return nil, fmt.Errorf("backup.recipients, with those of the keystore: %w", err)
 	}
 	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers); err != nil {

@@ -49,6 +49,8 @@ type signerProcess struct {
 	home    string
 	words   string
 	metrics string
+	// backups is the folder of its backups; one of the signers has one.
+	backups string
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -167,6 +169,10 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 		// Fire drills recover from another validator's node.
 		other := n.Validators[(i+1)%len(n.Validators)].RPC()
 		cfg = bytes.Replace(cfg, []byte("witnesses = []"), fmt.Appendf(nil, "witnesses = [%q]", other), 1)
+		if i == 3 {
+			s.backups = filepath.Join(t.TempDir(), "backups")
+			cfg = bytes.Replace(cfg, []byte(`dir = ""`), fmt.Appendf(nil, "dir = %q", s.backups), 1)
+		}
 		require.NoError(t, os.WriteFile(path, cfg, 0o600))
 		signers = append(signers, s)
 	}
@@ -259,26 +265,13 @@ func TestFourSigners(t *testing.T) {
 	}
 
 	// All sign a text, and both signatures are the vault's.
-	results := make([]service.SignResult, len(signers))
-	errs := make([]error, len(signers))
-	var wg sync.WaitGroup
-	for i, s := range signers {
-		wg.Go(func() {
-			out, err := s.command("sign", "--vault", vault.Vault[:8], "--message", "hello", "--output", "json")
-			if err == nil {
-				err = json.Unmarshal(out, &results[i])
-			}
-			errs[i] = err
-		})
-	}
-	wg.Wait()
+	results := signTogether(t, signers, vault.Vault)
 	unhex := func(s string) []byte {
 		b, err := hex.DecodeString(s)
 		require.NoError(t, err)
 		return b
 	}
-	for i, r := range results {
-		require.NoError(t, errs[i])
+	for _, r := range results {
 		digest := service.MessageDigest("hello")
 		require.Equal(t, hex.EncodeToString(digest), r.Digest)
 		require.True(t, types.VerifySecp256k1(unhex(vault.Vault), digest, unhex(r.Secp256k1.Signature)))
@@ -380,6 +373,8 @@ func TestFourSigners(t *testing.T) {
 	require.Contains(t, string(report), "derives the recipient key that the chain holds for new keygens")
 	require.Contains(t, string(report), "is to a recipient key of the mnemonic")
 
+	hostLost(t, n, signers, vault.Vault, keygen)
+
 	proofs, err := n.Query().Proofs(context.Background(), &types.QueryProofsRequest{Vault: vault.Vault})
 	require.NoError(t, err)
 	state, err := n.FirstRunning().ClientContext().Codec.MarshalJSON(proofs)
@@ -394,6 +389,94 @@ func TestFourSigners(t *testing.T) {
 	}
 	n.StopAll()
 	rebuildAndSign(t, state, signers)
+}
+
+// signTogether has all signers sign a text.
+func signTogether(t *testing.T, signers []*signerProcess, vault string) []service.SignResult {
+	results := make([]service.SignResult, len(signers))
+	errs := make([]error, len(signers))
+	var wg sync.WaitGroup
+	for i, s := range signers {
+		wg.Go(func() {
+			out, err := s.command("sign", "--vault", vault[:8], "--message", "hello", "--output", "json")
+			if err == nil {
+				err = json.Unmarshal(out, &results[i])
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	return results
+}
+
+// hostLost takes the home from the last signer, and gives it another one from the folder of its backups,
+// in which it signs again. It does the same where the newest backups are lost too.
+func hostLost(
+	t *testing.T, n *network.Network, signers []*signerProcess, vault string, keygen uint64,
+) {
+	s := signers[3]
+	log := s.logged()
+	saved := strings.Index(log, `"keyshares":2,`)
+	require.Positive(t, saved, log)
+	require.Less(t, saved, strings.Index(log, `"step":"message"`), "the backup is there before the vote")
+	st, err := s.status()
+	require.NoError(t, err)
+	require.Equal(t, 2, st.Backup.Keyshares)
+	require.NotZero(t, st.Backup.LastSuccess)
+	report, err := s.command("doctor")
+	require.NoError(t, err, string(report))
+	require.Contains(t, string(report), "has all 2 keyshares of the home")
+
+	s.terminate()
+	require.NoError(t, os.RemoveAll(s.home))
+	words := filepath.Join(t.TempDir(), "words")
+	require.NoError(t, os.WriteFile(words, []byte(s.words), 0o600))
+	restore := func(args ...string) (restored restoredBackup) {
+		s.home = filepath.Join(t.TempDir(), "home")
+		out, err := s.command(append([]string{
+			"backup", "restore", "--from", s.backups, "--mnemonic-file", words, "--output", "json",
+			"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC(),
+		}, args...)...)
+		require.NoError(t, err, string(out))
+		require.NoError(t, json.Unmarshal(out, &restored))
+		require.True(t, restored.Complete)
+		require.True(t, restored.Chain.Complete)
+		require.Len(t, restored.Chain.Vaults, 1)
+		require.Equal(t, keygen, restored.Chain.Vaults[0].Epoch)
+		return restored
+	}
+	restored := restore()
+	require.Equal(t, "backup", restored.Chain.Vaults[0].Keyshares)
+	_, err = s.command("init", "--mnemonic-file", words)
+	require.NoError(t, err)
+	s.start()
+	require.Eventually(t, func() bool {
+		st, err := s.status()
+		return err == nil && st.State == registration.Ready && st.Publish != nil &&
+			len(st.Publish.Vaults) == 1 && len(st.Problems) == 0
+	}, patience, 50*time.Millisecond, "it is there again")
+	require.Contains(t, s.logged(), "part in no keygen that opened up to this block")
+	signTogether(t, signers, vault)
+	s.terminate()
+
+	// Of the first home's backups one is left that knows of no keyshares.
+	manifests, err := filepath.Glob(filepath.Join(s.backups, restored.Store, "manifests", "*.age"))
+	require.NoError(t, err)
+	require.Greater(t, len(manifests), 1)
+	for _, path := range manifests {
+		if !strings.HasPrefix(filepath.Base(path), "1-") {
+			require.NoError(t, os.Remove(path))
+		}
+	}
+	restored = restore("--store", restored.Store)
+	require.Zero(t, restored.Manifest.Keyshares)
+	require.Equal(t, "chain", restored.Chain.Vaults[0].Keyshares)
+	_, err = s.command("init", "--mnemonic-file", words)
+	require.NoError(t, err)
+	s.start()
 }
 
 // rebuildAndSign has nothing left but mnemonics and the saved state of the vault that the signers

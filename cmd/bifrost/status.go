@@ -69,6 +69,15 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 		)
 		row("its hash", st.Trust.Hash)
 	}
+	if b := st.Backup; b != nil {
+		row("backups", b.Dir)
+		newest := "none yet"
+		if b.Manifest != "" {
+			newest = fmt.Sprintf("%s with %d keyshares, looked at %s", b.Manifest, b.Keyshares,
+				b.LastSuccess.Format(time.RFC3339))
+		}
+		row("newest", newest)
+	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {
 		row("height", p.Height)

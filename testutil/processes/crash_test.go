@@ -6,12 +6,16 @@ import (
 	"context"
 	"flag"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -20,7 +24,9 @@ var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of what TestCrash
 
 // TestCrashes kills a validator or a signer as a power cut does, every 5 to 25 blocks of a second,
 // until half of a keygen's time is over, and starts it again. The keygen's vault becomes active all
-// the same, with all four, nobody sits out, and no keyshare of it is lost.
+// the same, with all four, nobody sits out, and no keyshare of it is lost. Then a signer's host is
+// lost: its home comes back on another one from the folder of its backups, which was written all
+// the while, takes part in the next keygen, and signs.
 func TestCrashes(t *testing.T) {
 	t.Logf("to repeat: -seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
@@ -62,10 +68,59 @@ func TestCrashes(t *testing.T) {
 	for _, v := range vaults.Vaults {
 		n.requireKeyshares(v)
 	}
+	n.hostLost(n.Members[2])
+	next := n.churn()
+	require.Len(t, next.Members, len(n.Members))
+	next = n.closed(next.Id)
+	t.Logf("keygen with the restored home: %s, blamed %v, silent %v, after %s", next.Status,
+		next.Blamed, next.Silent, time.Since(begin).Round(time.Second))
+	n.requireVault(next)
+	for _, vault := range []string{k.Vault, next.Vault} {
+		n.sign(vault)
+	}
 	for _, m := range n.Members {
 		require.NoError(t, n.Alive(m.SignerName()))
 		require.NoError(t, n.Alive(m.ValidatorName()))
+		_, err := processes.Command(n.ctx, n.Path("bifrost"), "backup", "verify", "--home", m.SignerHome)
+		require.NoError(t, err, "the backups of %s", m.SignerName())
 	}
+}
+
+// hostLost kills a signer and takes its home, and starts it in one that is made of its backup and
+// its words.
+func (n *network) hostLost(m *processes.Member) {
+	n.t.Helper()
+	n.Kill(m.SignerName())
+	require.NoError(n.t, os.RemoveAll(m.SignerHome))
+	m.SignerHome += "-on-a-new-host"
+	preParams := filepath.Join(n.t.TempDir(), "preparams.json")
+	spare := fixture.MorePreParams(len(n.Members)*n.PreParams + 1)
+	require.NoError(n.t, os.WriteFile(preParams, spare[len(spare)-1].Data, 0o600))
+	restore := []string{"backup", "restore", "--from", m.Backups}
+	for _, node := range n.OthersOf(m) {
+		restore = append(restore, "--node", node)
+	}
+	for _, args := range [][]string{restore, {"init", "--preparams", preParams}} {
+		args = append(args, "--home", m.SignerHome, "--mnemonic-file", m.MnemonicFile)
+		_, err := processes.Command(n.ctx, n.Path("bifrost"), args...)
+		require.NoError(n.t, err, args)
+	}
+	require.NoError(n.t, n.StartSigner(m))
+	require.NoError(n.t, n.WaitSigner(n.ctx, m))
+}
+
+// sign has all members sign a text with a vault.
+func (n *network) sign(vault string) {
+	n.t.Helper()
+	var group errgroup.Group
+	for _, m := range n.Members {
+		group.Go(func() error {
+			_, err := processes.Command(n.ctx, n.Path("bifrost"), "sign", "--home", m.SignerHome,
+				"--vault", vault, "--message", "hello")
+			return err
+		})
+	}
+	require.NoError(n.t, group.Wait())
 }
 
 // awaitHeight waits for a block at any node.

@@ -128,6 +128,7 @@ func (n *Network) Configure(m *Member) error {
 		{"\npeers = []\n", "\npeers = " + string(peers) + "\n"},
 		{"\nwitnesses = []\n", "\nwitnesses = " + string(witnesses) + "\n"},
 		{"\npreparams = 2\n", "\npreparams = 0\n"},
+		{"\ndir = \"\"\n", "\ndir = \"" + m.Backups + "\"\n"},
 	} {
 		if !strings.Contains(string(config), edit[0]) {
 			return fmt.Errorf("%s has no line %q", path, strings.TrimSpace(edit[0]))

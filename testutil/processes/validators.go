@@ -56,6 +56,8 @@ type Member struct {
 	SignerHome   string `json:"signer_home"`
 	RPC          string `json:"rpc"`
 	API          string `json:"api"`
+	// Backups is the folder in which the signer's home is backed up.
+	Backups string `json:"-"`
 	// Metrics is the host and the port of the signer's metrics.
 	Metrics string `json:"-"`
 
@@ -90,6 +92,7 @@ func New(cfg Config) (*Network, error) {
 			API:          "http://" + own[4],
 			Index:        i,
 			MnemonicFile: filepath.Join(cfg.Dir, "mnemonics", fmt.Sprintf("member%d", i)),
+			Backups:      filepath.Join(cfg.Dir, "backups", fmt.Sprintf("member%d", i)),
 			SignerHome:   filepath.Join(cfg.Dir, fmt.Sprintf("signer%d", i)),
 			home:         filepath.Join(cfg.Dir, fmt.Sprintf("validator%d", i)),
 		})

@@ -1,0 +1,147 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
+)
+
+// A CompletedVault is a live vault of a home's signer, and whence its keyshares are.
+type CompletedVault struct {
+	Vault string
+	Epoch uint64
+	// Fetched says that the keyshares were not in the home, and came from their envelope.
+	Fetched bool
+	// Err says why they are not in the home; nil when they are.
+	Err error
+}
+
+// A Completion is what comparing a home with the chain has shown.
+type Completion struct {
+	// Height is that of the records that were compared with.
+	Height int64
+	// Vaults are the live ones of the signer.
+	Vaults []CompletedVault
+	// Warnings say by what the records are not as well verified as they could be.
+	Warnings []string
+}
+
+// Complete compares a home in which no bifrost runs with the chain's records of the live vaults of
+// its signer, verified from the trusted header of the home on, and restores the keyshares that are
+// missing from their envelopes. The first node is asked, and the others witness. Its error is that
+// nothing could be compared; one about a node that does not answer wraps [chain.ErrUnreachable].
+func Complete(
+	ctx context.Context,
+	homeDir string, cfg home.Config, mnemonic *sanity.Mnemonic, nodes []string,
+) (*Completion, error) {
+	unlock, err := home.Lock(homeDir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	key, err := signer.Derive(mnemonic, cfg.HDPath)
+	if err != nil {
+		return nil, fmt.Errorf("%w: hd_path: %w", home.ErrConfig, err)
+	}
+	defer key.Wipe()
+	member := care.Member{
+		Address: key.Bech32(cfg.Prefix), PubKey: key.PubKey(), Prefix: cfg.Prefix,
+		Mnemonic: mnemonic,
+	}
+	keys, err := HomeKeys(cfg, mnemonic)
+	if err != nil {
+		return nil, err
+	}
+	store, err := keystore.Open(home.KeysharesDir(homeDir), keys)
+	if err != nil {
+		return nil, err
+	}
+	c := &Completion{}
+	records, err := c.look(ctx, homeDir, cfg, member, nodes)
+	if err != nil {
+		return nil, err
+	}
+	vaults, err := records.Vaults(ctx, member.Raw())
+	if err != nil {
+		return nil, err
+	}
+	c.Height = records.Height()
+	for _, v := range vaults {
+		one := CompletedVault{Vault: v.Name(), Epoch: v.Epoch}
+		err := member.CheckFiles(store, v)
+		if errors.Is(err, fs.ErrNotExist) {
+			one.Fetched, err = true, fetch(ctx, records, store, member, v)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		one.Err = err
+		c.Vaults = append(c.Vaults, one)
+	}
+	return c, nil
+}
+
+// look verifies the records, and keeps the header by which it did in the home.
+func (c *Completion) look(
+	ctx context.Context,
+	homeDir string, cfg home.Config, member care.Member, addresses []string,
+) (care.Records, error) {
+	own, err := chain.New(addresses[0], 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	nodes, err := care.NewNodes(own, addresses[1:])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	folder := home.TrustDir(homeDir)
+	first := false
+	verifier, err := care.NewVerifier(care.VerifierConfig{
+		ChainID: cfg.ChainID, Prefix: cfg.Prefix, Trust: cfg.Trust, Member: member.Raw(),
+		Nodes: nodes, Store: chain.TrustDir(folder), Folder: folder,
+		First: func() { first = true },
+		Report: func(node string, err error) {
+			if node != "" {
+				err = fmt.Errorf("%s: %w", node, err)
+			}
+			c.Warnings = append(c.Warnings, err.Error())
+		},
+		Log: zerolog.Nop(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	records, err := verifier.Look(ctx)
+	if first && len(nodes.Witnesses) == 0 {
+		c.Warnings = append(c.Warnings, "the chain's records are verified by nothing but the word of "+
+			own.Name()+": give a second node, or a backup with a trusted header")
+	}
+	return records, err
+}
+
+// fetch restores the keyshares of one vault from its envelope.
+func fetch(
+	ctx context.Context,
+	records care.Records, store restore.Store, member care.Member, v vault.Vault,
+) error {
+	results, err := restore.Run(ctx, restore.Config{
+		Records: records, Source: records.Envelope, Store: store,
+		Mnemonic: member.Mnemonic, Member: member.Address, Vault: v.PubKey,
+	})
+	if err != nil {
+		return err
+	}
+	return results[0].Err
+}
