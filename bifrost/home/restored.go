@@ -39,9 +39,15 @@ func LoadRestored(home string) (*Restored, error) {
 
 // Save writes it into a home.
 func (r Restored) Save(home string) error {
-	data, err := json.Marshal(r)
+	data, err := r.Bytes()
 	if err != nil {
 		return err
 	}
-	return durable.Replace(RestoredPath(home), append(data, '\n'))
+	return durable.Replace(RestoredPath(home), data)
+}
+
+// Bytes are those of the file.
+func (r Restored) Bytes() ([]byte, error) {
+	data, err := json.Marshal(r)
+	return append(data, '\n'), err
 }

@@ -4,18 +4,22 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"fmt"
 	"path"
 
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
 // Export returns the home that [Plan.Write] would build as one file: age around a tar archive, in
-// which keyshares are sealed once more. It is sealed for all recipients of the keys, and is in
-// memory whole. A backup that is not whole is none: the error wraps [ErrDamaged].
+// which keyshares are sealed once more. Before the files it has the manifests that name them, as
+// they lie in the folder, and the mark of a home that was restored. It is sealed for all recipients
+// of the keys, and is in memory whole. A backup that is not whole is none: the error wraps
+// [ErrDamaged].
 func (p *Plan) Export(ctx context.Context, keys *keystore.Keys) ([]byte, error) {
-	if !p.whole {
-		return nil, p.damage()
+	if p.cause != nil {
+		return nil, p.cause
 	}
 	var archive bytes.Buffer
 	defer func() { sanity.Wipe(archive.Bytes()) }()
@@ -41,24 +45,41 @@ func (p *Plan) Export(ctx context.Context, keys *keystore.Keys) ([]byte, error) 
 		}
 		return add(tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o700}, nil)
 	}
+	file := func(name string, data []byte) error {
+		if err := folder(path.Dir(name)); err != nil {
+			return err
+		}
+		return add(tar.Header{
+			Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Size: int64(len(data)),
+		}, data)
+	}
+	for _, m := range p.manifests {
+		if err := file(m.member(), m.data); err != nil {
+			return nil, err
+		}
+	}
+	mark, err := home.Restored{}.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	if err := file(restoredName, mark); err != nil {
+		return nil, err
+	}
 	for _, f := range p.files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		err := p.each(f, func(name string, data []byte) error {
-			if err := folder(path.Dir(name)); err != nil {
-				return err
-			}
-			return add(tar.Header{
-				Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Size: int64(len(data)),
-			}, data)
-		})
-		if err != nil {
+		if err := p.each(f, file); err != nil {
 			return nil, err
 		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return keys.SealForAll(archive.Bytes())
+	sealed, err := keys.SealForAll(archive.Bytes())
+	if err == nil && len(sealed) > maxExport {
+		err = fmt.Errorf("the file would have %d bytes, of which no more than %d are read back: "+
+			"copy the folder", len(sealed), maxExport)
+	}
+	return sealed, err
 }

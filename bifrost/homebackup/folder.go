@@ -24,8 +24,8 @@ var (
 	ErrDamaged = errors.New("the backup is not whole")
 	// ErrNone means that a folder holds no backup, or none that the keys open.
 	ErrNone = errors.New("no backup")
-	// ErrOthers means that a folder holds backups and the keys open none.
-	ErrOthers = errors.New("the backups in the folder are of another mnemonic")
+	// ErrOthers means that there are backups and the keys open none.
+	ErrOthers = errors.New("the backups are of another mnemonic")
 	// ErrChoose means that there are several backups to restore from, and that the newest of a
 	// store is not all of it.
 	ErrChoose = errors.New("choose a backup")
@@ -128,38 +128,52 @@ func (s store) object(sum string) ([]byte, error) {
 	return data, err
 }
 
-// sealed returns the age file of a manifest, with the SHA-256 of it.
-func (s store) sealed(p place) (data []byte, sum string, err error) {
-	data, err = durable.Read(s.path(manifestsDir, p.id()), maxFile)
-	if err != nil {
-		return nil, "", err
+// sealed returns the age file of a manifest.
+func (s store) sealed(p place) (m sealedManifest, err error) {
+	data, err := durable.Read(s.path(manifestsDir, p.id()), maxFile)
+	m = sealedManifest{s.id, p, data}
+	if err == nil {
+		err = m.check()
 	}
-	sum = sumOf(data)
-	if sum[:len(p.head)] != p.head {
-		return nil, "", fmt.Errorf("%w: the manifest %s is not what its name says", ErrDamaged, p.id())
+	return m, err
+}
+
+// check errs when the manifest is not what its name says.
+func (s sealedManifest) check() error {
+	if sum := sumOf(s.data); sum[:len(s.place.head)] != s.place.head {
+		return fmt.Errorf("%w: the manifest %s is not what its name says", ErrDamaged, s.place.id())
 	}
-	return data, sum, nil
+	return nil
 }
 
 // open returns a manifest, which is signed by the signer. Its error wraps [keystore.ErrSealed] when
 // it is sealed for others, and [ErrDamaged] when it is not what it should be.
 func (s store) open(p place, keys Keys) (*Manifest, error) {
-	data, sum, err := s.sealed(p)
+	sealed, err := s.sealed(p)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := keys.Home.Open(data)
+	return sealed.open(keys)
+}
+
+// open is that of a store, for a manifest that was read.
+func (s sealedManifest) open(keys Keys) (*Manifest, error) {
+	p := s.place
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	plain, err := keys.Home.Open(s.data)
 	if err != nil {
 		return nil, fmt.Errorf("the manifest %s: %w", p.id(), err)
 	}
 	m, err := parseManifest(plain)
 	if err == nil {
-		m.sum = sum
+		m.sum = sumOf(s.data)
 		switch {
 		case m.PubKey != hex.EncodeToString(keys.PubKey):
 			err = fmt.Errorf("it is signed by %s, whose key is not that of the mnemonic: is it another "+
 				"HD path?", m.Signer)
-		case m.Store != s.id || m.Sequence != p.sequence:
+		case m.Store != s.store || m.Sequence != p.sequence:
 			err = errors.New("it is of another place")
 		}
 	}
@@ -176,7 +190,7 @@ func (s store) openFile(f File, keys Keys) (sealed, plain []byte, err error) {
 	if err == nil {
 		plain, err = keys.Home.Open(sealed)
 	}
-	if err == nil && (int64(len(plain)) != f.Size || sumOf(plain) != f.SHA256) {
+	if err == nil && !f.holds(plain) {
 		sanity.Wipe(plain)
 		sealed, plain = nil, nil
 		err = fmt.Errorf("the object %s does not hold what the manifest says", f.Object)

@@ -51,6 +51,11 @@ type File struct {
 // IsKeyshare reports whether the file is a keyshare.
 func (f File) IsKeyshare() bool { return strings.HasPrefix(f.Name, keyshareDir+"/") }
 
+// holds reports whether this is what the manifest says that the file holds.
+func (f File) holds(plain []byte) bool {
+	return int64(len(plain)) == f.Size && sumOf(plain) == f.SHA256
+}
+
 // isHeader reports whether it is a trusted header, which never causes a backup.
 func (f File) isHeader() bool { return strings.HasPrefix(f.Name, trustDir+"/") }
 

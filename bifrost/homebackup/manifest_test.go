@@ -1,6 +1,7 @@
 package homebackup
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -164,4 +165,43 @@ func requireSound(t *testing.T, key *signer.Key, m *Manifest, data []byte) {
 	require.NoError(t, err)
 	require.Equal(t, signer.AddressOf(key.PubKey()), address)
 	require.Equal(t, strings.ToLower(m.Signer), m.Signer)
+}
+
+// FuzzReadArchive requires of what is read of any bytes that it comes from them, each name once.
+func FuzzReadArchive(f *testing.F) {
+	sum := strings.Repeat("ab", 32)
+	manifest := sealedManifest{sum[:32], place{1, sum[:16]}, []byte("manifest")}
+	write := func(headers ...tar.Header) []byte {
+		var out bytes.Buffer
+		w := tar.NewWriter(&out)
+		for _, h := range headers {
+			require.NoError(f, w.WriteHeader(&h))
+			_, err := w.Write(bytes.Repeat([]byte("x"), int(h.Size)))
+			require.NoError(f, err)
+		}
+		require.NoError(f, w.Close())
+		return out.Bytes()
+	}
+	first := tar.Header{Typeflag: tar.TypeReg, Name: manifest.member(), Size: 8}
+	long := "keyshares/damaged/" + strings.Repeat("x", 200)
+	f.Add(write(first))
+	f.Add(write(tar.Header{Typeflag: tar.TypeDir, Name: "manifests/"}, first,
+		tar.Header{Typeflag: tar.TypeReg, Name: "config.toml", Size: 600},
+		tar.Header{Typeflag: tar.TypeReg, Name: long, Size: 1}))
+	f.Add(write(first, tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: "/"}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := readArchive(data)
+		size := 0
+		for _, m := range a.manifests {
+			again, ok := parseMember(m.member())
+			require.True(t, ok)
+			require.Equal(t, m.place, again.place)
+			size += len(m.data)
+		}
+		for _, member := range a.members {
+			size += len(member)
+		}
+		require.LessOrEqual(t, size, len(data))
+		require.True(t, err != nil || len(data) >= 1024)
+	})
 }

@@ -75,7 +75,7 @@ func Prune(
 		if len(o.manifests) == 0 {
 			continue
 		}
-		bad, err := o.verifyFiles(ctx, o.manifests[0].Files, keys, check, map[string]bool{})
+		bad, err := verifyFiles(ctx, o.store, o.manifests[0].Files, keys, check, map[string]bool{})
 		if err != nil {
 			return all, err
 		}

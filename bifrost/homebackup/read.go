@@ -270,7 +270,7 @@ func Verify(ctx context.Context, dir string, keys *Keys, check Check) (all []Sto
 func (s store) checkManifests() (bad []Damage, err error) {
 	places, err := s.manifests()
 	for _, p := range places {
-		if _, _, err := s.sealed(p); err != nil {
+		if _, err := s.sealed(p); err != nil {
 			bad = append(bad, Damage{Name: s.id + "/manifests/" + p.id(), Err: err})
 		}
 	}
@@ -289,7 +289,7 @@ func (o opened) verify(ctx context.Context, keys *Keys, check Check) (bad []Dama
 	}
 	seen := map[string]bool{}
 	for _, m := range o.manifests {
-		found, err := o.verifyFiles(ctx, m.Files, *keys, check, seen)
+		found, err := verifyFiles(ctx, o.store, m.Files, *keys, check, seen)
 		bad = append(bad, found...)
 		if err != nil {
 			return bad, err
@@ -313,9 +313,17 @@ func (o opened) verify(ctx context.Context, keys *Keys, check Check) (bad []Dama
 	return bad, nil
 }
 
+// A source has the files of manifests.
+type source interface {
+	// openFile returns the contents of a file, which the caller wipes, and the age file that a
+	// keyshare is. Its error wraps [ErrDamaged].
+	openFile(f File, keys Keys) (sealed, plain []byte, err error)
+}
+
 // verifyFiles opens files whose objects were not seen yet, and checks what is in them.
-func (s store) verifyFiles(
+func verifyFiles(
 	ctx context.Context,
+	from source,
 	files []File,
 	keys Keys,
 	check Check,
@@ -329,7 +337,7 @@ func (s store) verifyFiles(
 			continue
 		}
 		seen[f.Object] = true
-		_, plain, err := s.openFile(f, keys)
+		_, plain, err := from.openFile(f, keys)
 		if err == nil && f.IsKeyshare() && check != nil {
 			if err = check(f.keyshareFile(), plain); err != nil {
 				err = fmt.Errorf("%w: %w", ErrDamaged, err)

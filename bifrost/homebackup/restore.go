@@ -32,7 +32,7 @@ type Choice struct {
 // A planned file is one to restore, and where it is.
 type planned struct {
 	File
-	from store
+	from source
 }
 
 // A Plan is a restore that was verified: nothing is written yet.
@@ -44,11 +44,19 @@ type Plan struct {
 	// Damaged are files that cannot be restored, and why; and manifests that are not in order, of
 	// which nothing is needed.
 	Damaged []Damage
-	// whole says that no file is damaged.
-	whole bool
+	// cause is why not all of it can be restored, nil when it can.
+	cause error
 	keys  Keys
 	files []planned
+	// manifests name the files: Manifest first, and those whose keyshares were added to it.
+	manifests []sealedManifest
+	// archive is that of an exported file, of this size.
+	archive archive
+	size    int64
 }
+
+// Wipe wipes what the plan has in memory of an exported file, which is of no use then.
+func (p *Plan) Wipe() { p.archive.wipe() }
 
 // Files are those that the plan restores, sorted by name.
 func (p *Plan) Files() (files []File) {
@@ -59,7 +67,10 @@ func (p *Plan) Files() (files []File) {
 }
 
 // Whole reports whether all that the backup holds can be restored.
-func (p *Plan) Whole() bool { return p.whole }
+func (p *Plan) Whole() bool { return p.cause == nil }
+
+// Err is why not all that the backup holds can be restored, nil when it can.
+func (p *Plan) Err() error { return p.cause }
 
 // Prepare chooses a backup and verifies all of it. Its error wraps [ErrChoose] when the choice says
 // too little, [ErrNone] or [ErrOthers] when there is none, and [ErrDamaged] when nothing of it can
@@ -79,20 +90,29 @@ func Prepare(
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Manifest: m, keys: keys, whole: true}
+	p := &Plan{Manifest: m, keys: keys}
+	if err := p.name(from.store, m); err != nil {
+		return nil, err
+	}
 	files := slices.Clone(m.Files)
 	origin := map[string]store{}
 	if choice.Unite {
 		for _, o := range own {
 			for _, other := range o.manifests {
+				before := len(files)
 				for _, f := range other.Files {
-					count := len(files)
 					if f.IsKeyshare() {
 						files = addKeyshare(files, f)
 					}
-					if len(files) > count {
-						origin[files[count].Name] = o.store
-					}
+				}
+				for _, f := range files[before:] {
+					origin[f.Name] = o.store
+				}
+				if len(files) == before {
+					continue
+				}
+				if err := p.name(o.store, other); err != nil {
+					return nil, err
 				}
 			}
 		}
@@ -104,25 +124,56 @@ func Prepare(
 		if !other {
 			at = from.store
 		}
-		bad, err := at.verifyFiles(ctx, []File{f}, keys, check, map[string]bool{})
-		switch {
-		case err != nil:
+		if err := p.add(ctx, f, at, check); err != nil {
 			return nil, err
-		case len(bad) > 0:
-			p.Damaged, p.whole = append(p.Damaged, bad...), false
-		case f.isOpen():
-			p.Left = append(p.Left, f.Name)
-		default:
-			p.files = append(p.files, planned{f, at})
 		}
 	}
-	if len(p.files) == 0 && !p.whole {
-		return nil, p.damage()
-	}
-	if len(p.files) == 0 {
-		return nil, fmt.Errorf("%w: the manifest %s has nothing to restore", ErrNone, m.ID())
+	if err := p.possible(); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// name takes a manifest of a store among those that name the files.
+func (p *Plan) name(s store, m *Manifest) error {
+	sealed, err := s.sealed(place{m.Sequence, m.sum[:16]})
+	p.manifests = append(p.manifests, sealed)
+	return err
+}
+
+// add verifies a file, and plans to restore it.
+func (p *Plan) add(ctx context.Context, f File, from source, check Check) error {
+	bad, err := verifyFiles(ctx, from, []File{f}, p.keys, check, map[string]bool{})
+	switch {
+	case err != nil:
+		return err
+	case len(bad) > 0:
+		p.spoil(bad[0])
+	case f.isOpen():
+		p.Left = append(p.Left, f.Name)
+	default:
+		p.files = append(p.files, planned{f, from})
+	}
+	return nil
+}
+
+// spoil notes that not all can be restored.
+func (p *Plan) spoil(d Damage) {
+	p.Damaged = append(p.Damaged, d)
+	if p.cause == nil {
+		p.cause = d
+	}
+}
+
+// possible errs when there is nothing to restore.
+func (p *Plan) possible() error {
+	switch {
+	case len(p.files) > 0:
+		return nil
+	case p.cause != nil:
+		return p.cause
+	}
+	return fmt.Errorf("%w: the manifest %s has nothing to restore", ErrNone, p.Manifest.ID())
 }
 
 func (c Choice) pick(own []opened) (from opened, m *Manifest, err error) {
@@ -247,8 +298,8 @@ func (p *Plan) CheckTarget(target string) error {
 // can be run again after it was cut off. Until it has ended bifrost does not start in the home. A
 // backup that is not whole is written with salvage alone; else the error wraps [ErrDamaged].
 func (p *Plan) Write(ctx context.Context, target string, salvage bool) (err error) {
-	if !p.whole && !salvage {
-		return p.damage()
+	if p.cause != nil && !salvage {
+		return p.cause
 	}
 	if err := p.CheckTarget(target); err != nil {
 		return err
@@ -283,16 +334,6 @@ func (p *Plan) Write(ctx context.Context, target string, salvage bool) (err erro
 		return err
 	}
 	return durable.Remove(home.RestoringPath(target))
-}
-
-// damage is the error of a plan that is not whole.
-func (p *Plan) damage() error {
-	for _, d := range p.Damaged {
-		if d.Object != "" {
-			return d
-		}
-	}
-	return ErrDamaged
 }
 
 // each gives a file as it is in a home, a keyshare sealed, to use.

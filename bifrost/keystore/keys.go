@@ -131,6 +131,17 @@ func (k *Keys) seal(plain []byte, to ...age.Recipient) ([]byte, error) {
 
 // Open returns what is in an age file, which the caller wipes. Its error wraps [ErrSealed].
 func (k *Keys) Open(sealed []byte) ([]byte, error) {
+	plain, err := k.OpenPart(sealed)
+	if err != nil {
+		sanity.Wipe(plain)
+		return nil, err
+	}
+	return plain, nil
+}
+
+// OpenPart is Open for an age file that may be torn: with its error comes what precedes the place
+// where the file is not in order, or nil when the keys do not open it at all.
+func (k *Keys) OpenPart(sealed []byte) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(sealed), k.identities...)
 	if err != nil {
 		return nil, ErrSealed
@@ -144,8 +155,7 @@ func (k *Keys) Open(sealed []byte) ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return plain, nil
 		case err != nil || len(plain) == cap(plain):
-			sanity.Wipe(plain)
-			return nil, ErrSealed
+			return plain, ErrSealed
 		}
 	}
 }

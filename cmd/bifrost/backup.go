@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"time"
 
@@ -187,12 +188,12 @@ has them as they were in the one before; then the exit code is 5.`,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.backupList(cmd.Context(), b) },
 	}
 	verify := &cobra.Command{
-		Use:   "verify [--from DIR]",
+		Use:   "verify [--from DIR|FILE]",
 		Short: "Say whether everything in a folder could be restored; changes nothing",
 		Long: `verify opens everything in the folder that is this signer's, and checks signatures,
 contents, and keyshares as mathematics. With --keyless it asks for no mnemonic and
 compares each file with its name, which finds every file that was damaged, and none
-that is missing.`,
+that is missing. --from can name a file of export as well.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.backupVerify(cmd.Context(), b)
@@ -215,14 +216,14 @@ one that holds a keyshare which the newest does not.`,
 	prune.Flags().IntVar(&b.keep.Yearly, "keep-yearly", 0, "of how many years to keep the newest")
 	prune.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be removed")
 	restore := &cobra.Command{
-		Use:   "restore --from DIR [--home DIR]",
+		Use:   "restore --from DIR|FILE [--home DIR]",
 		Short: "Build a home from a backup",
-		Long: `restore verifies all of a backup and builds a home in the folder of --home, which
-must be missing or without any file. It deletes nothing, and can be run again after it was
-cut off; until it has ended bifrost does not start there. Keyshares and the records
-of what was published come back. What was on its way when the backup was made does
-not: bifrost has it from the chain, and makes nothing twice. The mnemonic is in no
-backup, and is not written.
+		Long: `restore verifies all of a backup, in a folder or in a file of export, and builds a
+home in the folder of --home, which must be missing or without any file. It deletes
+nothing, and can be run again after it was cut off; until it has ended bifrost does
+not start there. Keyshares and the records of what was published come back. What was
+on its way when the backup was made does not: bifrost has it from the chain, and makes
+nothing twice. The mnemonic is in no backup, and is not written.
 
 With --node it compares the new home with the chain's records of live vaults, which
 it verifies, and restores from their envelopes what a newer backup would have held.
@@ -241,15 +242,20 @@ Without, bifrost does the same when it starts.`,
 		Use:   "export [--from DIR] --out FILE",
 		Short: "Write a backup as one file, age around a tar archive",
 		Long: `export writes what restore would build as one file: "age -d -i identity FILE | tar x"
-gives the home, with its keyshares still sealed.`,
+gives the home, with its keyshares still sealed, and the signed manifests that it is
+verified by. restore --from FILE builds the home from it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.backupExport(cmd.Context(), b)
 		},
 	}
 	export.Flags().StringVar(&b.out, "out", "", "file for the backup, such as home.tar.age")
-	for _, sub := range []*cobra.Command{list, verify, prune, restore, export} {
+	for _, sub := range []*cobra.Command{list, prune, export} {
 		sub.Flags().StringVar(&b.dir, "from", "", "folder of the backups (default: dir in config.toml)")
+	}
+	for _, sub := range []*cobra.Command{verify, restore} {
+		sub.Flags().StringVar(&b.dir, "from", "",
+			"folder of the backups, or file of export (default: dir in config.toml)")
 	}
 	for _, sub := range []*cobra.Command{restore, export} {
 		sub.Flags().StringVar(&b.choice.Store, "store", "", "id of the store, where there are several")
@@ -415,6 +421,11 @@ func (a *app) backupVerify(ctx context.Context, b *backups) error {
 	if err != nil {
 		return err
 	}
+	file := isFile(b.dir)
+	if b.keyless && file {
+		return command.Usage(errors.New("--keyless compares the files in a folder with their names: " +
+			"a single file is opened"))
+	}
 	if b.keyless {
 		all, err := homebackup.Verify(ctx, b.dir, nil, nil)
 		if err != nil {
@@ -425,6 +436,13 @@ func (a *app) backupVerify(ctx context.Context, b *backups) error {
 	return a.openBackups(ctx, cfg, a.backupMnemonic(isHome),
 		func(o backupOwner) error {
 			keys := o.keys()
+			if file {
+				s, err := homebackup.VerifyFile(ctx, b.dir, keys, checkKeyshare)
+				if err != nil {
+					return err
+				}
+				return a.printStores([]homebackup.Store{s})
+			}
 			all, err := homebackup.Verify(ctx, b.dir, &keys, checkKeyshare)
 			if err != nil {
 				return err
@@ -515,6 +533,24 @@ func (a *app) backupPrune(ctx context.Context, b *backups) error {
 	return a.openBackups(ctx, cfg, a.findMnemonic(), prune)
 }
 
+// isFile reports whether a path is that of a file, as export writes them.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// preparePlan verifies the backup that the flags choose, in a folder or in a file.
+func preparePlan(
+	ctx context.Context,
+	b *backups,
+	keys homebackup.Keys,
+) (*homebackup.Plan, error) {
+	if !isFile(b.dir) {
+		return homebackup.Prepare(ctx, b.dir, keys, b.choice, checkKeyshare)
+	}
+	return homebackup.PrepareFile(ctx, b.dir, keys, checkKeyshare)
+}
+
 // plan verifies the backup that the flags choose, and gives it to use.
 func (a *app) plan(
 	ctx context.Context,
@@ -526,12 +562,17 @@ func (a *app) plan(
 	if err != nil {
 		return err
 	}
+	if b.choice != (homebackup.Choice{}) && isFile(b.dir) {
+		return command.Usage(errors.New("--store, --at and --unite choose among the backups in a " +
+			"folder: a file holds one"))
+	}
 	return a.openBackups(ctx, cfg, mnemonic(isHome),
 		func(o backupOwner) error {
-			p, err := homebackup.Prepare(ctx, b.dir, o.keys(), b.choice, checkKeyshare)
+			p, err := preparePlan(ctx, b, o.keys())
 			if err != nil {
 				return err
 			}
+			defer p.Wipe()
 			return use(p, o)
 		})
 }
@@ -599,7 +640,7 @@ func (a *app) backupRestore(ctx context.Context, b *backups) error {
 				"starts: %w", unknown)
 		case !p.Whole():
 			return fmt.Errorf("%w: %d things are not in order: %w", homebackup.ErrDamaged,
-				len(p.Damaged), p.Damaged[len(p.Damaged)-1])
+				len(p.Damaged), p.Err())
 		case b.dry:
 			a.Done("all of the backup is in order, and nothing was written",
 				"the same without --dry-run builds the home")
@@ -668,7 +709,8 @@ func (a *app) backupExport(ctx context.Context, b *backups) error {
 			return err
 		}
 		err = a.printPlan(p, b.out, nil)
-		a.Done("the backup is in "+command.OneLine(b.out), "age -d -i IDENTITY FILE | tar x gives the home")
+		a.Done("the backup is in "+command.OneLine(b.out),
+			"bifrost backup restore --from FILE builds the home, and so does age -d -i IDENTITY FILE | tar x")
 		return err
 	})
 }
