@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"cosmossdk.io/core/appmodule"
 	"github.com/cometbft/cometbft/libs/fail"
@@ -45,12 +46,15 @@ const consensusVersion = 1
 type AppModule struct {
 	keeper  *keeper.Keeper
 	archive *archive.Archive
+	// noArchive says once that there is no archive.
+	noArchive *sync.Once
 }
 
 // NewAppModule returns the module around its keeper and the node's archive of envelopes. archive is
-// nil where no blocks are executed, as in a command that only needs the codecs.
+// nil where no blocks are executed, as in a command that only needs the codecs. A node that
+// executes blocks without one says so in its log.
 func NewAppModule(k *keeper.Keeper, archive *archive.Archive) AppModule {
-	return AppModule{keeper: k, archive: archive}
+	return AppModule{keeper: k, archive: archive, noArchive: new(sync.Once)}
 }
 
 // IsAppModule implements appmodule.AppModule.
@@ -136,11 +140,19 @@ func (am AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.Raw
 // EndBlock closes and opens churns, and takes the block's envelopes out of the state for Precommit.
 func (am AppModule) EndBlock(ctx context.Context) error {
 	envelopes, err := am.keeper.EndBlocker(ctx)
-	if err != nil || am.archive == nil {
+	if err != nil {
 		return err
 	}
-	am.archive.Stage(envelopes)
-	return nil
+	if am.archive == nil {
+		am.noArchive.Do(func() {
+			sdk.UnwrapSDKContext(ctx).Logger().Warn(
+				"this node keeps no archive of envelopes and cannot serve any: " +
+					"the app options given to depinject name no home",
+			)
+		})
+		return nil
+	}
+	return am.archive.EndBlock(ctx, envelopes)
 }
 
 // Precommit puts the block's envelopes into the node's archive before the application commits the

@@ -31,8 +31,12 @@ type Archive struct {
 	dir string
 
 	mu sync.Mutex
-	// staged are the envelopes of the block that was executed last, until they are written.
-	staged [][]byte
+	// staged are the envelopes of the block at this height, which was executed last, until
+	// Precommit has written them; the height is 0 then.
+	staged   [][]byte
+	stagedAt int64
+	// warned reports whether it was said that Precommit does not run.
+	warned bool
 	// holds counts the readers for whose sake nothing is deleted.
 	holds int
 	// swept reports whether this process has swept, and doomed what its last sweep found that
@@ -72,14 +76,6 @@ func (a *Archive) Put(envelopes ...[]byte) error {
 		}
 	}
 	return folder.Sync()
-}
-
-// Stage holds the envelopes of the block that was executed until Precommit writes them. Another
-// execution, of the same block or of one that takes its place, replaces them.
-func (a *Archive) Stage(envelopes [][]byte) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.staged = envelopes
 }
 
 // Envelope returns the bytes with this commitment. The error wraps types.ErrNotArchived when there

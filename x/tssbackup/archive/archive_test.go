@@ -302,8 +302,8 @@ func TestPrecommitWritesWhatTheBlockPublished(t *testing.T) {
 	a, dir := open(t)
 	defer a.Hold()()
 	replaced, one, two, late := []byte("replaced"), []byte("one"), []byte("two"), []byte("late")
-	a.Stage([][]byte{replaced})
-	a.Stage([][]byte{one, two}) // the block was executed again
+	require.NoError(t, a.EndBlock(ctx, [][]byte{replaced}))
+	require.NoError(t, a.EndBlock(ctx, [][]byte{one, two}), "the block was executed again")
 	require.NoError(t, k.Staged.Set(ctx, commit(late).Sha256, late))
 
 	faults := disk.FailAt(t, dir, 2)

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"cosmossdk.io/log/v2"
@@ -20,6 +21,37 @@ const (
 	// in case it was retired too early.
 	keepRetired = 50_000
 )
+
+// noPrecommit tells what is wrong with an app whose blocks are committed without Precommit.
+const noPrecommit = "the Precommit of module tssbackup does not run: the runtime module of the " +
+	"app config lacks Precommiters: []string{tssbackuptypes.ModuleName}, " +
+	"or an app without that module lacks SetPrecommiter"
+
+// EndBlock holds the envelopes of the block that was executed until Precommit writes them. Another
+// execution of the same block, or of one that takes its place, replaces them.
+//
+// It fails, and the node must not go on, when an earlier block was committed and its envelopes were
+// not written: a vault would be active, and this node would have no backup of it. That Precommit
+// does not run is logged before there is anything to lose.
+func (a *Archive) EndBlock(ctx context.Context, envelopes [][]byte) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stagedAt != 0 && a.stagedAt < sdkCtx.BlockHeight() {
+		if len(a.staged) > 0 {
+			return fmt.Errorf(
+				"block %d was committed and its envelopes (%d) are not in the archive: %s",
+				a.stagedAt, len(a.staged), noPrecommit,
+			)
+		}
+		if !a.warned {
+			a.warned = true
+			sdkCtx.Logger().Error("the archive will lose envelopes: " + noPrecommit)
+		}
+	}
+	a.staged, a.stagedAt = envelopes, sdkCtx.BlockHeight()
+	return nil
+}
 
 // Precommit writes the envelopes of the block that is about to be committed, and deletes what
 // nobody needs any more, at the first block after the start and now and then. Only the writing can
@@ -55,7 +87,9 @@ func (a *Archive) writeStaged(late [][]byte) error {
 	if err := a.Put(append(slices.Clip(staged), late...)...); err != nil {
 		return err
 	}
-	a.Stage(nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.staged, a.stagedAt = nil, 0
 	return nil
 }
 
