@@ -105,15 +105,28 @@ func authorityOf(config string, accounts types.AccountKeeper) (string, error) {
 	return codec.BytesToString(authtypes.NewModuleAddress(config))
 }
 
-// InvokeSetHooks gives the keeper the hooks that modules provide, in the order of the modules'
-// names.
-func InvokeSetHooks(k *keeper.Keeper, hooks map[string]types.TssbackupHooksWrapper) {
-	if k == nil || len(hooks) == 0 {
-		return
-	}
+// HookInputs are the hooks of an app. It has those that modules provide or those that it supplies:
+// depinject refuses both at once.
+type HookInputs struct {
+	depinject.In
+
+	Keeper *keeper.Keeper
+	// Supplied comes first: once depinject has made the map, it has forgotten what was supplied.
+	Supplied types.SuppliedHooks `optional:"true"`
+	Provided map[string]types.TssbackupHooksWrapper
+}
+
+// InvokeSetHooks gives the keeper the hooks that the app supplies, or those that modules provide,
+// in the order of the modules' names.
+func InvokeSetHooks(in HookInputs) {
 	var list []types.TssbackupHooks
-	for _, name := range slices.Sorted(maps.Keys(hooks)) {
-		list = append(list, hooks[name])
+	if in.Supplied != nil {
+		list = append(list, in.Supplied)
 	}
-	k.SetHooks(list...)
+	for _, name := range slices.Sorted(maps.Keys(in.Provided)) {
+		list = append(list, in.Provided[name])
+	}
+	if len(list) > 0 {
+		in.Keeper.SetHooks(list...)
+	}
 }

@@ -509,7 +509,9 @@ func TestNobodyKnowsBeforeTheBlockWhoComesIntoWhichVault(t *testing.T) {
 func TestHooks(t *testing.T) {
 	c, vals := startChain(t, testParams(), 3)
 	hooks := &fakeHooks{}
-	c.k.SetHooks(hooks)
+	theirs := *c.k // as an app that keeps its keepers by value has it
+	theirs.SetHooks(hooks)
+	require.Panics(t, func() { theirs.SetHooks(hooks) })
 	require.Panics(t, func() { c.k.SetHooks(hooks) })
 
 	vault, next := newVault("vault"), newVault("next")

@@ -18,7 +18,7 @@ func (k Keeper) runHooks(
 	call func(context.Context, types.TssbackupHooks) error,
 ) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	for _, hooks := range k.hooks {
+	for _, hooks := range k.hooks.list {
 		branch, write := sdkCtx.CacheContext()
 		if err := recovered(
 			sdkCtx.GasMeter(),

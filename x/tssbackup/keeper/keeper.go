@@ -27,7 +27,7 @@ type Keeper struct {
 	staking  types.StakingKeeper
 	// authority is the bech32 address that may start churns, retire vaults and change parameters.
 	authority string
-	hooks     []types.TssbackupHooks
+	hooks     *hookList
 
 	Schema collections.Schema
 	Params collections.Item[types.Params]
@@ -120,6 +120,7 @@ func NewKeeper(
 		accounts:  accounts,
 		staking:   staking,
 		authority: authority,
+		hooks:     new(hookList),
 		verify:    verify,
 
 		Params: collections.NewItem(
@@ -313,13 +314,17 @@ func NewKeeper(
 	return k, nil
 }
 
-// SetHooks sets what runs when vaults and keygens end or begin, once, in the order given.
-func (k *Keeper) SetHooks(hooks ...types.TssbackupHooks) {
-	if k.hooks != nil {
+// SetHooks sets what runs when vaults and keygens end or begin, once, in the order given. All
+// copies of a keeper have the same hooks.
+func (k Keeper) SetHooks(hooks ...types.TssbackupHooks) {
+	if k.hooks.list != nil {
 		panic("tssbackup hooks are set already")
 	}
-	k.hooks = hooks
+	k.hooks.list = hooks
 }
+
+// hookList is shared by all copies of a keeper: a hook that only one of them knew would be lost.
+type hookList struct{ list []types.TssbackupHooks }
 
 func (k Keeper) checkAuthority(authority string) error {
 	if authority != k.authority {

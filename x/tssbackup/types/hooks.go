@@ -31,9 +31,19 @@ type TssbackupHooks interface {
 	AfterKeygenFailed(ctx context.Context, keygenID uint64, blamed, silent []HookMember) error
 }
 
-// TssbackupHooksWrapper is what a module provides to depinject to have its hooks called. Hooks of
-// several modules run in the order of the modules' names.
+// TssbackupHooksWrapper is what a module provides to depinject to have its hooks called, or what an
+// app supplies to it. Hooks of several modules run in the order of the modules' names.
 type TssbackupHooksWrapper struct{ TssbackupHooks }
 
 // IsOnePerModuleType implements depinject.OnePerModuleType.
 func (TssbackupHooksWrapper) IsOnePerModuleType() {}
+
+func (TssbackupHooksWrapper) supplied() {}
+
+// SuppliedHooks is a TssbackupHooksWrapper that the app itself supplies. depinject hands out a type
+// of which each module may have one as a map of what modules provide, in which what was supplied is
+// not. But it finds that for an interface which this type alone implements.
+type SuppliedHooks interface {
+	TssbackupHooks
+	supplied()
+}
