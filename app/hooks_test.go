@@ -101,7 +101,8 @@ func TestHooksThatAnAppGivesRun(t *testing.T) {
 				builder *runtime.AppBuilder
 				k       *keeper.Keeper
 			)
-			err := depinject.Inject(depinject.Configs(configs...), &builder, &k)
+			// Without options: those of Inject leave files behind when it fails.
+			err := depinject.InjectDebug(depinject.DebugOptions(), depinject.Configs(configs...), &builder, &k)
 			if tt.err != "" {
 				require.ErrorContains(t, err, tt.err)
 				return
