@@ -414,7 +414,7 @@ var elsewhere = map[string][]string{
 
 func TestEveryFaultOfEveryMessageOfAKeygen(t *testing.T) {
 	t.Parallel()
-	ec, ed := ecTape(t), edTape(t)
+	ec, ed := ecTape(t), edTape(t, 4)
 	for _, k := range kinds() {
 		for _, fault := range slices.Sorted(maps.Keys(faults)) {
 			all := faults[fault](t, k)
@@ -428,7 +428,7 @@ func TestEveryFaultOfEveryMessageOfAKeygen(t *testing.T) {
 					case eddsaKeygen:
 						build = ed.play
 					}
-					w := worldOf(t, tapedSession, build)
+					w := worldOf(t, 4, tapedSession, build)
 					w.tamper = c.tamper
 					w.run(t)
 					w.requireVerdict(t, c)

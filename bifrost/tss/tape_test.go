@@ -25,7 +25,7 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// A tape is what four honest members' parties say in one keygen of one of the keys. Players of the
+// A tape is what honest members' parties say in one keygen of one of the keys. Players of the
 // same members in the same session repeat it, and nothing is computed twice.
 type tape struct {
 	quick *protocol // the keygen's, with checks that remember
@@ -47,8 +47,8 @@ type part struct {
 const tapedSession = "taped"
 
 // newTape makes one of a keygen, whose checks all remember.
-func newTape(p *protocol, last check, lastStep uint8) *tape {
-	tp := &tape{parts: make([]part, 4), remembered: map[hash]any{}}
+func newTape(p *protocol, members int, last check, lastStep uint8) *tape {
+	tp := &tape{parts: make([]part, members), remembered: map[hash]any{}}
 	quick := *p
 	quick.steps = slices.Clone(p.steps)
 	for i := range quick.steps {
@@ -111,15 +111,17 @@ func (tp *tape) rememberShare(c shareCheck) shareCheck {
 	}
 }
 
-// edTape records a real keygen.
-func edTape(t *testing.T) *tape {
+// edTape records what tss-lib says in a real keygen.
+func edTape(t *testing.T, members int) *tape {
 	t.Helper()
-	tp := newTape(eddsaKeygen, checkEdLast, edRound2)
-	w := worldOf(t, tapedSession, func(i int, at seat) (*instance, func(any) hash, error) {
-		in := newEdDSAKeygen(at, 3, nil)
+	tp := newTape(eddsaKeygen, members, checkEdLast, edRound2)
+	w := worldOf(t, members, tapedSession, func(i int, at seat) (*instance, func(any) hash, error) {
+		in := newEdDSAKeygen(at, thresholdOf(members), nil)
 		in.protocol, in.known.protocol = tp.quick, tp.quick
-		out := newOut(4)
-		in.party, in.out = &recorder{in.party, in.out, out, &tp.parts[i]}, out
+		out := newOut(members)
+		own := &tp.parts[i]
+		in.party, in.out = &recorder{in.party, in.out, out, own}, out
+		in.end = func() (any, bool) { return "result", len(own.said) == edRounds }
 		return in, func(any) hash { return digestOf(in.known) }, nil
 	})
 	w.run(t)
@@ -152,7 +154,7 @@ func checkEdLast(k *known, from int, content proto.Message) error {
 func ecTape(t *testing.T) *tape {
 	t.Helper()
 	var vault *crypto.ECPoint
-	tp := newTape(ecdsaKeygen, func(k *known, from int, content proto.Message) error {
+	tp := newTape(ecdsaKeygen, 4, func(k *known, from int, content proto.Message) error {
 		pf := content.(*eckeygen.KGRound3Message).UnmarshalProofInts()
 		if ok, err := pf.Verify(k.parameters[from].N, k.ids[from].KeyInt(), vault); !ok || err != nil {
 			return errors.New("paillier verify failed")
@@ -160,7 +162,7 @@ func ecTape(t *testing.T) *tape {
 		return nil
 	}, keygenRound3)
 	sets := make([]*eckeygen.LocalPreParams, 4)
-	w := worldOf(t, tapedSession, func(i int, at seat) (*instance, func(any) hash, error) {
+	w := worldOf(t, 4, tapedSession, func(i int, at seat) (*instance, func(any) hash, error) {
 		sets[i] = preParams(t, i)
 		in, err := newECDSAKeygen(at, 3, *sets[i])
 		return in, nil, err
@@ -227,7 +229,8 @@ func digestOf(k *known) (out hash) {
 	return out
 }
 
-// A recorder writes down what its party says.
+// A recorder writes down what its party says. When it has said all, it hears no more: it would
+// compute for long, and say nothing.
 type recorder struct {
 	tsslib.Party
 	from <-chan tsslib.Message
@@ -242,6 +245,9 @@ func (r *recorder) Start() *tsslib.Error {
 }
 
 func (r *recorder) Update(m tsslib.ParsedMessage) (bool, *tsslib.Error) {
+	if len(r.in.said) == edRounds {
+		return true, nil
+	}
 	ok, err := r.Party.Update(m)
 	r.pass()
 	return ok, err
@@ -275,8 +281,9 @@ type player struct {
 
 // play is an instance with a player.
 func (tp *tape) play(i int, at seat) (*instance, func(any) hash, error) {
-	out, k, own := newOut(4), newKnown(tp.quick, at, 2), &tp.parts[i]
-	k.parameters = make([]sanity.Parameters, 4)
+	members, own := len(tp.parts), &tp.parts[i]
+	out, k := newOut(members), newKnown(tp.quick, at, thresholdOf(members)-1)
+	k.parameters = make([]sanity.Parameters, members)
 	k.parameters[i] = own.parameters
 	p := &player{tape: tp, known: k, out: out, heard: make([]int, len(own.said))}
 	in := &instance{
@@ -345,4 +352,7 @@ func (p *player) end() *tsslib.Error {
 	)
 }
 
-const keygenRound3 = 5 // of an ECDSA keygen
+const (
+	keygenRound3 = 5 // of an ECDSA keygen
+	edRounds     = 2 // in which tss-lib says something in an EdDSA keygen
+)

@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 )
@@ -26,12 +26,13 @@ type world struct {
 	// said and signed are the payloads and signatures of all messages, as their authors made them.
 	said   map[slot][]byte
 	signed map[slot]sig
-	// tamper changes what the malicious member sends.
-	tamper meddling
+	// malicious are the members whose frames tamper changes.
+	malicious []int
+	tamper    meddling
 }
 
 const (
-	malicious = 2 // of the members 0 to 3
+	malicious = 2 // of the members 0 to 3, where there is one
 	harmed    = 3
 	lag       = 2 * time.Millisecond // of a frame
 )
@@ -56,15 +57,22 @@ type life struct {
 	err       error
 }
 
-// worldOf makes a world of four members in a session. They build what build says, and sign the
+// thresholdOf is how many members of a vault sign together.
+func thresholdOf(members int) int { return (2*members + 2) / 3 }
+
+// worldOf makes a world of so many members in a session. They build what build says, and sign the
 // digest that it returns a function for.
 func worldOf(
-	t *testing.T, name string, build func(i int, at seat) (*instance, func(any) hash, error),
+	t rapid.TB, members int, name string,
+	build func(i int, at seat) (*instance, func(any) hash, error),
 ) *world {
 	t.Helper()
-	w := &world{net: &cluster{}, clock: time.Unix(1700000000, 0), said: map[slot][]byte{}, signed: map[slot]sig{}}
+	w := &world{
+		net: &cluster{}, clock: time.Unix(1700000000, 0), malicious: []int{malicious},
+		said: map[slot][]byte{}, signed: map[slot]sig{},
+	}
 	var keys []*secp256k1.PrivateKey
-	for i := range 4 {
+	for i := range members {
 		seed := sha256.Sum256([]byte{byte(i)})
 		keys = append(keys, secp256k1.PrivKeyFromBytes(seed[:]))
 	}
@@ -83,7 +91,7 @@ func worldOf(
 			w.send(s, to, b)
 			return nil
 		}
-		r := w.net.keygenOf(i, 3, name)
+		r := w.net.keygenOf(i, thresholdOf(members), name)
 		d, err := describe(r)
 		require.NoError(t, err)
 		d, err = d.in(r)
@@ -126,7 +134,7 @@ func (w *world) send(s *session, to int, b []byte) {
 		w.said[f.slot], w.signed[f.slot] = f.payload, f.sig
 	}
 	all := []sent{{frame: f}}
-	if s.self == malicious && w.tamper != nil {
+	if w.tamper != nil && slices.Contains(w.malicious, s.self) {
 		all = w.tamper(w, s, to, f)
 	}
 	for _, m := range all {
@@ -158,7 +166,7 @@ func (w *world) when(is func() bool, run func()) {
 }
 
 // run lets everything happen until all honest members have come to an end.
-func (w *world) run(t *testing.T) {
+func (w *world) run(t rapid.TB) {
 	t.Helper()
 	for _, l := range w.lives {
 		require.NoError(t, l.setUp())
@@ -187,7 +195,7 @@ func (w *world) run(t *testing.T) {
 
 func (w *world) honest() (out []*life) {
 	for i, l := range w.lives {
-		if i != malicious {
+		if !slices.Contains(w.malicious, i) {
 			out = append(out, l)
 		}
 	}
