@@ -29,6 +29,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/rotation"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -481,6 +482,26 @@ func TestSealingErrorIsLoudAndCastsNoVote(t *testing.T) {
 	w.awaitReady(1)
 	w.checkInvariants()
 	w.eventually("the status is clean again", func() bool { return broken.status().SealError == "" })
+}
+
+// A step that failed is made again, not skipped: the keyshares are in their store before the record
+// says so.
+func TestAStoreThatFailsCostsNoVote(t *testing.T) {
+	w := newWorld(t, 4)
+	full := filepath.Join(w.members[2].home, "keyshares")
+	var failed atomic.Int32
+	t.Cleanup(durable.Inject(func(_, path string) error {
+		if strings.HasPrefix(path, full) && failed.Add(1) <= 3 {
+			return errors.New("no space left on the disk")
+		}
+		return nil
+	}))
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	w.checkInvariants()
+	require.Greater(t, failed.Load(), int32(3))
 }
 
 func TestEnvelopesAreSealedWithTheLargerWorkFactor(t *testing.T) {

@@ -57,7 +57,9 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 	for {
 		var err error
 		if next == nil {
-			next, err = p.advance(ctx, ceremonies, e, k)
+			if next, err = p.advance(ctx, ceremonies, e, k); err != nil {
+				next = nil // the step was not made
+			}
 		}
 		if err == nil {
 			err = p.save(e, next)
