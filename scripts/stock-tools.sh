@@ -80,12 +80,19 @@ recipe() { # beginning_of_the_comment
 
 by_hand=$(recipe 'A backup by hand')
 export_by_hand=$(recipe 'An export by hand')
+mnemonic_by_hand=$(recipe 'The mnemonic by hand')
 
 work=$tmp/home
 mkdir "$work"
 home=$work/h
 "$bin/bifrost" init --home "$home" --chain-id stock-1 --mnemonic-file "$mnemonic" \
 	--operator cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2 >/dev/null 2>&1
+
+# The mnemonic is in the backups, for a key that is not of this project.
+age-keygen -o "$work/backup-key" 2>/dev/null
+recipient=$(age-keygen -y "$work/backup-key")
+sed -i "/^\[backup\]/,/^\[trust\]/ s/^recipients = .*/recipients = [\"$recipient\"]/; s/^include_mnemonic = .*/include_mnemonic = true/" \
+	"$home/config.toml"
 
 # What must be in each backup: what a home holds in plaintext, and the fixtures.
 want=$work/want
@@ -110,6 +117,12 @@ cp "$work/home.tar.age" "$work/hand"
 	sh -c "set -eu; $export_by_hand"
 )
 check "$want" "$work/hand/home" "a backup, opened with age, sha256sum and jq"
+
+# The words come back with the key and the folder alone.
+mkdir "$work/words"
+cp "$work/backup-key" "$work/words"
+(cd "$work/words" && STORE=$(echo "$work"/backups/*/) sh -c "$mnemonic_by_hand")
+check "$mnemonic" "$work/words/words" "the mnemonic, opened with age and jq and the key of a recipient"
 
 # Keyshares lie sealed in a home, and so they do in an export.
 opened() { # home folder_to_open_it_into

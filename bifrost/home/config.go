@@ -63,6 +63,8 @@ type Backup struct {
 	// Recipients of age can open the backups beside the mnemonic and those of the keystore, and are
 	// of the same kind.
 	Recipients []string `toml:"recipients"`
+	// IncludeMnemonic has the mnemonic backed up as well, for Recipients alone.
+	IncludeMnemonic bool `toml:"include_mnemonic"`
 }
 
 // Trust says from what on the chain's records are verified.
@@ -160,6 +162,10 @@ func (c Config) Validate() error {
 	}
 	if time.Duration(c.Backup.Period) < time.Second {
 		return fmt.Errorf("backup.period = %s is less than a second", c.Backup.Period)
+	}
+	if c.Backup.IncludeMnemonic && len(c.Backup.Recipients) == 0 {
+		return errors.New("backup.include_mnemonic needs backup.recipients: the mnemonic is sealed for " +
+			"them alone")
 	}
 	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
@@ -314,6 +320,11 @@ strict = {{.Backup.Strict}}
 # Who can open the copies beside the mnemonic and the recipients of the keystore:
 # recipients of age, of the same kind as those.
 recipients = {{list .Backup.Recipients}}
+
+# With true the copies hold the mnemonic as well, sealed for these recipients alone.
+# Whoever has the key of one, and a copy, then has all that the mnemonic opens, for ever:
+# keep the key off line, and not where the copies are.
+include_mnemonic = {{.Backup.IncludeMnemonic}}
 
 [trust]
 # Before a keyshare is restored, the records of vaults and backups are verified by the

@@ -34,6 +34,7 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 	c.TrustParameters = []string{"02" + strings.Repeat("ab", 32)}
 	c.Backup = Backup{
 		Dir: "/mnt/backups", Period: Duration(time.Hour), Strict: true, Recipients: []string{"age1x"},
+		IncludeMnemonic: true,
 	}
 	c.ChainID = `quoted "name"`
 	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
@@ -57,6 +58,11 @@ func TestConfigIsChecked(t *testing.T) {
 		{
 			"backups that never end", func(c *Config) { c.Backup.Period = 0 },
 			"backup.period = 0s is less than a second",
+		},
+		{
+			"a mnemonic that is backed up for nobody",
+			func(c *Config) { c.Backup.IncludeMnemonic = true },
+			"backup.include_mnemonic needs backup.recipients",
 		},
 		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
 		{

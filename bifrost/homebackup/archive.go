@@ -230,6 +230,9 @@ func (p *Plan) fromArchive(ctx context.Context, path string, bad error, check Ch
 			p.Left = append(p.Left, f.Name)
 			continue
 		}
+		if f.IsMnemonic() {
+			continue // an export has not even its object
+		}
 		known[f.Name], known[f.Name+sealedSuffix] = !f.IsKeyshare(), f.IsKeyshare()
 		if err := p.add(ctx, f, p.archive, check); err != nil {
 			return err

@@ -217,8 +217,10 @@ func TestHostileFiles(t *testing.T) {
 		"a file that is missing": {says: "missing in the file", change: func(list []member) []member {
 			return slices.DeleteFunc(list, func(m member) bool { return m.Name == "config.toml" })
 		}},
-		"no manifest": {nothing: homebackup.ErrDamaged, says: "begin with a manifest",
-			change: func(list []member) []member { return list[first+1:] }},
+		"no manifest": {
+			nothing: homebackup.ErrDamaged, says: "begin with a manifest",
+			change: func(list []member) []member { return list[first+1:] },
+		},
 		"a manifest that is not the first": {
 			nothing: homebackup.ErrDamaged, says: "begin with a manifest",
 			change: func(list []member) []member { return append(list[first+1:], list[first]) },
@@ -237,19 +239,27 @@ func TestHostileFiles(t *testing.T) {
 				return list
 			},
 		},
-		"the manifest twice": {says: "in it twice", nothing: homebackup.ErrDamaged,
+		"the manifest twice": {
+			says: "in it twice", nothing: homebackup.ErrDamaged,
 			change: func(list []member) []member {
 				return slices.Insert(list, first, list[first])[:first+2]
-			}},
-		"the newer manifest of the store": {says: "missing in the file",
+			},
+		},
+		"the newer manifest of the store": {
+			says: "missing in the file",
 			change: func(list []member) []member {
 				list[first] = next[first]
 				return list
-			}},
-		"the home of another signer": {nothing: homebackup.ErrDamaged, says: "is signed by",
-			change: func([]member) []member { return foreign }},
-		"no member at all": {nothing: homebackup.ErrDamaged, says: "manifest",
-			change: func([]member) []member { return nil }},
+			},
+		},
+		"the home of another signer": {
+			nothing: homebackup.ErrDamaged, says: "is signed by",
+			change: func([]member) []member { return foreign },
+		},
+		"no member at all": {
+			nothing: homebackup.ErrDamaged, says: "manifest",
+			change: func([]member) []member { return nil },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := slices.Clone(good)

@@ -1,6 +1,7 @@
 package homebackup
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -28,6 +29,9 @@ type Owner struct {
 	// Keys open the home; what is backed up is sealed for all of their recipients.
 	Keys *keystore.Keys
 	Key  *signer.Key
+	// Mnemonic is backed up for MnemonicFor alone, who are none of the home; nil for not at all.
+	Mnemonic    *sanity.Mnemonic
+	MnemonicFor []string
 }
 
 func (o Owner) keys() Keys { return Keys{o.Keys, o.Key.PubKey()} }
@@ -213,7 +217,9 @@ func (c *creation) collect(ctx context.Context) error {
 	objects := map[string]string{} // by the SHA-256 of what they hold
 	if c.before != nil && slices.Equal(c.before.Recipients, c.Keys.Recipients()) {
 		for _, f := range c.before.Files {
-			objects[f.SHA256] = f.Object
+			if !f.IsMnemonic() {
+				objects[f.SHA256] = f.Object
+			}
 		}
 	}
 	var live map[string]File
@@ -247,8 +253,45 @@ func (c *creation) collect(ctx context.Context) error {
 	for _, f := range live {
 		c.files = append(c.files, f)
 	}
+	if err := c.addMnemonic(); err != nil {
+		return fmt.Errorf("%s: %w", mnemonicName, err)
+	}
 	sortFiles(c.files)
 	return c.keep(objects)
+}
+
+// addMnemonic adds the mnemonic, if it is to be backed up. Its object does not open here, so one
+// that was written before is known by what the manifest before says that it holds, and for whom it
+// is sealed. The SHA-256 of 24 words tells nobody the words: there are 2^256 of them.
+func (c *creation) addMnemonic() error {
+	if c.Mnemonic == nil {
+		return nil
+	}
+	plain := append(bytes.Clone(c.Mnemonic.Bytes()), '\n')
+	defer sanity.Wipe(plain)
+	f := File{Name: mnemonicName, Size: int64(len(plain)), SHA256: sumOf(plain)}
+	known := ""
+	if c.before != nil && slices.Equal(c.before.MnemonicFor, c.MnemonicFor) {
+		for _, o := range c.before.Files {
+			if o.IsMnemonic() && o.SHA256 == f.SHA256 {
+				known = o.Object
+			}
+		}
+	}
+	var err error
+	f.Object, err = c.putSealed(known, func() ([]byte, error) {
+		return c.Keys.SealFor(plain, c.MnemonicFor)
+	})
+	c.files = append(c.files, f)
+	return err
+}
+
+// mnemonicFor are those for whom the mnemonic is sealed, if it is to be backed up.
+func (c *creation) mnemonicFor() []string {
+	if c.Mnemonic == nil {
+		return nil
+	}
+	return c.MnemonicFor
 }
 
 // keep adds the keyshares of the backup before that the home has no more, or not whole.
@@ -283,12 +326,20 @@ func (c *creation) keep(objects map[string]string) error {
 // put returns the object that holds these contents: the one that is known, when it is in the store
 // as it was written, else a new one.
 func (c *creation) put(known string, plain []byte) (object string, err error) {
+	return c.putSealed(known, func() ([]byte, error) { return c.Keys.SealForAll(plain) })
+}
+
+// putSealed is put for what seal seals.
+func (c *creation) putSealed(
+	known string,
+	seal func() ([]byte, error),
+) (object string, err error) {
 	if known != "" {
 		if _, err := c.store.object(known); err == nil {
 			return known, nil
 		}
 	}
-	sealed, err := c.Keys.SealForAll(plain)
+	sealed, err := seal()
 	if err != nil {
 		return "", err
 	}
@@ -309,6 +360,7 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 	recipients := c.Keys.Recipients()
 	if b := c.before; b != nil && b.ID() == c.state.last() && b.ChainID == c.ChainID &&
 		slices.Equal(b.Recipients, recipients) &&
+		slices.Equal(b.MnemonicFor, c.mnemonicFor()) &&
 		slices.Equal(withoutHeaders(b.Files), withoutHeaders(c.files)) {
 		c.created.Manifest, c.created.Unchanged = b, true
 		return c.remember()
@@ -317,7 +369,8 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 		Format: format, ChainID: c.ChainID, Signer: c.Key.Bech32(c.Prefix),
 		PubKey: hex.EncodeToString(c.Key.PubKey()), Store: c.store.id, Writer: writer,
 		Sequence: c.state.Sequence + 1, Previous: c.state.SHA256,
-		Time: now.UTC().Truncate(time.Second), Recipients: recipients, Files: c.files,
+		Time: now.UTC().Truncate(time.Second), Recipients: recipients,
+		MnemonicFor: c.mnemonicFor(), Files: c.files,
 	}
 	plain, err := m.sign(c.Key)
 	if err != nil {

@@ -24,12 +24,14 @@ const format = "tssbackup/home/v1"
 
 // The files of a home that are in a backup, by their names in it.
 const (
-	configName  = "config.toml"
-	trustDir    = "trust"
-	outboxDir   = "outbox"
-	closedDir   = "outbox/closed"
-	keyshareDir = "keyshares"
-	unplacedDir = "unplaced"
+	configName = "config.toml"
+	// mnemonicName is no file that a restore writes.
+	mnemonicName = "mnemonic"
+	trustDir     = "trust"
+	outboxDir    = "outbox"
+	closedDir    = "outbox/closed"
+	keyshareDir  = "keyshares"
+	unplacedDir  = "unplaced"
 	// damagedDir is the folder, within that of the keyshares, of a keyshare whose place another
 	// one has.
 	damagedDir = "damaged"
@@ -50,6 +52,10 @@ type File struct {
 
 // IsKeyshare reports whether the file is a keyshare.
 func (f File) IsKeyshare() bool { return strings.HasPrefix(f.Name, keyshareDir+"/") }
+
+// IsMnemonic reports whether it is the mnemonic, whose object opens with the keys of the manifest's
+// MnemonicFor alone.
+func (f File) IsMnemonic() bool { return f.Name == mnemonicName }
 
 // holds reports whether this is what the manifest says that the file holds.
 func (f File) holds(plain []byte) bool {
@@ -81,6 +87,8 @@ type Manifest struct {
 	Time time.Time `json:"time"`
 	// Recipients are those of age for whom its objects are sealed, the home's own first.
 	Recipients []string `json:"recipients"`
+	// MnemonicFor are those for whom the mnemonic is sealed, when it is among the files.
+	MnemonicFor []string `json:"mnemonic_for,omitempty"`
 	// Files are sorted by name.
 	Files []File `json:"files"`
 
@@ -99,6 +107,16 @@ func (m *Manifest) Keyshares() (n int) {
 		}
 	}
 	return n
+}
+
+// unopened are the files whose objects the keys of the home do not open.
+func (m *Manifest) unopened() (names []string) {
+	for _, f := range m.Files {
+		if f.IsMnemonic() {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 func manifestID(sequence uint64, sum string) string {
@@ -175,6 +193,9 @@ func (m *Manifest) check() error {
 			return err
 		}
 	}
+	if slices.ContainsFunc(m.Files, File.IsMnemonic) != (len(m.MnemonicFor) > 0) {
+		return errors.New("the mnemonic and those for whom it is sealed do not fit")
+	}
 	return nil
 }
 
@@ -196,7 +217,7 @@ func (f File) checkName() error {
 	var epoch uint64
 	switch {
 	case dir == "":
-		ok = f.Name == configName
+		ok = f.Name == configName || f.IsMnemonic()
 	case dir == trustDir:
 		ok = ok && strings.HasSuffix(name, headerSuffix)
 	case dir == outboxDir || dir == closedDir:

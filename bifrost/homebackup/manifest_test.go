@@ -75,6 +75,10 @@ func TestManifestsThatAreRefused(t *testing.T) {
 		"an epoch that is not its folder's": func(m *Manifest) { m.Files[1].Epoch = 8 },
 		"a negative size":                   func(m *Manifest) { m.Files[0].Size = -1 },
 		"an object that is a path":          func(m *Manifest) { m.Files[0].Object = "../x" },
+		"the mnemonic for nobody": func(m *Manifest) {
+			m.Files = append(m.Files, File{Name: "mnemonic", SHA256: m.Previous, Object: m.Previous})
+		},
+		"somebody for no mnemonic": func(m *Manifest) { m.MnemonicFor = []string{"age1x"} },
 		"another's address": func(m *Manifest) {
 			m.Signer = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnrujsuw"
 		},
@@ -117,7 +121,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add(body)
 	for _, name := range []string{
 		"trust/1.header", "outbox/keygen-1.json", "outbox/closed/keygen-1.json",
-		"keyshares/unplaced/x", "keyshares/damaged/x.0123456789abcdef",
+		"keyshares/unplaced/x", "keyshares/damaged/x.0123456789abcdef", "mnemonic",
 	} {
 		f.Add(bytes.Replace(body, []byte("config.toml"), []byte(name), 1))
 	}
@@ -145,7 +149,7 @@ func requireSound(t *testing.T, key *signer.Key, m *Manifest, data []byte) {
 		require.False(t, seen[f.Name], "%q is there twice", f.Name)
 		seen[f.Name] = true
 		top, rest, _ := strings.Cut(f.Name, "/")
-		require.Contains(t, []string{"config.toml", "trust", "outbox", "keyshares"}, top)
+		require.Contains(t, []string{"config.toml", "mnemonic", "trust", "outbox", "keyshares"}, top)
 		require.Equal(t, f.IsKeyshare(), top == "keyshares")
 		require.NotContains(t, "/"+rest, "/.", "%q is hidden", f.Name)
 		require.False(t, strings.ContainsFunc(f.Name, func(r rune) bool {

@@ -111,6 +111,8 @@ type Store struct {
 	Bytes   int64
 	// Others says that the store is sealed for others, so that nothing in it was opened.
 	Others bool
+	// Unopened are files of the newest manifest whose objects these keys do not open: the mnemonic.
+	Unopened []string
 }
 
 // List are the stores of the signer in a folder, those with the latest backups first. It opens
@@ -181,6 +183,9 @@ func (o opened) summary() (Store, error) {
 	}
 	for _, m := range o.forks() {
 		s.Forks = append(s.Forks, m.ID())
+	}
+	if len(o.manifests) > 0 {
+		s.Unopened = o.manifests[0].unopened()
 	}
 	objects, err := o.objects()
 	if err != nil {

@@ -41,6 +41,8 @@ type Plan struct {
 	// Left are files that do not come back: records of what was on its way to the chain when the
 	// backup was made.
 	Left []string
+	// Unopened are files that these keys do not open, so that they do not come back: the mnemonic.
+	Unopened []string
 	// Damaged are files that cannot be restored, and why; and manifests that are not in order, of
 	// which nothing is needed.
 	Damaged []Damage
@@ -151,6 +153,8 @@ func (p *Plan) add(ctx context.Context, f File, from source, check Check) error 
 		p.spoil(bad[0])
 	case f.isOpen():
 		p.Left = append(p.Left, f.Name)
+	case f.IsMnemonic():
+		p.Unopened = append(p.Unopened, f.Name)
 	default:
 		p.files = append(p.files, planned{f, from})
 	}

@@ -17,7 +17,7 @@ var ErrSealed = errors.New("it does not open with the keys of this home: it is d
 	"with another mnemonic's")
 
 // ErrRecipients means that the configured recipients cannot be used.
-var ErrRecipients = errors.New("keystore.recipients")
+var ErrRecipients = errors.New("the recipients cannot be used")
 
 // hybridPrefix begins the recipients that are safe from quantum computers as well. They and the
 // others do not mix in one age file, which would be no safer than the weaker.
@@ -101,6 +101,49 @@ func (k *Keys) Seal(plain []byte) ([]byte, error) { return k.seal(plain, k.own) 
 // SealForAll is Seal to all recipients, those of the configuration too.
 func (k *Keys) SealForAll(plain []byte) ([]byte, error) { return k.seal(plain, k.all...) }
 
+// SealFor returns an age file to these recipients and not to the home, for what the home is not to
+// open. So it is not opened again and compared. Its error about the recipients is that of
+// [Keys.CheckOthers].
+func (k *Keys) SealFor(plain []byte, recipients []string) ([]byte, error) {
+	if err := k.CheckOthers(recipients); err != nil {
+		return nil, err
+	}
+	to, err := parseRecipients(recipients)
+	if err != nil {
+		return nil, err
+	}
+	return encrypt(plain, to...)
+}
+
+// CheckOthers errs when there are no recipients, when they cannot be used, or when the home itself
+// is one of them, whose identities follow from the mnemonic. Its error wraps [ErrRecipients].
+func (k *Keys) CheckOthers(recipients []string) error {
+	others, err := parseRecipients(recipients)
+	if err == nil && len(others) == 0 {
+		err = fmt.Errorf("%w: there are none", ErrRecipients)
+	}
+	for _, r := range others {
+		for _, id := range k.identities {
+			if fmt.Sprint(r) == recipientOf(id) {
+				return fmt.Errorf("%w: %.20s… is the home's own: who has lost the mnemonic opens nothing "+
+					"with it", ErrRecipients, r)
+			}
+		}
+	}
+	return err
+}
+
+// recipientOf is the recipient of an identity of the home.
+func recipientOf(id age.Identity) string {
+	switch id := id.(type) {
+	case *age.X25519Identity:
+		return id.Recipient().String()
+	case *age.HybridIdentity:
+		return id.Recipient().String()
+	}
+	return ""
+}
+
 // Recipients are those of SealForAll as age writes them, the home's own first.
 func (k *Keys) Recipients() (all []string) {
 	for _, r := range k.all {
@@ -110,6 +153,19 @@ func (k *Keys) Recipients() (all []string) {
 }
 
 func (k *Keys) seal(plain []byte, to ...age.Recipient) ([]byte, error) {
+	sealed, err := encrypt(plain, to...)
+	if err != nil {
+		return nil, err
+	}
+	again, err := k.Open(sealed)
+	defer sanity.Wipe(again)
+	if err != nil || !bytes.Equal(again, plain) {
+		return nil, errors.New("what was sealed does not open again to what it was")
+	}
+	return sealed, nil
+}
+
+func encrypt(plain []byte, to ...age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)
 	if err == nil {
@@ -120,11 +176,6 @@ func (k *Keys) seal(plain []byte, to ...age.Recipient) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
-	}
-	again, err := k.Open(out.Bytes())
-	defer sanity.Wipe(again)
-	if err != nil || !bytes.Equal(again, plain) {
-		return nil, errors.New("what was sealed does not open again to what it was")
 	}
 	return out.Bytes(), nil
 }

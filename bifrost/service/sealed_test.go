@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/secrets"
 )
 
@@ -104,4 +106,52 @@ func TestAHomeInPlaintextIsSealedAtTheStart(t *testing.T) {
 	cfg.Keystore.Recipients = []string{"age1pq1x", "age1x"}
 	_, err = HomeKeys(cfg, m.Mnemonic)
 	require.ErrorIs(t, err, home.ErrConfig)
+}
+
+func TestForWhomAHomeIsBackedUp(t *testing.T) {
+	m, err := sanity.ParseMnemonic([]byte(homekeys.Words))
+	require.NoError(t, err)
+	own := homekeys.New(t).Recipients()[0]
+	id, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	x25519 := id.Recipient().String()
+	pq, err := age.GenerateHybridIdentity()
+	require.NoError(t, err)
+	hybrid := pq.Recipient().String()
+	for name, c := range map[string]struct {
+		keystore, backup []string
+		mnemonic         bool
+		says             string
+	}{
+		"nobody else":            {},
+		"both kinds of places":   {keystore: []string{x25519}, backup: []string{x25519}},
+		"hybrids":                {keystore: []string{hybrid}, backup: []string{hybrid}, mnemonic: true},
+		"hybrids of the backups": {backup: []string{hybrid}, mnemonic: true},
+		"a mix": {
+			keystore: []string{x25519}, backup: []string{hybrid},
+			says: "backup.recipients, with those of the keystore: ",
+		},
+		"the other mix": {
+			keystore: []string{hybrid}, backup: []string{x25519},
+			says: "backup.recipients, with those of the keystore: ",
+		},
+		"the home, for its own mnemonic": {
+			backup: []string{own}, mnemonic: true, says: "backup.include_mnemonic: ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := fakemember.Config()
+			cfg.Keystore.Recipients, cfg.Backup.Recipients = c.keystore, c.backup
+			cfg.Backup.IncludeMnemonic = c.mnemonic
+			o, err := BackupOwner(t.TempDir(), cfg, m)
+			if c.says != "" {
+				require.ErrorIs(t, err, home.ErrConfig)
+				require.ErrorContains(t, err, c.says)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.mnemonic, o.Mnemonic != nil)
+			require.Len(t, o.Keys.Recipients(), 1+len(c.keystore)+len(c.backup))
+		})
+	}
 }

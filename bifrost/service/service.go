@@ -165,26 +165,36 @@ func Run(ctx context.Context, o Options) (err error) {
 // HomeKeys are what the secrets in the home of a mnemonic are sealed with. Its error about the
 // configured recipients wraps [home.ErrConfig].
 func HomeKeys(cfg home.Config, mnemonic *sanity.Mnemonic) (*keystore.Keys, error) {
+	return keysFor(mnemonic, cfg.Keystore.Recipients, "keystore.recipients")
+}
+
+// keysFor are those of a home for recipients, which the configuration has in what.
+func keysFor(mnemonic *sanity.Mnemonic, recipients []string, what string) (*keystore.Keys, error) {
 	identity, err := signer.HomeIdentity(mnemonic)
 	if err != nil {
 		return nil, err
 	}
 	defer sanity.Wipe(identity)
-	keys, err := keystore.NewKeys(identity, cfg.Keystore.Recipients)
+	keys, err := keystore.NewKeys(identity, recipients)
 	if errors.Is(err, keystore.ErrRecipients) {
-		err = fmt.Errorf("%w: %w", home.ErrConfig, err)
+		err = fmt.Errorf("%w: %s: %w", home.ErrConfig, what, err)
 	}
 	return keys, err
 }
 
-// BackupOwner is whose home it is, with the keys that its backups are made and opened with; the
-// caller wipes its Key. Its error about the configured recipients or the path wraps
-// [home.ErrConfig].
+// BackupOwner is whose home it is, with the keys that its backups are made and opened with. The
+// caller wipes its Key, and the mnemonic once nothing uses it. Its error about the configured
+// recipients or the path wraps [home.ErrConfig].
 func BackupOwner(
 	homeDir string, cfg home.Config, mnemonic *sanity.Mnemonic,
 ) (o homebackup.Owner, err error) {
-	cfg.Keystore.Recipients = cfg.BackupRecipients()
-	keys, err := HomeKeys(cfg, mnemonic)
+	keys, err := keysFor(mnemonic, cfg.BackupRecipients(),
+		"backup.recipients, with those of the keystore")
+	if err == nil && cfg.Backup.IncludeMnemonic {
+		if err = keys.CheckOthers(cfg.Backup.Recipients); err != nil {
+			err = fmt.Errorf("%w: backup.include_mnemonic: %w", home.ErrConfig, err)
+		}
+	}
 	if err != nil {
 		return o, err
 	}
@@ -192,9 +202,13 @@ func BackupOwner(
 	if err != nil {
 		return o, fmt.Errorf("%w: hd_path: %w", home.ErrConfig, err)
 	}
-	return homebackup.Owner{
+	o = homebackup.Owner{
 		Home: homeDir, ChainID: cfg.ChainID, Prefix: cfg.Prefix, Keys: keys, Key: key,
-	}, nil
+	}
+	if cfg.Backup.IncludeMnemonic {
+		o.Mnemonic, o.MnemonicFor = mnemonic, cfg.Backup.Recipients
+	}
+	return o, nil
 }
 
 // newBackups makes what keeps the backups of the home.

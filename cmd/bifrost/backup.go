@@ -88,8 +88,10 @@ type backupStore struct {
 	Objects   int              `json:"objects"`
 	Bytes     int64            `json:"bytes"`
 	// Others says that it is another signer's, so that nothing in it was opened.
-	Others  bool           `json:"others"`
-	Damaged []backupDamage `json:"damaged"`
+	Others bool `json:"others"`
+	// Unopened are files of the newest backup that only its recipients open.
+	Unopened []string       `json:"unopened"`
+	Damaged  []backupDamage `json:"damaged"`
 }
 
 // backupStores is the result of list and verify in JSON.
@@ -123,8 +125,10 @@ type restoredBackup struct {
 	Complete bool     `json:"complete"`
 	Files    []string `json:"files"`
 	// Left are records of what was on its way to the chain, which do not come back.
-	Left    []string       `json:"left"`
-	Damaged []backupDamage `json:"damaged"`
+	Left []string `json:"left"`
+	// Unopened are files that only the recipients of the backup open, and do not come back.
+	Unopened []string       `json:"unopened"`
+	Damaged  []backupDamage `json:"damaged"`
 	// Chain is what comparing with the chain has shown; nil when it was not asked.
 	Chain *backupOnChain `json:"chain"`
 }
@@ -163,7 +167,8 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `The chain brings the keyshares of living vaults back. A backup has all that a home
 holds: the keyshares of every epoch, the records of what was published, and the
 configuration. It is sealed for the mnemonic and for the recipients that config.toml
-names, and holds neither the mnemonic nor pre-parameters. A second backup costs what
+names. It holds no pre-parameters, and the mnemonic only with include_mnemonic in
+config.toml, for the recipients of the backups alone. A second backup costs what
 changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -223,7 +228,7 @@ home in the folder of --home, which must be missing or without any file. It dele
 nothing, and can be run again after it was cut off; until it has ended bifrost does
 not start there. Keyshares and the records of what was published come back. What was
 on its way when the backup was made does not: bifrost has it from the chain, and makes
-nothing twice. The mnemonic is in no backup, and is not written.
+nothing twice. The mnemonic is not written.
 
 With --node it compares the new home with the chain's records of live vaults, which
 it verifies, and restores from their envelopes what a newer backup would have held.
@@ -458,7 +463,8 @@ func (a *app) printStores(all []homebackup.Store) error {
 	for _, s := range all {
 		one := backupStore{
 			Store: s.ID, Manifests: []backupManifest{}, Forks: append([]string{}, s.Forks...),
-			Objects: s.Objects, Bytes: s.Bytes, Others: s.Others, Damaged: damageOf(s.Damaged),
+			Objects: s.Objects, Bytes: s.Bytes, Others: s.Others,
+			Unopened: append([]string{}, s.Unopened...), Damaged: damageOf(s.Damaged),
 		}
 		for _, m := range s.Manifests {
 			one.Manifests = append(one.Manifests, manifestOf(m))
@@ -482,6 +488,9 @@ func (a *app) printStores(all []homebackup.Store) error {
 			}
 			for _, id := range s.Forks {
 				fmt.Fprintf(w, "  %s is of a copy of the home\n", id)
+			}
+			for _, name := range s.Unopened {
+				fmt.Fprintf(w, "  %s is there: it opens with the keys of backup.recipients alone\n", name)
 			}
 			writeDamage(w, s.Damaged)
 		}
@@ -583,7 +592,8 @@ func (a *app) printPlan(p *homebackup.Plan, out string, chain *backupOnChain) er
 	}
 	result := &restoredBackup{
 		Out: out, Store: p.Manifest.Store, Manifest: manifestOf(p.Manifest), Complete: p.Whole(),
-		Files: []string{}, Left: append([]string{}, p.Left...), Damaged: damageOf(p.Damaged),
+		Files: []string{}, Left: append([]string{}, p.Left...),
+		Unopened: append([]string{}, p.Unopened...), Damaged: damageOf(p.Damaged),
 		Chain: chain,
 	}
 	for _, f := range p.Files() {
@@ -596,6 +606,9 @@ func (a *app) printPlan(p *homebackup.Plan, out string, chain *backupOnChain) er
 		}
 		for _, name := range result.Left {
 			fmt.Fprintf(w, "%s: left out, the chain has it\n", name)
+		}
+		for _, name := range result.Unopened {
+			fmt.Fprintf(w, "%s: left out, it opens with the keys of backup.recipients alone\n", name)
 		}
 		writeDamage(w, result.Damaged)
 		if chain == nil {

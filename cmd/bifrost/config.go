@@ -87,7 +87,7 @@ func examineConfig(cfg home.Config) ([]string, error) {
 			"restored, and a fire drill says little")
 	}
 	if err := keystore.CheckRecipients(cfg.Keystore.Recipients); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keystore.recipients: %w", err)
 	}
 	if err := keystore.CheckRecipients(cfg.BackupRecipients()); err != nil {
 		return nil, fmt.Errorf("backup.recipients, with those of the keystore: %w", err)

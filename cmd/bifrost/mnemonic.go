@@ -48,8 +48,8 @@ func (a *app) readMnemonic(ctx context.Context, path string) (*sanity.Mnemonic, 
 	return m, nil
 }
 
-// withSigner reads a mnemonic, as readMnemonic does, and derives the signer's key. They are given to
-// use, and wiped when it returns.
+// withSigner reads a mnemonic, as readMnemonic does, and derives the signer's key. They are given
+// to use, and wiped when it returns.
 func (a *app) withSigner(
 	ctx context.Context,
 	cfg home.Config,

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	abci "github.com/cometbft/cometbft/abci/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/gogoproto/proto"
@@ -24,6 +25,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/schema"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -53,6 +55,20 @@ func address(t testing.TB, words string) string {
 	key, err := signer.Derive(m, signer.DefaultHDPath)
 	require.NoError(t, err)
 	return key.Bech32("cosmos")
+}
+
+// ageRecipients are one of each kind, and the one of the home of the first mnemonic.
+func ageRecipients(t testing.TB) map[string]string {
+	x25519, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	hybrid, err := age.GenerateHybridIdentity()
+	require.NoError(t, err)
+	m, err := sanity.ParseMnemonic([]byte(mnemonics[0]))
+	require.NoError(t, err)
+	return map[string]string{
+		"RECIPIENT": x25519.Recipient().String(), "HYBRID": hybrid.Recipient().String(),
+		"OWN": homekeys.Of(t, m).Recipients()[0],
+	}
 }
 
 // scene is what one script plays in: a node, the signers that it knows by operator, and the
@@ -107,6 +123,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("OPERATOR", operator)
 			env.Setenv("OTHER_OPERATOR", otherOperator)
 			env.Setenv("SIGNER", address(t, mnemonics[0]))
+			for name, recipient := range ageRecipients(t) {
+				env.Setenv(name, recipient)
+			}
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", "")
 			for name, words := range map[string]string{"words": mnemonics[0], "otherwords": mnemonics[1], "twelve": twelveWords} {
