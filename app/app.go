@@ -26,6 +26,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/ante"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
+	"github.com/tssbackup/tssbackup/x/tssbackup/blockgas"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 )
 
@@ -94,7 +95,12 @@ func New(
 		return nil, fmt.Errorf("build the ante chain: %w", err)
 	}
 	app.SetAnteHandler(anteHandler)
-	boundBlocks(app.BaseApp)
+
+	// Every block is held to block.max_gas: validators vote against a proposal above it, and should
+	// one be decided all the same, the block gas meter ends its execution.
+	process := baseapp.NewDefaultProposalHandler(app.Mempool(), app).ProcessProposalHandler()
+	app.SetProcessProposal(blockgas.NewProcessProposal(app.TxDecode, process))
+	app.SetDisableBlockGasMeter(false)
 
 	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
 		snapshotter := archive.NewSnapshotter(
