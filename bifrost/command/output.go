@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"unicode"
+
+	"golang.org/x/term"
 )
 
 // The values of --output.
@@ -50,6 +54,27 @@ func (in *Invocation) Print(value any, text func(w io.Writer)) error {
 	var b strings.Builder
 	text(&b)
 	_, err := io.WriteString(in.Stdout, b.String())
+	return err
+}
+
+// PrintRaw writes bytes that are no text as the only result. It refuses to where people or a reader
+// of JSON would get them.
+func (in *Invocation) PrintRaw(data []byte) error {
+	in.writing.Lock()
+	defer in.writing.Unlock()
+	if in.stopped {
+		return context.Canceled
+	}
+	out, ok := in.Stdout.(*os.File)
+	switch {
+	case in.output == outputJSON:
+		return Usage(errors.New("standard output takes the result or JSON, not both: leave " +
+			"--output json away"))
+	case ok && term.IsTerminal(int(out.Fd())):
+		return Usage(errors.New("the result is no text, and standard output is a terminal: write " +
+			"to a file"))
+	}
+	_, err := in.Stdout.Write(data)
 	return err
 }
 

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -164,12 +164,26 @@ func (a archive) openFile(f File, keys Keys) (sealed, plain []byte, err error) {
 	return sealed, plain, nil
 }
 
+// readExport reads a file or a pipe whole.
+func readExport(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	if err == nil && len(data) > maxExport {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxExport)
+	}
+	return data, err
+}
+
 // PrepareFile is [Prepare] for a file that [Plan.Export] wrote. What is in it is checked as in a
 // folder: by the signature of the manifest that it begins with, and the hashes that this names. Of
 // a file that is torn or damaged the plan has what comes before that place. The caller wipes the
 // plan.
 func PrepareFile(ctx context.Context, path string, keys Keys, check Check) (*Plan, error) {
-	data, err := durable.Read(path, maxExport)
+	data, err := readExport(path)
 	if err != nil {
 		return nil, err
 	}

@@ -254,13 +254,13 @@ verified by. restore --from FILE builds the home from it.`,
 			return a.backupExport(cmd.Context(), b)
 		},
 	}
-	export.Flags().StringVar(&b.out, "out", "", "file for the backup, such as home.tar.age")
+	export.Flags().StringVar(&b.out, "out", "", "file for the backup, such as home.tar.age, - for standard output")
 	for _, sub := range []*cobra.Command{list, prune, export} {
 		sub.Flags().StringVar(&b.dir, "from", "", "folder of the backups (default: dir in config.toml)")
 	}
 	for _, sub := range []*cobra.Command{verify, restore} {
 		sub.Flags().StringVar(&b.dir, "from", "",
-			"folder of the backups, or file of export (default: dir in config.toml)")
+			"folder of the backups, or file of export, - for standard input (default: dir in config.toml)")
 	}
 	for _, sub := range []*cobra.Command{restore, export} {
 		sub.Flags().StringVar(&b.choice.Store, "store", "", "id of the store, where there are several")
@@ -280,6 +280,9 @@ verified by. restore --from FILE builds the home from it.`,
 	return cmd
 }
 
+// stdio stands for standard input and output.
+const stdio = "-"
+
 // backupConfig is the configuration of the home, when there is one, and the folder of the backups.
 // Without a home only the flags say where they are.
 func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error) {
@@ -293,8 +296,11 @@ func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error)
 	default:
 		isHome = true
 	}
-	if b.dir == "" {
+	switch b.dir {
+	case "":
 		b.dir = cfg.Backup.Dir
+	case stdio:
+		b.dir = "/dev/stdin"
 	}
 	if b.dir == "" {
 		return cfg, isHome, command.Usage(errors.New("the folder of the backups is missing: give it, " +
@@ -542,10 +548,10 @@ func (a *app) backupPrune(ctx context.Context, b *backups) error {
 	return a.openBackups(ctx, cfg, a.findMnemonic(), prune)
 }
 
-// isFile reports whether a path is that of a file, as export writes them.
+// isFile reports whether a path is that of a file, as export writes them, or of a pipe with one.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	return err == nil && !info.IsDir()
 }
 
 // preparePlan verifies the backup that the flags choose, in a folder or in a file.
@@ -717,6 +723,9 @@ func (a *app) backupExport(ctx context.Context, b *backups) error {
 		defer sanity.Wipe(data)
 		if err != nil {
 			return err
+		}
+		if b.out == stdio {
+			return a.PrintRaw(data)
 		}
 		if err := a.Write(ctx, func() error { return durable.Write(b.out, data) }); err != nil {
 			return err

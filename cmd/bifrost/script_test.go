@@ -46,7 +46,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bifrost": main})
+	testscript.Main(m, map[string]func(){"bifrost": main, "kubectl": fakeKubectl})
 }
 
 func address(t testing.TB, words string) string {
@@ -118,6 +118,11 @@ func TestScripts(t *testing.T) {
 				return abci.ResponseQuery{Value: []byte("\x0a\x14" + "0.025uatom,0.1ustake")}
 			}
 			env.Values[sceneKey{}] = s
+			contrib, err := filepath.Abs(filepath.Join("..", "..", "contrib"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("CONTRIB", contrib)
 			env.Setenv("NODE", url)
 			env.Setenv("CHAIN", node.ChainID)
 			env.Setenv("OPERATOR", operator)
