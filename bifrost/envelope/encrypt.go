@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"strconv"
 
 	"filippo.io/age"
 
@@ -19,7 +21,9 @@ func encrypt(stream []byte, m *sanity.Mnemonic, workFactor int) ([]byte, error) 
 	}
 	recipient.SetWorkFactor(workFactor)
 	var envelope bytes.Buffer
+	release(workFactor)
 	w, err := age.Encrypt(&envelope, recipient)
+	release(workFactor)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +48,10 @@ func Decrypt(envelope, passphrase []byte) ([]byte, error) {
 		return nil, err
 	}
 	identity.SetMaxWorkFactor(MaxWorkFactor)
+	workFactor := workFactorOf(envelope)
+	release(workFactor)
 	r, err := age.Decrypt(bytes.NewReader(envelope), identity)
+	release(workFactor)
 	var noMatch *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &noMatch):
@@ -58,4 +65,22 @@ func Decrypt(envelope, passphrase []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return stream, nil
+}
+
+// release gives what the collector has not looked at yet back to the system, before and after a run
+// of scrypt: the memory that one takes would come on top of it, and on top of that of the run
+// before. A run that takes little memory is not worth it.
+func release(workFactor int) {
+	if workFactor >= 14 {
+		debug.FreeOSMemory()
+	}
+}
+
+// workFactorOf reads it from an age file whose form was checked.
+func workFactorOf(envelope []byte) (workFactor int) {
+	line, _, _ := bytes.Cut(envelope[len(sanity.EnvelopePrefix):], []byte("\n"))
+	if i := bytes.LastIndexByte(line, ' '); i >= 0 {
+		workFactor, _ = strconv.Atoi(string(line[i+1:]))
+	}
+	return workFactor
 }

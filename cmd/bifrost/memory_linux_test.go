@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+)
+
+// TestSealTakesTheMemoryOfOneRunOfScrypt seals at the real work factor, which encrypts and opens
+// again: each takes 256 MiB, and the second run must not come on top of the first.
+func TestSealTakesTheMemoryOfOneRunOfScrypt(t *testing.T) {
+	require.Equal(t, 18, envelope.DefaultWorkFactor)
+	dir := t.TempDir()
+	words := filepath.Join(dir, "words")
+	require.NoError(t, os.WriteFile(words, []byte(mnemonics[0]), 0o600))
+	peak := func(args ...string) int64 {
+		cmd := exec.Command("bifrost", args...)
+		text, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(text))
+		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	}
+	baseline := peak("version")
+	for _, members := range fixture.Sizes {
+		out := filepath.Join(dir, fmt.Sprint(members, ".age"))
+		args := []string{"seal", "--mnemonic-file", words, "--out", out}
+		for _, f := range fixture.Keyshares(t, members, 0) {
+			path := filepath.Join(dir, f.Name)
+			require.NoError(t, os.WriteFile(path, f.Data, 0o600))
+			args = append(args, path)
+		}
+		more := peak(args...) - baseline
+		t.Logf("%d members: %d MB beside the %d MB of a process that does nothing", members,
+			more/1e6, baseline/1e6)
+		require.Less(t, more, int64(275e6))
+		sealed, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.Contains(t, string(sealed[:80]), " 18\n")
+	}
+}
