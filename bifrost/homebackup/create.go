@@ -267,6 +267,9 @@ func (c *creation) addMnemonic() error {
 	if c.Mnemonic == nil {
 		return nil
 	}
+	if err := c.Mnemonic.CheckSeal(); err != nil {
+		return err
+	}
 	plain := append(bytes.Clone(c.Mnemonic.Bytes()), '\n')
 	defer sanity.Wipe(plain)
 	f := File{Name: mnemonicName, Size: int64(len(plain)), SHA256: sumOf(plain)}

@@ -192,3 +192,20 @@ func TestForWhomNoMnemonicIsSealed(t *testing.T) {
 		})
 	}
 }
+
+// The hash in a manifest says nothing of 24 words, and a mnemonic that was wiped has none.
+func TestAMnemonicThatIsNoneIsNotBackedUp(t *testing.T) {
+	plain, dir, _ := scene(t)
+	id := generated(t)
+	twelve, err := sanity.ParseMnemonic([]byte(strings.Repeat("abandon ", 11) + "about"))
+	require.NoError(t, err)
+	wiped, err := sanity.ParseMnemonic([]byte(homekeys.Words))
+	require.NoError(t, err)
+	wiped.Wipe()
+	for _, m := range []*sanity.Mnemonic{twelve, wiped} {
+		h := including(t, plain, id.Recipient().String())
+		h.Mnemonic = m
+		_, err := homebackup.Create(context.Background(), h.Owner, dir, noon)
+		require.ErrorContains(t, err, "mnemonic: mnemonic has")
+	}
+}
