@@ -98,8 +98,10 @@ func New(
 
 	// Every block is held to block.max_gas: validators vote against a proposal above it, and should
 	// one be decided all the same, the block gas meter ends its execution.
-	process := baseapp.NewDefaultProposalHandler(app.Mempool(), app).ProcessProposalHandler()
-	app.SetProcessProposal(blockgas.NewProcessProposal(app.TxDecode, process))
+	proposals := baseapp.NewDefaultProposalHandler(app.Mempool(), app.BaseApp)
+	app.SetProcessProposal(
+		blockgas.NewProcessProposal(app.TxDecode, proposals.ProcessProposalHandler()),
+	)
 	app.SetDisableBlockGasMeter(false)
 
 	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
