@@ -90,7 +90,7 @@ func TestCheatingProver(t *testing.T) {
 				if (wins && verified == verify) || (!wins && refused == verify) {
 					continue
 				}
-				stored, err := toy.verify(st, f.proof(t, nonce))
+				stored, err := verifyBoth(t, toy, st, f.proof(t, nonce))
 				if !wins {
 					refused++
 					require.Error(t, err)
@@ -128,7 +128,7 @@ func TestProverOfAnotherShare(t *testing.T) {
 		mixed[j] = lies[j]
 		f := newForger(t, toy, key, st, mixed, "lie")
 		for nonce := range uint32(100) {
-			_, err := toy.verify(st, f.proof(t, nonce))
+			_, err := verifyBoth(t, toy, st, f.proof(t, nonce))
 			require.ErrorIs(t, err, errProof)
 		}
 	}

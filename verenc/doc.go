@@ -26,10 +26,14 @@
 //     different answers from one set of rows would give the share away. [Prove] draws fresh
 //     randomness and mixes the share into it, so that not even a broken random source makes it
 //     answer two challenges from one tree.
-//   - [Verify] and [List.Check] are meant for consensus: they use integers alone, one goroutine, no
-//     clock and no randomness, and their verdict is the same on every platform. They take time in
-//     proportion to the work and not to the length of hostile input; a caller still charges for
-//     them before they run.
+//   - [Verify] and [List.Check] are meant for consensus: they use integers alone, no clock and no
+//     randomness, and their verdict is the same on every platform. They take time in proportion to
+//     the work and not to the length of hostile input; a caller still charges for them before they
+//     run.
+//   - [Verify] spreads its rows over idle cores: beside the callers' goroutines it starts others
+//     while no more than GOMAXPROCS are at work over all calls. What it returns does not depend on
+//     how many there are, and a panic in any of them is one in the caller's goroutine, where a
+//     recover catches it. [List.Check] uses one goroutine.
 //   - A context binds a proof to a label, a recipient key and public points. It is kept with the
 //     stored form and never computed anew, so opening does not depend on how a chain is called
 //     later.

@@ -63,23 +63,31 @@ var edTwoD = sync.OnceValue(func() *field.Element {
 })
 
 // edTable is the multiples k·2^(width·w)·P for k = 1 … 2^(width−1), at [w][k−1].
-func edTable(p *edwards25519.Point, width int) [][]edTerm {
-	windows, half := edWindows(width), 1<<(width-1)
-	points := make([]edwards25519.Point, windows*half)
-	base := new(edwards25519.Point).Set(p)
-	for w := range windows {
-		row := points[w*half:][:half]
-		row[0].Set(base)
-		for k := 1; k < half; k++ {
-			row[k].Add(&row[k-1], base)
+func edTable(p *edwards25519.Point, width int, spread spread) [][]edTerm {
+	half := 1 << (width - 1)
+	bases := make([]edwards25519.Point, edWindows(width)) // 2^(width·w)·P
+	bases[0].Set(p)
+	for w := 1; w < len(bases); w++ {
+		bases[w].Set(&bases[w-1])
+		for range width {
+			bases[w].Double(&bases[w])
 		}
-		base.Double(&row[half-1])
 	}
-	terms := edTerms(points)
-	table := make([][]edTerm, windows)
-	for w := range table {
-		table[w] = terms[w*half:][:half]
-	}
+	table := make([][]edTerm, len(bases))
+	spread(len(table), func(from, to int) {
+		points := make([]edwards25519.Point, (to-from)*half)
+		for w := from; w < to; w++ {
+			row := points[(w-from)*half:][:half]
+			row[0].Set(&bases[w])
+			for k := 1; k < half; k++ {
+				row[k].Add(&row[k-1], &bases[w])
+			}
+		}
+		terms := edTerms(points)
+		for w := from; w < to; w++ {
+			table[w] = terms[(w-from)*half:][:half]
+		}
+	})
 	return table
 }
 
@@ -100,7 +108,7 @@ func edTerms(points []edwards25519.Point) []edTerm {
 }
 
 var edBaseTable = sync.OnceValue(func() [][]edTerm {
-	return edTable(edwards25519.NewGeneratorPoint(), edBaseWidth)
+	return edTable(edwards25519.NewGeneratorPoint(), edBaseWidth, serially)
 })
 
 // edPublicMults gives s·P for each s, where the table is of P and has windows of the width. It goes
@@ -127,21 +135,26 @@ func edPublicMults(s []scalar, table [][]edTerm, width int) []edSum {
 	return sums
 }
 
-func (edwards) publicMults(s []scalar, closed []bool, x []byte) ([]point, error) {
-	sums := edPublicMults(s, edBaseTable(), edBaseWidth)
-	if closed != nil {
+func (edwards) publicMults(x []byte) (publicMults, error) {
+	var term *edTerm
+	if x != nil {
 		px, err := edDecode(x)
 		if err != nil {
 			return nil, err
 		}
-		term := edTerms([]edwards25519.Point{*px})[0]
-		for i := range sums {
-			if closed[i] {
-				sums[i].add(&term, true)
+		term = &edTerms([]edwards25519.Point{*px})[0]
+	}
+	return func(s []scalar, closed []bool) []point {
+		sums := edPublicMults(s, edBaseTable(), edBaseWidth)
+		if term != nil {
+			for i := range sums {
+				if closed[i] {
+					sums[i].add(term, true)
+				}
 			}
 		}
-	}
-	return edEncodeSums(sums), nil
+		return edEncodeSums(sums)
+	}, nil
 }
 
 func (p *edSum) set(q *edwards25519.Point) {

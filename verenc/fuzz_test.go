@@ -22,7 +22,7 @@ func FuzzVerify(f *testing.F) {
 			p, st, good = suite1, fullSt, fullProof
 		}
 		for _, b := range [][]byte{b, overlay(good, b, at, longer)} {
-			stored, err := p.verify(st, b)
+			stored, err := verifyBoth(t, p, st, b)
 			if err != nil {
 				continue
 			}

@@ -72,13 +72,16 @@ type arithmetic interface {
 	mulAdd(a, b, c *scalar) scalar  // secret: a·b + c
 	secretMults(s []scalar) []point // secret: s·G for each
 
-	// publicMults gives s·G for each, and s·G − X where closed is true; an entry is nil where that
-	// is the identity.
-	publicMults(s []scalar, closed []bool, x []byte) ([]point, error)
+	// publicMults decodes X strictly, unless it is nil, for the multiplications that subtract it.
+	publicMults(x []byte) (publicMults, error)
 
 	// sumIsIdentity reports whether Σ s·P is the identity.
 	sumIsIdentity(s []scalar, points [][]byte) (bool, error)
 }
+
+// publicMults gives s·G for each, and s·G − X where closed is true; an entry is nil where that is
+// the identity. It is safe for concurrent use.
+type publicMults func(s []scalar, closed []bool) []point
 
 // point is an encoded point; nil is the identity, which no proof may hold.
 type point []byte

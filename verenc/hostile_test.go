@@ -39,7 +39,7 @@ func TestEveryFlippedBitIsRefused(t *testing.T) {
 				for bit := part; bit < 8*len(proof); bit += 2 * sparse {
 					changed := bytes.Clone(proof)
 					changed[bit/8] ^= 1 << (bit % 8)
-					_, err := toy.verify(st, changed)
+					_, err := verifyBoth(t, toy, st, changed)
 					require.Error(t, err, "bit %d", bit)
 				}
 			})
@@ -52,7 +52,7 @@ func TestEveryFlippedBitIsRefused(t *testing.T) {
 			for at := part; at < len(proof); at += 2 * sparse {
 				changed := bytes.Clone(proof)
 				changed[at] ^= 1 << (at % 8)
-				_, err := Verify(st, changed)
+				_, err := verifyBoth(t, suite1, st, changed)
 				require.Error(t, err, "byte %d", at)
 			}
 		})
@@ -63,14 +63,14 @@ func TestEveryOtherLengthIsRefused(t *testing.T) {
 	for _, name := range benchmarkNames {
 		_, st, _, proof := honest(t, suite1, name)
 		for n := range len(proof) {
-			_, err := Verify(st, proof[:n])
+			_, err := verifyBoth(t, suite1, st, proof[:n])
 			require.Error(t, err, "%d bytes", n)
 		}
 		for n := 1; n <= 1100; n++ {
-			_, err := Verify(st, append(bytes.Clone(proof), make([]byte, n)...))
+			_, err := verifyBoth(t, suite1, st, append(bytes.Clone(proof), make([]byte, n)...))
 			require.Error(t, err, "%d bytes more", n)
 		}
-		stored, err := Verify(st, proof)
+		stored, err := verifyBoth(t, suite1, st, proof)
 		require.NoError(t, err)
 		form := stored.Bytes()
 		for n := range len(form) + 100 {
@@ -107,7 +107,7 @@ func TestReplaysAreRefused(t *testing.T) {
 	st.Label = Label("chain-1", vault, ed, 7, []byte("member address 00001"))
 	proof, err := Prove(key, st, shares)
 	require.NoError(t, err)
-	_, err = Verify(st, proof)
+	_, err = verifyBoth(t, suite1, st, proof)
 	require.NoError(t, err)
 
 	otherKey, other, _ := toyCase(t, "other")
@@ -138,7 +138,7 @@ func TestReplaysAreRefused(t *testing.T) {
 		changed := st
 		changed.Shares = slices.Clone(st.Shares)
 		change(&changed)
-		_, err := Verify(changed, proof)
+		_, err := verifyBoth(t, suite1, changed, proof)
 		require.Error(t, err, why)
 	}
 }
@@ -210,14 +210,14 @@ func TestPointsOutsideTheSubgroupAreRefused(t *testing.T) {
 		require.Error(t, CheckRecipient(pk), i)
 		changed := st
 		changed.Recipient = pk
-		_, err := Verify(changed, proof)
+		_, err := verifyBoth(t, suite1, changed, proof)
 		require.Error(t, err, i)
 	}
 	for i, x := range append(withTorsion(t, st.Shares[1].Point), odd25519(t)...) {
 		require.Error(t, Ed25519.CheckPoint(x), i)
 		changed := st
 		changed.Shares = []PublicShare{st.Shares[0], {Group: Ed25519, Point: x}}
-		_, err := Verify(changed, proof)
+		_, err := verifyBoth(t, suite1, changed, proof)
 		require.Error(t, err, i)
 		_, err = Prove(key, changed, shares)
 		require.Error(t, err, i)
@@ -246,7 +246,7 @@ func TestAProofForAKeyWithTorsionIsRefused(t *testing.T) {
 			}
 		}
 		f.commit(t)
-		_, err = toy.verify(st, f.proof(t, 0))
+		_, err = verifyBoth(t, toy, st, f.proof(t, 0))
 		require.ErrorIs(t, err, errSubgroup)
 	}
 }
@@ -264,7 +264,7 @@ func TestMaskedSharesOutOfRangeAreRefused(t *testing.T) {
 		f.mask(t, j, 77, maskFor(t, s, five))
 		nonce := f.nonce(0, f.closed(77))
 		proof := f.proof(t, nonce)
-		stored, err := Verify(st, proof)
+		stored, err := verifyBoth(t, suite1, st, proof)
 		require.NoError(t, err, "a small masked share is as good as any")
 		_, err = stored.Open(key, st.Shares)
 		require.NoError(t, err)
@@ -273,7 +273,7 @@ func TestMaskedSharesOutOfRangeAreRefused(t *testing.T) {
 		for why, w := range outOfRange(a) {
 			changed := bytes.Clone(proof)
 			copy(proofRow(changed, f, nonce, 77)[32+32*j:], w[:])
-			_, err := Verify(st, changed)
+			_, err := verifyBoth(t, suite1, st, changed)
 			require.ErrorIs(t, err, errScalar, why)
 		}
 
@@ -283,7 +283,7 @@ func TestMaskedSharesOutOfRangeAreRefused(t *testing.T) {
 		proof = f.proof(t, nonce)
 		row := proofRow(proof, f, nonce, 9)
 		copy(row[32+32*j:], s.Bytes())
-		_, err = Verify(st, proof)
+		_, err = verifyBoth(t, suite1, st, proof)
 		require.ErrorIs(t, err, errIdentity)
 	}
 }
@@ -302,7 +302,7 @@ func TestRowsThatDoNotDecodeAreSkipped(t *testing.T) {
 	for i, e := range append(odd25519(t), slices.Repeat([]byte{0xff}, 32)) {
 		f := newForger(t, suite1, key, st, shares, "skip")
 		f.ephemeral(t, 0, e)
-		stored, err := Verify(st, f.proof(t, f.nonce(0, f.closed(0))))
+		stored, err := verifyBoth(t, suite1, st, f.proof(t, f.nonce(0, f.closed(0))))
 		require.NoError(t, err, i)
 		opened, err := stored.Open(key, st.Shares)
 		require.NoError(t, err, i)
@@ -316,18 +316,18 @@ func TestNonces(t *testing.T) {
 	f := newForger(t, suite1, key, st, shares, "nonces")
 	smallest := f.nonce(0, whichever)
 	next := f.nonce(smallest+1, whichever)
-	_, err := Verify(st, f.proof(t, smallest))
+	_, err := verifyBoth(t, suite1, st, f.proof(t, smallest))
 	require.NoError(t, err)
-	_, err = Verify(st, f.proof(t, next))
+	_, err = verifyBoth(t, suite1, st, f.proof(t, next))
 	require.NoError(t, err, "any admissible nonce is accepted")
 	for nonce := range smallest {
-		_, err = Verify(st, f.proof(t, nonce))
+		_, err = verifyBoth(t, suite1, st, f.proof(t, nonce))
 		require.Error(t, err)
 	}
 	// Under an admissible nonce that is not the proof's, everything else is wrong.
 	proof := f.proof(t, smallest)
 	copy(proof[65:], u32(next))
-	_, err = Verify(st, proof)
+	_, err = verifyBoth(t, suite1, st, proof)
 	require.Error(t, err)
 }
 

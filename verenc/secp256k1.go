@@ -130,21 +130,26 @@ func (secp) secretMults(s []scalar) []point {
 	return secpEncode(secpBaseMults(s))
 }
 
-func (secp) publicMults(s []scalar, closed []bool, x []byte) ([]point, error) {
-	r := secpBaseMults(s)
-	if closed != nil {
-		px, err := secpDecode(x)
-		if err != nil {
+func (secp) publicMults(x []byte) (publicMults, error) {
+	var px *secpPoint
+	if x != nil {
+		var err error
+		if px, err = secpDecode(x); err != nil {
 			return nil, err
 		}
-		newSecpAdder(len(r)).add(r, func(i int) (*secpPoint, bool) {
-			if closed[i] {
-				return px, true
-			}
-			return nil, false
-		})
 	}
-	return secpEncode(r), nil
+	return func(s []scalar, closed []bool) []point {
+		r := secpBaseMults(s)
+		if px != nil {
+			newSecpAdder(len(r)).add(r, func(i int) (*secpPoint, bool) {
+				if closed[i] {
+					return px, true
+				}
+				return nil, false
+			})
+		}
+		return secpEncode(r)
+	}, nil
 }
 
 // secpBaseTable holds k·2^(secpWidth·w)·G for k = 1 … 2^(secpWidth−1), at [w][k−1].

@@ -101,10 +101,15 @@ func checkForm(shares []PublicShare) error {
 func checkPoints(shares []PublicShare) error {
 	for _, s := range shares {
 		if err := s.Group.CheckPoint(s.Point); err != nil {
-			return fmt.Errorf("public share of %v: %w", s.Group, err)
+			return s.wrap(err)
 		}
 	}
 	return nil
+}
+
+// wrap says whose point an error is about.
+func (s PublicShare) wrap(err error) error {
+	return fmt.Errorf("public share of %v: %w", s.Group, err)
 }
 
 // lp appends b with its length before it.

@@ -144,7 +144,7 @@ func checkProofVector(t *testing.T, v proofVector) {
 		require.NoError(t, VerifyPossession(v.Recipient, v.ChainID, v.Address, v.Possession))
 		require.Error(t, VerifyPossession(v.Recipient, v.ChainID+"x", v.Address, v.Possession))
 	}
-	stored, err := Verify(st, v.Proof)
+	stored, err := verifyBoth(t, suite1, st, v.Proof)
 	if v.Expect != "ok" {
 		require.Equal(t, "reject", v.Expect)
 		require.Error(t, err)

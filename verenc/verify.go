@@ -33,11 +33,19 @@ var errProof = errors.New("verenc: the proof does not hold")
 //   - the rows recomputed from the seeds, and for the closed rows from the masked shares, give the
 //     commitment, where no closed row's mask is zero.
 //
-// The work is the same for every proof that passes the cheap questions. Verify is deterministic and
-// safe for concurrent use.
-func Verify(st Statement, proof []byte) (*Stored, error) { return suite1.verify(st, proof) }
+// The work is the same for every proof that passes the cheap questions. It is shared among the
+// cores that have nothing else to verify; results, errors and panics are those of one goroutine.
+// Verify is deterministic and safe for concurrent use.
+func Verify(st Statement, proof []byte) (*Stored, error) {
+	return suite1.verifyRows(st, proof, rowWorkers.spread)
+}
 
+// verify does all the work in the caller's goroutine.
 func (p params) verify(st Statement, proof []byte) (*Stored, error) {
+	return p.verifyRows(st, proof, serially)
+}
+
+func (p params) verifyRows(st Statement, proof []byte, spread spread) (*Stored, error) {
 	ctx, err := st.Context()
 	if err != nil {
 		return nil, err
@@ -81,8 +89,11 @@ func (p params) verify(st Statement, proof []byte) (*Stored, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipient key: %w", err)
 	}
-	if err := checkPoints(st.Shares); err != nil {
-		return nil, err
+	mults := make([]publicMults, k)
+	for j, s := range st.Shares {
+		if mults[j], err = groups[j].publicMults(s.Point); err != nil {
+			return nil, s.wrap(err)
+		}
 	}
 
 	seeds, known := make(tree, 2*p.rows), make([]bool, 2*p.rows)
@@ -91,41 +102,53 @@ func (p params) verify(st Statement, proof []byte) (*Stored, error) {
 	}
 	seeds.grow(&ctx, salt, known)
 
-	opened := make([]int, 0, p.rows-p.closed)
-	e := make([]scalar, 0, p.rows-p.closed)
+	var opened []int
+	place := make([]int, p.rows) // of a row, among the opened or the closed ones
+	closed := make([]bool, p.rows)
+	pointsE := make([]point, p.rows)
+	for n, i := range set {
+		place[i], closed[i], pointsE[i] = n, true, stored.ephemeral(n, k)
+	}
 	for i := range p.rows {
 		if known[p.rows+i] {
+			place[i] = len(opened)
 			opened = append(opened, i)
-			e = append(e, ephemeral(&ctx, salt, i, &seeds[p.rows+i]))
 		}
 	}
-	encE := edEncodeSums(edPublicMults(e, edBaseTable(), edBaseWidth))
-	encK := edEncodeSums(edPublicMults(e, edTable(pk, edKeyWidth), edKeyWidth))
 
-	pointsE := make([]point, p.rows)
-	pointsR := make([][]point, k)
-	closed := make([]bool, p.rows)
-	for n, i := range set {
-		closed[i] = true
-		pointsE[i] = stored.ephemeral(n, k)
-	}
+	// Each step writes what belongs to its rows, and is looked at when all rows are through.
+	table := edTable(pk, edKeyWidth, spread)
+	encE, encK := make([]point, len(opened)), make([]point, len(opened))
+	spread(len(opened), func(from, to int) {
+		e := make([]scalar, to-from)
+		for n := range e {
+			i := opened[from+n]
+			e[n] = ephemeral(&ctx, salt, i, &seeds[p.rows+i])
+		}
+		copy(encE[from:], edEncodeSums(edPublicMults(e, edBaseTable(), edBaseWidth)))
+		copy(encK[from:], edEncodeSums(edPublicMults(e, table, edKeyWidth)))
+	})
 	for n, i := range opened {
 		if encE[n] == nil || encK[n] == nil {
 			return nil, errProof
 		}
 		pointsE[i] = encE[n]
 	}
-	masks := make([]scalar, p.rows)
+	pointsR := make([][]point, k)
 	for j, a := range groups {
-		for n, i := range set {
-			masks[i] = *stored.masked(n, j, k)
-		}
-		for n, i := range opened {
-			masks[i] = pad(a, &ctx, j, i, encE[n], encK[n])
-		}
-		if pointsR[j], err = a.publicMults(masks, closed, st.Shares[j].Point); err != nil {
-			return nil, err
-		}
+		pointsR[j] = make([]point, p.rows)
+		spread(p.rows, func(from, to int) {
+			masks := make([]scalar, to-from)
+			for r := range masks {
+				i := from + r
+				if n := place[i]; closed[i] {
+					masks[r] = *stored.masked(n, j, k)
+				} else {
+					masks[r] = pad(a, &ctx, j, i, encE[n], encK[n])
+				}
+			}
+			copy(pointsR[j][from:], mults[j](masks, closed[from:to]))
+		})
 	}
 	d, err := commit(&ctx, salt, pointsE, pointsR)
 	if err != nil {
