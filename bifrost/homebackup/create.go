@@ -124,9 +124,19 @@ type creation struct {
 	state, saved state
 	// before is the manifest that this one follows, nil for none.
 	before *Manifest
-	// files are those of this one.
+	// files are those of this one, but the trusted headers, which are in headers until it is
+	// certain that there is a backup: they never cause one.
 	files   []File
+	headers []header
+	// objects are known ones that all recipients open, by the SHA-256 of what they hold.
+	objects map[string]string
 	created *Created
+}
+
+// A header is a file with its contents, which are no secret.
+type header struct {
+	File
+	plain []byte
 }
 
 // choose finds the store of this home in the folder, and the manifest that was written last.
@@ -214,18 +224,18 @@ const looks = 5
 
 // collect gathers the files of the home, and writes the objects that the store lacks.
 func (c *creation) collect(ctx context.Context) error {
-	objects := map[string]string{} // by the SHA-256 of what they hold
+	c.objects = map[string]string{}
 	if c.before != nil && slices.Equal(c.before.Recipients, c.Keys.Recipients()) {
 		for _, f := range c.before.Files {
 			if !f.IsMnemonic() {
-				objects[f.SHA256] = f.Object
+				c.objects[f.SHA256] = f.Object
 			}
 		}
 	}
 	var live map[string]File
 	var err error
 	for range looks {
-		live = map[string]File{}
+		live, c.headers = map[string]File{}, nil
 		c.created.Damaged, err = eachLive(c.Home, c.keys(), func(f File, plain []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -234,13 +244,13 @@ func (c *creation) collect(ctx context.Context) error {
 			if err := f.checkName(); err != nil {
 				return err
 			}
-			object, err := c.put(objects[f.SHA256], plain)
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.Name, err)
+			if f.isHeader() {
+				c.headers = append(c.headers, header{f, bytes.Clone(plain)})
+				return nil
 			}
-			objects[f.SHA256], f.Object = object, object
-			live[f.Name] = f
-			return nil
+			put, err := c.put(f, plain)
+			live[f.Name] = put
+			return err
 		})
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -257,7 +267,7 @@ func (c *creation) collect(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", mnemonicName, err)
 	}
 	sortFiles(c.files)
-	return c.keep(objects)
+	return c.keep()
 }
 
 // addMnemonic adds the mnemonic, if it is to be backed up. Its object does not open here, so one
@@ -298,7 +308,7 @@ func (c *creation) mnemonicFor() []string {
 }
 
 // keep adds the keyshares of the backup before that the home has no more, or not whole.
-func (c *creation) keep(objects map[string]string) error {
+func (c *creation) keep() error {
 	if c.before == nil {
 		return nil
 	}
@@ -315,24 +325,30 @@ func (c *creation) keep(objects map[string]string) error {
 			c.created.Damaged = append(c.created.Damaged, Damage{f.Name, f.Epoch, f.Object, err})
 			continue
 		}
-		object, err := c.put(objects[f.SHA256], plain)
+		put, err := c.put(c.files[count], plain)
 		sanity.Wipe(plain)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+			return err
 		}
-		c.files[count].Object = object
+		c.files[count] = put
 	}
 	sortFiles(c.files)
 	return nil
 }
 
-// put returns the object that holds these contents: the one that is known, when it is in the store
-// as it was written, else a new one.
-func (c *creation) put(known string, plain []byte) (object string, err error) {
-	return c.putSealed(known, func() ([]byte, error) { return c.Keys.SealForAll(plain) })
+// put returns the file with the object that holds these contents: the one that is known, when it is
+// in the store as it was written, else a new one.
+func (c *creation) put(f File, plain []byte) (File, error) {
+	seal := func() ([]byte, error) { return c.Keys.SealForAll(plain) }
+	object, err := c.putSealed(c.objects[f.SHA256], seal)
+	if err != nil {
+		return f, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	c.objects[f.SHA256], f.Object = object, object
+	return f, nil
 }
 
-// putSealed is put for what seal seals.
+// putSealed returns a known object, or a new one of what seal seals.
 func (c *creation) putSealed(
 	known string,
 	seal func() ([]byte, error),
@@ -364,10 +380,18 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 	if b := c.before; b != nil && b.ID() == c.state.last() && b.ChainID == c.ChainID &&
 		slices.Equal(b.Recipients, recipients) &&
 		slices.Equal(b.MnemonicFor, c.mnemonicFor()) &&
-		slices.Equal(withoutHeaders(b.Files), withoutHeaders(c.files)) {
+		slices.Equal(withoutHeaders(b.Files), c.files) && c.hasHeaders(b) {
 		c.created.Manifest, c.created.Unchanged = b, true
 		return c.remember()
 	}
+	for _, h := range c.headers {
+		f, err := c.put(h.File, h.plain)
+		if err != nil {
+			return err
+		}
+		c.files = append(c.files, f)
+	}
+	sortFiles(c.files)
 	m := &Manifest{
 		Format: format, ChainID: c.ChainID, Signer: c.Key.Bech32(c.Prefix),
 		PubKey: hex.EncodeToString(c.Key.PubKey()), Store: c.store.id, Writer: writer,
@@ -402,6 +426,18 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 	c.created.Manifest = m
 	c.created.Bytes += int64(len(sealed))
 	return c.settled(m)
+}
+
+// hasHeaders reports whether the store has the headers that a manifest names. The other objects are
+// read when the home's files are.
+func (c *creation) hasHeaders(m *Manifest) bool {
+	return !slices.ContainsFunc(m.Files, func(f File) bool {
+		if !f.isHeader() {
+			return false
+		}
+		_, err := c.store.object(f.Object)
+		return err != nil
+	})
 }
 
 // settled makes sure that nobody has removed an object meanwhile, and looks for a manifest that a

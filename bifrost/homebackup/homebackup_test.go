@@ -180,7 +180,10 @@ func TestABackupCostsWhatChanged(t *testing.T) {
 	before := disk.Tree(t, dir)
 	require.True(t, h.create(t, dir).Unchanged)
 	require.NoError(t, durable.Replace(filepath.Join(home.TrustDir(h.Home), "aa.header"), []byte("h2")))
-	require.True(t, h.create(t, dir).Unchanged, "a header causes no backup")
+	for range 2 {
+		require.True(t, h.create(t, dir).Unchanged, "a header causes no backup")
+		require.Equal(t, before, disk.Tree(t, dir), "and writes nothing")
+	}
 	h.record(t, "keygen-9.json", string(outbox.StepProven))
 	require.True(t, h.create(t, dir).Unchanged, "nor does what is not in it")
 
@@ -213,6 +216,20 @@ func TestABackupCostsWhatChanged(t *testing.T) {
 		require.Len(t, created.Manifest.Recipients, 2)
 		require.True(t, other.create(t, dir).Unchanged)
 	})
+}
+
+func TestTheNextBackupIsWholeAgainWhateverWasLost(t *testing.T) {
+	for _, lost := range []string{"config.toml", "keyshares/7/", "outbox/closed/", "trust/"} {
+		h, dir, want := scene(t)
+		first := h.create(t, dir)
+		object := objectOf(t, first.Manifest, lost)
+		require.NoError(t, os.Remove(only(t, dir, "*", "objects", object+".age")))
+		next := h.create(t, dir)
+		require.False(t, next.Unchanged, lost)
+		require.Equal(t, 1, next.Objects, lost)
+		require.Equal(t, want, restore(t, h, dir, filepath.Join(t.TempDir(), "new"), homebackup.Choice{}))
+		require.True(t, h.create(t, dir).Unchanged, lost)
+	}
 }
 
 func TestAKeyshareStaysInTheBackupsWhateverBecomesOfItsFile(t *testing.T) {
