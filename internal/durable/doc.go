@@ -8,7 +8,7 @@
 // it, so that what looks like the leftover of a crash is one, and may be removed.
 //
 // Who has more to do in a folder than writing one file locks it ([Lock], [Make]) and puts the steps
-// of a [Folder] together.
+// of a [Folder] together. Many files are written in little more time than one by [Folder.PlaceAll].
 //
 // Files are made with mode 0600 and folders with 0700. A symbolic link in the place of a file is
 // refused. The folder itself may be reached through one, which is how operators move data to

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -108,19 +109,71 @@ func (f *Folder) Create(name string, data []byte) error { return create(f.at(nam
 // Place writes a file in one step, replacing one that is there. Only [Folder.Sync] makes sure that
 // the new one is found after a crash.
 func (f *Folder) Place(name string, data []byte) error {
-	if info, err := os.Lstat(f.at(name)); err == nil {
-		if err := regular(f.at(name), info); err != nil {
-			return err
+	return f.PlaceAll(File{Name: name, Data: data})
+}
+
+// A File is what PlaceAll places.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// PlaceAll is [Folder.Place] for many files, which are written and flushed at the same time, for a
+// disk flushes many in little more time than one. None gets its name before all are flushed; they
+// get them in their order. After an error those that have got one keep it, and nothing is left of
+// the others.
+func (f *Folder) PlaceAll(files ...File) error {
+	for _, file := range files {
+		if info, err := os.Lstat(f.at(file.Name)); err == nil {
+			if err := regular(f.at(file.Name), info); err != nil {
+				return err
+			}
 		}
 	}
-	temp := tempName(name)
-	if err := f.Create(temp, data); err != nil {
-		return err
+	temps, err := f.createAll(files)
+	for i := 0; i < len(files) && err == nil; i++ {
+		if err = f.Rename(temps[i], files[i].Name); err == nil {
+			temps[i] = ""
+		}
 	}
-	if err := f.Rename(temp, name); err != nil {
-		return errors.Join(err, f.Remove(temp))
+	if err == nil {
+		return nil
 	}
-	return nil
+	errs := []error{err}
+	for _, temp := range temps {
+		if temp != "" {
+			errs = append(errs, f.Remove(temp))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// atOnce is how many files are written at the same time. Each takes a thread and a descriptor.
+const atOnce = 64
+
+// createAll writes files under temporary names and flushes them. It returns the names in the order
+// of the files; after an error some are empty, and those of the files that are there are not.
+func (f *Folder) createAll(files []File) (temps []string, err error) {
+	temps = make([]string, len(files))
+	errs := make([]error, len(files))
+	var taken atomic.Int64
+	work := func() {
+		for i := int(taken.Add(1)) - 1; i < len(files); i = int(taken.Add(1)) - 1 {
+			temp := tempName(files[i].Name)
+			if errs[i] = f.Create(temp, files[i].Data); errs[i] != nil {
+				taken.Store(int64(len(files))) // the others would be for nothing
+				return
+			}
+			temps[i] = temp
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(len(files), atOnce) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	return temps, errors.Join(errs...)
 }
 
 // Link gives a file a second name; where there are no hard links it moves the file there. The error

@@ -57,7 +57,7 @@ func Open(dir string) (*Archive, error) {
 	return &Archive{dir: dir}, nil
 }
 
-// Put writes envelopes and returns when they would survive a loss of power.
+// Put writes envelopes, all at the same time, and returns when they would survive a loss of power.
 func (a *Archive) Put(envelopes ...[]byte) error {
 	if len(envelopes) == 0 {
 		return nil
@@ -69,11 +69,13 @@ func (a *Archive) Put(envelopes ...[]byte) error {
 		return err
 	}
 	defer folder.Unlock()
-	for _, envelope := range envelopes {
+	files := make([]durable.File, len(envelopes))
+	for i, envelope := range envelopes {
 		sum := sha256.Sum256(envelope)
-		if err := folder.Place(hex.EncodeToString(sum[:]), envelope); err != nil {
-			return err
-		}
+		files[i] = durable.File{Name: hex.EncodeToString(sum[:]), Data: envelope}
+	}
+	if err := folder.PlaceAll(files...); err != nil {
+		return err
 	}
 	return folder.Sync()
 }

@@ -103,48 +103,64 @@ func TestArchiveServesNothingDamaged(t *testing.T) {
 	}
 }
 
+// blocks are the envelopes of a block with one, and of one with several.
+var blocks = [][][]byte{{[]byte("new")}, {[]byte("new"), []byte("newer"), []byte("newest")}}
+
 func TestFullDiskLosesNothing(t *testing.T) {
-	old, envelope := []byte("old"), []byte("new")
-	a, dir := open(t)
-	steps := disk.Count(t, dir)
-	require.NoError(t, a.Put(envelope))
-	require.Equal(t, 5, steps.Steps(), "create, write, sync, rename, sync the folder")
-	for n := 1; n <= steps.Steps(); n++ {
+	old := []byte("old")
+	for _, block := range blocks {
 		a, dir := open(t)
-		require.NoError(t, a.Put(old))
-		faults := disk.FailAt(t, dir, n)
-		require.ErrorIs(t, a.Put(envelope), disk.ErrDisk)
-		faults.Mend()
-		if n < steps.Steps() {
-			_, err := a.Envelope(commit(envelope))
-			require.ErrorIs(t, err, types.ErrNotArchived)
-			require.Equal(t, 1, entries(t, dir), "step %d leaves nothing", n)
+		steps := disk.Count(t, dir)
+		require.NoError(t, a.Put(block...))
+		const each = 4 // create, write, sync, rename
+		require.Equal(t, each*len(block)+1, steps.Steps(), "and sync the folder")
+		for n := 1; n <= steps.Steps(); n++ {
+			a, dir := open(t)
+			require.NoError(t, a.Put(old))
+			faults := disk.FailAt(t, dir, n)
+			require.ErrorIs(t, a.Put(block...), disk.ErrDisk)
+			faults.Mend()
+			named := max(0, n-1-(each-1)*len(block)) // before the step that failed
+			for i, envelope := range block {
+				_, err := a.Envelope(commit(envelope))
+				if i < named {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, types.ErrNotArchived)
+				}
+			}
+			require.Equal(t, 1+named, entries(t, dir), "step %d leaves nothing unfinished", n)
+			_, err := a.Envelope(commit(old))
+			require.NoError(t, err)
+			require.NoError(t, a.Put(block...), "the disk has room again")
+			require.Equal(t, 1+len(block), entries(t, dir))
 		}
-		_, err := a.Envelope(commit(old))
-		require.NoError(t, err)
-		require.NoError(t, a.Put(envelope), "the disk has room again")
 	}
 }
 
-// A process that dies while it writes leaves the envelope, or what the next sweep removes.
+// A process that dies while it writes leaves envelopes, and what the next sweep removes. The block
+// is replayed, so all are written again.
 func TestADeadNodeLeavesNothingBroken(t *testing.T) {
-	envelope := []byte("new")
-	for n := 1; n <= 5; n++ {
-		a, dir := open(t)
-		faults := disk.DieAt(t, dir, n)
-		require.ErrorIs(t, a.Put(envelope), disk.ErrDisk)
-		faults.Mend()
-		a, err := archive.Open(dir)
-		require.NoError(t, err)
-		_, err = a.Envelope(commit(envelope))
-		if n < 5 {
-			require.ErrorIs(t, err, types.ErrNotArchived)
-		} else {
+	for _, block := range blocks {
+		for n := 1; n <= 4*len(block)+1; n++ {
+			a, dir := open(t)
+			faults := disk.DieAt(t, dir, n)
+			require.ErrorIs(t, a.Put(block...), disk.ErrDisk)
+			faults.Mend()
+			a, err := archive.Open(dir)
 			require.NoError(t, err)
+			for i, envelope := range block {
+				_, err = a.Envelope(commit(envelope))
+				if i < n-1-3*len(block) {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, types.ErrNotArchived)
+				}
+			}
+			require.NoError(t, a.Put(block...))
+			require.NoError(t, a.Sweep(hashes(block...)))
+			require.Equal(t, len(block), entries(t, dir))
 		}
-		require.NoError(t, a.Put(envelope))
-		require.NoError(t, a.Sweep(hashes(envelope)))
-		require.Equal(t, 1, entries(t, dir))
 	}
 }
 
