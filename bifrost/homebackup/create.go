@@ -87,10 +87,12 @@ func Create(ctx context.Context, o Owner, dir string, now time.Time) (*Created, 
 	if err := c.choose(); err != nil {
 		return nil, err
 	}
-	if err := c.collect(ctx); err != nil {
-		return nil, err
+	err = c.collect(ctx)
+	if err == nil {
+		err = c.finish(ctx, now)
 	}
-	if err := c.finish(ctx, now); err != nil {
+	if err != nil {
+		c.discard()
 		return nil, err
 	}
 	return c.created, nil
@@ -130,6 +132,8 @@ type creation struct {
 	headers []header
 	// objects are known ones that all recipients open, by the SHA-256 of what they hold.
 	objects map[string]string
+	// written are the objects that were added to the store, until a manifest may name them.
+	written []string
 	created *Created
 }
 
@@ -363,6 +367,7 @@ func (c *creation) putSealed(
 		return "", err
 	}
 	object = sumOf(sealed)
+	c.written = append(c.written, object)
 	if err := write(c.store.path(objectsDir, object), sealed); err != nil {
 		return "", err
 	}
@@ -416,7 +421,7 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 	if err := c.remember(); err != nil {
 		return err
 	}
-	if err := write(c.store.path(manifestsDir, m.ID()), sealed); err != nil {
+	if err := c.writeManifest(m, sealed); err != nil {
 		return err
 	}
 	c.state.Sequence, c.state.SHA256, c.state.Next = m.Sequence, m.sum, ""
@@ -426,6 +431,32 @@ func (c *creation) finish(ctx context.Context, now time.Time) error {
 	c.created.Manifest = m
 	c.created.Bytes += int64(len(sealed))
 	return c.settled(m)
+}
+
+// writeManifest writes the manifest. When it is certainly not there after an error, what it names
+// is still to be discarded.
+func (c *creation) writeManifest(m *Manifest, sealed []byte) error {
+	written := c.written
+	c.written = nil
+	path := c.store.path(manifestsDir, m.ID())
+	err := write(path, sealed)
+	if err == nil {
+		return nil
+	}
+	folder := durable.SyncFolder(filepath.Dir(path))
+	_, file := os.Lstat(path)
+	if errors.Is(file, fs.ErrNotExist) && (folder == nil || errors.Is(folder, fs.ErrNotExist)) {
+		c.written = written
+	}
+	return err
+}
+
+// discard removes the objects of a backup that failed: on a disk that is almost full the next try
+// would add its own to them, until nothing fits.
+func (c *creation) discard() {
+	for _, object := range c.written {
+		_ = durable.Remove(c.store.path(objectsDir, object)) // it does no harm
+	}
 }
 
 // hasHeaders reports whether the store has the headers that a manifest names. The other objects are

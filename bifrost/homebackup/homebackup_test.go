@@ -531,11 +531,36 @@ func TestAFullDiskLeavesNothingThatCounts(t *testing.T) {
 			continue // the step was one of tidying up
 		}
 		require.ErrorIs(t, err, disk.ErrDisk)
+		for path := range disk.Tree(t, dir) {
+			require.NotContains(t, path, "objects", "step %d: nor anything that fills the disk", n)
+		}
 		_, err = homebackup.Prepare(context.Background(), dir, h.keys(), homebackup.Choice{}, nil)
 		require.True(t, errors.Is(err, homebackup.ErrNone) || errors.Is(err, fs.ErrNotExist), "%v", err)
 		created := h.create(t, dir)
 		require.Equal(t, uint64(1), created.Manifest.Sequence)
 	}
+}
+
+func TestAKeyshareThatCannotBeReadCostsTheBackupNoOther(t *testing.T) {
+	h, dir, want := scene(t)
+	h.create(t, dir)
+	path := h.store.Path(7, "localstate-a.json")
+	require.NoError(t, os.Truncate(path, 65<<20)) // no file of a keyshare is that large
+	h.put(t, 9, "localstate-z.json", "secret z")
+	created := h.create(t, dir)
+	require.Len(t, created.Damaged, 1)
+	require.Equal(t, "keyshares/7/localstate-a.json", created.Damaged[0].Name)
+	want["keyshares/9/localstate-z.json"] = "secret z"
+	require.Equal(t, want, restore(t, h, dir, filepath.Join(t.TempDir(), "new"), homebackup.Choice{}))
+}
+
+func TestAConfigurationThatIsALinkIsBackedUp(t *testing.T) {
+	h, dir, want := scene(t)
+	elsewhere := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.Rename(home.ConfigPath(h.Home), elsewhere))
+	require.NoError(t, os.Symlink(elsewhere, home.ConfigPath(h.Home)))
+	h.create(t, dir)
+	require.Equal(t, want, restore(t, h, dir, filepath.Join(t.TempDir(), "new"), homebackup.Choice{}))
 }
 
 func TestPruneKeepsWhatItIsToldAndNeverTheLastOfAKeyshare(t *testing.T) {

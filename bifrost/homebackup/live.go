@@ -17,9 +17,9 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// eachLive gives the files of a home to use, with their contents, which it wipes. Keyshares that do
-// not open are returned. The error of a file that moved meanwhile wraps [fs.ErrNotExist]: the home
-// is to be looked at again.
+// eachLive gives the files of a home to use, with their contents, which it wipes. Keyshares that
+// cannot be read or opened are returned. The error of a file that moved meanwhile wraps
+// [fs.ErrNotExist]: the home is to be looked at again.
 //
 // Records come before keyshares: whatever a final record is of was stored before it.
 func eachLive(
@@ -28,15 +28,24 @@ func eachLive(
 	use func(f File, plain []byte) error,
 ) (bad []Damage, err error) {
 	plainFile := func(name string) error {
-		data, err := durable.Read(filepath.Join(homeDir, filepath.FromSlash(name)), maxFile)
+		path := filepath.Join(homeDir, filepath.FromSlash(name))
+		if name == configName {
+			// bifrost reads it through a symbolic link, as Kubernetes mounts it.
+			var err error
+			if path, err = filepath.EvalSymlinks(path); err != nil {
+				return err
+			}
+		}
+		data, err := durable.Read(path, maxFile)
 		if err != nil {
 			return err
 		}
 		defer sanity.Wipe(data)
-		if path.Dir(name) == outboxDir && !isFinal(data) {
+		f := File{Name: name}
+		if f.isOpen() && !isFinal(data) {
 			return nil
 		}
-		return use(File{Name: name}, data)
+		return use(f, data)
 	}
 	if err := plainFile(configName); err != nil {
 		return nil, err
@@ -85,10 +94,10 @@ func liveKeyshares(
 			if err != nil {
 				return nil, err
 			}
-		case errors.Is(err, keystore.ErrSealed):
-			bad = append(bad, Damage{Name: f.Name, Epoch: f.Epoch, Err: err})
-		default:
+		case errors.Is(err, fs.ErrNotExist):
 			return nil, err
+		default: // one that cannot be read costs the backup one keyshare, and not all of them
+			bad = append(bad, Damage{Name: f.Name, Epoch: f.Epoch, Err: err})
 		}
 	}
 	plain, err := s.Plain()
