@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -616,6 +617,22 @@ func TestPruneKeepsWhatItIsToldAndNeverTheLastOfAKeyshare(t *testing.T) {
 	_, err = homebackup.Prune(context.Background(), h.Home, dir, h.keys(), homebackup.Keep{Last: 1}, nil, false)
 	require.ErrorIs(t, err, homebackup.ErrDamaged)
 	require.Equal(t, before, disk.Tree(t, dir))
+}
+
+func TestManifestsShareWhatTheySayAlike(t *testing.T) {
+	h, dir, _ := scene(t)
+	h.create(t, dir)
+	require.NoError(t, durable.Replace(home.ConfigPath(h.Home), []byte("chain_id = \"test-2\"\n")))
+	h.create(t, dir)
+	all, err := homebackup.List(context.Background(), dir, h.keys())
+	require.NoError(t, err)
+	require.Len(t, all[0].Manifests, 2)
+	// Both have the configuration first, and then the same keyshares.
+	a, b := all[0].Manifests[0].Files[1], all[0].Manifests[1].Files[1]
+	require.Equal(t, a, b)
+	require.Same(t, unsafe.StringData(a.Name), unsafe.StringData(b.Name))
+	require.Same(t, unsafe.StringData(a.SHA256), unsafe.StringData(b.SHA256))
+	require.Same(t, unsafe.StringData(a.Object), unsafe.StringData(b.Object))
 }
 
 func TestAFolderWithinTheHomeIsRefused(t *testing.T) {

@@ -109,6 +109,22 @@ func (m *Manifest) Keyshares() (n int) {
 	return n
 }
 
+// share lets the texts of files be those which are known, where they are equal: manifests of one
+// store say mostly the same, and all of them are in memory.
+func (m *Manifest) share(known map[string]string) {
+	m.Files = slices.Clone(m.Files) // without the room that reading left
+	for i := range m.Files {
+		f := &m.Files[i]
+		for _, text := range []*string{&f.Name, &f.SHA256, &f.Object} {
+			if same, ok := known[*text]; ok {
+				*text = same
+				continue
+			}
+			known[*text] = *text
+		}
+	}
+}
+
 // unopened are the files whose objects the keys of the home do not open.
 func (m *Manifest) unopened() (names []string) {
 	for _, f := range m.Files {

@@ -35,7 +35,7 @@ func openStore(ctx context.Context, s store, keys Keys) (o opened, err error) {
 	if err != nil {
 		return o, err
 	}
-	foreign := false
+	foreign, known := false, map[string]string{}
 	for _, p := range places {
 		if err := ctx.Err(); err != nil {
 			return o, err
@@ -47,6 +47,7 @@ func openStore(ctx context.Context, s store, keys Keys) (o opened, err error) {
 			o.bad = append(o.bad, p)
 			continue
 		}
+		m.share(known)
 		o.manifests = append(o.manifests, m)
 	}
 	o.others = len(o.manifests) == 0 && foreign
