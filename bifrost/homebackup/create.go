@@ -488,7 +488,11 @@ func (c *creation) settled(m *Manifest) error {
 		return err
 	}
 	if slices.ContainsFunc(places, func(p place) bool {
-		return p.id() != m.ID() && p.sequence >= m.Sequence
+		if p.id() == m.ID() || p.sequence < m.Sequence {
+			return false
+		}
+		_, err := c.store.open(p, c.keys())
+		return err == nil // what is not in order nobody wrote who has the mnemonic; verify tells
 	}) {
 		c.created.Fork = c.store.id
 	}

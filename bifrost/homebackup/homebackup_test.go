@@ -430,6 +430,18 @@ func TestACopyOfAHomeIsTold(t *testing.T) {
 	require.Equal(t, "secret a", got["keyshares/7/localstate-a.json"])
 }
 
+func TestAManifestThatIsNotInOrderIsNoCopyOfTheHome(t *testing.T) {
+	h, dir, _ := scene(t)
+	h.create(t, dir)
+	junk := filepath.Join(filepath.Dir(only(t, dir, "*", "manifests", "1-*.age")), "99-0123456789abcdef.age")
+	require.NoError(t, os.WriteFile(junk, []byte("junk"), 0o600))
+	h.put(t, 9, "localstate-z.json", "secret z")
+	require.Empty(t, h.create(t, dir).Fork)
+	all, err := homebackup.List(context.Background(), dir, h.keys())
+	require.NoError(t, err)
+	require.Len(t, all[0].Damaged, 1)
+}
+
 func TestRestoreTargets(t *testing.T) {
 	h, dir, want := scene(t)
 	h.create(t, dir)
