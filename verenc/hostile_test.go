@@ -52,8 +52,12 @@ func TestEveryFlippedBitIsRefused(t *testing.T) {
 			for at := part; at < len(proof); at += 2 * sparse {
 				changed := bytes.Clone(proof)
 				changed[at] ^= 1 << (at % 8)
-				_, err := verifyBoth(t, suite1, st, changed)
+				_, err := suite1.verify(st, changed)
 				require.Error(t, err, "byte %d", at)
+				if at%32 < 2 {
+					_, err = verifyBoth(t, suite1, st, changed)
+					require.Error(t, err, "byte %d", at)
+				}
 			}
 		})
 	}
