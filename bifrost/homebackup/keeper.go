@@ -34,6 +34,8 @@ type KeeperConfig struct {
 const (
 	// firstRetry is the time after which a backup that failed is tried again, the first time.
 	firstRetry = 2 * time.Second
+	// patientRetries is how many times as long a later try waits at most while a vote waits for it.
+	patientRetries = 8
 	// stopPatience is how long the end of a process waits for a last backup.
 	stopPatience = 20 * time.Second
 )
@@ -147,8 +149,17 @@ func (k *Keeper) Run(ctx context.Context) {
 			continue
 		}
 		wait = min(k.retry<<min(failures, 10), k.cfg.Period)
+		if k.isWaitedFor() {
+			wait = min(wait, patientRetries*k.retry)
+		}
 		failures++
 	}
+}
+
+func (k *Keeper) isWaitedFor() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.waiting) > 0
 }
 
 // Close makes a last backup, for which it waits a while, and wipes the key. Nothing may run any
