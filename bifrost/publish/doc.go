@@ -48,10 +48,10 @@
 // vote is a blame of those who failed the last attempt, as the record has it since then, or did not
 // come to it, and of nobody when that is not known, or the last one came to its end and too late.
 // Nobody gives up by a state that is older than the last block for a certificate: the vote would be
-// refused, and is for ever. A keygen that fails here (the disk, the memory) is tried again too, said
-// loudly in the log, the metrics and the status, and ends in a vote that names nobody: blame is for
-// others. Sealing and proving are tried again until the deadline: without an envelope and a proof
-// there is no vote for a result.
+// refused, and is for ever. A keygen that fails here (the disk, the memory) is tried again too,
+// said loudly in the log, the metrics and the status, and ends in a vote that names nobody: blame
+// is for others. Sealing and proving are tried again until the deadline: without an envelope and a
+// proof there is no vote for a result.
 //
 // A member whose keyshares of a certified result are gone cannot make up for it, and says so. It is
 // silent then: recovery brings back what was published, and this was not.
