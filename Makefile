@@ -23,8 +23,9 @@ help: ## this list
 demo: build ## four validators churn, back up, lose a signer, recover it and sign
 	go run ./testutil/demo
 
+# The longest ones first, so that nothing waits for them in the end.
 test: ## every test
-	go test -timeout 30m ./...
+	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./...
 
 test-processes: ## a network of processes: crashes at any time, and a malicious signer
 	go test -tags processes -timeout 40m -v ./testutil/processes
