@@ -652,6 +652,28 @@ func TestWhoFailedAnAttemptIsKnownAfterARestart(t *testing.T) {
 	w.requireBlamed(w.members[3])
 }
 
+// Whom an attempt failed by is of no use once the keygen is closed, and does not stay on its way.
+func TestARecordOfAFailedAttemptIsClosedWithItsKeygen(t *testing.T) {
+	w := newWorld(t, 4)
+	w.failAttempt(w.members[3])
+	for _, m := range w.members {
+		m.halt()
+	}
+	w.chain.advance(1000)
+	w.start()
+	for _, m := range w.members[:3] {
+		box := outbox.NewOutbox(filepath.Join(m.home, "outbox"), m.keys)
+		w.eventually("the record is closed", func() bool {
+			left, err := box.Load()
+			require.NoError(t, err)
+			return len(left) == 0
+		})
+		closed, err := box.Closed(outbox.VoteName(1))
+		require.NoError(t, err)
+		require.Equal(t, "failed", closed.Outcome)
+	}
+}
+
 // Nobody is named for an attempt that failed before another one made a result.
 func TestAResultForgetsWhoFailedAnAttemptBefore(t *testing.T) {
 	w := newWorld(t, 4)

@@ -158,7 +158,7 @@ func (p *Publisher) closeVote(e *entry, k vault.Keygen) error {
 }
 
 func (p *Publisher) close(e *entry, next *outbox.Record) error {
-	if next.Step == outbox.StepNone {
+	if next.Step == outbox.StepNone && len(next.FailedBy) == 0 {
 		p.forget(e) // nothing was ever saved
 		return nil
 	}
