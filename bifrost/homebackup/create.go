@@ -102,19 +102,28 @@ func Create(ctx context.Context, o Owner, dir string, now time.Time) (*Created, 
 func apart(homeDir, dir string) error {
 	var paths [2]string
 	for i, p := range []string{homeDir, dir} {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			p = real
-		}
 		abs, err := filepath.Abs(p)
 		if err != nil {
 			return err
 		}
-		paths[i] = abs + string(filepath.Separator)
+		paths[i] = resolved(abs) + string(filepath.Separator)
 	}
 	if strings.HasPrefix(paths[0], paths[1]) || strings.HasPrefix(paths[1], paths[0]) {
 		return fmt.Errorf("%s and the home are one within the other: choose another folder", dir)
 	}
 	return nil
+}
+
+// resolved is an absolute path without the links on the way to it, of which a part may be missing.
+func resolved(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if up := filepath.Dir(path); err != nil && up != path {
+		return filepath.Join(resolved(up), filepath.Base(path))
+	}
+	if err != nil {
+		return path
+	}
+	return real
 }
 
 // A creation is one backup on its way.

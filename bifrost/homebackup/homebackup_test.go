@@ -649,7 +649,11 @@ func TestManifestsShareWhatTheySayAlike(t *testing.T) {
 
 func TestAFolderWithinTheHomeIsRefused(t *testing.T) {
 	h, _, _ := scene(t)
-	for _, dir := range []string{h.Home, filepath.Join(h.Home, "b"), filepath.Dir(h.Home)} {
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(h.Home, link))
+	for _, dir := range []string{
+		h.Home, filepath.Join(h.Home, "b"), filepath.Dir(h.Home), link, filepath.Join(link, "b", "c"),
+	} {
 		_, err := homebackup.Create(context.Background(), h.Owner, dir, noon)
 		require.ErrorContains(t, err, "one within the other", dir)
 	}
