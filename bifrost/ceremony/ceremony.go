@@ -20,6 +20,10 @@ type KeygenRequest struct {
 	ID string
 	// Session is the attempt.
 	Session Session
+	// Left, if there is one, gives members that have joined the next attempt on chain while this
+	// one runs. When all others have been told so, the attempt ends at once, with the blame of
+	// those who left.
+	Left <-chan []byte
 	// Members are all members, the one who asks among them, in any order.
 	Members [][]byte
 	// Threshold is how many of them shall be able to sign, ⌈2n/3⌉ by design: at least 2.

@@ -31,6 +31,9 @@ func (p *Publisher) join(
 		return ceremony.Session{}, err
 	}
 	defer secret.Zero()
+	if k.Session != nil { // begun before this join
+		e.attempt = k.Session.Attempt
+	}
 	nonce, err := p.sendJoin(k, secret)
 	if err != nil {
 		return ceremony.Session{}, err
@@ -63,6 +66,33 @@ func (p *Publisher) join(
 		case <-time.After(p.cfg.Poll):
 		}
 	}
+}
+
+// watchJoins gives the members that join the attempt after this one, until the context ends.
+func (p *Publisher) watchJoins(ctx context.Context, k vault.Keygen, attempt uint64) <-chan []byte {
+	left := make(chan []byte, len(k.Members))
+	go func() {
+		told := map[string]bool{}
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(p.cfg.Poll):
+			}
+			// The loop of this process says so when the chain cannot be asked.
+			now, err := p.chain.Keygen(ctx, k.Id)
+			if err != nil || now.Session == nil || now.Session.Attempt != attempt {
+				continue
+			}
+			for _, m := range k.Members {
+				if _, ok := now.Waits(m.Address()); ok && !told[string(m.PubKey)] {
+					told[string(m.PubKey)] = true
+					left <- m.PubKey
+				}
+			}
+		}
+	}()
+	return left
 }
 
 // waiting says what a member that has no attempt yet waits for.

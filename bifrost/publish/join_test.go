@@ -1,8 +1,11 @@
 package publish
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/stretchr/testify/require"
@@ -62,4 +65,49 @@ func TestAbsent(t *testing.T) {
 			require.Equal(t, want, blame.members)
 		})
 	}
+}
+
+// joinsChain is a chain with one keygen.
+type joinsChain struct {
+	Chain
+	mu sync.Mutex
+	k  vault.Keygen
+}
+
+func (c *joinsChain) Keygen(context.Context, uint64) (vault.Keygen, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.k, nil
+}
+
+func (c *joinsChain) set(attempt uint64, waiting ...types.Member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.k.Session, c.k.Joins = &vault.Session{Attempt: attempt}, nil
+	for _, m := range waiting {
+		c.k.Joins = append(c.k.Joins, vault.Join{Member: m.Address()})
+	}
+}
+
+// While an attempt runs its ceremony hears once of each member that waits for the next one.
+func TestWhoJoinsAnewIsTold(t *testing.T) {
+	var members []types.Member
+	for i := range 4 {
+		key := secp256k1.GenPrivKeyFromSecret(fmt.Append(nil, "member ", i))
+		members = append(members, types.Member{PubKey: key.PubKey().Bytes()})
+	}
+	chain := &joinsChain{k: vault.Keygen{Keygen: types.Keygen{Id: 7, Members: members}}}
+	chain.set(3)
+	p := &Publisher{chain: chain, cfg: Config{Poll: time.Millisecond}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	left := p.watchJoins(ctx, chain.k, 3)
+	chain.set(3, members[2])
+	require.Equal(t, members[2].PubKey, <-left)
+	chain.set(3, members[1], members[2])
+	require.Equal(t, members[1].PubKey, <-left)
+	chain.set(4, members[0]) // of an attempt after the next
+	chain.set(3, members[3], members[2])
+	require.Equal(t, members[3].PubKey, <-left)
+	require.Empty(t, left)
 }

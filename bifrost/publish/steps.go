@@ -59,9 +59,12 @@ func (p *Publisher) keygen(
 		return nil, err
 	}
 	begin := time.Now()
+	watch, stop := context.WithCancel(ceremonies)
+	defer stop()
 	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
 		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
 		Session:   session,
+		Left:      p.watchJoins(watch, k, e.attempt),
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
 		Keep: func(res ceremony.KeygenResult) ([]byte, error) {

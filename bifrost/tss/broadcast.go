@@ -79,6 +79,8 @@ func (s *session) handle(in inbound) {
 		}
 	case frameFinished:
 		s.finished[from] = true
+	case frameLeft:
+		s.handleLeft(f)
 	}
 }
 

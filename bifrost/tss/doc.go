@@ -60,6 +60,13 @@
 // that an honest member says what it has to in its round, and that at most n − ⌈2n/3⌉ are
 // malicious.
 //
+// # Who joins anew
+//
+// A member that starts anew joins the next attempt, on chain, and says nothing more in this one.
+// Who has known of that for two phases says so to all, signed, and when all others say so the
+// attempt ends for all of them, with the blame of who left: a crash costs some phases, and not all
+// rounds (docs/adr/0014-joins-on-chain.md).
+//
 // # The verdict of a keygen
 //
 // A keygen fails in the first round that has a fault, after its last phase; all honest members name

@@ -19,6 +19,7 @@ const (
 	frameWant                          // "these I lack"
 	frameGone                          // the sender gives up
 	frameFinished                      // the sender has its result
+	frameLeft                          // who says that a member left the attempt
 )
 
 const (
@@ -67,8 +68,10 @@ type frame struct {
 	slot    slot // message, echo
 	sig     sig  // of the author
 	payload []byte
-	hash    hash // echo
-	echoes  []echo
+	hash    hash   // echo
+	echoes  []echo // echo, left
+
+	left uint16 // the member
 
 	wants  []want
 	reason string // gone
@@ -119,10 +122,9 @@ func (f *frame) encode() []byte {
 		b = appendSlot(b, f.slot)
 		b = append(b, f.hash[:]...)
 		b = append(b, f.sig[:]...)
-		for _, e := range f.echoes {
-			b = binary.BigEndian.AppendUint16(b, e.member)
-			b = append(appendBool(b, e.held), e.sig[:]...)
-		}
+		b = appendEchoes(b, f.echoes)
+	case frameLeft:
+		b = appendEchoes(binary.BigEndian.AppendUint16(b, f.left), f.echoes)
 	case frameWant:
 		for _, w := range f.wants {
 			b = appendBool(appendSlot(b, w.slot), w.content)
@@ -130,6 +132,14 @@ func (f *frame) encode() []byte {
 	case frameGone:
 		b = append(b, f.reason...)
 	case frameFinished:
+	}
+	return b
+}
+
+func appendEchoes(b []byte, echoes []echo) []byte {
+	for _, e := range echoes {
+		b = binary.BigEndian.AppendUint16(b, e.member)
+		b = append(appendBool(b, e.held), e.sig[:]...)
 	}
 	return b
 }
@@ -178,12 +188,10 @@ func decodeFrame(b []byte) (*frame, error) {
 		f.slot = r.slot()
 		r.copy(f.hash[:])
 		r.copy(f.sig[:])
-		for len(r.rest) > 0 && !r.bad {
-			e := echo{member: r.uint16(), held: r.bool()}
-			r.copy(e.sig[:])
-			f.echoes = append(f.echoes, e)
-		}
-		r.bad = r.bad || len(f.echoes) > maxMembers
+		f.echoes = r.echoes()
+	case frameLeft:
+		f.left = r.uint16()
+		f.echoes = r.echoes()
 	case frameWant:
 		for len(r.rest) > 0 && !r.bad {
 			f.wants = append(f.wants, want{slot: r.slot(), content: r.bool()})
@@ -235,6 +243,16 @@ func (r *reader) uint16() uint16 {
 	var b [2]byte
 	r.copy(b[:])
 	return binary.BigEndian.Uint16(b[:])
+}
+
+func (r *reader) echoes() (out []echo) {
+	for len(r.rest) > 0 && !r.bad {
+		e := echo{member: r.uint16(), held: r.bool()}
+		r.copy(e.sig[:])
+		out = append(out, e)
+	}
+	r.bad = r.bad || len(out) > maxMembers
+	return out
 }
 
 func (r *reader) slot() slot {

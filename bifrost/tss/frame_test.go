@@ -18,6 +18,7 @@ func someFrames() []*frame {
 		{kind: frameWant, wants: []want{{slot: at, content: true}, {}}},
 		{kind: frameGone, reason: "reason"},
 		{kind: frameFinished},
+		{kind: frameLeft, left: 300, echoes: []echo{{member: 1, held: true, sig: sig{8}}}},
 	}
 }
 

@@ -132,7 +132,7 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 }
 
 func describe(r ceremony.KeygenRequest) (description, error) {
-	d := description{name: r.ID, public: true}
+	d := description{name: r.ID, public: true, left: r.Left}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Members); err != nil {
 		return d, err

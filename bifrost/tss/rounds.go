@@ -57,6 +57,7 @@ func (s *session) tick() error {
 	now := s.now()
 	if s.busy > 0 {
 		s.heard()
+		s.computes(now)
 	}
 	s.want(now)
 	for s.closed < s.lastRound() && !now.Before(s.closing(s.closed+1)) {
@@ -69,10 +70,12 @@ func (s *session) tick() error {
 	if s.gone != nil && !s.public && now.Sub(s.gone.at) >= s.phaseTime {
 		return fmt.Errorf("%s gave up: %q", s.short(s.gone.member), s.gone.reason)
 	}
-	if s.saidDone() && s.closed < s.lastRound() {
-		return nil
+	if !s.saidDone() || s.closed >= s.lastRound() {
+		if err := s.verdict(s.closed); err != nil {
+			return err
+		}
 	}
-	return s.verdict(s.closed)
+	return s.over(now)
 }
 
 func (s *session) lastRound() (last int) {
@@ -152,12 +155,21 @@ func (s *session) verdict(closed int) error {
 	if first == 0 {
 		return nil
 	}
+	return s.named(slices.DeleteFunc(slices.Clone(all), func(f fault) bool {
+		return f.round != first
+	}))
+}
+
+// named is the end of a ceremony by faults of one round, and by those who left.
+func (s *session) named(faults []fault) error {
+	if left := s.leavers(); len(left) > 0 {
+		faults = append(faults, fault{
+			members: left, reason: "joined the keygen anew while this attempt ran",
+		})
+	}
 	out := &failure{}
 	what := make([][]string, len(s.members))
-	for _, f := range all {
-		if f.round != first {
-			continue
-		}
+	for _, f := range faults {
 		out.members = append(out.members, f.members...)
 		for _, m := range f.members {
 			if !slices.Contains(what[m], f.reason) {

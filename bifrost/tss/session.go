@@ -47,6 +47,8 @@ type description struct {
 	keep func(results []any) ([]byte, error)
 	// session is the attempt that all members joined elsewhere. Without, they join it here.
 	session *ceremony.Session
+	// left, if there is one, gives the members that have joined the next attempt.
+	left <-chan []byte
 	// public: all honest members have to name the same in the end, as in a keygen. Otherwise who
 	// finds a fault ends it.
 	public bool
@@ -103,6 +105,7 @@ type session struct {
 	missing    []fault
 	complaints []complainer
 	gone       *gone
+	departures []departure    // by member
 	finished   []bool         // members that said so
 	workers    sync.WaitGroup // of the instances
 	now        func() time.Time
@@ -157,7 +160,11 @@ func (n *Node) newSession(d description) (*session, error) {
 		received:     make([]int, count),
 		finished:     make([]bool, count),
 		links:        make([]*link, count),
+		departures:   make([]departure, count),
 		now:          n.now,
+	}
+	for i := range s.departures {
+		s.departures[i].said = make([]bool, count)
 	}
 	s.keys.all[self] = sessionKey.PubKey()
 	if d.session != nil {
@@ -332,6 +339,8 @@ func (s *session) work(ctx context.Context) error {
 			err = s.handleOutcome(o)
 		case <-ticker.C:
 			err = s.tick()
+		case m := <-s.left:
+			s.hearJoin(m)
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				return s.expired()

@@ -26,6 +26,12 @@ func (s *session) echoDigest(at slot, h hash, held bool) hash {
 	return sha256.Sum256(append(appendBool(appendSlot(b, at), held), h[:]...))
 }
 
+// leftDigest is what a member signs who says that another one left this attempt.
+func (s *session) leftDigest(x int) hash {
+	b := append([]byte("tssbackup/tss/left/v1"), s.id[:]...)
+	return sha256.Sum256(append(b, s.members[x]...))
+}
+
 // possessionDigest is what a session key signs, so that nobody comes with another's.
 func (h *hello) possessionDigest(member []byte) hash {
 	b := append([]byte("tssbackup/tss/session-key/v1"), h.digest[:]...)

@@ -35,6 +35,8 @@ const (
 	malicious = 2 // of the members 0 to 3, where there is one
 	harmed    = 3
 	lag       = 2 * time.Millisecond // of a frame
+
+	worldRound = 3 * time.Second
 )
 
 type event struct {
@@ -53,6 +55,7 @@ type life struct {
 	*session
 	digest    hash
 	over      bool
+	rejoin    func()    // what an honest member does after that
 	listening time.Time // until then it answers when it is over
 	err       error
 }
@@ -84,7 +87,7 @@ func worldOf(
 	}
 	for i, key := range keys {
 		n := &Node{
-			cfg: Config{RoundTimeout: 3 * time.Second, Log: zerolog.Nop()},
+			cfg: Config{RoundTimeout: worldRound, Log: zerolog.Nop()},
 			key: key, pub: w.net.members[i], now: func() time.Time { return w.clock },
 		}
 		n.mangle = func(s *session, to int, b []byte) []byte {
@@ -109,6 +112,11 @@ func worldOf(
 		}
 		l.session, err = n.newSession(d)
 		require.NoError(t, err)
+		l.rejoin = func() {
+			if !slices.Contains(w.malicious, i) {
+				w.departs(i, w.clock.Add(lag), 0)
+			}
+		}
 		w.lives = append(w.lives, l)
 	}
 	return w
@@ -154,6 +162,18 @@ func (w *world) deliver(s *session, to int, f *frame, from time.Time) {
 	w.at(from.Add(lag), func() {
 		w.lives[to].hear(inbound{from: s.self, frame: f, session: s.id})
 	})
+}
+
+// departs lets all others hear that a member has joined the next attempt, the last of them so much
+// later than the first.
+func (w *world) departs(x int, at time.Time, skew time.Duration) {
+	for i, l := range w.lives {
+		w.at(at.Add(skew*time.Duration(i)/time.Duration(len(w.lives))), func() {
+			if !l.over {
+				l.hearJoin(l.members[x])
+			}
+		})
+	}
 }
 
 // when lets something happen once something else has.
@@ -240,6 +260,7 @@ func (l *life) goOn(err error) {
 	switch {
 	case err != nil:
 		l.over, l.err = true, l.giveUp(err)
+		l.rejoin()
 	case l.open == 0:
 		l.over, l.listening = true, l.now().Add(max(lingerTimeout, l.phaseTime))
 		l.sendAll(&frame{kind: frameFinished})

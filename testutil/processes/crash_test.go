@@ -33,8 +33,9 @@ func TestCrashes(t *testing.T) {
 	n := newNetwork(t, processes.Config{
 		PreParams: 6,
 		Params: map[string]any{
-			// A sixteenth of it is left to come back from the last crash and to join once more.
-			"keygen_deadline": "320",
+			// A sixteenth of it is left to come back from the last crash, for the others to see that,
+			// and for all to join once more.
+			"keygen_deadline": "480",
 			// Churns are opened by governance.
 			"retry_interval": "0",
 			"penalty_blocks": "5",
