@@ -115,8 +115,12 @@ func (l *Light) ahead(
 	return newer, nil
 }
 
-// refresh asks the nodes again how far they are.
+// refresh asks the nodes how far they are, unless they have just been asked.
 func (l *Light) refresh(ctx context.Context) error {
+	if l.fresh {
+		l.fresh = false
+		return nil
+	}
 	clients := make([]*Client, len(l.nodes))
 	for i, n := range l.nodes {
 		clients[i] = n.Client

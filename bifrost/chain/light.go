@@ -106,6 +106,8 @@ type Light struct {
 	nodes   []*source
 	blocks  trustedBlocks
 	heights map[*source]int64
+	// fresh says that the heights were asked for a moment ago.
+	fresh bool
 	// twins are the nodes that are another one under a second address: they answer, and witness
 	// nothing.
 	twins map[*source]bool
@@ -216,6 +218,7 @@ func (l *Light) meet(ctx context.Context, nodes []*Client, now time.Time) error 
 		func(s Status) bool { return s.ChainID != l.trust.ChainID },
 	)
 	l.last = standstill(statuses, now)
+	l.fresh = true
 	return nil
 }
 
@@ -320,6 +323,7 @@ func VerifyAnchor(
 // kept. When the way from an older one that was kept is pruned, nothing speaks against the one that
 // was given, and it takes the other's place.
 func (l *Light) begin(ctx context.Context, stored *cmttypes.LightBlock, now time.Time) error {
+	l.nodes[0].askTogether(ctx, l.trust.Height, l.second(l.nodes)) // the latter is verified next
 	given, err := l.fetch(ctx, l.trust.Height, l.trust.Hash, now)
 	if err != nil {
 		return err
@@ -454,6 +458,7 @@ func (l *Light) agree(ctx context.Context, now time.Time) error {
 	if err := l.trust.Confirm(header); err != nil {
 		return err
 	}
+	l.fresh = false // that may have taken its time
 	l.blocks = trustedBlocks{first}
 	return nil
 }

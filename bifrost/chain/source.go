@@ -22,12 +22,22 @@ type source struct {
 	mu sync.Mutex
 	// shown are the hashes of the headers that the node showed, by height.
 	shown map[int64][]byte
+	// parts are those of blocks that were asked for together, until they are looked at.
+	parts map[int64]parts
 	// err is the last reason for which the node showed none since it was last forgotten.
 	err error
 }
 
 func newSource(c *Client, chainID string) *source {
-	return &source{Client: c, chainID: chainID, shown: map[int64][]byte{}}
+	return &source{
+		Client: c, chainID: chainID, shown: map[int64][]byte{}, parts: map[int64]parts{},
+	}
+}
+
+// parts are what a light block is made of: the signed header, and the first page of validators.
+type parts struct {
+	commit     *ctypes.ResultCommit
+	validators *ctypes.ResultValidators
 }
 
 // ChainID implements provider.Provider.
@@ -125,13 +135,65 @@ func (s *source) reason(height int64, err error) error {
 	return cleanError{err}
 }
 
+// askTogether asks for the parts of blocks in one request, where the node takes several questions
+// at once. What is not as it should be is as if it had not been asked: lightBlock asks again, one
+// by one, and has the reason.
+func (s *source) askTogether(ctx context.Context, heights ...int64) {
+	if s.noBatch.Load() {
+		return
+	}
+	page, perPage := 1, validatorsPage
+	batch, all := s.rpc.NewBatch(), make([]parts, len(heights))
+	for i := range heights {
+		var errs [2]error
+		all[i].commit, errs[0] = batch.Commit(ctx, &heights[i])
+		all[i].validators, errs[1] = batch.Validators(ctx, &heights[i], &page, &perPage)
+		if errors.Join(errs[:]...) != nil {
+			return
+		}
+	}
+	answers, err := batch.Send(ctx)
+	if err != nil || len(answers) != 2*len(heights) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, height := range heights {
+		s.parts[height] = all[i]
+	}
+}
+
+// together makes a light block of parts that came in one request.
+func (s *source) together(ctx context.Context, height int64) (*cmttypes.LightBlock, bool) {
+	take := func() (parts, bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		p, ok := s.parts[height]
+		delete(s.parts, height)
+		return p, ok
+	}
+	p, ok := take()
+	if !ok {
+		s.askTogether(ctx, height)
+		p, ok = take()
+	}
+	if !ok || p.commit.Header == nil || p.commit.Commit == nil {
+		return nil, false
+	}
+	block, err := s.assemble(ctx, height, p)
+	return block, err == nil
+}
+
 func (s *source) lightBlock(ctx context.Context, height int64) (*cmttypes.LightBlock, error) {
-	var res *ctypes.ResultCommit
+	if block, ok := s.together(ctx, height); ok {
+		return block, nil
+	}
+	var p parts
 	err := s.await(ctx, func() (err error) {
-		if res, err = s.rpc.Commit(ctx, &height); err != nil {
+		if p.commit, err = s.rpc.Commit(ctx, &height); err != nil {
 			return s.classify(ctx, err)
 		}
-		if res.Header == nil || res.Commit == nil {
+		if p.commit.Header == nil || p.commit.Commit == nil {
 			return &behindError{text: "it shows no commit"}
 		}
 		return nil
@@ -139,14 +201,26 @@ func (s *source) lightBlock(ctx context.Context, height int64) (*cmttypes.LightB
 	if err != nil {
 		return nil, err
 	}
-	if res.Height != height {
-		return nil, badBlock(fmt.Errorf("asked for header %d, got header %d", height, res.Height))
+	block, err := s.assemble(ctx, height, p)
+	if err == nil {
+		s.noBatch.Store(true)
 	}
-	validators, err := s.validators(ctx, height)
+	return block, err
+}
+
+// assemble makes a light block, and asks for the validators that are not among its parts.
+func (s *source) assemble(
+	ctx context.Context, height int64, p parts,
+) (*cmttypes.LightBlock, error) {
+	if p.commit.Height != height {
+		return nil, badBlock(
+			fmt.Errorf("asked for header %d, got header %d", height, p.commit.Height))
+	}
+	validators, err := s.validators(ctx, height, p.validators)
 	if err != nil {
 		return nil, err
 	}
-	block := &cmttypes.LightBlock{SignedHeader: &res.SignedHeader, ValidatorSet: validators}
+	block := &cmttypes.LightBlock{SignedHeader: &p.commit.SignedHeader, ValidatorSet: validators}
 	if err := block.ValidateBasic(s.chainID); err != nil {
 		return nil, badBlock(err)
 	}
@@ -158,19 +232,23 @@ const (
 	maxValidators  = 10_000
 )
 
-func (s *source) validators(ctx context.Context, height int64) (*cmttypes.ValidatorSet, error) {
+// validators asks for the pages of a set, but for the first if it is there.
+func (s *source) validators(
+	ctx context.Context, height int64, first *ctypes.ResultValidators,
+) (*cmttypes.ValidatorSet, error) {
 	var all []*cmttypes.Validator
 	perPage := validatorsPage
-	for page := 1; ; page++ {
-		var res *ctypes.ResultValidators
-		err := s.await(ctx, func() (err error) {
-			if res, err = s.rpc.Validators(ctx, &height, &page, &perPage); err != nil {
-				err = s.classify(ctx, err)
+	for page, res := 1, first; ; page, res = page+1, nil {
+		if res == nil {
+			err := s.await(ctx, func() (err error) {
+				if res, err = s.rpc.Validators(ctx, &height, &page, &perPage); err != nil {
+					err = s.classify(ctx, err)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
 			}
-			return err
-		})
-		if err != nil {
-			return nil, err
 		}
 		if len(res.Validators) == 0 || res.Total > maxValidators ||
 			len(all)+len(res.Validators) > maxValidators {
