@@ -1,6 +1,7 @@
 package tssbackup
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -37,7 +38,10 @@ type ModuleInputs struct {
 	Cdc           codec.Codec
 	StoreService  store.KVStoreService
 	AccountKeeper types.AccountKeeper
-	StakingKeeper types.StakingKeeper
+	// Validators is the chain's own validator set, and XStaking the keeper of x/staking. There is
+	// one of them; where there are both, the chain's own counts.
+	Validators types.StakingKeeper `optional:"true"`
+	XStaking   types.XStaking      `optional:"true"`
 	// AppOpts say where the node's home is. Without a home, as in a command that only needs the
 	// codecs, there is no archive.
 	AppOpts servertypes.AppOptions `optional:"true"`
@@ -64,11 +68,20 @@ func ProvideModule(in ModuleInputs) (ModuleOutputs, error) {
 	if err != nil {
 		return ModuleOutputs{}, err
 	}
+	validators := in.Validators
+	switch {
+	case validators != nil:
+	case in.XStaking != nil:
+		validators = types.NewStakingKeeper(in.XStaking)
+	default:
+		return ModuleOutputs{}, errors.New("module tssbackup does not know who the validators are: " +
+			"the app has neither x/staking nor a types.StakingKeeper of its own")
+	}
 	k, err := keeper.NewKeeper(
 		in.Cdc,
 		in.StoreService,
 		in.AccountKeeper,
-		in.StakingKeeper,
+		validators,
 		authority,
 	)
 	if err != nil {

@@ -273,7 +273,7 @@ func (k Keeper) failChurn(
 			return err
 		}
 	}
-	if params.RetryInterval != 0 {
+	if params.RetryInterval != 0 && !churn.Named {
 		if err := k.scheduleChurn(ctx, params.RetryInterval); err != nil {
 			return err
 		}

@@ -11,16 +11,27 @@ import (
 
 	"cosmossdk.io/collections"
 	sdk "github.com/cosmos/cosmos-sdk/types"
-	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // StartChurn opens a churn now, for the embedding chain and for MsgStartChurn. The error is
-// ErrChurnOpen while one is open. When too few validators can take part, an event says so and the
-// churn returned is empty.
-func (k Keeper) StartChurn(ctx context.Context) (types.Churn, error) {
+// ErrChurnOpen while one is open.
+//
+// Without operators the members are the bonded validators who have a signer and do not sit out.
+// When they are too few, an event says so and the churn returned is empty.
+//
+// A chain whose churn is the change of its validator set names the operators of the next set,
+// bonded or not. All of them are members, or none is and the error says why: it is
+// ErrInvalidOperator for one that is no validator or that is named twice, ErrInvalidSigner for one
+// without a signer, ErrSitsOut for one that sits out, and ErrTooFewMembers for fewer than three.
+// When such a churn fails, the module does not try another by itself: the chain, which
+// AfterKeygenFailed tells, names the members of the next.
+func (k Keeper) StartChurn(
+	ctx context.Context,
+	operators ...sdk.ValAddress,
+) (types.Churn, error) {
 	open, err := k.OpenChurn.Has(ctx)
 	if err != nil {
 		return types.Churn{}, err
@@ -32,7 +43,14 @@ func (k Keeper) StartChurn(ctx context.Context) (types.Churn, error) {
 	if err != nil {
 		return types.Churn{}, err
 	}
-	return k.openChurn(ctx, params)
+	if len(operators) == 0 {
+		return k.openAmongBonded(ctx, params)
+	}
+	candidates, err := k.namedCandidates(ctx, operators)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	return k.openChurn(ctx, params, candidates, true)
 }
 
 // openDue opens a churn when its time has come. One that is due while another is open waits.
@@ -51,7 +69,7 @@ func (k Keeper) openDue(ctx context.Context, params types.Params) error {
 	if err != nil || open {
 		return err
 	}
-	churn, err := k.openChurn(ctx, params)
+	churn, err := k.openAmongBonded(ctx, params)
 	if err != nil || churn.Id != 0 {
 		return err
 	}
@@ -69,19 +87,32 @@ func (k Keeper) scheduleChurn(ctx context.Context, blocks uint64) error {
 	return k.NextChurnHeight.Set(ctx, sdk.UnwrapSDKContext(ctx).BlockHeight()+int64(blocks))
 }
 
-// openChurn freezes the members of a churn and opens its keygens.
-func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn, error) {
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
+// openAmongBonded opens a churn among the bonded validators that can take part. When they are too
+// few, an event says so and the churn returned is empty.
+func (k Keeper) openAmongBonded(ctx context.Context, params types.Params) (types.Churn, error) {
 	candidates, err := k.candidates(ctx, params)
 	if err != nil {
 		return types.Churn{}, err
 	}
 	if len(candidates) < types.MinMembers {
-		return types.Churn{}, sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnSkipped{
+		event := &types.EventChurnSkipped{
 			Members: uint32(len(candidates)),
 			Reason:  "fewer than 3 bonded validators have a signer and do not sit out",
-		})
+		}
+		return types.Churn{}, sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
 	}
+	return k.openChurn(ctx, params, candidates, false)
+}
+
+// openChurn freezes the members of a churn and opens its keygens. named says that the chain chose
+// the members.
+func (k Keeper) openChurn(
+	ctx context.Context,
+	params types.Params,
+	candidates []candidate,
+	named bool,
+) (types.Churn, error) {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	id, err := k.ChurnSequence.Next(ctx)
 	if err != nil {
 		return types.Churn{}, err
@@ -91,6 +122,7 @@ func (k Keeper) openChurn(ctx context.Context, params types.Params) (types.Churn
 		Status:       types.ChurnStatus_CHURN_STATUS_OPEN,
 		OpenedHeight: sdkCtx.BlockHeight(),
 		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
+		Named:        named,
 	}
 	for _, group := range assign(lot(sdkCtx, id), candidates, int(params.MaxVaultMembers)) {
 		keygen, err := k.openKeygen(ctx, params, types.Keygen{ChurnId: id}, group)
@@ -124,24 +156,13 @@ type candidate struct {
 // candidates are the signers that take part in a churn that opens now: those of bonded validators
 // who do not sit out. Faults that do not count any more are forgotten.
 func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidate, error) {
-	var operators []string
-	err := k.staking.IterateBondedValidatorsByPower(
-		ctx,
-		func(_ int64, v stakingtypes.ValidatorI) bool {
-			operators = append(operators, v.GetOperator())
-			return false
-		},
-	)
+	operators, err := k.staking.BondedOperators(ctx)
 	if err != nil {
 		return nil, err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	var list []candidate
-	for _, bech := range operators {
-		operator, err := k.staking.ValidatorAddressCodec().StringToBytes(bech)
-		if err != nil {
-			return nil, err
-		}
+	for _, operator := range operators {
 		signer, err := k.Signers.Get(ctx, operator)
 		if errors.Is(err, collections.ErrNotFound) {
 			continue
@@ -162,6 +183,54 @@ func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidat
 			}
 		}
 		list = append(list, candidate{signer.PubKey, signer.Recipient})
+	}
+	return list, nil
+}
+
+// namedCandidates are the signers of the operators that the chain named, each of whom can take part.
+func (k Keeper) namedCandidates(
+	ctx context.Context,
+	operators []sdk.ValAddress,
+) ([]candidate, error) {
+	if len(operators) < types.MinMembers {
+		return nil, types.ErrTooFewMembers.Wrapf(
+			"%d operators are named, and a vault has at least %d members",
+			len(operators), types.MinMembers)
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	named := make(map[string]bool, len(operators))
+	list := make([]candidate, len(operators))
+	for i, operator := range operators {
+		text, err := k.staking.ValidatorAddressCodec().BytesToString(operator)
+		if err != nil {
+			return nil, types.ErrInvalidOperator.Wrap(err.Error())
+		}
+		if named[string(operator)] {
+			return nil, types.ErrInvalidOperator.Wrapf("%s is named twice", text)
+		}
+		named[string(operator)] = true
+		has, err := k.staking.HasValidator(ctx, operator)
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			return nil, types.ErrInvalidOperator.Wrap(text)
+		}
+		signer, err := k.Signers.Get(ctx, operator)
+		if errors.Is(err, collections.ErrNotFound) {
+			return nil, types.ErrInvalidSigner.Wrapf("%s has registered none", text)
+		}
+		if err != nil {
+			return nil, err
+		}
+		sitOut, err := k.sitOutOf(ctx, operator)
+		if err != nil {
+			return nil, err
+		}
+		if height < sitOut.Until {
+			return nil, types.ErrSitsOut.Wrapf("%s, until height %d", text, sitOut.Until)
+		}
+		list[i] = candidate{signer.PubKey, signer.Recipient}
 	}
 	return list, nil
 }

@@ -24,7 +24,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/testutil"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
-	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
@@ -512,27 +511,30 @@ func mustString(s string, err error) string {
 	return s
 }
 
-// fakeStaking is x/staking as the module sees it.
-type fakeStaking struct{ validators []*validator }
+// fakeStaking is the chain's validator set as the module sees it.
+type fakeStaking struct {
+	validators []*validator
+	err        error
+}
 
 func (*fakeStaking) ValidatorAddressCodec() address.Codec { return valCodec }
 
-func (s *fakeStaking) Validator(_ context.Context, operator sdk.ValAddress) (stakingtypes.ValidatorI, error) {
+func (s *fakeStaking) HasValidator(_ context.Context, operator sdk.ValAddress) (bool, error) {
 	for _, v := range s.validators {
 		if !v.gone && operator.Equals(sdk.ValAddress(v.operator)) {
-			return stakingtypes.Validator{OperatorAddress: v.valoper()}, nil
+			return true, s.err
 		}
 	}
-	return nil, stakingtypes.ErrNoValidatorFound
+	return false, s.err
 }
 
-func (s *fakeStaking) IterateBondedValidatorsByPower(_ context.Context, fn func(int64, stakingtypes.ValidatorI) bool) error {
-	for i, v := range s.validators {
-		if v.bonded && !v.gone && fn(int64(i), stakingtypes.Validator{OperatorAddress: v.valoper()}) {
-			break
+func (s *fakeStaking) BondedOperators(context.Context) (operators []sdk.ValAddress, err error) {
+	for _, v := range s.validators {
+		if v.bonded && !v.gone {
+			operators = append(operators, v.operator)
 		}
 	}
-	return nil
+	return operators, nil
 }
 
 // fakeAccounts is x/auth as the module sees it.

@@ -34,8 +34,12 @@ func (s msgServer) RegisterSigner(
 	if err != nil {
 		return nil, types.ErrInvalidOperator.Wrap(err.Error())
 	}
-	if _, err := s.k.staking.Validator(ctx, operator); err != nil {
-		return nil, types.ErrInvalidOperator.Wrapf("%s: %s", msg.Operator, err)
+	has, err := s.k.staking.HasValidator(ctx, operator)
+	if err != nil {
+		return nil, err
+	}
+	if !has {
+		return nil, types.ErrInvalidOperator.Wrap(msg.Operator)
 	}
 
 	sdkCtx.GasMeter().
@@ -163,7 +167,7 @@ func (k Keeper) ensureAccount(ctx context.Context, address sdk.AccAddress) error
 	return nil
 }
 
-// StartChurn opens a churn now.
+// StartChurn opens a churn now, among the operators that are named, if any are.
 func (s msgServer) StartChurn(
 	ctx context.Context,
 	msg *types.MsgStartChurn,
@@ -171,7 +175,15 @@ func (s msgServer) StartChurn(
 	if err := s.k.checkAuthority(msg.Authority); err != nil {
 		return nil, err
 	}
-	churn, err := s.k.StartChurn(ctx)
+	operators := make([]sdk.ValAddress, len(msg.Operators))
+	for i, text := range msg.Operators {
+		operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(text)
+		if err != nil {
+			return nil, types.ErrInvalidOperator.Wrapf("%.100q: %s", text, err)
+		}
+		operators[i] = operator
+	}
+	churn, err := s.k.StartChurn(ctx, operators...)
 	if err != nil {
 		return nil, err
 	}

@@ -52,4 +52,6 @@ var (
 	ErrCertified          = errors.Register(ModuleName, 39, "keygen has a certificate")
 	ErrBlameEarly         = errors.Register(ModuleName, 40, "too early to vote for a failure")
 	ErrCheckPresent       = errors.Register(ModuleName, 41, "vault has signed already")
+	ErrSitsOut            = errors.Register(ModuleName, 42, "validator sits out")
+	ErrTooFewMembers      = errors.Register(ModuleName, 43, "too few members")
 )
