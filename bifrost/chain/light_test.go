@@ -183,6 +183,10 @@ func TestProvenCoverageOfManyMembers(t *testing.T) {
 	require.False(t, covered[0].Recoverable)
 	require.Len(t, covered[0].Missing, 19)
 	require.True(t, strings.HasPrefix(covered[0].List[3].Operator, "cosmosvaloper1"))
+	s.ShowOperators("thorv")
+	covered, err = s.Coverage(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(covered[0].List[3].Operator, "thorv1"))
 
 	p.Publish(vaultName(1), p.members[1].Address, 7, testEnvelope("another's"))
 	s, err = p.head(t, p.trust(), p.url, p.url)

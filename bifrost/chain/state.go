@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -32,7 +33,9 @@ type State struct {
 	header *cmttypes.Header
 	nodes  []*Client
 	prefix string
-	report func(node string, err error)
+	// operators is the prefix of operators' addresses, if it does not follow from prefix.
+	operators string
+	report    func(node string, err error)
 	// known are the verified values by key; absent ones are empty.
 	known map[string][]byte
 }
@@ -49,6 +52,10 @@ func newState(
 	}
 	return s
 }
+
+// ShowOperators has the addresses of operators be shown with this prefix. Without it, or when it is
+// empty, it is that of accounts followed by valoper.
+func (s *State) ShowOperators(prefix string) { s.operators = prefix }
 
 // Height is that of the block after which the records were so: the one before the verified header,
 // which holds their root.
@@ -241,8 +248,9 @@ func (s *State) memberRecords(
 		if err := proto.Unmarshal(owner, &of); err != nil {
 			return r, fmt.Errorf("%w: owner of a signer: %w", ErrState, err)
 		}
-		if r.Operator, err = bech32.ConvertAndEncode(s.prefix+"valoper", of.Operator); err != nil {
-			return r, fmt.Errorf("prefix %q: %w", s.prefix, err)
+		prefix := cmp.Or(s.operators, s.prefix+"valoper")
+		if r.Operator, err = bech32.ConvertAndEncode(prefix, of.Operator); err != nil {
+			return r, fmt.Errorf("prefix %q: %w", prefix, err)
 		}
 	}
 	if r.Backup, err = decodeBackup(backup); err != nil {

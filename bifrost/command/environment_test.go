@@ -17,6 +17,7 @@ func TestWhereFlagsComeFrom(t *testing.T) {
 node = "http://own"
 witnesses = ["http://one", "http://two"]
 prefix = "thor"
+operator_prefix = "thorv"
 hd_path = "m/1"
 `
 	for name, tc := range map[string]struct {
@@ -27,16 +28,16 @@ hd_path = "m/1"
 		stdout  string
 		stderr  string
 	}{
-		"from nowhere":                            {stdout: "[]   "},
-		"from the environment":                    {env: map[string]string{"MY_PROG_NODE": "http://a,http://b", "MY_PROG_CHAIN_ID": "x"}, stdout: "[http://a http://b] x implied  "},
-		"from the command line before all else":   {env: map[string]string{"MY_PROG_NODE": "http://a"}, args: []string{"--node", "http://c"}, stdout: "[http://c]   "},
-		"an empty variable says nothing":          {env: map[string]string{"MY_PROG_NODE": ""}, stdout: "[]   "},
-		"a variable of no flag says nothing":      {env: map[string]string{"MY_PROG_PORT": "tcp://10.0.0.1", "MY_PROG_VERSION": "1"}, stdout: "[]   "},
+		"from nowhere":                            {stdout: "[]    "},
+		"from the environment":                    {env: map[string]string{"MY_PROG_NODE": "http://a,http://b", "MY_PROG_CHAIN_ID": "x"}, stdout: "[http://a http://b] x implied   "},
+		"from the command line before all else":   {env: map[string]string{"MY_PROG_NODE": "http://a"}, args: []string{"--node", "http://c"}, stdout: "[http://c]    "},
+		"an empty variable says nothing":          {env: map[string]string{"MY_PROG_NODE": ""}, stdout: "[]    "},
+		"a variable of no flag says nothing":      {env: map[string]string{"MY_PROG_PORT": "tcp://10.0.0.1", "MY_PROG_VERSION": "1"}, stdout: "[]    "},
 		"a variable that is no value":             {env: map[string]string{"MY_PROG_COUNT": "many"}, code: 2, stderr: "MY_PROG_COUNT in the environment: "},
-		"from a profile":                          {args: []string{"--chain", "mine"}, profile: profile, stdout: "[http://own http://one http://two] chain-of-profile implied thor m/1"},
-		"from a profile that the variables name":  {env: map[string]string{"MY_PROG_CHAIN": "mine"}, profile: profile, stdout: "[http://own http://one http://two] chain-of-profile implied thor m/1"},
-		"from the environment before a profile":   {env: map[string]string{"MY_PROG_CHAIN_ID": "x"}, args: []string{"--chain", "mine"}, profile: profile, stdout: "[http://own http://one http://two] x implied thor m/1"},
-		"from the command line before a profile":  {args: []string{"--chain", "mine", "--node", "http://c"}, profile: profile, stdout: "[http://c] chain-of-profile thor m/1"},
+		"from a profile":                          {args: []string{"--chain", "mine"}, profile: profile, stdout: "[http://own http://one http://two] chain-of-profile implied thor thorv m/1"},
+		"from a profile that the variables name":  {env: map[string]string{"MY_PROG_CHAIN": "mine"}, profile: profile, stdout: "[http://own http://one http://two] chain-of-profile implied thor thorv m/1"},
+		"from the environment before a profile":   {env: map[string]string{"MY_PROG_CHAIN_ID": "x"}, args: []string{"--chain", "mine"}, profile: profile, stdout: "[http://own http://one http://two] x implied thor thorv m/1"},
+		"from the command line before a profile":  {args: []string{"--chain", "mine", "--node", "http://c"}, profile: profile, stdout: "[http://c] chain-of-profile thor thorv m/1"},
 		"from a profile that there is not":        {args: []string{"--chain", "other"}, code: 2, stderr: "there is no profile "},
 		"from a profile with an unknown key":      {args: []string{"--chain", "mine"}, profile: "nodes = []\n", code: 2, stderr: "unknown: nodes"},
 		"from a file that is elsewhere":           {args: []string{"--chain", "../mine"}, profile: profile, code: 2, stderr: "is not the name of a profile"},
@@ -69,16 +70,17 @@ hd_path = "m/1"
 
 func rootWithFlags(in *Invocation) *cobra.Command {
 	var nodes []string
-	var chain, prefix, path string
+	var chain, prefix, operators, path string
 	root := &cobra.Command{Use: "my-prog", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		if in.Implied("node") {
 			chain += " implied"
 		}
-		return in.Print(nil, func(w io.Writer) { fmt.Fprintf(w, "%v %s %s %s\n", nodes, chain, prefix, path) })
+		return in.Print(nil, func(w io.Writer) { fmt.Fprintf(w, "%v %s %s %s %s\n", nodes, chain, prefix, operators, path) })
 	}}
 	root.Flags().StringSliceVar(&nodes, "node", nil, "")
 	root.Flags().StringVar(&chain, "chain-id", "", "")
 	root.Flags().StringVar(&prefix, "prefix", "", "")
+	root.Flags().StringVar(&operators, "operator-prefix", "", "")
 	root.Flags().StringVar(&path, "hd-path", "", "")
 	root.Flags().Int("count", 0, "")
 	in.ChainFlag(root)

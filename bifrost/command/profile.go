@@ -22,18 +22,19 @@ type chainProfile struct {
 	Node      string   `toml:"node"`
 	Witnesses []string `toml:"witnesses"`
 	Prefix    string   `toml:"prefix"`
+	Operators string   `toml:"operator_prefix"`
 	HDPath    string   `toml:"hd_path"`
 }
 
 const chainFlag = "chain"
 
 // ChainFlag gives a command the flag --chain, which names a profile. Its values are for those of
-// the flags --chain-id, --node, --witness, --prefix and --hd-path that the command has; without
-// --witness the witnesses are further nodes.
+// the flags --chain-id, --node, --witness, --prefix, --operator-prefix and --hd-path that the
+// command has; without --witness the witnesses are further nodes.
 func (in *Invocation) ChainFlag(cmd *cobra.Command) {
 	cmd.Flags().String(chainFlag, "",
 		"name of a profile, tssbackup/chains/NAME.toml in $XDG_CONFIG_HOME or ~/.config, for the "+
-			"nodes, the chain id, the prefix and the path")
+			"nodes, the chain id, the prefixes and the path")
 	// It fails only for a flag that is not there.
 	_ = cmd.RegisterFlagCompletionFunc(chainFlag, func(
 		*cobra.Command, []string, string,
@@ -85,6 +86,7 @@ func (in *Invocation) applyProfile(cmd *cobra.Command) error {
 		{"node", nodes},
 		{"witness", profile.Witnesses},
 		{"prefix", []string{profile.Prefix}},
+		{"operator-prefix", []string{profile.Operators}},
 		{"hd-path", []string{profile.HDPath}},
 	} {
 		flag := cmd.Flags().Lookup(f.name)

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -25,7 +26,7 @@ func DecodeAddress(text string) (prefix string, raw []byte, err error) {
 // OperatorAddress returns the raw address of the validator's operator.
 func (c Config) OperatorAddress() ([]byte, error) {
 	const suffix = "valoper"
-	want := c.Prefix + suffix
+	want := cmp.Or(c.OperatorPrefix, c.Prefix+suffix)
 	if c.Operator == "" {
 		return nil, fmt.Errorf("operator is not set: an address that begins with %s1", want)
 	}
@@ -37,7 +38,7 @@ func (c Config) OperatorAddress() ([]byte, error) {
 	switch {
 	case prefix == want:
 		return raw, nil
-	case isOperator:
+	case isOperator && c.OperatorPrefix == "":
 		return nil, fmt.Errorf(
 			"operator %q is not an address that begins with %s1: either it is another chain's, or "+
 				"prefix should be %s", c.Operator, want, account)

@@ -32,8 +32,10 @@ type Config struct {
 	Witnesses []string `toml:"witnesses"`
 	Operator  string   `toml:"operator"`
 	Prefix    string   `toml:"prefix"`
-	HDPath    string   `toml:"hd_path"`
-	PreParams int      `toml:"preparams"`
+	// OperatorPrefix is that of operators' addresses. When it is empty it is Prefix and valoper.
+	OperatorPrefix string `toml:"operator_prefix"`
+	HDPath         string `toml:"hd_path"`
+	PreParams      int    `toml:"preparams"`
 	// TrustParameters names vaults, by their secp256k1 keys in hex, with which this signer signs
 	// although their members' parameters are proven by nobody.
 	TrustParameters []string `toml:"trust_parameters"`
@@ -152,6 +154,8 @@ func (c Config) Validate() error {
 		return errors.New("chain_id is not set")
 	case c.Prefix == "" || strings.ToLower(c.Prefix) != c.Prefix:
 		return fmt.Errorf("prefix %q is not a bech32 prefix in lower case", c.Prefix)
+	case strings.ToLower(c.OperatorPrefix) != c.OperatorPrefix:
+		return fmt.Errorf("operator_prefix %q is not a bech32 prefix in lower case", c.OperatorPrefix)
 	case c.PreParams < 0 || c.PreParams > 64:
 		return fmt.Errorf("preparams = %d is not between 0 and 64", c.PreParams)
 	case c.Log.Format != "json" && c.Log.Format != "console":
@@ -285,6 +289,11 @@ operator = {{printf "%q" .Operator}}
 # is derived from the mnemonic. A change of the path is a change of the signer.
 prefix = {{printf "%q" .Prefix}}
 hd_path = {{printf "%q" .HDPath}}
+
+# The prefix of the addresses of validators' operators, where it is not the one above
+# and valoper.
+# operator_prefix = "thorv"
+operator_prefix = {{printf "%q" .OperatorPrefix}}
 
 # How many sets of pre-parameters to keep ready. Each keygen uses one up; making one
 # takes minutes on one core.

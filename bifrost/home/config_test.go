@@ -37,6 +37,8 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 		IncludeMnemonic: true,
 	}
 	c.ChainID = `quoted "name"`
+	c.Prefix, c.OperatorPrefix = "thor", "thorv"
+	c.Operator = "thorv1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn9e6mcr"
 	c.Trust = Trust{Period: Duration(36 * time.Hour), Height: 7, Hash: strings.Repeat("ab", 32)}
 	home := t.TempDir()
 	require.NoError(t, c.Write(home))
@@ -79,6 +81,15 @@ func TestConfigIsChecked(t *testing.T) {
 			"an operator of another prefix",
 			func(c *Config) { c.Prefix = "thor" },
 			"prefix should be cosmos",
+		},
+		{
+			"an operator without the prefix that operators have",
+			func(c *Config) { c.OperatorPrefix = "thorv" },
+			"that begins with thorv1",
+		},
+		{
+			"a prefix of operators in upper case", func(c *Config) { c.OperatorPrefix = "THORV" },
+			"operator_prefix",
 		},
 		{"no operator", func(c *Config) { c.Operator = "" }, "operator is not set"},
 		{"an operator of another chain", func(c *Config) { c.Prefix = "thor" }, "thorvaloper1"},

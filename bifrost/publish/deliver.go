@@ -17,10 +17,6 @@ import (
 )
 
 const (
-	// gasPerByte is what a chain charges for a byte of a transaction, unless it has changed that
-	// parameter of x/auth. The chain bounds the gas of a vote by the size and types.VoteGas, of at
-	// least as many members.
-	gasPerByte = 10
 	// backupTimeout is the number of blocks after which a later publication that found no block is
 	// signed again.
 	backupTimeout = 100
@@ -158,10 +154,14 @@ func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	if next.Kind == outbox.Backup {
 		next.TimeoutHeight = uint64(height) + backupTimeout
 	}
+	gas, err := types.SignerGas(msg, next.Members)
+	if err != nil {
+		return err
+	}
 	next.Tx, err = p.cfg.SignTx(msg, TxParams{
 		AccountNumber: a.number,
 		Sequence:      a.sequence,
-		Gas:           types.VoteGas(gasMembers(&next, msg)) + gasPerByte*uint64(len(next.Message)),
+		Gas:           gas,
 		TimeoutHeight: next.TimeoutHeight,
 	})
 	if err != nil {

@@ -127,18 +127,6 @@ func messageOf(r *outbox.Record) (proto.Message, error) {
 	return msg, nil
 }
 
-// gasMembers is of how many members the public shares are that a message carries, or that the chain
-// reads for it.
-func gasMembers(r *outbox.Record, msg proto.Message) int {
-	if vote, ok := msg.(*types.MsgTssPool); ok {
-		if vote.PublicShares == nil {
-			return 0
-		}
-		return len(vote.PublicShares.Secp256k1)
-	}
-	return r.Members
-}
-
 // kindOf names what a record brings to state.
 func kindOf(r *outbox.Record) string {
 	switch {

@@ -55,6 +55,8 @@ first registration; bifrost register prints later ones.`,
 	)
 	a.ChainFlag(cmd)
 	f.StringVar(&flags.Prefix, "prefix", flags.Prefix, "prefix of the chain's addresses")
+	f.StringVar(&flags.OperatorPrefix, "operator-prefix", flags.OperatorPrefix,
+		"prefix of the addresses of validators' operators (default: the prefix and valoper)")
 	f.StringVar(
 		&flags.HDPath,
 		"hd-path",
@@ -193,6 +195,7 @@ func (a *app) initConfig(
 		{"node", cfg.Node == flags.Node},
 		{"witness", slices.Equal(cfg.Witnesses, flags.Witnesses)},
 		{"prefix", cfg.Prefix == flags.Prefix},
+		{"operator-prefix", cfg.OperatorPrefix == flags.OperatorPrefix},
 		{"hd-path", cfg.HDPath == flags.HDPath},
 		{"p2p-listen", slices.Equal(cfg.P2P.Listen, flags.P2P.Listen)},
 		{"peer", slices.Equal(cfg.P2P.Peers, flags.P2P.Peers)},

@@ -87,6 +87,7 @@ have proven as can sign together; with 5 when a check fails, otherwise with 3.`,
 		StringArrayVar(&v.former, "former-chain-id", nil, "with --verify: a name of the chain from before it was exported; give all of them, or none")
 	a.nodeFlags(cmd)
 	a.prefixFlag(cmd)
+	a.operatorFlag(cmd)
 	cmd.Flags().
 		StringVar(&a.vault, "vault", "", "one vault, by its key in hex or its first 8 digits (default: all active and retiring)")
 	return cmd
@@ -104,6 +105,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 	if err != nil {
 		return err
 	}
+	state.ShowOperators(a.operators)
 	found, err := state.Coverage(ctx, a.vaultKey)
 	if err != nil {
 		return err

@@ -38,6 +38,10 @@ func (a *app) checkNames() error {
 	if err != nil {
 		return command.Usage(fmt.Errorf("--address: %w", err))
 	}
+	if a.operators != "" && prefix == a.operators {
+		a.operator = raw
+		return nil
+	}
 	if account, ok := strings.CutSuffix(prefix, operatorSuffix); ok {
 		a.operator, a.prefix = raw, account
 		return nil

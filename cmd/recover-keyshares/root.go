@@ -28,6 +28,8 @@ type app struct {
 	address, vault, out string
 	mnemonicFile        string
 	hdPath, prefix      string
+	// operators is the prefix of operators' addresses, if it does not follow from prefix.
+	operators string
 	// vaultKey is the key that vault names, nil when it names none.
 	vaultKey []byte
 	// dryRun says that nothing is written.
@@ -72,6 +74,7 @@ may run on any machine, beside a bifrost too.
 	cmd.Flags().
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	a.prefixFlag(cmd)
+	a.operatorFlag(cmd)
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,
 		"find, fetch, open and check everything, and write nothing")
 	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand(),
@@ -81,6 +84,11 @@ may run on any machine, beside a bifrost too.
 
 func (a *app) prefixFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.prefix, "prefix", "cosmos", "prefix of the chain's addresses")
+}
+
+func (a *app) operatorFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.operators, "operator-prefix", "",
+		"prefix of the addresses of validators' operators (default: the prefix and valoper)")
 }
 
 func (a *app) openFlags(cmd *cobra.Command) {

@@ -187,7 +187,8 @@ func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidat
 	return list, nil
 }
 
-// namedCandidates are the signers of the operators that the chain named, each of whom can take part.
+// namedCandidates are the signers of the operators that the chain named, of whom each can take
+// part.
 func (k Keeper) namedCandidates(
 	ctx context.Context,
 	operators []sdk.ValAddress,

@@ -9,8 +9,8 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 )
 
-// StakingKeeper is what the module asks of the chain: who the validators are. NewStakingKeeper makes
-// one of the keeper of x/staking; a chain with a validator set of its own implements it.
+// StakingKeeper is what the module asks of the chain: who the validators are. NewStakingKeeper
+// makes one of the keeper of x/staking; a chain with a validator set of its own implements it.
 type StakingKeeper interface {
 	// ValidatorAddressCodec writes and reads the addresses of operators.
 	ValidatorAddressCodec() address.Codec

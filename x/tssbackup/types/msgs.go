@@ -134,17 +134,6 @@ func (v Vault) IsLive() bool {
 		v.Status == VaultStatus_VAULT_STATUS_RETIRING
 }
 
-// VoteGas is what a transaction without a fee may use beyond the gas for its size and its
-// signature, when it carries the public shares of so many members, 0 when it carries none. A proof
-// takes 250,000 of it. Without one, a blame in a keygen of 512 members needs most: it reads the
-// record that holds all of them, in the ante handler and in its own, and writes those it blames.
-// Each member's public shares are checked and written once, and its signature in a certificate
-// is verified.
-func VoteGas(members int) uint64 {
-	n := uint64(members)
-	return 1_250_000 + 18_000*n + 16*n*n
-}
-
 // MaxProofBytes bounds a transaction without a fee: the bytes of a proof and, for each of so many
 // members, of public shares and of a signature in the certificate.
 func MaxProofBytes(members int) uint64 {

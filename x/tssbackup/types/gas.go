@@ -1,0 +1,53 @@
+package types
+
+import (
+	"fmt"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/gogoproto/proto"
+)
+
+const (
+	// gasPerByte is what a chain charges for a byte of a transaction, unless it has changed that
+	// parameter of x/auth. The chain bounds the gas of a vote by the size and VoteGas, of at least
+	// this.
+	gasPerByte = 10
+	// registerGas is enough for a registration, with the account that it makes.
+	registerGas = 250_000
+)
+
+// SignerGas is the gas limit of a transaction with this one message, for whoever sends what a
+// signer sends: MsgTssJoin, MsgTssPool, MsgTssCheck and MsgPublishBackup, with a fee or without
+// one, and MsgRegisterSigner, which its operator pays for. It is enough for each of them, and no
+// more than the chain takes from one that pays no fee, where a byte of a transaction costs x/auth's
+// 10 gas or more.
+//
+// members is of how many members the keygen or the vault is that a message is about. A vote says by
+// itself what it costs, and a registration is about neither: they may have 0.
+func SignerGas(msg sdk.Msg, members int) (uint64, error) {
+	bytes := gasPerByte * uint64(proto.Size(msg))
+	switch msg := msg.(type) {
+	case *MsgTssPool:
+		members = 0
+		if msg.PublicShares != nil {
+			members = len(msg.PublicShares.Secp256k1)
+		}
+	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup:
+	case *MsgRegisterSigner:
+		return registerGas + bytes, nil
+	default:
+		return 0, fmt.Errorf("%s is no message of a signer", sdk.MsgTypeURL(msg))
+	}
+	return VoteGas(members) + bytes, nil
+}
+
+// VoteGas is what a transaction without a fee may use beyond the gas for its size and its
+// signature, when it carries the public shares of so many members, 0 when it carries none. A proof
+// takes 250,000 of it. Without one, a blame in a keygen of 512 members needs most: it reads the
+// record that holds all of them, in the ante handler and in its own, and writes those it blames.
+// Each member's public shares are checked and written once, and its signature in a certificate
+// is verified.
+func VoteGas(members int) uint64 {
+	n := uint64(members)
+	return 1_250_000 + 18_000*n + 16*n*n
+}
