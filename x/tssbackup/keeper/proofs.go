@@ -44,13 +44,13 @@ func (k Keeper) checkShares(
 	if shares == nil {
 		return nil
 	}
-	if err := shares.CheckForm(keygen.Id, keygen.Members); err != nil {
-		return types.ErrInvalidShares.Wrap(err.Error())
-	}
 	key := collections.Join(keygen.Id, result.SharesHash)
 	known, err := k.PublicShares.Has(ctx, key)
 	if err != nil || known {
 		return err
+	}
+	if err := shares.CheckForm(keygen.Id, keygen.Members); err != nil {
+		return types.ErrInvalidShares.Wrap(err.Error())
 	}
 	members := uint64(len(keygen.Members))
 	sdk.UnwrapSDKContext(ctx).
