@@ -11,8 +11,6 @@ import (
 	"slices"
 	"testing"
 
-	eddsa "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
-	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
@@ -200,85 +198,6 @@ func requireSigns(t testing.TB, key Share, public []byte) {
 	c := possessionChallenge(r, public, msg)
 	s := edwards{}.mulAdd(&c, key.x.scalar(), &nonce)
 	require.True(t, ed25519.Verify(public, msg, append(bytes.Clone(r), s[:]...)))
-}
-
-// TestFreshKeygen runs a keygen of tss-lib and goes the whole way with its result.
-func TestFreshKeygen(t *testing.T) {
-	const n = 3
-	v := vaultOf(t, Ed25519, runKeygen(t, n))
-	require.NoError(t, v.list.Check())
-	opened := make([]Share, n)
-	for m := range Threshold(n) {
-		key := recipientOf(t, mnemonicOf(t, fmt.Sprintf("fresh %d", m)), 0)
-		st := Statement{Label: []byte("fresh"), Recipient: key.Public(), Shares: []PublicShare{v.public(m)}}
-		proof, err := Prove(key, st, []Share{v.share(m)})
-		require.NoError(t, err)
-		stored, err := Verify(st, proof)
-		require.NoError(t, err)
-		shares, err := stored.Open(key, st.Shares)
-		require.NoError(t, err)
-		opened[v.places[m]] = shares[0]
-	}
-	key, err := v.list.Combine(opened)
-	require.NoError(t, err)
-	requireSigns(t, key, v.list.Vault)
-}
-
-// runKeygen runs tss-lib's EdDSA keygen among n parties in this process.
-func runKeygen(t testing.TB, n int) []saveData {
-	t.Helper()
-	var unsorted tss.UnSortedPartyIDs
-	for m := range n {
-		h := sha512.Sum512([]byte{byte(m)})
-		key := new(big.Int).SetBytes(h[:33]) // as long as go-tss's keys, so reducing it changes the order
-		unsorted = append(unsorted, tss.NewPartyID(fmt.Sprint(m), fmt.Sprint(m), key))
-	}
-	ids := tss.SortPartyIDs(unsorted)
-	ctx := tss.NewPeerContext(ids)
-	out := make(chan tss.Message, n*n)
-	end := make(chan *eddsa.LocalPartySaveData, n)
-	errs := make(chan error, n*n)
-	parties := make([]tss.Party, n)
-	for m := range parties {
-		parties[m] = eddsa.NewLocalParty(tss.NewParameters(tss.Edwards(), ctx, ids[m], n, Degree(n)), out, end)
-		go func() {
-			if err := parties[m].Start(); err != nil {
-				errs <- err
-			}
-		}()
-	}
-	deliver := func(p tss.Party, msg tss.Message) {
-		wire, _, err := msg.WireBytes()
-		if err == nil {
-			_, terr := p.UpdateFromBytes(wire, msg.GetFrom(), msg.IsBroadcast())
-			if terr == nil {
-				return
-			}
-			err = terr
-		}
-		errs <- err
-	}
-	var saves []saveData
-	for len(saves) < n {
-		select {
-		case err := <-errs:
-			require.NoError(t, err)
-		case msg := <-out:
-			for i, p := range parties {
-				to := msg.GetTo()
-				if i != msg.GetFrom().Index && (to == nil || slices.ContainsFunc(to, func(id *tss.PartyID) bool { return id.Index == i })) {
-					go deliver(p, msg)
-				}
-			}
-		case save := <-end:
-			raw, err := json.Marshal(save)
-			require.NoError(t, err)
-			var s saveData
-			require.NoError(t, json.Unmarshal(raw, &s))
-			saves = append(saves, s)
-		}
-	}
-	return saves
 }
 
 // mnemonicOf makes 24 words from a name.

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"filippo.io/edwards25519"
-	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/cosmos/btcutil/bech32"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
@@ -41,6 +41,9 @@ var (
 // pubInfix follows the prefix of account addresses in the prefix of public keys.
 const pubInfix = "pub"
 
+// maxKeyLength bounds the bech32 form of a key that is read. It is the SDK's bound.
+const maxKeyLength = 1023
+
 const (
 	namePrefix = "localstate-"
 	nameSuffix = ".json"
@@ -71,7 +74,7 @@ func encode(prefix string, curve Curve, raw []byte) (string, error) {
 	if curve == Ed25519 {
 		amino = aminoEd25519
 	}
-	return bech32.ConvertAndEncode(prefix+pubInfix, append(bytes.Clone(amino), raw...))
+	return bech32.EncodeFromBase256(prefix+pubInfix, append(bytes.Clone(amino), raw...))
 }
 
 // DecodePubKey is the reverse of EncodeSecp256k1 and EncodeEd25519, for any prefix. It reads hex,
@@ -87,9 +90,13 @@ func DecodePubKey(key string) (Curve, []byte, error) {
 			return Ed25519, raw, checkPoint(Ed25519, raw)
 		}
 	}
-	hrp, data, err := bech32.DecodeAndConvert(key)
+	hrp, words, err := bech32.Decode(key, maxKeyLength)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, fmt.Errorf("decoding bech32: %w", err)
+	}
+	data, err := bech32.ConvertBits(words, 5, 8, false)
+	if err != nil {
+		return 0, nil, fmt.Errorf("decoding bech32: %w", err)
 	}
 	if !strings.HasSuffix(hrp, pubInfix) {
 		return 0, nil, fmt.Errorf("prefix %q is not that of a public key", hrp)

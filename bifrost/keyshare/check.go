@@ -73,7 +73,7 @@ func (k *Keyshare) Verify() error {
 
 // verifyShare checks the member's secret share against its public one.
 func (k *Keyshare) verifyShare(own int) error {
-	if !bytes.Equal(k.publicShare(), compress(k.curve, k.bigXj[own])) {
+	if !bytes.Equal(k.publicShare(), compress(k.bigXj[own])) {
 		return fmt.Errorf(
 			"the secret share Xi does not give BigXj[%d], the member's public share",
 			own,

@@ -7,10 +7,6 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/bnb-chain/tss-lib/v2/crypto"
-	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
-	"github.com/bnb-chain/tss-lib/v2/tss"
-
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -56,7 +52,7 @@ func (k *Keyshare) checkForm() error {
 			return fmt.Errorf("BigXj[%d] is not a point of %s", i, k.curve)
 		}
 	}
-	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.curve, k.pub), k.vault) {
+	if !k.validPoint(k.pub) || !bytes.Equal(compress(k.pub), k.vault) {
 		return fmt.Errorf(
 			"%s is not pub_key",
 			map[Curve]string{Secp256k1: "ECDSAPub", Ed25519: "EDDSAPub"}[k.curve],
@@ -69,7 +65,7 @@ func (k *Keyshare) checkForm() error {
 }
 
 // checkNumbers checks the numbers that only ECDSA has, those of all members.
-func checkNumbers(d *eckeygen.LocalPartySaveData, n int) error {
+func checkNumbers(d *ECDSAData, n int) error {
 	for _, c := range []struct {
 		name   string
 		values []*big.Int
@@ -116,15 +112,6 @@ func validNumber(v *big.Int) bool {
 	return v != nil && v.Sign() > 0 && v.BitLen() <= maxBits
 }
 
-func (k *Keyshare) validPoint(p *crypto.ECPoint) bool {
-	_, field := k.curve.params()
-	name, ok := tss.CurveName(""), false
-	if p != nil && p.Curve() != nil {
-		name, ok = tss.GetCurveName(p.Curve())
-	}
-	if !ok || string(name) != k.curve.String() || !p.ValidateBasic() {
-		return false
-	}
-	x, y := p.X(), p.Y()
-	return x.Sign() >= 0 && y.Sign() >= 0 && x.Cmp(field) < 0 && y.Cmp(field) < 0
+func (k *Keyshare) validPoint(p *Point) bool {
+	return p != nil && p.Curve == k.curve && p.isOnCurve()
 }

@@ -9,11 +9,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-
-	"github.com/bnb-chain/tss-lib/v2/crypto"
-	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
-	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
-	"github.com/bnb-chain/tss-lib/v2/tss"
 )
 
 // MaxFileSize bounds what Parse looks at. The file of a vault of a hundred members has less than
@@ -36,13 +31,13 @@ type Keyshare struct {
 	participants [][]byte
 	local        []byte
 
-	ecdsa *eckeygen.LocalPartySaveData
-	eddsa *edkeygen.LocalPartySaveData
+	ecdsa *ECDSAData
+	eddsa *EdDSAData
 
 	ks    []*big.Int
-	bigXj []*crypto.ECPoint
+	bigXj []*Point
 	xi    *big.Int
-	pub   *crypto.ECPoint
+	pub   *Point
 	raw   []byte
 }
 
@@ -106,47 +101,25 @@ func Parse(data []byte) (*Keyshare, error) {
 	return k, nil
 }
 
-// NewSecp256k1 makes the keyshare of a fresh ECDSA keygen. The prefix is that of account addresses;
-// member and members are compressed public keys.
-func NewSecp256k1(
-	prefix string,
-	data *eckeygen.LocalPartySaveData,
-	member []byte,
-	members [][]byte,
-) (*Keyshare, error) {
-	if data == nil || data.ECDSAPub == nil {
-		return nil, errors.New("the keygen has no result")
-	}
-	return fresh(prefix, Secp256k1, data.ECDSAPub, data, member, members)
-}
-
-// NewEd25519 makes the keyshare of a fresh EdDSA keygen.
-func NewEd25519(
-	prefix string,
-	data *edkeygen.LocalPartySaveData,
-	member []byte,
-	members [][]byte,
-) (*Keyshare, error) {
-	if data == nil || data.EDDSAPub == nil {
-		return nil, errors.New("the keygen has no result")
-	}
-	return fresh(prefix, Ed25519, data.EDDSAPub, data, member, members)
-}
-
-func fresh(
+// New makes the keyshare of a fresh keygen. The prefix is that of account addresses, localData the
+// JSON of tss-lib's LocalPartySaveData, which the keyshare takes as its own; member and members are
+// compressed public keys.
+func New(
 	prefix string,
 	curve Curve,
-	pub *crypto.ECPoint,
-	data any,
+	localData []byte,
 	member []byte,
 	members [][]byte,
 ) (*Keyshare, error) {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the keygen's result: %w", hideValue(err))
+	k := &Keyshare{curve: curve, raw: localData}
+	if err := k.readLocalData(); err != nil {
+		return nil, err
 	}
-	k := &Keyshare{raw: raw}
-	if k.PubKey, err = encode(prefix, curve, compress(curve, pub)); err != nil {
+	if k.pub == nil || k.pub.Curve != curve {
+		return nil, fmt.Errorf("the keygen has no result: local_data has no key of %s", curve)
+	}
+	var err error
+	if k.PubKey, err = encode(prefix, curve, compress(k.pub)); err != nil {
 		return nil, err
 	}
 	if k.LocalPartyKey, err = EncodeSecp256k1(prefix, member); err != nil {
@@ -164,7 +137,10 @@ func fresh(
 	if err := k.decodeKeys(); err != nil {
 		return nil, err
 	}
-	return k, k.decodeLocalData()
+	if err := k.checkForm(); err != nil {
+		return nil, fmt.Errorf("local_data: %w", err)
+	}
+	return k, nil
 }
 
 // Encode returns the bytes of the file, as go-tss writes them.
@@ -205,13 +181,12 @@ func (k *Keyshare) Participants() [][]byte {
 // LocalParty is the compressed public key of the member whose share this is.
 func (k *Keyshare) LocalParty() []byte { return bytes.Clone(k.local) }
 
-// ECDSA is tss-lib's data of a secp256k1 keyshare, nil for the other curve. The caller must not
-// change it.
-func (k *Keyshare) ECDSA() *eckeygen.LocalPartySaveData { return k.ecdsa }
+// ECDSA is the data of a secp256k1 keyshare, nil for the other curve. The caller must not change
+// it.
+func (k *Keyshare) ECDSA() *ECDSAData { return k.ecdsa }
 
-// EdDSA is tss-lib's data of an ed25519 keyshare, nil for the other curve. The caller must not
-// change it.
-func (k *Keyshare) EdDSA() *edkeygen.LocalPartySaveData { return k.eddsa }
+// EdDSA is the data of an ed25519 keyshare, nil for the other curve. The caller must not change it.
+func (k *Keyshare) EdDSA() *EdDSAData { return k.eddsa }
 
 // Wipe overwrites what is secret in the keyshare: the share, the Paillier and ring-Pedersen
 // secrets, and the bytes that they were read from. Nothing may use it afterwards. The caller's
@@ -307,18 +282,18 @@ func (k *Keyshare) readLocalData() error {
 func (k *Keyshare) unmarshal(raw []byte) (err error) {
 	k.ecdsa, k.eddsa = nil, nil
 	if k.curve == Secp256k1 {
-		k.ecdsa = new(eckeygen.LocalPartySaveData)
+		k.ecdsa = new(ECDSAData)
 		err = json.Unmarshal(raw, k.ecdsa)
 		k.ks, k.bigXj, k.xi, k.pub = k.ecdsa.Ks, k.ecdsa.BigXj, k.ecdsa.Xi, k.ecdsa.ECDSAPub
 	} else {
-		k.eddsa = new(edkeygen.LocalPartySaveData)
+		k.eddsa = new(EdDSAData)
 		err = json.Unmarshal(raw, k.eddsa)
 		k.ks, k.bigXj, k.xi, k.pub = k.eddsa.Ks, k.eddsa.BigXj, k.eddsa.Xi, k.eddsa.EDDSAPub
 	}
 	return err
 }
 
-// badPoint names the first point that tss-lib refuses to read, which its error does not.
+// badPoint names the first point that is none, which the error of the JSON decoder does not.
 func badPoint(localData []byte) string {
 	var points struct {
 		BigXj              []json.RawMessage
@@ -328,7 +303,7 @@ func badPoint(localData []byte) string {
 		return ""
 	}
 	bad := func(raw json.RawMessage) bool {
-		return len(raw) > 0 && json.Unmarshal(raw, new(crypto.ECPoint)) != nil
+		return len(raw) > 0 && json.Unmarshal(raw, new(Point)) != nil
 	}
 	if i := slices.IndexFunc(points.BigXj, bad); i >= 0 {
 		return fmt.Sprintf("BigXj[%d]", i)
@@ -360,24 +335,15 @@ func containsKey(keys [][]byte, key []byte) bool {
 }
 
 // compress returns the usual bytes of a point: 33 for secp256k1, 32 for ed25519.
-func compress(curve Curve, p *crypto.ECPoint) []byte {
-	x, y := p.X(), p.Y()
-	if curve == Secp256k1 {
+func compress(p *Point) []byte {
+	if p.Curve == Secp256k1 {
 		out := make([]byte, 33)
-		out[0] = 2 + byte(y.Bit(0))
-		x.FillBytes(out[1:])
+		out[0] = 2 + byte(p.Y.Bit(0))
+		p.X.FillBytes(out[1:])
 		return out
 	}
-	out := y.FillBytes(make([]byte, 32))
+	out := p.Y.FillBytes(make([]byte, 32))
 	slices.Reverse(out)
-	out[31] |= byte(x.Bit(0)) << 7
+	out[31] |= byte(p.X.Bit(0)) << 7
 	return out
-}
-
-func (c Curve) params() (order, field *big.Int) {
-	ec := tss.S256()
-	if c == Ed25519 {
-		ec = tss.Edwards()
-	}
-	return ec.Params().N, ec.Params().P
 }

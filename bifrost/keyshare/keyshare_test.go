@@ -52,19 +52,30 @@ func TestFixtures(t *testing.T) {
 				// What a fresh keygen's result is made into is what the fixtures are.
 				members := shares[0].Participants()
 				members[0], members[1] = members[1], members[0]
-				ec, err := keyshare.NewSecp256k1("cosmos", shares[0].ECDSA(), shares[0].LocalParty(), members)
-				require.NoError(t, err)
-				got, err := ec.Encode()
-				require.NoError(t, err)
-				require.True(t, bytes.Equal(files[0].Data, got))
-				ed, err := keyshare.NewEd25519("cosmos", shares[1].EdDSA(), shares[1].LocalParty(), members)
-				require.NoError(t, err)
-				got, err = ed.Encode()
-				require.NoError(t, err)
-				require.True(t, bytes.Equal(files[1].Data, got))
+				for i, k := range shares {
+					made, err := keyshare.New("cosmos", k.Curve(), localDataOf(t, files[i].Data), k.LocalParty(), members)
+					require.NoError(t, err)
+					got, err := made.Encode()
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(files[i].Data, got))
+				}
 			})
 		}
 	}
+}
+
+// A keygen that has no result makes no keyshare.
+func TestNewRefusesWhatIsNoResult(t *testing.T) {
+	shares, files := parsed(t, 4, 0)
+	k, members := shares[0], shares[0].Participants()
+	_, err := keyshare.New("cosmos", keyshare.Secp256k1, []byte(`{}`), members[0], members)
+	require.ErrorContains(t, err, "no result")
+	_, err = keyshare.New("cosmos", keyshare.Secp256k1, localDataOf(t, files[1].Data), members[0], members)
+	require.ErrorContains(t, err, "no result", "it is of the other curve")
+	_, err = keyshare.New("cosmos", keyshare.Secp256k1, []byte(`{"Xi":7`), members[0], members)
+	require.ErrorContains(t, err, "malformed JSON")
+	_, err = keyshare.New("cosmos", k.Curve(), localDataOf(t, files[0].Data), members[1], members)
+	require.ErrorContains(t, err, "ShareID is not that of the local party")
 }
 
 func TestBech32(t *testing.T) {
@@ -280,9 +291,15 @@ func TestAKeyshareShowsNothing(t *testing.T) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			shown += fmt.Sprintf(verb, k)
 		}
-		data, err := json.Marshal(k)
-		require.NoError(t, err)
-		shown += string(data)
+		for _, v := range []any{k, k.ECDSA(), k.EdDSA()} {
+			data, err := json.Marshal(v)
+			require.NoError(t, err)
+			shown += string(data) + fmt.Sprintf("%v %+v %#v", v, v, v)
+		}
+		if d := k.ECDSA(); d != nil {
+			shown += fmt.Sprintf("%v %+v", *d, d.PaillierSK)
+			require.NotContains(t, shown, d.PaillierSK.PhiN.String())
+		}
 		require.Contains(t, shown, k.PubKey)
 		require.NotContains(t, shown, xi.String())
 		require.NotContains(t, shown, "Xi")

@@ -94,7 +94,7 @@ func (k *Keyshare) takeParties() error {
 	if !k.validPoint(k.pub) {
 		return fmt.Errorf("the public key is not a point of %s", k.curve)
 	}
-	k.vault = compress(k.curve, k.pub)
+	k.vault = compress(k.pub)
 	return nil
 }
 

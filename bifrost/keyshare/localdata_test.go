@@ -7,24 +7,26 @@ import (
 	"math/big"
 	"testing"
 
-	"github.com/bnb-chain/tss-lib/v2/crypto"
-	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
-	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 )
 
+// localDataOf is what tss-lib saved, in a file.
+func localDataOf(t testing.TB, data []byte) []byte {
+	var file struct {
+		Data []byte `json:"local_data"`
+	}
+	require.NoError(t, json.Unmarshal(data, &file))
+	return file.Data
+}
+
 // localData is what tss-lib saved, of both curves.
 func localData(t testing.TB) [2][]byte {
 	var all [2][]byte
 	for i, f := range fixture.Keyshares(t, 4, 0) {
-		var file struct {
-			Data []byte `json:"local_data"`
-		}
-		require.NoError(t, json.Unmarshal(f.Data, &file))
-		all[i] = file.Data
+		all[i] = localDataOf(t, f.Data)
 	}
 	return all
 }
@@ -39,27 +41,18 @@ func nodes(n int) (ids []*big.Int) {
 }
 
 // deal shares a key on ed25519 with a polynomial of this degree, and gives the first party's.
-func deal(t testing.TB, n, degree int) *edkeygen.LocalPartySaveData {
-	order := tss.Edwards().Params().N
+func deal(t testing.TB, n, degree int) *edData {
 	coefficients := make([]*big.Int, degree+1)
 	for i := range coefficients {
 		coefficients[i] = big.NewInt(int64(7919 + 13*i))
 	}
-	at := func(x *big.Int) *big.Int {
-		y := new(big.Int)
-		for i := degree; i >= 0; i-- {
-			y.Mul(y, x).Add(y, coefficients[i]).Mod(y, order)
-		}
-		return y
-	}
 	ids := nodes(n)
-	d := edkeygen.NewLocalPartySaveData(n)
-	d.Xi, d.ShareID, d.Ks = at(ids[0]), ids[0], ids
-	for i, id := range ids {
-		d.BigXj[i] = crypto.ScalarBaseMult(tss.Edwards(), at(id))
+	d := &edData{Xi: edValue(coefficients, ids[0]), ShareID: ids[0], Ks: ids}
+	for _, id := range ids {
+		d.BigXj = append(d.BigXj, edBase(edValue(coefficients, id)))
 	}
-	d.EDDSAPub = crypto.ScalarBaseMult(tss.Edwards(), coefficients[0])
-	return &d
+	d.EDDSAPub = edBase(coefficients[0])
+	return d
 }
 
 func TestLocalDataOfAnotherSystemIsChecked(t *testing.T) {
@@ -89,21 +82,21 @@ func TestLocalDataOfAnotherSystemIsChecked(t *testing.T) {
 
 func TestLocalDataThatDoesNotFitIsRefused(t *testing.T) {
 	for name, row := range map[string]struct {
-		change func(d *edkeygen.LocalPartySaveData)
+		change func(d *edData)
 		says   string
 	}{
-		"another secret":            {func(d *edkeygen.LocalPartySaveData) { d.Xi.Add(d.Xi, big.NewInt(1)) }, "does not give BigXj"},
-		"no secret":                 {func(d *edkeygen.LocalPartySaveData) { d.Xi = nil }, "not a scalar"},
-		"a number of no party":      {func(d *edkeygen.LocalPartySaveData) { d.ShareID = big.NewInt(5) }, "not among Ks"},
-		"no number":                 {func(d *edkeygen.LocalPartySaveData) { d.ShareID = nil }, "missing or out of range"},
-		"a negative number":         {func(d *edkeygen.LocalPartySaveData) { d.Ks[1] = big.NewInt(-1) }, "out of range"},
-		"a number without bounds":   {func(d *edkeygen.LocalPartySaveData) { d.Ks[1] = new(big.Int).Lsh(d.Ks[1], 2000) }, "out of range"},
-		"no key":                    {func(d *edkeygen.LocalPartySaveData) { d.EDDSAPub = nil }, "not a point"},
-		"another member's entry":    {func(d *edkeygen.LocalPartySaveData) { d.BigXj[3] = d.BigXj[2] }, "do not give the public key"},
-		"an entry that is missing":  {func(d *edkeygen.LocalPartySaveData) { d.BigXj = d.BigXj[:3] }, "3 in BigXj"},
-		"nobody":                    {func(d *edkeygen.LocalPartySaveData) { d.Ks, d.BigXj = nil, nil }, "participants"},
-		"two parties of one number": {func(d *edkeygen.LocalPartySaveData) { d.Ks[2] = d.Ks[1] }, "not usable"},
-		"another key":               {func(d *edkeygen.LocalPartySaveData) { d.EDDSAPub = d.BigXj[1] }, "do not give the public key"},
+		"another secret":            {func(d *edData) { d.Xi.Add(d.Xi, big.NewInt(1)) }, "does not give BigXj"},
+		"no secret":                 {func(d *edData) { d.Xi = nil }, "not a scalar"},
+		"a number of no party":      {func(d *edData) { d.ShareID = big.NewInt(5) }, "not among Ks"},
+		"no number":                 {func(d *edData) { d.ShareID = nil }, "missing or out of range"},
+		"a negative number":         {func(d *edData) { d.Ks[1] = big.NewInt(-1) }, "out of range"},
+		"a number without bounds":   {func(d *edData) { d.Ks[1] = new(big.Int).Lsh(d.Ks[1], 2000) }, "out of range"},
+		"no key":                    {func(d *edData) { d.EDDSAPub = nil }, "not a point"},
+		"another member's entry":    {func(d *edData) { d.BigXj[3] = d.BigXj[2] }, "do not give the public key"},
+		"an entry that is missing":  {func(d *edData) { d.BigXj = d.BigXj[:3] }, "3 in BigXj"},
+		"nobody":                    {func(d *edData) { d.Ks, d.BigXj = nil, nil }, "participants"},
+		"two parties of one number": {func(d *edData) { d.Ks[2] = d.Ks[1] }, "not usable"},
+		"another key":               {func(d *edData) { d.EDDSAPub = d.BigXj[1] }, "do not give the public key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := deal(t, 4, 2)

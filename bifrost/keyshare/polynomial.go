@@ -33,7 +33,7 @@ func (k *Keyshare) publicPoints() (at []*big.Int, points [][]byte, err error) {
 	at = append([]*big.Int{new(big.Int)}, k.ks...)
 	points = [][]byte{k.vault}
 	for _, p := range k.bigXj {
-		points = append(points, compress(k.curve, p))
+		points = append(points, compress(p))
 	}
 	if k.curve == Ed25519 {
 		for i, p := range points {
@@ -168,7 +168,7 @@ func (k *Keyshare) interpolate(index []int) []byte {
 			den.Mul(den, new(big.Int).Sub(k.ks[j], k.ks[i])).Mod(den, order)
 		}
 		weights[a] = num.Mul(num, den.ModInverse(den, order)).Mod(num, order)
-		points[a] = compress(k.curve, k.bigXj[i])
+		points[a] = compress(k.bigXj[i])
 	}
 	return k.combine(weights, points)
 }

@@ -36,7 +36,7 @@ func (k *Keyshare) PublicShares(epoch uint64) ([]PublicShare, error) {
 		if err != nil {
 			return nil, fmt.Errorf("participant %d: %w", i, err)
 		}
-		point, err := verenc.PointFromInts(k.Group(), k.bigXj[i].X(), k.bigXj[i].Y())
+		point, err := verenc.PointFromInts(k.Group(), k.bigXj[i].X, k.bigXj[i].Y)
 		if err != nil {
 			return nil, fmt.Errorf("public share BigXj[%d]: %w", i, err)
 		}

@@ -2,8 +2,6 @@ package keyshare_test
 
 import (
 	"bytes"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -12,10 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bnb-chain/tss-lib/v2/crypto"
-	"github.com/bnb-chain/tss-lib/v2/crypto/vss"
-	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
-	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
@@ -222,49 +216,42 @@ func TestVerifyNamesWhatDoesNotFit(t *testing.T) {
 
 // dealt is the keyshare of the first member of a vault with n members, whose shares lie on a
 // polynomial of some degree; change is done to the public shares before.
-func dealt(t testing.TB, n, degree int, change func(d *edkeygen.LocalPartySaveData)) *keyshare.Keyshare {
+func dealt(t testing.TB, n, degree int, change func(d *edData)) *keyshare.Keyshare {
 	t.Helper()
 	var members [][]byte
 	for range n {
-		key := crypto.ScalarBaseMult(tss.S256(), randomScalar(t, tss.S256()))
-		members = append(members, elliptic.MarshalCompressed(tss.S256(), key.X(), key.Y()))
+		members = append(members, secpKey(randomScalar(t)))
 	}
 	slices.SortFunc(members, bytes.Compare)
-	d := edkeygen.NewLocalPartySaveData(n)
-	for i, m := range members {
-		d.Ks[i] = new(big.Int).SetBytes(m)
+	coefficients := make([]*big.Int, degree+1)
+	for i := range coefficients {
+		coefficients[i] = randomScalar(t)
 	}
-	secret := randomScalar(t, tss.Edwards())
-	_, shares, err := vss.Create(tss.Edwards(), degree, secret, d.Ks, rand.Reader)
-	require.NoError(t, err)
-	for i, s := range shares {
-		d.BigXj[i] = crypto.ScalarBaseMult(tss.Edwards(), s.Share)
+	d := edData{EDDSAPub: edBase(coefficients[0])}
+	for _, m := range members {
+		k := new(big.Int).SetBytes(m)
+		d.Ks = append(d.Ks, k)
+		d.BigXj = append(d.BigXj, edBase(edValue(coefficients, k)))
 	}
-	d.Xi, d.ShareID = shares[0].Share, d.Ks[0]
-	d.EDDSAPub = crypto.ScalarBaseMult(tss.Edwards(), secret)
+	d.ShareID = d.Ks[0]
+	d.Xi = edValue(coefficients, d.ShareID)
 	if change != nil {
 		change(&d)
 	}
-	k, err := keyshare.NewEd25519("cosmos", &d, members[0], members)
+	raw, err := json.Marshal(d)
+	require.NoError(t, err)
+	k, err := keyshare.New("cosmos", keyshare.Ed25519, raw, members[0], members)
 	require.NoError(t, err)
 	return k
 }
 
-func randomScalar(t testing.TB, curve elliptic.Curve) *big.Int {
-	t.Helper()
-	s, err := rand.Int(rand.Reader, curve.Params().N)
-	require.NoError(t, err)
-	return s
-}
-
 func TestPublicSharesLieOnOnePolynomial(t *testing.T) {
-	base := func(v int64) *crypto.ECPoint { return crypto.ScalarBaseMult(tss.Edwards(), big.NewInt(v)) }
-	torsion, err := crypto.NewECPoint(tss.Edwards(), new(big.Int), new(big.Int).Sub(tss.Edwards().Params().P, big.NewInt(1)))
-	require.NoError(t, err)
+	base := func(v int64) *point { return edBase(big.NewInt(v)) }
+	torsion := &point{"ed25519", [2]*big.Int{new(big.Int), new(big.Int).Sub(edField, big.NewInt(1))}}
 	for _, c := range []struct {
 		name      string
 		n, degree int
-		change    func(d *edkeygen.LocalPartySaveData)
+		change    func(d *edData)
 		want      string
 	}{
 		{"two members", 2, 1, nil, ""},
@@ -273,20 +260,20 @@ func TestPublicSharesLieOnOnePolynomial(t *testing.T) {
 		{"thirty members", 30, 19, nil, ""},
 		{"all interpolate to the key, but too many are needed", 5, 4, nil, "do not lie on one polynomial of degree 3"},
 		{"all interpolate to the key, but one fewer suffices", 5, 2, nil, "lower degree than 3: fewer than 4 members"},
-		{"everyone's share is the key", 3, 1, func(d *edkeygen.LocalPartySaveData) {
+		{"everyone's share is the key", 3, 1, func(d *edData) {
 			for i := range d.BigXj {
-				d.BigXj[i] = crypto.ScalarBaseMult(tss.Edwards(), d.Xi)
+				d.BigXj[i] = edBase(d.Xi)
 			}
 			d.EDDSAPub = d.BigXj[0]
 		}, "lower degree than 1: fewer than 2 members"},
-		{"the key is another", 5, 3, func(d *edkeygen.LocalPartySaveData) { d.EDDSAPub = base(7) }, "give another key"},
-		{"of two, the key is another", 2, 1, func(d *edkeygen.LocalPartySaveData) { d.EDDSAPub = base(7) }, "do not lie on one polynomial of degree 1"},
-		{"the last public share is another", 5, 3, func(d *edkeygen.LocalPartySaveData) { d.BigXj[4] = base(7) }, "BigXj[4]"},
-		{"of three, the last public share is another", 3, 1, func(d *edkeygen.LocalPartySaveData) { d.BigXj[2] = base(7) }, "BigXj[2]"},
-		{"two public shares are others", 7, 4, func(d *edkeygen.LocalPartySaveData) { d.BigXj[4], d.BigXj[5] = base(7), base(8) }, "do not lie on one polynomial of degree 4"},
-		{"the errors of two cancel out in all that interpolates all", 5, 3, func(d *edkeygen.LocalPartySaveData) {
+		{"the key is another", 5, 3, func(d *edData) { d.EDDSAPub = base(7) }, "give another key"},
+		{"of two, the key is another", 2, 1, func(d *edData) { d.EDDSAPub = base(7) }, "do not lie on one polynomial of degree 1"},
+		{"the last public share is another", 5, 3, func(d *edData) { d.BigXj[4] = base(7) }, "BigXj[4]"},
+		{"of three, the last public share is another", 3, 1, func(d *edData) { d.BigXj[2] = base(7) }, "BigXj[2]"},
+		{"two public shares are others", 7, 4, func(d *edData) { d.BigXj[4], d.BigXj[5] = base(7), base(8) }, "do not lie on one polynomial of degree 4"},
+		{"the errors of two cancel out in all that interpolates all", 5, 3, func(d *edData) {
 			// What interpolating all of them gives changes by the sum of what the changes weigh.
-			order := tss.Edwards().Params().N
+			order := edOrder
 			weight := func(i int) *big.Int {
 				w := big.NewInt(1)
 				for j := range d.Ks {
@@ -297,25 +284,19 @@ func TestPublicSharesLieOnOnePolynomial(t *testing.T) {
 				return w
 			}
 			shift := func(i int, by *big.Int) {
-				p, err := d.BigXj[i].Add(crypto.ScalarBaseMult(tss.Edwards(), by))
-				require.NoError(t, err)
-				d.BigXj[i] = p
+				d.BigXj[i] = d.BigXj[i].add(edBase(by))
 			}
 			shift(3, weight(4))
 			shift(4, new(big.Int).Sub(order, weight(3)))
 		}, "do not lie on one polynomial of degree 3"},
-		{"a public share has a part of small order", 5, 3, func(d *edkeygen.LocalPartySaveData) {
-			p, err := d.BigXj[2].Add(torsion)
-			require.NoError(t, err)
-			d.BigXj[2] = p
+		{"a public share has a part of small order", 5, 3, func(d *edData) {
+			d.BigXj[2] = d.BigXj[2].add(torsion)
 		}, "BigXj[2] is not in the prime-order group"},
-		{"the vault's key has a part of small order", 5, 3, func(d *edkeygen.LocalPartySaveData) {
-			p, err := d.EDDSAPub.Add(torsion)
-			require.NoError(t, err)
-			d.EDDSAPub = p
+		{"the vault's key has a part of small order", 5, 3, func(d *edData) {
+			d.EDDSAPub = d.EDDSAPub.add(torsion)
 		}, "pub_key is not in the prime-order group"},
-		{"a public share is the identity", 5, 3, func(d *edkeygen.LocalPartySaveData) {
-			d.BigXj[2] = crypto.NewECPointNoCurveCheck(tss.Edwards(), new(big.Int), big.NewInt(1))
+		{"a public share is the identity", 5, 3, func(d *edData) {
+			d.BigXj[2] = &point{"ed25519", [2]*big.Int{new(big.Int), big.NewInt(1)}}
 		}, "BigXj[2]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -333,8 +314,7 @@ func TestTooManyParticipants(t *testing.T) {
 	file := fixture.Keyshares(t, 4, 0)[1].Data
 	var keys []string
 	for i := range 513 {
-		key := crypto.ScalarBaseMult(tss.S256(), big.NewInt(int64(i+1)))
-		s, err := keyshare.EncodeSecp256k1("cosmos", elliptic.MarshalCompressed(tss.S256(), key.X(), key.Y()))
+		s, err := keyshare.EncodeSecp256k1("cosmos", secpKey(big.NewInt(int64(i+1))))
 		require.NoError(t, err)
 		keys = append(keys, s)
 	}

@@ -94,8 +94,9 @@ func (n *Node) Keygen(
 // keygenResult makes the result of what tss-lib gave for both keys, and checks it.
 func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenResult, error) {
 	prefix := n.cfg.Bech32Prefix
-	ec, err := keyshare.NewSecp256k1(
+	ec, err := newKeyshare(
 		prefix,
+		keyshare.Secp256k1,
 		results[0].(*eckeygen.LocalPartySaveData),
 		n.pub,
 		members,
@@ -103,8 +104,9 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 	if err != nil {
 		return nil, fmt.Errorf("the keygen's secp256k1 keyshare: %w", err)
 	}
-	ed, err := keyshare.NewEd25519(
+	ed, err := newKeyshare(
 		prefix,
+		keyshare.Ed25519,
 		results[1].(*edkeygen.LocalPartySaveData),
 		n.pub,
 		members,

@@ -68,7 +68,11 @@ func (n *Node) keysign(
 				return nil, err
 			}
 		}
-		build = ecdsaSigner(share.ECDSA(), message, own)
+		data, err := ecdsaData(share)
+		if err != nil {
+			return nil, err
+		}
+		build = ecdsaSigner(data, message, own)
 		if len(message) != sha256.Size {
 			return nil, fmt.Errorf("a digest of %d bytes", len(message))
 		}
@@ -79,7 +83,11 @@ func (n *Node) keysign(
 		if len(message) == 0 {
 			return nil, errors.New("an empty message")
 		}
-		build = eddsaSigner(share.EdDSA(), message)
+		data, err := eddsaData(share)
+		if err != nil {
+			return nil, err
+		}
+		build = eddsaSigner(data, message)
 	}
 	agreed := [][]byte{share.VaultKey(), message, appendBool(nil, own != nil)}
 	d.digest = digest("keysign", id, append(agreed, members...)...)

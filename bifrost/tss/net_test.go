@@ -206,7 +206,7 @@ func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, th
 	out := &kept{}
 	d.keep = func(results []any) ([]byte, error) {
 		out.times++
-		k, err := keyshare.NewEd25519("cosmos", results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
+		k, err := newKeyshare("cosmos", keyshare.Ed25519, results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
 		if err != nil {
 			return nil, err
 		}

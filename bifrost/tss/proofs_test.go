@@ -60,7 +60,7 @@ func (net *cluster) deal(t testing.TB, change func(i int, d *eckeygen.LocalParty
 		if change != nil {
 			change(i, &d)
 		}
-		share, err := keyshare.NewSecp256k1("cosmos", &d, net.members[i], net.members)
+		share, err := newKeyshare("cosmos", keyshare.Secp256k1, &d, net.members[i], net.members)
 		require.NoError(t, err)
 		files[i], err = share.Encode()
 		require.NoError(t, err)

@@ -108,7 +108,7 @@ func TestHostileMessagesAreStopped(t *testing.T) {
 		return p
 	}
 	// Proofs that an honest author made for the receiver, with some numbers changed.
-	sk := share.ECDSA().PaillierSK
+	sk := paillierKey(share.ECDSA().PaillierSK)
 	changed := func(pf [][]byte, changes []func(pf [][]byte)) [][]byte {
 		pf = slices.Clone(pf)
 		for _, c := range changes {

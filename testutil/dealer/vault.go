@@ -52,8 +52,12 @@ func NewVault(name, prefix string, members [][]byte) *Vault {
 	ecData, edData := ec.ecdsa(), ed.eddsa()
 	for i, m := range members {
 		at := slices.IndexFunc(sorted, func(s []byte) bool { return bytes.Equal(s, m) })
-		a := must(keyshare.NewSecp256k1(prefix, ecData[at], m, members))
-		b := must(keyshare.NewEd25519(prefix, edData[at], m, members))
+		a := must(keyshare.New(
+			prefix, keyshare.Secp256k1, must(json.Marshal(ecData[at])), m, members,
+		))
+		b := must(keyshare.New(
+			prefix, keyshare.Ed25519, must(json.Marshal(edData[at])), m, members,
+		))
 		v.Keys = keyshare.VaultKeys{Secp256k1: a.VaultKey(), Ed25519: b.VaultKey()}
 		for _, share := range []*keyshare.Keyshare{a, b} {
 			v.Files[i] = append(
