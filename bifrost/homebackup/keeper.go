@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/internal/recurring"
 )
 
 // Metrics is told of what a [Keeper] does.
@@ -34,8 +36,6 @@ type KeeperConfig struct {
 const (
 	// firstRetry is the time after which a backup that failed is tried again, the first time.
 	firstRetry = 2 * time.Second
-	// patientRetries is how many times as long a later try waits at most while a vote waits for it.
-	patientRetries = 8
 	// stopPatience is how long the end of a process waits for a last backup.
 	stopPatience = 20 * time.Second
 )
@@ -45,17 +45,13 @@ const (
 // nobody but who waits for a backup.
 type Keeper struct {
 	cfg    KeeperConfig
+	job    *recurring.Job
 	create func(context.Context) (*Created, error)
-	// retry and patience are firstRetry and stopPatience, but in tests.
-	retry, patience time.Duration
+	// patience is stopPatience, but in tests.
+	patience time.Duration
 
-	wake chan struct{}
-	// busy is held by the backup that is being made.
-	busy chan struct{}
-
-	mu      sync.Mutex
-	waiting []chan struct{}
-	status  KeeperStatus
+	mu     sync.Mutex
+	status KeeperStatus
 }
 
 // KeeperStatus is what an operator may know of a [Keeper]. It holds no secret.
@@ -93,10 +89,10 @@ func (s KeeperStatus) Problems() (problems []string) {
 // NewKeeper looks at nothing yet.
 func NewKeeper(cfg KeeperConfig) *Keeper {
 	k := &Keeper{
-		cfg: cfg, retry: firstRetry, patience: stopPatience,
-		wake: make(chan struct{}, 1), busy: make(chan struct{}, 1),
+		cfg: cfg, patience: stopPatience,
 		status: KeeperStatus{Dir: cfg.Dir, Damaged: []string{}},
 	}
+	k.job = recurring.New(cfg.Period, firstRetry, cfg.Period, k.once)
 	k.create = func(ctx context.Context) (*Created, error) {
 		return Create(ctx, cfg.Owner, cfg.Dir, time.Now())
 	}
@@ -114,99 +110,34 @@ func (k *Keeper) Status() KeeperStatus {
 
 // BackUp returns once a backup is made that was begun after the call, or the context has ended with
 // its error. What fails is tried again.
-func (k *Keeper) BackUp(ctx context.Context) error {
-	made := make(chan struct{})
-	k.mu.Lock()
-	k.waiting = append(k.waiting, made)
-	k.mu.Unlock()
-	select {
-	case k.wake <- struct{}{}:
-	default: // it will look anyway
-	}
-	select {
-	case <-made:
-		return nil
-	case <-ctx.Done():
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.waiting = slices.DeleteFunc(k.waiting, func(w chan struct{}) bool { return w == made })
-		return ctx.Err()
-	}
-}
+func (k *Keeper) BackUp(ctx context.Context) error { return k.job.Wait(ctx) }
 
 // Run makes backups until the context ends.
-func (k *Keeper) Run(ctx context.Context) {
-	wait, failures := time.Duration(0), 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.wake:
-		case <-time.After(wait):
-		}
-		if k.once(ctx) == nil {
-			wait, failures = k.cfg.Period, 0
-			continue
-		}
-		wait = min(k.retry<<min(failures, 10), k.cfg.Period)
-		if k.isWaitedFor() {
-			wait = min(wait, patientRetries*k.retry)
-		}
-		failures++
-	}
-}
-
-func (k *Keeper) isWaitedFor() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return len(k.waiting) > 0
-}
+func (k *Keeper) Run(ctx context.Context) { k.job.Run(ctx) }
 
 // Close makes a last backup, for which it waits a while, and wipes the key. Nothing may run any
 // more.
 func (k *Keeper) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), k.patience)
 	defer cancel()
-	_ = k.once(ctx)
-	select {
-	case k.busy <- struct{}{}:
+	_ = k.job.Once(ctx)
+	if k.job.End() { // else it hangs, and the process ends
 		k.cfg.Owner.Key.Wipe()
-	default: // it hangs, and the process ends
 	}
 }
 
-// once makes a backup. It returns when the context ends, whether the folder answers or not.
+// once makes a backup.
 func (k *Keeper) once(ctx context.Context) error {
-	select {
-	case k.busy <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	k.mu.Lock()
-	waiting := k.waiting
-	k.waiting = nil
-	k.mu.Unlock()
-	done := make(chan error, 1)
-	go func() {
-		c, err := k.create(ctx)
-		k.note(c, err, waiting)
-		<-k.busy
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	c, err := k.create(ctx)
+	k.note(c, err)
+	return err
 }
 
-// note remembers how a backup went, and tells those who wait for it.
-func (k *Keeper) note(c *Created, err error, waiting []chan struct{}) {
+// note remembers how a backup went.
+func (k *Keeper) note(c *Created, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		k.waiting = append(k.waiting, waiting...)
 		if errors.Is(err, context.Canceled) {
 			return // it ends
 		}
@@ -216,9 +147,6 @@ func (k *Keeper) note(c *Created, err error, waiting []chan struct{}) {
 		}
 		k.status.Error = err.Error()
 		return
-	}
-	for _, made := range waiting {
-		close(made)
 	}
 	k.cfg.Metrics.BackedUp(c)
 	s := KeeperStatus{

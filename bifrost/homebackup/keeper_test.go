@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/internal/recurring"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
@@ -54,7 +55,8 @@ func newKeeper(t *testing.T) (*Keeper, *folder, *tally) {
 		Owner: Owner{Key: key}, Dir: "/backups", Period: time.Hour, Log: zerolog.Nop(), Metrics: counted,
 	})
 	f := &folder{begun: make(chan struct{}, 10), answer: make(chan error)}
-	k.create, k.retry, k.patience = f.create, time.Millisecond, time.Hour
+	k.create, k.patience = f.create, time.Hour
+	k.job = recurring.New(time.Hour, time.Millisecond, time.Second, k.once)
 	return k, f, counted
 }
 
@@ -69,11 +71,7 @@ func TestABackupThatIsWaitedForIsBegunAfterwards(t *testing.T) {
 	for range 2 {
 		go func() { asked <- k.BackUp(t.Context()) }()
 	}
-	require.Eventually(t, func() bool {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return len(k.waiting) == 2
-	}, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return k.job.Waiting() == 2 }, time.Minute, time.Millisecond)
 	f.answer <- nil
 	<-f.begun
 	require.Empty(t, asked)
