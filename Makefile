@@ -14,8 +14,10 @@ PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... 
 	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./bifrost/rotation/... ./internal/...
 FUZZTIME ?= 20s
 MEMBERS ?= 7,10
+# The servers that sinks are tested with.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help demo test test-processes test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+.PHONY: help demo test test-sinks test-processes test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -26,6 +28,12 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 # The longest ones first, so that nothing waits for them in the end.
 test: ## every test
 	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./...
+
+test-sinks: $(TOOLS)/versitygw ## sinks against real servers, which it installs
+	go test -tags sinks -timeout 5m -run '^TestAReal' ./bifrost/sink -tools $(TOOLS)
+
+$(TOOLS)/versitygw:
+	GOBIN=$(TOOLS) go install $(VERSITYGW)
 
 test-processes: ## a network of processes: crashes at any time, and a malicious signer
 	go test -tags processes -timeout 40m -v ./testutil/processes

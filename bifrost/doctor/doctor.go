@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -68,6 +70,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	member := d.identify()
 	d.keystore()
 	d.backup(ctx)
+	d.sinks(ctx)
 	node, err := chain.New(o.Config.Node, 0)
 	if err != nil {
 		d.add("node", Fail, "%v", err)
@@ -192,6 +195,49 @@ func (d *examination) backup(ctx context.Context) {
 		d.add("backup", Warn, "%s, and is on its file system: one disk loses both", text)
 	default:
 		d.add("backup", OK, "%s", text)
+	}
+}
+
+// sinks looks whether each sink has the names of all that is backed up.
+func (d *examination) sinks(ctx context.Context) {
+	for _, cfg := range d.Config.Sinks {
+		to, err := service.OpenSink(cfg)
+		if err != nil {
+			d.add("sink", Fail, "%v", err)
+			continue
+		}
+		there, err := to.List(ctx)
+		if err != nil {
+			d.add("sink", Fail, "%s: %v", cfg.Name, err)
+			continue
+		}
+		var names []string
+		if cfg.HasHome() {
+			groups, err := service.HomeSource(d.Config.Backup.Dir).Names(ctx)
+			if err != nil {
+				d.add("sink", Fail, "%s: %v", cfg.Name, err)
+				continue
+			}
+			names = slices.Concat(groups...)
+		}
+		missing := slices.DeleteFunc(names, func(name string) bool {
+			_, ok := there[name]
+			return ok
+		})
+		if len(missing) > 0 {
+			d.add("sink", Fail, "%s lacks %d files of the backups, the first of which is %s: bifrost "+
+				"sink sync", cfg.Name, len(missing), missing[0])
+			continue
+		}
+		text := cfg.Name + " answers, and lacks nothing of the backups"
+		if u, err := url.Parse(cfg.URL); err == nil && u.Scheme == "file" {
+			if same, err := sameFileSystem(u.Path, d.Home); err == nil && same {
+				d.add("sink", Warn, "%s, and is on the file system of the home: is it mounted? One disk "+
+					"loses both", text)
+				continue
+			}
+		}
+		d.add("sink", OK, "%s", text)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -41,6 +42,7 @@ type Config struct {
 	TrustParameters []string `toml:"trust_parameters"`
 	Keystore        Keystore `toml:"keystore"`
 	Backup          Backup   `toml:"backup"`
+	Sinks           []Sink   `toml:"sink"`
 	Trust           Trust    `toml:"trust"`
 	P2P             P2P      `toml:"p2p"`
 	Metrics         Listen   `toml:"metrics"`
@@ -67,6 +69,67 @@ type Backup struct {
 	Recipients []string `toml:"recipients"`
 	// IncludeMnemonic has the mnemonic backed up as well, for Recipients alone.
 	IncludeMnemonic bool `toml:"include_mnemonic"`
+}
+
+// A Sink is a place that keeps copies.
+type Sink struct {
+	Name string `toml:"name"`
+	// URL says where it is. It has no credentials in it.
+	URL string `toml:"url"`
+	// What is copied there: one of SinkHome, which is meant when it is empty, SinkEnvelopes and
+	// SinkBoth.
+	What string `toml:"what"`
+	// CredentialsFile is an absolute path, or the name of a credential of systemd; empty for none.
+	CredentialsFile string `toml:"credentials_file"`
+	// Required has votes wait for the copy as they wait for the backup.
+	Required bool `toml:"required"`
+	// MaxBytes is the most that the sink may hold, 0 for any.
+	MaxBytes int64 `toml:"max_bytes"`
+}
+
+// What a sink gets copies of.
+const (
+	SinkHome      = "home"
+	SinkEnvelopes = "envelopes"
+	SinkBoth      = "both"
+)
+
+// HasHome reports whether the sink gets the backups of the home, HasEnvelopes whether it gets
+// envelopes.
+func (s Sink) HasHome() bool { return s.What == "" || s.What == SinkHome || s.What == SinkBoth }
+
+// HasEnvelopes reports whether the sink gets envelopes.
+func (s Sink) HasEnvelopes() bool { return s.What == SinkEnvelopes || s.What == SinkBoth }
+
+var sinkName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// validateSinks errs when the sinks cannot be used with the rest of the configuration.
+func (c Config) validateSinks() error {
+	known := map[string]bool{}
+	for _, s := range c.Sinks {
+		switch {
+		case !sinkName.MatchString(s.Name):
+			return fmt.Errorf("sink: name %q is not made of a to z, 0 to 9, _ and -", s.Name)
+		case known[s.Name]:
+			return fmt.Errorf("sink %s: two have this name", s.Name)
+		case !slices.Contains([]string{"", SinkHome, SinkEnvelopes, SinkBoth}, s.What):
+			return fmt.Errorf("sink %s: what = %q is none of home, envelopes, both", s.Name, s.What)
+		case s.HasHome() && c.Backup.Dir == "":
+			return fmt.Errorf("sink %s: it gets copies of backups, and backup.dir names no folder for "+
+				"them", s.Name)
+		case s.Required && s.HasEnvelopes():
+			return fmt.Errorf("sink %s: required is for what = \"home\" alone: an envelope is published "+
+				"after the vote", s.Name)
+		case s.MaxBytes < 0:
+			return fmt.Errorf("sink %s: max_bytes is negative", s.Name)
+		case s.CredentialsFile != "" && !filepath.IsAbs(s.CredentialsFile) &&
+			filepath.Base(s.CredentialsFile) != s.CredentialsFile:
+			return fmt.Errorf("sink %s: credentials_file is neither an absolute path nor the name of a "+
+				"credential of systemd", s.Name)
+		}
+		known[s.Name] = true
+	}
+	return nil
 }
 
 // Trust says from what on the chain's records are verified.
@@ -170,6 +233,9 @@ func (c Config) Validate() error {
 	if c.Backup.IncludeMnemonic && len(c.Backup.Recipients) == 0 {
 		return errors.New("backup.include_mnemonic needs backup.recipients: the mnemonic is sealed for " +
 			"them alone")
+	}
+	if err := c.validateSinks(); err != nil {
+		return err
 	}
 	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
 		return errors.New("node is not a URL such as http://127.0.0.1:26657")
@@ -367,4 +433,30 @@ listen = {{printf "%q" .Metrics.Listen}}
 # trace, debug, info, warn or error; json or console.
 level = {{printf "%q" .Log.Level}}
 format = {{printf "%q" .Log.Format}}
+
+# Places that keep copies, as many as there are tables like this one. What is copied is
+# sealed, and found by its name: nothing is ever replaced or removed there.
+#
+# url      file:///mnt/nas/bifrost, a folder that is there, or
+#          s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1
+# what     "home" (the folder under [backup]; the default), "envelopes" (the backups that
+#          this signer published), or "both"
+# credentials_file  two lines, the id of the access key and the secret: the absolute path
+#          of a file that nobody else may read, or the name of a credential of systemd
+# required with true a vote waits for the copy as it waits for the backup
+# max_bytes  the most that it may hold
+#
+# [[sink]]
+# name = "bucket"
+# url = "s3://backups/validator-1?endpoint=https://s3.example.org&region=eu-1"
+# credentials_file = "/etc/bifrost/bucket"
+{{range .Sinks}}
+[[sink]]
+name = {{printf "%q" .Name}}
+url = {{printf "%q" .URL}}
+what = {{printf "%q" .What}}
+credentials_file = {{printf "%q" .CredentialsFile}}
+required = {{.Required}}
+max_bytes = {{.MaxBytes}}
+{{end -}}
 `))

@@ -36,6 +36,10 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 		Dir: "/mnt/backups", Period: Duration(time.Hour), Strict: true, Recipients: []string{"age1x"},
 		IncludeMnemonic: true,
 	}
+	c.Sinks = []Sink{
+		{Name: "nas", URL: "file:///mnt/nas", What: "home", Required: true},
+		{Name: "bucket", URL: "s3://b/p?endpoint=https://h&region=r", What: "both", CredentialsFile: "bucket", MaxBytes: 7},
+	}
 	c.ChainID = `quoted "name"`
 	c.Prefix, c.OperatorPrefix = "thor", "thorv"
 	c.Operator = "thorv1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn9e6mcr"
@@ -65,6 +69,39 @@ func TestConfigIsChecked(t *testing.T) {
 			"a mnemonic that is backed up for nobody",
 			func(c *Config) { c.Backup.IncludeMnemonic = true },
 			"backup.include_mnemonic needs backup.recipients",
+		},
+		{
+			"a sink without a name",
+			func(c *Config) { c.Sinks = []Sink{{URL: "file:///x", What: "envelopes"}} }, "name \"\" is not made of",
+		},
+		{
+			"two sinks of one name", func(c *Config) {
+				one := Sink{Name: "a", URL: "file:///x", What: "envelopes"}
+				c.Sinks = []Sink{one, one}
+			}, "two have this name",
+		},
+		{
+			"a sink for what there is not",
+			func(c *Config) { c.Sinks = []Sink{{Name: "a", What: "keys"}} }, "none of home, envelopes, both",
+		},
+		{
+			"copies of backups that nobody makes",
+			func(c *Config) { c.Sinks = []Sink{{Name: "a"}} }, "backup.dir names no folder",
+		},
+		{
+			"a vote that waits for its own envelope", func(c *Config) {
+				c.Backup.Dir = "/b"
+				c.Sinks = []Sink{{Name: "a", What: "both", Required: true}}
+			}, "required is for what = \"home\" alone",
+		},
+		{
+			"a sink of less than nothing",
+			func(c *Config) { c.Sinks = []Sink{{Name: "a", What: "envelopes", MaxBytes: -1}} }, "max_bytes is negative",
+		},
+		{
+			"credentials that depend on where bifrost was started",
+			func(c *Config) { c.Sinks = []Sink{{Name: "a", What: "envelopes", CredentialsFile: "x/y"}} },
+			"neither an absolute path nor the name",
 		},
 		{"no chain id", func(c *Config) { c.ChainID = "" }, "chain_id"},
 		{

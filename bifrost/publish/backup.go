@@ -52,8 +52,8 @@ func (p *Publisher) backedUp(ctx, ceremonies context.Context, e *entry, k vault.
 		if now.AsOf < until {
 			continue
 		}
-		p.log.Error().Uint64("keygen", k.Id).Msg("THE HOME IS NOT BACKED UP: the vote is cast without, " +
-			"because half of the blocks for it are over")
+		p.log.Error().Uint64("keygen", k.Id).Msg("THE HOME IS NOT BACKED UP, or a required sink " +
+			"lacks the copy: the vote is cast without, because half of the blocks for it are over")
 		p.cfg.Metrics.NotBackedUp()
 		e.backedUp = true
 		return nil

@@ -49,6 +49,7 @@ type metrics struct {
 	backupBytes    prometheus.Counter
 	backupObjects  prometheus.Counter
 	notBackedUp    prometheus.Counter
+	sinkSuccess    *prometheus.GaugeVec
 
 	outbox prometheus.Gauge
 	vaults *prometheus.GaugeVec
@@ -157,6 +158,10 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Help: "Votes that were cast before their keyshares were backed up. " +
 				"Any says that the backups are not to be relied on.",
 		}),
+		sinkSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bifrost_sink_last_success_timestamp_seconds",
+			Help: "When a sink was last seen to hold all that is copied there; 0 before.",
+		}, []string{"sink"}),
 		outbox: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bifrost_outbox_records", Help: "Records that are not closed.",
 		}),
@@ -174,6 +179,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 		m.proofs, m.proveErrors, m.proveSeconds,
 		m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults,
 		m.backupSuccess, m.backupFailures, m.backupBytes, m.backupObjects, m.notBackedUp,
+		m.sinkSuccess,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_preparams", Help: "Sets of pre-parameters that are ready.",
 		}, func() float64 {

@@ -56,6 +56,7 @@ type service struct {
 	params  *tss.PreParams
 	// backups is nil when the configuration has no folder for them.
 	backups *homebackup.Keeper
+	sinks   []keptSink
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
 	outbox    *outbox.Outbox
@@ -122,6 +123,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.newBackups(o.Mnemonic); err != nil {
 		return err
 	}
+	if err := s.newSinks(); err != nil {
+		return err
+	}
 	s.metrics.of(s)
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).
 		Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
@@ -133,6 +137,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	if err := s.serve(ctx, group); err != nil {
 		return err
+	}
+	defer s.closeSinks()
+	for _, k := range s.sinks {
+		group.Go(func() error {
+			k.copier.Run(ctx)
+			return nil
+		})
 	}
 	if s.backups != nil {
 		defer s.backups.Close() // when nothing else runs any more
@@ -224,7 +235,7 @@ func (s *service) newBackups(mnemonic *sanity.Mnemonic) error {
 	}
 	s.backups = homebackup.NewKeeper(homebackup.KeeperConfig{
 		Owner: owner, Dir: s.cfg.Backup.Dir, Period: time.Duration(s.cfg.Backup.Period),
-		Log: s.log, Metrics: s.metrics,
+		Log: s.log, Metrics: events{s.metrics, s},
 	})
 	return nil
 }
@@ -310,7 +321,7 @@ func (s *service) work(
 	defer tssNode.Close()
 	var backup func(context.Context) error
 	if s.backups != nil {
-		backup = s.backups.BackUp
+		backup = s.backUp
 	}
 	publisher, err := publish.New(publish.Config{
 		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore,
@@ -417,7 +428,7 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	}
 	c := care.Config{
 		Member: s.member, Nodes: nodes, Verifier: s.verifier, Store: s.keyshares, Held: s.held,
-		Scrypt: &s.scrypt, Log: s.log, Metrics: s.metrics,
+		Scrypt: &s.scrypt, Log: s.log, Metrics: events{s.metrics, s},
 	}
 	s.repairer, s.drill = care.NewRepairer(c), care.NewDrill(c)
 	return nil

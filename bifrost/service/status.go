@@ -38,6 +38,8 @@ type Status struct {
 	Drill *care.DrillResult `json:"drill"`
 	// Backup is how the backups of the home go; nil when there are none.
 	Backup *homebackup.KeeperStatus `json:"backup"`
+	// Sinks are the places that keep copies.
+	Sinks []SinkStatus `json:"sinks"`
 	// Damaged are the vaults of which a keyshare file is wrong and not restored: the state is
 	// StateDamaged then. SetAside are the damaged files that were kept when theirs came back.
 	Damaged  []string `json:"damaged"`
@@ -79,13 +81,15 @@ func (s *service) status() Status {
 		b := s.backups.Status()
 		st.Backup, backup = &b, b.Problems()
 	}
+	var sinks []string
+	st.Sinks, sinks = s.sinkStatus()
 	st.Damaged = append([]string{}, s.repairer.Damaged()...)
 	if len(st.Damaged) > 0 {
 		st.State = StateDamaged
 	}
 	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
-		known.Problems(), preParams, trust, s.repairer.Problems(), aside, backup, drill,
+		known.Problems(), preParams, trust, s.repairer.Problems(), aside, backup, sinks, drill,
 		publishing)...)
 	return st
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -153,11 +155,13 @@ type backupVaultOnChain struct {
 // backups are the flags of the commands.
 type backups struct {
 	dir, hdPath, out string
-	keyless, dry     bool
-	salvage          bool
-	nodes            []string
-	choice           homebackup.Choice
-	keep             homebackup.Keep
+	// credentials is the file of those for the URL of a sink.
+	credentials  string
+	keyless, dry bool
+	salvage      bool
+	nodes        []string
+	choice       homebackup.Choice
+	keep         homebackup.Keep
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -187,21 +191,23 @@ has them as they were in the one before; then the exit code is 5.`,
 	}
 	create.Flags().StringVar(&b.dir, "to", "", "folder of the backups (default: dir in config.toml)")
 	list := &cobra.Command{
-		Use:   "list [--from DIR]",
+		Use:   "list [--from DIR|URL]",
 		Short: "List the backups of the signer in a folder",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.backupList(cmd.Context(), b) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.fromSink(cmd.Context(), b, a.backupList)
+		},
 	}
 	verify := &cobra.Command{
-		Use:   "verify [--from DIR|FILE]",
+		Use:   "verify [--from DIR|FILE|URL]",
 		Short: "Say whether everything in a folder could be restored; changes nothing",
 		Long: `verify opens everything in the folder that is this signer's, and checks signatures,
 contents, and keyshares as mathematics. With --keyless it asks for no mnemonic and
 compares each file with its name, which finds every file that was damaged, and none
-that is missing. --from can name a file of export as well.`,
+that is missing. --from can name a file of export as well, or the URL of a sink.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.backupVerify(cmd.Context(), b)
+			return a.fromSink(cmd.Context(), b, a.backupVerify)
 		},
 	}
 	verify.Flags().BoolVar(&b.keyless, "keyless", false, "compare files with their names only")
@@ -221,11 +227,12 @@ one that holds a keyshare which the newest does not.`,
 	prune.Flags().IntVar(&b.keep.Yearly, "keep-yearly", 0, "of how many years to keep the newest")
 	prune.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be removed")
 	restore := &cobra.Command{
-		Use:   "restore --from DIR|FILE [--home DIR]",
+		Use:   "restore --from DIR|FILE|URL [--home DIR]",
 		Short: "Build a home from a backup",
-		Long: `restore verifies all of a backup, in a folder or in a file of export, and builds a
-home in the folder of --home, which must be missing or without any file. It deletes
-nothing, and can be run again after it was cut off; until it has ended bifrost does
+		Long: `restore verifies all of a backup, in a folder, in a file of export, or in a sink
+such as s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1, and builds a
+home in the folder of --home, which must be missing or without any file. It deletes nothing, and
+can be run again after it was cut off; until it has ended bifrost does
 not start there. Keyshares and the records of what was published come back. What was
 on its way when the backup was made does not: bifrost has it from the chain, and makes
 nothing twice. The mnemonic is not written.
@@ -235,7 +242,7 @@ it verifies, and restores from their envelopes what a newer backup would have he
 Without, bifrost does the same when it starts.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.backupRestore(cmd.Context(), b)
+			return a.fromSink(cmd.Context(), b, a.backupRestore)
 		},
 	}
 	restore.Flags().BoolVar(&b.dry, "dry-run", false, "verify, and write nothing")
@@ -244,23 +251,29 @@ Without, bifrost does the same when it starts.`,
 		"CometBFT RPC of a node to compare with; others are its witnesses")
 	restore.MarkFlagsMutuallyExclusive("node", "dry-run")
 	export := &cobra.Command{
-		Use:   "export [--from DIR] --out FILE",
+		Use:   "export [--from DIR|URL] --out FILE",
 		Short: "Write a backup as one file, age around a tar archive",
 		Long: `export writes what restore would build as one file: "age -d -i identity FILE | tar x"
 gives the home, with its keyshares still sealed, and the signed manifests that it is
 verified by. restore --from FILE builds the home from it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.backupExport(cmd.Context(), b)
+			return a.fromSink(cmd.Context(), b, a.backupExport)
 		},
 	}
 	export.Flags().StringVar(&b.out, "out", "", "file for the backup, such as home.tar.age, - for standard output")
-	for _, sub := range []*cobra.Command{list, prune, export} {
-		sub.Flags().StringVar(&b.dir, "from", "", "folder of the backups (default: dir in config.toml)")
+	prune.Flags().StringVar(&b.dir, "from", "", "folder of the backups (default: dir in config.toml)")
+	for _, sub := range []*cobra.Command{list, export} {
+		sub.Flags().StringVar(&b.dir, "from", "",
+			"folder of the backups, or URL of a sink (default: dir in config.toml)")
 	}
 	for _, sub := range []*cobra.Command{verify, restore} {
 		sub.Flags().StringVar(&b.dir, "from", "",
-			"folder of the backups, or file of export, - for standard input (default: dir in config.toml)")
+			"folder of the backups, file of export, - for standard input, or URL of a sink (default: dir in config.toml)")
+	}
+	for _, sub := range []*cobra.Command{list, verify, restore, export} {
+		sub.Flags().StringVar(&b.credentials, "credentials-file", "",
+			"file with the user and the secret for the URL, in two lines (default: that of the sink in config.toml)")
 	}
 	for _, sub := range []*cobra.Command{restore, export} {
 		sub.Flags().StringVar(&b.choice.Store, "store", "", "id of the store, where there are several")
@@ -283,6 +296,45 @@ verified by. restore --from FILE builds the home from it.`,
 // stdio stands for standard input and output.
 const stdio = "-"
 
+// isURL reports whether a flag names a sink and no path.
+func isURL(from string) bool { return strings.Contains(from, "://") }
+
+// fromSink gives what is to be read of a sink that the flags name to use as a folder of backups: a
+// bucket is copied into one, which is taken away again. What is in it is sealed.
+func (a *app) fromSink(
+	ctx context.Context, b *backups, use func(context.Context, *backups) error,
+) error {
+	if !isURL(b.dir) {
+		return use(ctx, b)
+	}
+	credentials := b.credentials
+	if cfg, err := home.Load(a.home); err == nil && credentials == "" {
+		for _, s := range cfg.Sinks {
+			if s.URL == b.dir {
+				credentials = s.CredentialsFile
+			}
+		}
+	}
+	c, err := service.ReadCredentials(credentials)
+	if err != nil {
+		return command.Usage(err)
+	}
+	from, err := sink.Open(b.dir, c)
+	if err != nil {
+		return command.Usage(err)
+	}
+	dir, err := os.MkdirTemp("", "bifrost-sink-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := sink.Fetch(ctx, from, dir, homebackup.IsFile); err != nil {
+		return err
+	}
+	b.dir = dir
+	return use(ctx, b)
+}
+
 // backupConfig is the configuration of the home, when there is one, and the folder of the backups.
 // Without a home only the flags say where they are.
 func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error) {
@@ -296,11 +348,14 @@ func (a *app) backupConfig(b *backups) (cfg home.Config, isHome bool, err error)
 	default:
 		isHome = true
 	}
-	switch b.dir {
-	case "":
+	switch {
+	case b.dir == "":
 		b.dir = cfg.Backup.Dir
-	case stdio:
+	case b.dir == stdio:
 		b.dir = "/dev/stdin"
+	case isURL(b.dir):
+		return cfg, isHome, command.Usage(errors.New("backups are made and pruned in a folder: a sink " +
+			"gets copies of it, see bifrost sink"))
 	}
 	if b.dir == "" {
 		return cfg, isHome, command.Usage(errors.New("the folder of the backups is missing: give it, " +

@@ -11,6 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 )
 
@@ -91,6 +92,11 @@ func examineConfig(cfg home.Config) ([]string, error) {
 	}
 	if err := keystore.CheckRecipients(cfg.BackupRecipients()); err != nil {
 		return nil, fmt.Errorf("backup.recipients, with those of the keystore: %w", err)
+	}
+	for _, s := range cfg.Sinks {
+		if _, err := service.OpenSink(s); err != nil {
+			return nil, err
+		}
 	}
 	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers); err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)

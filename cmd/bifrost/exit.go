@@ -10,6 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
 )
 
 // The exit codes are part of the command's interface. 4, 5 and 6 mean what they mean for
@@ -33,7 +34,7 @@ const exitCodes = `Exit codes:
   4  the mnemonic is refused: it fails a check, others may read its file, the chain
      knows another signer or another recipient key, or it opens none of the backups
   5  an envelope, or a keyshare that is to be sealed or lies in the keystore, fails a
-     check; or a backup is not whole
+     check; or a backup is not whole, or a sink lacks files or holds other bytes
   6  no bifrost runs in this home, or the node cannot be reached
   8  another bifrost uses this home, or another backup of it is made
   130  interrupted (143 by SIGTERM); start ends in order, with 0`
@@ -62,6 +63,9 @@ func codeOf(err error) int {
 		{errKeystore, codeCheck},
 		{keystore.ErrSealed, codeCheck},
 		{homebackup.ErrDamaged, codeCheck},
+		{sink.ErrAltered, codeCheck},
+		{errIncomplete, codeCheck},
+		{sink.ErrURL, codeUsage},
 		{homebackup.ErrOthers, codeMnemonic},
 		{homebackup.ErrChoose, codeUsage},
 		{homebackup.ErrBusy, codeInUse},

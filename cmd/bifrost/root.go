@@ -60,6 +60,7 @@ Results go to standard output, everything else to standard error.
 		a.sealCommand(),
 		a.keystoreCommand(),
 		a.backupCommand(),
+		a.sinkCommand(),
 	)
 	return cmd
 }

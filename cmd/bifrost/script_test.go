@@ -24,6 +24,7 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
+	"github.com/tssbackup/tssbackup/testutil/fakes3"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/testutil/schema"
@@ -82,6 +83,8 @@ type scene struct {
 
 type sceneKey struct{}
 
+type bucketKey struct{}
+
 // ownVault is a vault of the signer of the first mnemonic and two others.
 func ownVault(t testing.TB) *dealer.Vault {
 	dealing.Do(func() {
@@ -131,6 +134,13 @@ func TestScripts(t *testing.T) {
 			for name, recipient := range ageRecipients(t) {
 				env.Setenv(name, recipient)
 			}
+			server, bucket := fakes3.New(t)
+			env.Values[bucketKey{}] = server
+			env.Setenv("BUCKET", bucket)
+			key := []byte(fakes3.AccessKey + "\n" + fakes3.SecretKey + "\n")
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "key"), key, 0o600); err != nil {
+				return err
+			}
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", "")
 			for name, words := range map[string]string{"words": mnemonics[0], "otherwords": mnemonics[1], "twelve": twelveWords} {
@@ -171,6 +181,7 @@ func TestScripts(t *testing.T) {
 			"register": cmdRegister,
 			"await":    cmdAwait,
 			"mode":     cmdMode,
+			"bucket":   cmdBucket,
 		},
 	})
 }
@@ -303,5 +314,27 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := strconv.FormatInt(int64(info.Mode().Perm()), 8); got != args[0] {
 		ts.Fatalf("%s has mode %s", args[1], got)
+	}
+}
+
+// bucket lose|spoil PATTERN takes the objects away whose keys hold the pattern, or puts other bytes
+// in their place.
+func cmdBucket(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(bucketKey{}).(*fakes3.Server)
+	s.Lock()
+	defer s.Unlock()
+	found := false
+	for key := range s.Objects {
+		if !strings.Contains(key, args[1]) {
+			continue
+		}
+		if found = true; args[0] == "lose" {
+			delete(s.Objects, key)
+		} else {
+			s.Objects[key] = []byte("other bytes")
+		}
+	}
+	if !found {
+		ts.Fatalf("no key holds %s", args[1])
 	}
 }

@@ -78,6 +78,9 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 		}
 		row("newest", newest)
 	}
+	for _, s := range st.Sinks {
+		row("sink "+s.Name, sinkState(s))
+	}
 	row("version", st.Version)
 	if p := st.Publish; p != nil {
 		row("height", p.Height)

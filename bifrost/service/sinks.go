@@ -1,0 +1,294 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/homebackup"
+	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// A keptSink is one that a running bifrost copies to.
+type keptSink struct {
+	home.Sink
+	copier *sink.Copier
+}
+
+// SinkStatus is how the copies in a sink go.
+type SinkStatus struct {
+	sink.Status
+	What     string `json:"what"`
+	Required bool   `json:"required"`
+}
+
+// events tells the metrics what becomes of backups, and wakes who copies them.
+type events struct {
+	*metrics
+	of *service
+}
+
+// BackedUp implements homebackup.Metrics.
+func (e events) BackedUp(c *homebackup.Created) {
+	e.metrics.BackedUp(c)
+	if !c.Unchanged {
+		e.of.wakeSinks(home.Sink.HasHome)
+	}
+}
+
+// Drilled implements care.Metrics. A drill follows each envelope that was published, once the
+// record of it is verified.
+func (e events) Drilled(r care.DrillResult) {
+	e.metrics.Drilled(r)
+	e.of.wakeSinks(home.Sink.HasEnvelopes)
+}
+
+func (s *service) wakeSinks(which func(home.Sink) bool) {
+	for _, k := range s.sinks {
+		if which(k.Sink) {
+			k.copier.Wake()
+		}
+	}
+}
+
+// newSinks makes what copies to the sinks of the configuration.
+func (s *service) newSinks() error {
+	for _, cfg := range s.cfg.Sinks {
+		to, err := OpenSink(cfg)
+		if err != nil {
+			return err
+		}
+		var from []sink.Source
+		if cfg.HasHome() {
+			from = append(from, HomeSource(s.cfg.Backup.Dir))
+		}
+		if cfg.HasEnvelopes() {
+			from = append(from, &envelopes{look: s.verifier.Look, member: s.member.Raw()})
+		}
+		s.metrics.sinkSuccess.WithLabelValues(cfg.Name)
+		s.sinks = append(s.sinks, keptSink{cfg, sink.NewCopier(sink.CopierConfig{
+			Name: cfg.Name, URL: cfg.URL, Sink: to, Sources: from, MaxBytes: cfg.MaxBytes,
+			Log: s.log,
+			Copied: func(name string) {
+				s.metrics.sinkSuccess.WithLabelValues(name).SetToCurrentTime()
+			},
+		})})
+	}
+	return nil
+}
+
+// backUp returns once the home is backed up, and in every sink that is required.
+func (s *service) backUp(ctx context.Context) error {
+	if err := s.backups.BackUp(ctx); err != nil {
+		return err
+	}
+	for _, k := range s.sinks {
+		if !k.Required {
+			continue
+		}
+		if err := k.copier.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeSinks copies the last backup, for which it waits a while.
+func (s *service) closeSinks() {
+	ctx, cancel := context.WithTimeout(context.Background(), sinkPatience)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, k := range s.sinks {
+		all.Go(func() { k.copier.Close(ctx) })
+	}
+	all.Wait()
+}
+
+// sinkPatience is how long the end of a process waits for copies of a last backup.
+const sinkPatience = 5 * time.Second
+
+// ConfiguredSinks are the sinks of the configuration, of which nothing more is known.
+func ConfiguredSinks(cfg home.Config) []SinkStatus {
+	all := []SinkStatus{}
+	for _, s := range cfg.Sinks {
+		all = append(all, SinkStatus{
+			sink.Status{Name: s.Name, URL: s.URL, Altered: []string{}, Unfit: []string{}},
+			cmp.Or(s.What, home.SinkHome), s.Required,
+		})
+	}
+	return all
+}
+
+func (s *service) sinkStatus() (all []SinkStatus, problems []string) {
+	all = []SinkStatus{}
+	for _, k := range s.sinks {
+		st := SinkStatus{k.copier.Status(), cmp.Or(k.What, home.SinkHome), k.Required}
+		all = append(all, st)
+		problems = append(problems, st.Problems()...)
+	}
+	return all, problems
+}
+
+// maxCredentials bounds what is read of a file of credentials.
+const maxCredentials = 4096
+
+// OpenSink returns a sink of the configuration. It asks nobody yet. Its error wraps
+// [home.ErrConfig].
+func OpenSink(cfg home.Sink) (sink.Sink, error) {
+	credentials, err := ReadCredentials(cfg.CredentialsFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: sink %s: %w", home.ErrConfig, cfg.Name, err)
+	}
+	s, err := sink.Open(cfg.URL, credentials)
+	if err != nil {
+		return nil, fmt.Errorf("%w: sink %s: %w", home.ErrConfig, cfg.Name, err)
+	}
+	return s, nil
+}
+
+// ReadCredentials reads those in a file, or in the credential of systemd of this name, unless the
+// name is empty. It refuses a file that others may read.
+func ReadCredentials(name string) (c sink.Credentials, err error) {
+	if name == "" {
+		return c, nil
+	}
+	if !filepath.IsAbs(name) {
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return c, fmt.Errorf("credentials_file: systemd hands no credential %s over: give the "+
+				"absolute path of a file, or LoadCredential in the unit", name)
+		}
+		name = filepath.Join(dir, name)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return c, err
+	}
+	if process.Exposed(name, info) {
+		return c, fmt.Errorf("others may read %s (mode %04o): give it mode 0600, and think about who has "+
+			"read it", name, info.Mode().Perm())
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxCredentials {
+		return c, fmt.Errorf("%s is no file of credentials", name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return c, err
+	}
+	defer sanity.Wipe(data)
+	if c, err = sink.ParseCredentials(data); err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// HomeSource has the backups of homes in a folder.
+func HomeSource(dir string) sink.Source { return homeSource{homebackup.Files{Dir: dir}} }
+
+type homeSource struct{ homebackup.Files }
+
+// Read implements [sink.Source].
+func (s homeSource) Read(ctx context.Context, name string) ([]byte, error) {
+	data, err := s.Files.Read(ctx, name)
+	if errors.Is(err, homebackup.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", sink.ErrUnfit, err)
+	}
+	return data, err
+}
+
+// EnvelopeName is the name of an envelope in a sink, by the SHA-256 of its commitment.
+func EnvelopeName(hash []byte) string {
+	return path.Join("envelopes", hex.EncodeToString(hash)+".age")
+}
+
+// IsEnvelope reports whether a file in a sink is an envelope by its name.
+func IsEnvelope(name string) bool {
+	id, ok := strings.CutSuffix(path.Base(name), ".age")
+	hash, err := hex.DecodeString(id)
+	return ok && err == nil && len(hash) == sha256.Size && EnvelopeName(hash) == name
+}
+
+// CheckEnvelope errs unless the bytes of an envelope are those that its name says.
+func CheckEnvelope(name string, data []byte) error {
+	sum := sha256.Sum256(data)
+	if EnvelopeName(sum[:]) != name {
+		return fmt.Errorf("%s: %w", name, sink.ErrAltered)
+	}
+	return nil
+}
+
+// envelopes are those that the signer published for its live vaults, by verified records.
+type envelopes struct {
+	look   func(context.Context) (care.Records, error)
+	member []byte
+
+	mu      sync.Mutex
+	records care.Records
+	named   map[string]publishedEnvelope
+}
+
+// publishedEnvelope is an envelope of a vault.
+type publishedEnvelope struct {
+	vault      vault.Vault
+	commitment types.Commitment
+}
+
+// Names implements [sink.Source].
+func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
+	records, err := e.look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("which envelopes there are is not verified: %w", err)
+	}
+	vaults, err := records.Vaults(ctx, e.member)
+	if err != nil {
+		return nil, err
+	}
+	named, names := map[string]publishedEnvelope{}, []string{}
+	for _, v := range vaults {
+		commitments, err := records.Backup(ctx, v, e.member)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range commitments {
+			name := EnvelopeName(c.Sha256)
+			if _, twice := named[name]; !twice {
+				names = append(names, name)
+			}
+			named[name] = publishedEnvelope{v, c}
+		}
+	}
+	e.mu.Lock()
+	e.records, e.named = records, named
+	e.mu.Unlock()
+	return [][]string{names}, nil
+}
+
+// Read implements [sink.Source].
+func (e *envelopes) Read(ctx context.Context, name string) ([]byte, error) {
+	e.mu.Lock()
+	records, p := e.records, e.named[name]
+	e.mu.Unlock()
+	sealed, err := records.Envelope(ctx, p.vault, e.member, p.commitment)
+	if err == nil && !p.commitment.Matches(sealed) {
+		err = errors.New("the nodes have other bytes")
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: the envelope of vault %s: %w", sink.ErrUnfit, p.vault.Name(), err)
+	}
+	return sealed, err
+}

@@ -1,0 +1,145 @@
+//go:build sinks
+
+package sink_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	miniocredentials "github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/testutil/disk"
+	"github.com/tssbackup/tssbackup/testutil/fakes3"
+)
+
+// tools is the folder of the servers, which make test-sinks installs.
+var tools = flag.String("tools", "", "folder of the servers to test with")
+
+// address is a free one.
+func address(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve runs a server until stop or the end of the test, and returns once something listens.
+func serve(t testing.TB, address string, env []string, name string, args ...string) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, filepath.Join(*tools, name), args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start(), "make test-sinks installs the servers")
+	stop = sync.OnceFunc(func() {
+		cancel()
+		_ = cmd.Wait()
+		t.Logf("%s: %s", name, out.String())
+	})
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	return stop
+}
+
+// versitygw is an S3 gateway over a folder, and client the way of somebody else to it.
+func versitygw(t testing.TB) (at string, client *minio.Client, restart func() (stop func())) {
+	at = address(t)
+	root := t.TempDir()
+	data, versions := filepath.Join(root, "data"), filepath.Join(root, "versions")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	require.NoError(t, os.Mkdir(versions, 0o700))
+	restart = func() (stop func()) {
+		return serve(t, at, []string{"ROOT_ACCESS_KEY=" + fakes3.AccessKey, "ROOT_SECRET_KEY=" + fakes3.SecretKey},
+			"versitygw", "--port", at, "posix", "--versioning-dir", versions, data)
+	}
+	client, err := minio.New(at, &minio.Options{Creds: miniocredentials.NewStaticV4(fakes3.AccessKey, fakes3.SecretKey, "")})
+	require.NoError(t, err)
+	return at, client, restart
+}
+
+func TestARealBucket(t *testing.T) {
+	at, client, start := versitygw(t)
+	stop := start()
+	ctx := t.Context()
+	url := "s3://copies/p?endpoint=http://" + at
+	_, err := open(t, url).List(ctx)
+	require.ErrorContains(t, err, "make the bucket")
+	require.NoError(t, client.MakeBucket(ctx, "copies", minio.MakeBucketOptions{}))
+	wrong, err := sink.Open(url, sink.Credentials{User: fakes3.AccessKey, Secret: "wrong"})
+	require.NoError(t, err)
+	_, err = wrong.List(ctx)
+	require.ErrorContains(t, err, "are the credentials in the file those of this server?")
+	require.Error(t, wrong.Put(ctx, "a", []byte("a")))
+
+	s, from := open(t, url), source()
+	r, err := sink.Copy(ctx, from, s, 0, true)
+	require.NoError(t, err)
+	require.Len(t, r.Copied, 4)
+	info, err := client.StatObject(ctx, "copies", "p/s/objects/a", minio.StatObjectOptions{Checksum: true})
+	require.NoError(t, err)
+	require.NotEmpty(t, info.ChecksumSHA256, "the server has a SHA-256 of its own")
+	r, err = sink.Copy(ctx, from, s, 0, true)
+	require.NoError(t, err)
+	require.Empty(t, r.Copied)
+
+	stop()
+	_, err = sink.Copy(ctx, from, s, 0, true)
+	require.Error(t, err)
+	start()
+	require.NoError(t, client.RemoveObject(ctx, "copies", "p/s/objects/b", minio.RemoveObjectOptions{}))
+	r, err = sink.Copy(ctx, from, s, 0, true)
+	require.NoError(t, err)
+	require.Equal(t, []string{"s/objects/b"}, r.Copied)
+
+	_, err = client.PutObject(ctx, "copies", "p/s/objects/b", bytes.NewReader([]byte("xxx")), 3, minio.PutObjectOptions{})
+	require.NoError(t, err)
+	r, err = sink.Copy(ctx, from, s, 0, true)
+	require.ErrorIs(t, err, sink.ErrAltered)
+	require.Equal(t, []string{"s/objects/b"}, r.Altered)
+	got, err := s.Get(ctx, "s/objects/b")
+	require.NoError(t, err)
+	require.Equal(t, "xxx", string(got))
+
+	dir := t.TempDir()
+	require.NoError(t, sink.Fetch(ctx, s, dir, func(string) bool { return true }))
+	want := source().data
+	want["s/objects/b"] = "xxx"
+	require.Equal(t, want, disk.Tree(t, dir))
+}
+
+func TestARealBucketWithALock(t *testing.T) {
+	at, client, start := versitygw(t)
+	start()
+	ctx := t.Context()
+	require.NoError(t, client.MakeBucket(ctx, "locked", minio.MakeBucketOptions{ObjectLocking: true}))
+	mode, days, unit := minio.Governance, uint(1), minio.Days
+	require.NoError(t, client.SetBucketObjectLockConfig(ctx, "locked", &mode, &days, &unit))
+	s := open(t, "s3://locked?endpoint=http://"+at)
+	_, err := sink.Copy(ctx, source(), s, 0, true)
+	require.NoError(t, err)
+	info, err := client.StatObject(ctx, "locked", "s/objects/a", minio.StatObjectOptions{})
+	require.NoError(t, err)
+	require.Error(t, client.RemoveObject(ctx, "locked", "s/objects/a", minio.RemoveObjectOptions{VersionID: info.VersionID}))
+
+	require.NoError(t, client.RemoveObject(ctx, "locked", "s/objects/a", minio.RemoveObjectOptions{}), "a mark over it")
+	r, err := sink.Copy(ctx, source(), s, 0, true)
+	require.NoError(t, err)
+	require.Equal(t, []string{"s/objects/a"}, r.Copied)
+}
