@@ -46,6 +46,8 @@ type App struct {
 	// Archive is the node's store of envelopes. It is nil when the app has no home.
 	Archive *archive.Archive
 
+	archiveNode *archive.Node
+
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -104,16 +106,9 @@ func New(
 	)
 	app.SetDisableBlockGasMeter(false)
 
-	if manager := app.SnapshotManager(); manager != nil && app.Archive != nil {
-		snapshotter := archive.NewSnapshotter(
-			app.CommitMultiStore(),
-			app.TssbackupKeeper,
-			app.Archive,
-			logger,
-		)
-		if err := manager.RegisterExtensions(snapshotter); err != nil {
-			return nil, fmt.Errorf("register the snapshotter of envelopes: %w", err)
-		}
+	app.archiveNode = archive.NewNode(app.BaseApp, app.TssbackupKeeper, app.Archive)
+	if err := app.archiveNode.RegisterSnapshotter(); err != nil {
+		return nil, err
 	}
 
 	if err := app.Load(loadLatest); err != nil {
@@ -121,6 +116,9 @@ func New(
 	}
 	return &app, nil
 }
+
+// ArchiveNode is the node's archive of envelopes beside the state that says what it is to hold.
+func (app *App) ArchiveNode() *archive.Node { return app.archiveNode }
 
 // Codec is the app's proto codec.
 func (app *App) Codec() codec.Codec { return app.cdc }

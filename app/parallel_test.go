@@ -73,7 +73,7 @@ func TestParallelExecutionGivesTheSameState(t *testing.T) {
 			entries, err := os.ReadDir(tssbackup.ArchiveDir(n.home))
 			require.NoError(t, err)
 			require.Len(t, entries, published, n.name)
-			kept, err := n.App.KeptEnvelopes()
+			kept, err := n.App.ArchiveNode().Kept()
 			require.NoError(t, err)
 			require.Len(t, kept, published, n.name)
 			require.Empty(t, n.App.Archive.Verify(kept), n.name)

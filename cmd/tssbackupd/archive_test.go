@@ -240,7 +240,7 @@ func TestArchiveSurvivesEveryKill(t *testing.T) {
 
 	// The archive of the old chain, as archive export writes it.
 	a := n.LastState(0)
-	kept, err := a.KeptEnvelopes()
+	kept, err := a.ArchiveNode().Kept()
 	require.NoError(t, err)
 	exported := filepath.Join(t.TempDir(), "envelopes.tar")
 	file, err := os.Create(exported)

@@ -16,6 +16,7 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/archivecmd"
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
@@ -43,7 +44,7 @@ chain you join. A node that has blocks already keeps the genesis that it has.`,
 			if _, err := os.Stat(blocks); !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("this node has begun with its genesis: there is %s", blocks)
 			}
-			nodes, err := askedNodes(cmd, args)
+			nodes, err := archivecmd.Nodes(cmd, args)
 			if err != nil {
 				return err
 			}

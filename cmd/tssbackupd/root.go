@@ -34,6 +34,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tssbackup/tssbackup/app"
+	"github.com/tssbackup/tssbackup/archivecmd"
 )
 
 // minGasPrices is what a new node asks for transactions that are not exempt.
@@ -114,7 +115,7 @@ func newRootCmd(home string) (*cobra.Command, error) {
 			svrCtx *server.Context, _ client.Context, ctx context.Context, g *errgroup.Group,
 		) error {
 			g.Go(func() error {
-				return keepArchiveWhole(ctx, running, svrCtx.Config.RPC.ListenAddress)
+				return archivecmd.KeepWhole(ctx, running.ArchiveNode(), svrCtx.Config.RPC.ListenAddress)
 			})
 			return nil
 		},
@@ -130,7 +131,7 @@ func newRootCmd(home string) (*cobra.Command, error) {
 		debug.Cmd(),
 		pruning.Cmd(start, home),
 		snapshot.Cmd(start),
-		archiveCmd(),
+		archivecmd.New(newApp),
 	)
 
 	modules["node"] = nodeservice.NewNodeCommands()

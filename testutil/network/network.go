@@ -275,7 +275,7 @@ func (n *Network) start(v *Validator, cfg *NodeConfig) {
 	running, blocks := v.app, local.New(v.node)
 	go func() {
 		defer close(repaired)
-		running.KeepArchiveWhole(ctx, blocks)
+		running.ArchiveNode().KeepWhole(ctx, blocks)
 	}()
 	v.endRepair = func() {
 		cancel()

@@ -68,7 +68,7 @@ func (n *Network) Restart(chainID string, forget ...int) *Network {
 	n.t.Helper()
 	n.StopAll()
 	old := n.LastState(0)
-	kept, err := old.KeptEnvelopes()
+	kept, err := old.ArchiveNode().Kept()
 	require.NoError(n.t, err)
 	var exported bytes.Buffer
 	count, err := old.Archive.Export(&exported, kept)

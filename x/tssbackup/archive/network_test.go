@@ -108,7 +108,7 @@ func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	require.Equal(t, codes.NotFound, status.Code(err), "%v", err)
 
 	// Its own blocks are gone, so it asks another node.
-	faults, err := sick.App().RepairArchive(context.Background(), archive.FromBlock(sick.Client()))
+	faults, err := sick.App().ArchiveNode().Repair(context.Background(), archive.FromBlock(sick.Client()))
 	require.NoError(t, err)
 	require.Len(t, faults, 2)
 	why := errors.Join(faults[0].Err, faults[1].Err)
@@ -117,7 +117,7 @@ func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	client, err := chain.New(n.Validators[0].RPC(), 0)
 	require.NoError(t, err)
 	healthy := archive.FromArchive(client, sick.App().AccountKeeper.AddressCodec())
-	faults, err = sick.App().RepairArchive(context.Background(), healthy)
+	faults, err = sick.App().ArchiveNode().Repair(context.Background(), healthy)
 	require.NoError(t, err)
 	require.Empty(t, faults)
 	b.recoverable(t, n, sick)
@@ -215,7 +215,7 @@ func TestRestartFromGenesis(t *testing.T) {
 	for _, v := range again.Validators[:3] {
 		b.recoverable(t, again, v)
 	}
-	faults, err := again.Validators[3].App().RepairArchive(context.Background())
+	faults, err := again.Validators[3].App().ArchiveNode().Repair(context.Background())
 	require.NoError(t, err)
 	require.Len(t, faults, 4)
 	require.ErrorIs(t, faults[0].Err, types.ErrNotArchived)

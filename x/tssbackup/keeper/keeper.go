@@ -11,6 +11,7 @@ import (
 	"context"
 
 	"cosmossdk.io/collections"
+	"cosmossdk.io/core/address"
 	"cosmossdk.io/core/store"
 	"github.com/cosmos/cosmos-sdk/codec"
 
@@ -325,6 +326,9 @@ func (k Keeper) SetHooks(hooks ...types.TssbackupHooks) {
 
 // hookList is shared by all copies of a keeper: a hook that only one of them knew would be lost.
 type hookList struct{ list []types.TssbackupHooks }
+
+// AddressCodec writes and reads the addresses of accounts, which those of members are.
+func (k Keeper) AddressCodec() address.Codec { return k.accounts.AddressCodec() }
 
 func (k Keeper) checkAuthority(authority string) error {
 	if authority != k.authority {

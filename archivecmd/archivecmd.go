@@ -1,4 +1,10 @@
-package main
+// Package archivecmd has the commands by which the operator of a node looks after its archive of
+// envelopes, for the daemon of any chain that embeds the module:
+//
+//	root.AddCommand(archivecmd.New(newApp))
+//
+// and beside the work of a node that has started, as in the SDK's PostSetup, KeepWhole.
+package archivecmd
 
 import (
 	"context"
@@ -15,10 +21,10 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/server"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"github.com/spf13/cobra"
 
-	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
@@ -27,8 +33,20 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// archiveCmd looks after the node's archive of envelopes.
-func archiveCmd() *cobra.Command {
+// App is an application that embeds the module.
+type App interface {
+	servertypes.Application
+	// ArchiveNode is the node's archive beside the app's state.
+	ArchiveNode() *archive.Node
+}
+
+// Open builds the app over a database, with its latest state, as a daemon does to start. What it
+// panics with, the command says.
+type Open[A App] func(logger log.Logger, db dbm.DB, opts servertypes.AppOptions) A
+
+// New is the command archive: verify, repair, export and import.
+func New[A App](open Open[A]) *cobra.Command {
+	with := withNode(open)
 	cmd := &cobra.Command{
 		Use:   "archive",
 		Short: "Look after the node's archive of envelopes",
@@ -40,28 +58,28 @@ node that runs checks its archive when it starts, and repairs it from the blocks
 that it has.`,
 		RunE: client.ValidateCmd,
 	}
-	cmd.AddCommand(archiveVerifyCmd(), archiveRepairCmd(), archiveExportCmd(), archiveImportCmd())
+	cmd.AddCommand(verifyCmd(with), repairCmd(with), exportCmd(with), importCmd())
 	return cmd
 }
 
-func archiveVerifyCmd() *cobra.Command {
+func verifyCmd(with with) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Say whether this node can serve every live backup, and which it cannot",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(a *app.App) error {
-				faults, err := a.RepairArchive(cmd.Context())
+			return with(cmd, func(n *archive.Node) error {
+				faults, err := n.Repair(cmd.Context())
 				if err != nil {
 					return err
 				}
-				return reportArchive(cmd, a, faults)
+				return report(cmd, n, faults)
 			})
 		},
 	}
 }
 
-func archiveRepairCmd() *cobra.Command {
+func repairCmd(with with) *cobra.Command {
 	var nodes []string
 	cmd := &cobra.Command{
 		Use:     "repair --node URL...",
@@ -70,22 +88,22 @@ func archiveRepairCmd() *cobra.Command {
 		Example: "tssbackupd archive repair --node https://rpc.example.org:443",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clients, err := askedNodes(cmd, nodes)
+			clients, err := Nodes(cmd, nodes)
 			if err != nil {
 				return err
 			}
-			return withApp(cmd, func(a *app.App) error {
+			return with(cmd, func(n *archive.Node) error {
 				var sources []archive.Source
 				for _, node := range clients {
 					sources = append(sources,
-						archive.FromArchive(node, a.AccountKeeper.AddressCodec()),
+						archive.FromArchive(node, n.AddressCodec()),
 						fromBlock(node))
 				}
-				faults, err := a.RepairArchive(cmd.Context(), sources...)
+				faults, err := n.Repair(cmd.Context(), sources...)
 				if err != nil {
 					return err
 				}
-				return reportArchive(cmd, a, faults)
+				return report(cmd, n, faults)
 			})
 		},
 	}
@@ -95,8 +113,8 @@ func archiveRepairCmd() *cobra.Command {
 	return cmd
 }
 
-// askedNodes are the clients of other nodes, which wait for what passes on a network and say so.
-func askedNodes(cmd *cobra.Command, addresses []string) ([]*chain.Client, error) {
+// Nodes are the clients of other nodes, which wait for what passes on a network and say so.
+func Nodes(cmd *cobra.Command, addresses []string) ([]*chain.Client, error) {
 	var clients []*chain.Client
 	for _, address := range addresses {
 		node, err := chain.New(address, 0)
@@ -124,7 +142,7 @@ func fromBlock(node *chain.Client) archive.Source {
 	}
 }
 
-func archiveExportCmd() *cobra.Command {
+func exportCmd(with with) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export FILE",
 		Short: "Write the archive to a file, for a restart from genesis",
@@ -133,22 +151,23 @@ its SHA-256. With it and the exported genesis a new chain goes on serving them:
 import it on each node before that node starts.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withApp(cmd, func(a *app.App) error {
-				if a.Archive == nil {
-					return errors.New("the node has no archive")
-				}
-				kept, err := a.KeptEnvelopes()
+			return with(cmd, func(n *archive.Node) error {
+				a, err := n.Archive()
 				if err != nil {
 					return err
 				}
-				if faults := a.Archive.Verify(kept); len(faults) > 0 {
-					return reportArchive(cmd, a, faults)
+				kept, err := n.Kept()
+				if err != nil {
+					return err
+				}
+				if faults := a.Verify(kept); len(faults) > 0 {
+					return report(cmd, n, faults)
 				}
 				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 				if err != nil {
 					return err
 				}
-				count, err := a.Archive.Export(file, kept)
+				count, err := a.Export(file, kept)
 				if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 					return errors.Join(err, os.Remove(args[0]))
 				}
@@ -159,7 +178,7 @@ import it on each node before that node starts.`,
 	}
 }
 
-func archiveImportCmd() *cobra.Command {
+func importCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the envelopes of an exported file into the archive, before the node starts",
@@ -195,7 +214,7 @@ func checkNode(cmd *cobra.Command) error {
 	_, err := genutiltypes.AppGenesisFromFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no node here, as %s is missing: give the node's --home, or make "+
-			"one with tssbackupd init", path)
+			"one with %s init", path, cmd.Root().Name())
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %s", path, command.OneLine(err.Error()))
@@ -203,40 +222,53 @@ func checkNode(cmd *cobra.Command) error {
 	return nil
 }
 
-// withApp runs f with the app of the stopped node at its last state.
-func withApp(cmd *cobra.Command, f func(*app.App) error) (err error) {
-	if err := checkNode(cmd); err != nil {
-		return err
-	}
-	ctx := server.GetServerContextFromCmd(cmd)
-	db, err := dbm.NewDB(
-		"application",
-		server.GetAppDBBackend(ctx.Viper),
-		filepath.Join(ctx.Config.RootDir, "data"),
-	)
-	if err != nil {
-		return fmt.Errorf(
-			"open the node's database, which works while the node is stopped: %w",
-			err,
+// with runs f with the archive of the stopped node at its last state.
+type with func(cmd *cobra.Command, f func(*archive.Node) error) error
+
+func withNode[A App](open Open[A]) with {
+	return func(cmd *cobra.Command, f func(*archive.Node) error) (err error) {
+		if err := checkNode(cmd); err != nil {
+			return err
+		}
+		ctx := server.GetServerContextFromCmd(cmd)
+		db, err := dbm.NewDB(
+			"application",
+			server.GetAppDBBackend(ctx.Viper),
+			filepath.Join(ctx.Config.RootDir, "data"),
 		)
+		if err != nil {
+			return fmt.Errorf(
+				"open the node's database, which works while the node is stopped: %w",
+				err,
+			)
+		}
+		app, err := build(open, db, ctx.Viper)
+		if err != nil {
+			return errors.Join(err, db.Close())
+		}
+		defer func() { err = errors.Join(err, app.Close()) }()
+		return f(app.ArchiveNode())
 	}
-	a, err := app.New(
-		log.NewNopLogger(),
-		db,
-		true,
-		ctx.Viper,
-		server.DefaultBaseappOptions(ctx.Viper)...)
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	return f(a)
 }
 
-// reportArchive prints what the archive cannot serve, which is an error, or that it is complete.
-func reportArchive(cmd *cobra.Command, a *app.App, faults []archive.Fault) error {
+// build opens the app, which has no other way than to panic when it cannot be.
+func build[A App](open Open[A], db dbm.DB, opts servertypes.AppOptions) (app A, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case error:
+			err = r
+		default:
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return open(log.NewNopLogger(), db, opts), nil
+}
+
+// report prints what the archive cannot serve, which is an error, or that it is complete.
+func report(cmd *cobra.Command, n *archive.Node, faults []archive.Fault) error {
 	for _, f := range faults {
-		member, err := a.AccountKeeper.AddressCodec().BytesToString(f.Member)
+		member, err := n.AddressCodec().BytesToString(f.Member)
 		if err != nil {
 			return err
 		}
@@ -252,18 +284,18 @@ func reportArchive(cmd *cobra.Command, a *app.App, faults []archive.Fault) error
 	_, err := fmt.Fprintf(
 		cmd.OutOrStdout(),
 		"this node can serve every live backup at height %d\n",
-		a.LastBlockHeight(),
+		n.Height(),
 	)
 	return err
 }
 
-// keepArchiveWhole has a node that has started check and repair its archive beside its work, from
-// its own blocks.
-func keepArchiveWhole(ctx context.Context, a *app.App, rpcAddress string) error {
+// KeepWhole has a node that has started check its archive and repair it from its own blocks, which
+// it asks at the address of its RPC. A daemon runs it beside its work.
+func KeepWhole(ctx context.Context, n *archive.Node, rpcAddress string) error {
 	blocks, err := rpchttp.New(rpcAddress, "/websocket")
 	if err != nil {
 		return err
 	}
-	a.KeepArchiveWhole(ctx, blocks)
+	n.KeepWhole(ctx, blocks)
 	return nil
 }
