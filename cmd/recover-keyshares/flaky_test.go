@@ -156,6 +156,6 @@ func TestRecoveryThroughABadNetwork(t *testing.T) {
 		require.NoError(t, group.Wait())
 	}
 	run(slices.DeleteFunc(slices.Clone(flaky.Faults), silent), 1, flaky.Always)
-	nodeTimeout = 2 * time.Second
+	nodeTimeout = 4 * time.Second // half of which a silent node has
 	run(slices.DeleteFunc(slices.Clone(flaky.Faults), func(f flaky.Fault) bool { return !silent(f) }), 1)
 }
