@@ -12,12 +12,14 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The packages without the SDK: fast enough for the race detector and fuzzing.
 PURE := ./sanity/... ./verenc/... ./bifrost/envelope/... ./bifrost/keystore/... ./bifrost/keyshare/... \
 	./bifrost/legacy/... ./bifrost/rebuild/... ./bifrost/outbox/... ./bifrost/rotation/... ./internal/...
+# The modules beside this one, which ./... leaves out, as patterns: those of go.work.
+NESTED := $(shell sed -n 's,^\t\(\./.*\),\1/...,p' go.work)
 FUZZTIME ?= 20s
 MEMBERS ?= 7,10
 # The servers that sinks are tested with.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help demo test test-sinks test-processes test-large test-race build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+.PHONY: help demo test test-sinks test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -27,7 +29,7 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 
 # The longest ones first, so that nothing waits for them in the end.
 test: ## every test
-	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./...
+	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./... $(NESTED)
 
 test-sinks: $(TOOLS)/versitygw ## sinks against real servers, which it installs
 	go test -tags sinks -timeout 5m -run '^TestAReal' ./bifrost/sink -tools $(TOOLS)
@@ -44,6 +46,9 @@ test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10
 test-race: ## the race detector, on the packages without the SDK
 	go test -race -timeout 30m $(PURE)
 
+consumer: ## a signer on an older SDK imports the modules without the SDK, and no version of its own moves
+	scripts/consumer.sh
+
 build: ## the three binaries, into build/
 	go build -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
 
@@ -51,7 +56,7 @@ install: ## the three binaries, into GOBIN
 	go install -ldflags '$(LDFLAGS)' $(BINARIES)
 
 lint: $(TOOLS)/golangci-lint ## style, import table, protos
-	$(TOOLS)/golangci-lint run
+	$(TOOLS)/golangci-lint run ./... $(NESTED)
 	scripts/proto.sh lint
 
 $(TOOLS)/golangci-lint:

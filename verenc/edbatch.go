@@ -70,7 +70,7 @@ func edTable(p *edwards25519.Point, width int, spread spread) [][]edTerm {
 	for w := 1; w < len(bases); w++ {
 		bases[w].Set(&bases[w-1])
 		for range width {
-			bases[w].Double(&bases[w])
+			bases[w].Add(&bases[w], &bases[w]) // Double is not in edwards25519 1.1
 		}
 	}
 	table := make([][]edTerm, len(bases))

@@ -426,7 +426,9 @@ func TestSameVerdictOnManyThreads(t *testing.T) {
 		out := make([]string, len(vectors))
 		var wg sync.WaitGroup
 		for worker := range threads {
-			wg.Go(func() {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
 				for i := worker; i < len(vectors); i += threads {
 					stored, err := Verify(vectors[i].statement(), vectors[i].Proof)
 					out[i] = fmt.Sprint(err)
@@ -434,7 +436,7 @@ func TestSameVerdictOnManyThreads(t *testing.T) {
 						out[i] = string(stored.Bytes())
 					}
 				}
-			})
+			}()
 		}
 		wg.Wait()
 		return out
@@ -446,11 +448,13 @@ func TestSameVerdictOnManyThreads(t *testing.T) {
 	var wg sync.WaitGroup
 	forms := make([][]byte, 8)
 	for i := range forms {
-		wg.Go(func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
 			if stored, err := Verify(st, proof); err == nil {
 				forms[i] = stored.Bytes()
 			}
-		})
+		}()
 	}
 	wg.Wait()
 	for _, form := range forms {

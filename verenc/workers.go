@@ -48,10 +48,12 @@ func (w *workers) spread(n int, do func(from, to int)) {
 	}
 	var wg sync.WaitGroup
 	for range helpers {
-		wg.Go(func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
 			defer w.atWork.Add(-1)
 			work()
-		})
+		}()
 	}
 	work()
 	wg.Wait()

@@ -78,7 +78,9 @@ func TestCallersShareTheHelpers(t *testing.T) {
 	release := make(chan struct{})
 	var most atomic.Int64
 	for range callers {
-		wg.Go(func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
 			entered := sync.OnceFunc(all.Done)
 			w.spread(64, func(int, int) {
 				for at, seen := w.atWork.Load(), most.Load(); at > seen; seen = most.Load() {
@@ -89,7 +91,7 @@ func TestCallersShareTheHelpers(t *testing.T) {
 				entered()
 				<-release
 			})
-		})
+		}()
 	}
 	all.Wait()
 	require.LessOrEqual(t, w.atWork.Load(), int64(callers+limit-1))

@@ -78,11 +78,13 @@ func run(n, workers int) (result, error) {
 		if i < n%workers {
 			share++
 		}
-		wg.Go(func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
 			var seed [32]byte
 			_, _ = crand.Read(seed[:]) // never fails
 			parts[i] = t.draw(share, rand.NewChaCha8(seed))
-		})
+		}()
 	}
 	wg.Wait()
 	all := result{min: math.Inf(1)}

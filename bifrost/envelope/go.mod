@@ -1,0 +1,22 @@
+module github.com/tssbackup/tssbackup/bifrost/envelope
+
+go 1.24
+
+require (
+	filippo.io/age v1.2.1
+	github.com/stretchr/testify v1.10.0
+	github.com/tssbackup/tssbackup/sanity v0.1.0
+	github.com/tssbackup/tssbackup/testutil/fixture v0.1.0
+	github.com/ulikunitz/xz v0.5.15
+	pgregory.net/rapid v1.2.0
+)
+
+require (
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	github.com/tyler-smith/go-bip39 v1.1.0 // indirect
+	golang.org/x/crypto v0.24.0 // indirect
+	golang.org/x/sys v0.21.0 // indirect
+	golang.org/x/text v0.25.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
