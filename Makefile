@@ -31,11 +31,15 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 test: ## every test
 	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./... $(NESTED)
 
-test-sinks: $(TOOLS)/versitygw ## sinks against real servers, which it installs
+test-sinks: $(TOOLS)/versitygw $(TOOLS)/ipfs ## sinks against real servers, which it installs
 	go test -tags sinks -timeout 5m -run '^TestAReal' ./bifrost/sink -tools $(TOOLS)
 
 $(TOOLS)/versitygw:
 	GOBIN=$(TOOLS) go install $(VERSITYGW)
+
+# It needs other versions of two modules than it asks for, so it has a module of its own.
+$(TOOLS)/ipfs:
+	cd testutil/tools && GOBIN=$(TOOLS) go install tool
 
 test-processes: ## a network of processes: crashes at any time, and a malicious signer
 	go test -tags processes -timeout 40m -v ./testutil/processes

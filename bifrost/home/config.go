@@ -2,6 +2,7 @@ package home
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -76,8 +77,8 @@ type Sink struct {
 	Name string `toml:"name"`
 	// URL says where it is. It has no credentials in it.
 	URL string `toml:"url"`
-	// What is copied there: one of SinkHome, which is meant when it is empty, SinkEnvelopes and
-	// SinkBoth.
+	// What is copied there: one of SinkHome, SinkEnvelopes and SinkBoth. Empty means the first, and
+	// for IPFS, which keeps nothing else, the second.
 	What string `toml:"what"`
 	// CredentialsFile is an absolute path, or the name of a credential of systemd; empty for none.
 	CredentialsFile string `toml:"credentials_file"`
@@ -94,12 +95,22 @@ const (
 	SinkBoth      = "both"
 )
 
+// Kind is what is copied to the sink, which a default may say.
+func (s Sink) Kind() string {
+	if s.What == "" && s.isIPFS() {
+		return SinkEnvelopes
+	}
+	return cmp.Or(s.What, SinkHome)
+}
+
+func (s Sink) isIPFS() bool { return strings.HasPrefix(s.URL, "ipfs:") }
+
 // HasHome reports whether the sink gets the backups of the home, HasEnvelopes whether it gets
 // envelopes.
-func (s Sink) HasHome() bool { return s.What == "" || s.What == SinkHome || s.What == SinkBoth }
+func (s Sink) HasHome() bool { return s.Kind() != SinkEnvelopes }
 
 // HasEnvelopes reports whether the sink gets envelopes.
-func (s Sink) HasEnvelopes() bool { return s.What == SinkEnvelopes || s.What == SinkBoth }
+func (s Sink) HasEnvelopes() bool { return s.Kind() != SinkHome }
 
 var sinkName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
@@ -114,6 +125,12 @@ func (c Config) validateSinks() error {
 			return fmt.Errorf("sink %s: two have this name", s.Name)
 		case !slices.Contains([]string{"", SinkHome, SinkEnvelopes, SinkBoth}, s.What):
 			return fmt.Errorf("sink %s: what = %q is none of home, envelopes, both", s.Name, s.What)
+		case s.isIPFS() && s.HasHome():
+			return fmt.Errorf("sink %s: IPFS gets envelopes alone, which are public anyway: backups are not "+
+				"for everybody", s.Name)
+		case s.isIPFS() && s.MaxBytes != 0:
+			return fmt.Errorf("sink %s: a node of IPFS does not say how much it holds: max_bytes is not "+
+				"for it", s.Name)
 		case s.HasHome() && c.Backup.Dir == "":
 			return fmt.Errorf("sink %s: it gets copies of backups, and backup.dir names no folder for "+
 				"them", s.Name)
@@ -437,10 +454,11 @@ format = {{printf "%q" .Log.Format}}
 # Places that keep copies, as many as there are tables like this one. What is copied is
 # sealed, and found by its name: nothing is ever replaced or removed there.
 #
-# url      file:///mnt/nas/bifrost, a folder that is there, or
-#          s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1
+# url      file:///mnt/nas/bifrost, a folder that is there,
+#          s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1, or
+#          ipfs://127.0.0.1:5001, the API of a node of IPFS
 # what     "home" (the folder under [backup]; the default), "envelopes" (the backups that
-#          this signer published), or "both"
+#          this signer published; all that IPFS gets), or "both"
 # credentials_file  two lines, the id of the access key and the secret: the absolute path
 #          of a file that nobody else may read, or the name of a credential of systemd
 # required with true a vote waits for the copy as it waits for the backup

@@ -95,6 +95,17 @@ func TestConfigIsChecked(t *testing.T) {
 			}, "required is for what = \"home\" alone",
 		},
 		{
+			"the home for everybody", func(c *Config) {
+				c.Backup.Dir = "/b"
+				c.Sinks = []Sink{{Name: "a", URL: "ipfs://127.0.0.1:5001", What: "both"}}
+			}, "IPFS gets envelopes alone",
+		},
+		{
+			"a bound on what nobody counts",
+			func(c *Config) { c.Sinks = []Sink{{Name: "a", URL: "ipfs://127.0.0.1:5001", MaxBytes: 1}} },
+			"max_bytes is not for it",
+		},
+		{
 			"a sink of less than nothing",
 			func(c *Config) { c.Sinks = []Sink{{Name: "a", What: "envelopes", MaxBytes: -1}} }, "max_bytes is negative",
 		},

@@ -1,15 +1,12 @@
 package service
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -18,9 +15,9 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -128,7 +125,7 @@ func ConfiguredSinks(cfg home.Config) []SinkStatus {
 	for _, s := range cfg.Sinks {
 		all = append(all, SinkStatus{
 			sink.Status{Name: s.Name, URL: s.URL, Altered: []string{}, Unfit: []string{}},
-			cmp.Or(s.What, home.SinkHome), s.Required,
+			s.Kind(), s.Required,
 		})
 	}
 	return all
@@ -137,15 +134,12 @@ func ConfiguredSinks(cfg home.Config) []SinkStatus {
 func (s *service) sinkStatus() (all []SinkStatus, problems []string) {
 	all = []SinkStatus{}
 	for _, k := range s.sinks {
-		st := SinkStatus{k.copier.Status(), cmp.Or(k.What, home.SinkHome), k.Required}
+		st := SinkStatus{k.copier.Status(), k.Kind(), k.Required}
 		all = append(all, st)
 		problems = append(problems, st.Problems()...)
 	}
 	return all, problems
 }
-
-// maxCredentials bounds what is read of a file of credentials.
-const maxCredentials = 4096
 
 // OpenSink returns a sink of the configuration. It asks nobody yet. Its error wraps
 // [home.ErrConfig].
@@ -167,34 +161,11 @@ func ReadCredentials(name string) (c sink.Credentials, err error) {
 	if name == "" {
 		return c, nil
 	}
-	if !filepath.IsAbs(name) {
-		dir := os.Getenv("CREDENTIALS_DIRECTORY")
-		if dir == "" {
-			return c, fmt.Errorf("credentials_file: systemd hands no credential %s over: give the "+
-				"absolute path of a file, or LoadCredential in the unit", name)
-		}
-		name = filepath.Join(dir, name)
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return c, err
-	}
-	if process.Exposed(name, info) {
-		return c, fmt.Errorf("others may read %s (mode %04o): give it mode 0600, and think about who has "+
-			"read it", name, info.Mode().Perm())
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxCredentials {
-		return c, fmt.Errorf("%s is no file of credentials", name)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return c, err
-	}
-	defer sanity.Wipe(data)
-	if c, err = sink.ParseCredentials(data); err != nil {
-		return c, fmt.Errorf("%s: %w", name, err)
-	}
-	return c, nil
+	err = process.Credentials(name, func(data []byte) (err error) {
+		c, err = sink.ParseCredentials(data)
+		return err
+	})
+	return c, err
 }
 
 // HomeSource has the backups of homes in a folder.
@@ -211,22 +182,17 @@ func (s homeSource) Read(ctx context.Context, name string) ([]byte, error) {
 	return data, err
 }
 
-// EnvelopeName is the name of an envelope in a sink, by the SHA-256 of its commitment.
-func EnvelopeName(hash []byte) string {
-	return path.Join("envelopes", hex.EncodeToString(hash)+".age")
-}
-
 // IsEnvelope reports whether a file in a sink is an envelope by its name.
 func IsEnvelope(name string) bool {
 	id, ok := strings.CutSuffix(path.Base(name), ".age")
 	hash, err := hex.DecodeString(id)
-	return ok && err == nil && len(hash) == sha256.Size && EnvelopeName(hash) == name
+	return ok && err == nil && len(hash) == sha256.Size && restore.EnvelopeFile(hash) == name
 }
 
 // CheckEnvelope errs unless the bytes of an envelope are those that its name says.
 func CheckEnvelope(name string, data []byte) error {
 	sum := sha256.Sum256(data)
-	if EnvelopeName(sum[:]) != name {
+	if restore.EnvelopeFile(sum[:]) != name {
 		return fmt.Errorf("%s: %w", name, sink.ErrAltered)
 	}
 	return nil
@@ -265,7 +231,7 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 			return nil, err
 		}
 		for _, c := range commitments {
-			name := EnvelopeName(c.Sha256)
+			name := restore.EnvelopeFile(c.Sha256)
 			if _, twice := named[name]; !twice {
 				names = append(names, name)
 			}

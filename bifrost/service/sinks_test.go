@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
@@ -43,7 +44,7 @@ func TestCredentialsComeFromAFileOfTheirOwnerAlone(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 	require.NoError(t, os.WriteFile(path, make([]byte, 5000), 0o600))
 	_, err = ReadCredentials(path)
-	require.ErrorContains(t, err, "no file of credentials")
+	require.ErrorContains(t, err, "is larger than 4096 bytes")
 	_, err = OpenSink(home.Sink{Name: "b", URL: "s3://bucket", CredentialsFile: filepath.Join(dir, "none")})
 	require.ErrorIs(t, err, home.ErrConfig)
 	_, err = OpenSink(home.Sink{Name: "b", URL: "ftp://bucket"})
@@ -86,7 +87,7 @@ func TestEnvelopesAreCopiedByVerifiedRecords(t *testing.T) {
 }
 
 func TestNamesOfEnvelopes(t *testing.T) {
-	name := EnvelopeName(make([]byte, 32))
+	name := restore.EnvelopeFile(make([]byte, 32))
 	require.True(t, IsEnvelope(name))
 	for _, other := range []string{"", name + "x", "x/" + name, name[:len(name)-5] + ".age", "envelopes/zz.age"} {
 		require.False(t, IsEnvelope(other), other)

@@ -124,6 +124,32 @@ func TestARealBucket(t *testing.T) {
 	require.Equal(t, want, disk.Tree(t, dir))
 }
 
+func TestARealNodeOfIPFS(t *testing.T) {
+	api, gateway := address(t), address(t)
+	env := []string{"IPFS_PATH=" + t.TempDir(), "IPFS_TELEMETRY=off"}
+	ipfs := func(args ...string) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(*tools, "ipfs"), args...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	ipfs("init", "--profile=test", "--empty-repo")
+	for key, at := range map[string]string{"Addresses.API": api, "Addresses.Gateway": gateway} {
+		host, port, err := net.SplitHostPort(at)
+		require.NoError(t, err)
+		ipfs("config", key, "/ip4/"+host+"/tcp/"+port)
+	}
+	serve(t, api, env, "ipfs", "daemon", "--offline")
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", gateway)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	testNode(t, "ipfs://"+api, "http://"+gateway)
+}
+
 func TestARealBucketWithALock(t *testing.T) {
 	at, client, start := versitygw(t)
 	start()

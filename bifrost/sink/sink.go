@@ -32,12 +32,17 @@ const (
 	listTimeout = 10 * time.Minute
 )
 
-// A Sink keeps files by name. A name has slashes in it, and no element of it is a dot or two.
-type Sink interface {
-	// List returns the sizes of the files that are there, by name.
-	List(ctx context.Context) (map[string]int64, error)
+// A Reader has files by name. A name has slashes in it, and no element of it is a dot or two.
+type Reader interface {
 	// Get returns a file. The error of one that is not there wraps [fs.ErrNotExist].
 	Get(ctx context.Context, name string) ([]byte, error)
+}
+
+// A Sink keeps files by name.
+type Sink interface {
+	Reader
+	// List returns the sizes of the files that are there, by name.
+	List(ctx context.Context) (map[string]int64, error)
 	// Put adds a file, and returns nil once the sink was seen to hold it: it was read back. The
 	// error of a name under which other bytes are wraps [ErrAltered]. What is there is not
 	// replaced.
@@ -70,9 +75,9 @@ func ParseCredentials(data []byte) (c Credentials, err error) {
 	return Credentials{string(user), string(rest)}, nil
 }
 
-// Open returns the sink of a URL: file:///mnt/nas/bifrost, or
-// s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1. It asks nobody yet. Its error
-// wraps [ErrURL].
+// Open returns the sink of a URL: file:///mnt/nas/bifrost,
+// s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1, or ipfs://127.0.0.1:5001, which
+// keeps only what is named by its SHA-256. It asks nobody yet. Its error wraps [ErrURL].
 func Open(address string, c Credentials) (Sink, error) {
 	u, err := parse(address)
 	if err != nil {
@@ -83,8 +88,23 @@ func Open(address string, c Credentials) (Sink, error) {
 		return newFolder(u)
 	case "s3":
 		return newBucket(u, c)
+	case "ipfs":
+		return newNode(u, c)
 	}
-	return nil, fmt.Errorf("%w: %s: its scheme is neither file nor s3", ErrURL, address)
+	return nil, fmt.Errorf("%w: %s: its scheme is none of file, s3, ipfs", ErrURL, address)
+}
+
+// OpenReader returns the sink of a URL, or a gateway of IPFS, such as https://ipfs.example.org,
+// from which files can be had that are named by their SHA-256.
+func OpenReader(address string, c Credentials) (Reader, error) {
+	u, err := parse(address)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "https" || u.Scheme == "http" {
+		return newGateway(u, c)
+	}
+	return Open(address, c)
 }
 
 // parse reads a URL that has no credentials in it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -308,6 +309,12 @@ func (a *app) fromSink(
 		return use(ctx, b)
 	}
 	credentials := b.credentials
+	if credentials != "" {
+		var err error
+		if credentials, err = filepath.Abs(credentials); err != nil {
+			return err
+		}
+	}
 	if cfg, err := home.Load(a.home); err == nil && credentials == "" {
 		for _, s := range cfg.Sinks {
 			if s.URL == b.dir {

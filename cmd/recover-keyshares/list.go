@@ -163,6 +163,7 @@ func (l *listing) text(w io.Writer) {
 					which = "first "
 				}
 				fmt.Fprintf(w, "  %s  block %d  %d bytes  %s\n", which, b.Height, b.Size, b.SHA256)
+				fmt.Fprintf(w, "    on IPFS %s\n", b.CID)
 			}
 		case v.Asked:
 			fmt.Fprintln(w, "  no backup, though the member is asked for one")

@@ -1,21 +1,30 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // backup is a commitment in JSON.
 type backup struct {
 	SHA256 string `json:"sha256"`
+	// CID is the name of the envelope on IPFS.
+	CID    string `json:"cid"`
 	Size   uint64 `json:"size"`
 	Height int64  `json:"height"`
 }
 
 func describeBackup(c types.CommitmentInfo) backup {
-	return backup{SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height}
+	b := backup{SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height}
+	if sum, err := hex.DecodeString(c.Sha256); err == nil && len(sum) == sha256.Size {
+		b.CID = sink.CID(sum)
+	}
+	return b
 }
 
 func describeBackups(commitments []types.CommitmentInfo) []backup {

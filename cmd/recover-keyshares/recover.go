@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"path/filepath"
+	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
+	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -59,6 +63,10 @@ const (
 
 // recover is the command itself.
 func (a *app) recover(ctx context.Context) error {
+	other, err := a.otherSource()
+	if err != nil {
+		return command.Usage(err)
+	}
 	dir, release, err := a.takeOut()
 	if err != nil {
 		return err
@@ -75,7 +83,7 @@ func (a *app) recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err = a.restore(ctx, light, dir, store, mnemonic)
+		r, err = a.restore(ctx, light, other, dir, store, mnemonic)
 		return err
 	})
 	if r == nil {
@@ -86,6 +94,40 @@ func (a *app) recover(ctx context.Context) error {
 	}
 	a.conclude(r)
 	return err
+}
+
+// otherSource is where envelopes are looked for first, nil for nowhere else than with the nodes.
+func (a *app) otherSource() (restore.Source, error) {
+	if a.from == "" {
+		return nil, nil
+	}
+	address := a.from
+	if !strings.Contains(address, "://") {
+		dir, err := filepath.Abs(address)
+		if err != nil {
+			return nil, err
+		}
+		address = (&url.URL{Scheme: "file", Path: dir}).String()
+	}
+	var c sink.Credentials
+	if a.credentials != "" {
+		path, err := filepath.Abs(a.credentials)
+		if err != nil {
+			return nil, err
+		}
+		err = process.Credentials(path, func(data []byte) (err error) {
+			c, err = sink.ParseCredentials(data)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	r, err := sink.OpenReader(address, c)
+	if err != nil {
+		return nil, err
+	}
+	return restore.Files(r.Get), nil
 }
 
 // store is where the keyshares go.
@@ -209,6 +251,7 @@ func (s saving) Save(epoch uint64, files []envelope.File) error {
 func (a *app) restore(
 	ctx context.Context,
 	light *chain.Light,
+	other restore.Source,
 	dir string,
 	store restore.Store,
 	mnemonic *sanity.Mnemonic,
@@ -228,8 +271,14 @@ func (a *app) restore(
 	}
 	r.Height = state.Height()
 
+	source := restore.Source(state.Envelope)
+	if other != nil {
+		source = restore.Either(other, source, func(err error) {
+			a.Warn(command.OneLine(err.Error()) + ": the nodes are asked for this envelope")
+		})
+	}
 	results, runErr := restore.Run(ctx, restore.Config{
-		Records: state, Source: state.Envelope, Store: store, Mnemonic: mnemonic,
+		Records: state, Source: source, Store: store, Mnemonic: mnemonic,
 		Member: r.Address, Vault: a.vaultKey, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {

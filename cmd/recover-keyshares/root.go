@@ -27,7 +27,9 @@ type app struct {
 	trust               trustFlags
 	address, vault, out string
 	mnemonicFile        string
-	hdPath, prefix      string
+	// from is where envelopes are looked for before the nodes are asked, with these credentials.
+	from, credentials string
+	hdPath, prefix    string
 	// operators is the prefix of operators' addresses, if it does not follow from prefix.
 	operators string
 	// vaultKey is the key that vault names, nil when it names none.
@@ -56,6 +58,10 @@ The mnemonic is asked for on the terminal, or read from --mnemonic-file. The
 address follows from the mnemonic. Results go to standard output, everything else
 to standard error.
 
+The envelopes come from the nodes, or with --from from a folder, a bucket or IPFS: what
+a signer publishes has a name there that follows from its record. Nobody is believed:
+an envelope's hash is compared with the record that the nodes prove.
+
 --dry-run is the rehearsal: everything is done up to the writing, nothing is written,
 not even what was verified, and it says what would have been. It needs no home, and
 may run on any machine, beside a bifrost too.
@@ -73,6 +79,10 @@ may run on any machine, beside a bifrost too.
 		StringVar(&a.vault, "vault", "", "one vault, by its key in hex or its first 8 digits; a retired one by all of them (default: all active and retiring)")
 	cmd.Flags().
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
+	cmd.Flags().StringVar(&a.from, "from", "",
+		"folder, or URL of a sink or of a gateway of IPFS, with the envelopes (default: the nodes' archives and blocks)")
+	cmd.Flags().StringVar(&a.credentials, "credentials-file", "",
+		"file with the user and the secret for the URL, in two lines")
 	a.prefixFlag(cmd)
 	a.operatorFlag(cmd)
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,

@@ -118,6 +118,9 @@ type scene struct {
 	flaky    *flaky.Proxy
 	height   int64
 	thornode []thornodeBackup
+	// published are all envelopes that were, which places may keep.
+	published [][]byte
+	places    places
 }
 
 type sceneKey struct{}
@@ -132,6 +135,10 @@ func TestScripts(t *testing.T) {
 			node, url := fakenode.New(t)
 			s := &scene{members: m, node: node, height: 10, thornode: thornode, flaky: flaky.New(t, url)}
 			env.Setenv("FLAKY", s.flaky.URL)
+			var err error
+			if s.places, err = newPlaces(t, env); err != nil {
+				return err
+			}
 			for name, status := range map[string]types.VaultStatus{
 				"active": types.VaultStatus_VAULT_STATUS_ACTIVE, "retiring": types.VaultStatus_VAULT_STATUS_RETIRING,
 			} {
@@ -179,6 +186,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"recover":  cmdRecover,
 			"publish":  cmdPublish,
+			"keep":     cmdKeep,
 			"prove":    cmdProve,
 			"tamper":   cmdTamper,
 			"state":    cmdState,
@@ -277,6 +285,7 @@ func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	s.node.Publish(s.vaults[args[0]].Name(), s.infos[member].Address, s.height, sealed)
 	s.height++
+	s.published = append(s.published, sealed)
 }
 
 // envelope FILE VAULT KIND writes an envelope to a file.

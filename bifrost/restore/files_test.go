@@ -1,0 +1,50 @@
+package restore_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+func TestAnEnvelopeComesFromEitherOfTwoSources(t *testing.T) {
+	sum := sha256.Sum256([]byte("sealed"))
+	c := types.Commitment{Sha256: sum[:], Size_: 6}
+	gone := errors.New("gone")
+	source := func(data string, err error) restore.Source {
+		return restore.Files(func(_ context.Context, name string) ([]byte, error) {
+			require.Equal(t, restore.EnvelopeFile(sum[:]), name)
+			return []byte(data), err
+		})
+	}
+	for _, row := range []struct {
+		name          string
+		first, second restore.Source
+		want          string
+		told          error
+		err           error
+	}{
+		{"the first has it", source("sealed", nil), source("", gone), "sealed", nil, nil},
+		{"the first lacks it", source("", gone), source("sealed", nil), "sealed", gone, nil},
+		{"the first has other bytes", source("Sealed", nil), source("sealed", nil), "sealed", restore.ErrCommitment, nil},
+		{"nobody has it", source("Sealed", nil), source("", gone), "", restore.ErrCommitment, gone},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var told error
+			got, err := restore.Either(row.first, row.second, func(err error) { told = err })(t.Context(), vault.Vault{}, nil, c)
+			require.ErrorIs(t, told, row.told)
+			require.ErrorIs(t, err, row.err)
+			if row.err == nil {
+				require.Equal(t, row.want, string(got))
+			} else {
+				require.ErrorIs(t, err, row.told, "both are told")
+			}
+		})
+	}
+}
