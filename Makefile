@@ -19,7 +19,7 @@ MEMBERS ?= 7,10
 # The servers that sinks are tested with.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help demo test test-sinks test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools man clean
+.PHONY: help demo test test-sinks test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools alerts man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -86,6 +86,9 @@ calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 
 stock-tools: build ## envelopes, homes and their backups against Debian's tools
 	scripts/stock-tools.sh
+
+alerts: ## the alerts for Prometheus, on series of theirs, with promtool
+	scripts/alerts.sh
 
 man: ## write docs/man anew; a test compares it with the commands
 	go test ./cmd/bifrost ./cmd/recover-keyshares -run '^TestThatPagesTellOfEveryCommand$$' -write-pages

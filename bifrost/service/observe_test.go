@@ -147,13 +147,19 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	require.Equal(t, 1, info)
 }
 
-// TestAlertsAreOnWhatThereIs holds docs/alerts.yml against what a new signer exports.
+// TestAlertsAreOnWhatThereIs holds the alerts of contrib against what a new signer exports, against
+// the runbook's parts that they link to, and against the tests that promtool runs.
 func TestAlertsAreOnWhatThereIs(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "alerts.yml"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "contrib", "prometheus", "alerts.yml"))
 	require.NoError(t, err)
 	var file struct {
 		Groups []struct {
-			Rules []struct{ Alert, Expr string }
+			Rules []struct {
+				Alert, Expr string
+				Annotations struct {
+					Runbook string `json:"runbook_url"`
+				}
+			}
 		}
 	}
 	require.NoError(t, yaml.Unmarshal(raw, &file))
@@ -164,10 +170,21 @@ func TestAlertsAreOnWhatThereIs(t *testing.T) {
 	got["bifrost_sink_last_success_timestamp_seconds"] = got["bifrost_sink_last_success_timestamp_seconds nas"]
 	runbook, err := os.ReadFile(filepath.Join("..", "..", "docs", "runbook.md"))
 	require.NoError(t, err)
+	parts := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllSubmatch(runbook, -1) {
+		name := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(string(heading[1])), "")
+		parts[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	tests, err := os.ReadFile(filepath.Join("..", "..", "contrib", "prometheus", "alerts_test.yml"))
+	require.NoError(t, err)
 	selector := regexp.MustCompile(`(bifrost_[a-z_]+)(?:\{state="([a-z_]+)"\})?`)
 	drill := ""
 	for _, rule := range file.Groups[0].Rules {
 		require.Contains(t, string(runbook), rule.Alert)
+		_, part, _ := strings.Cut(rule.Annotations.Runbook, "/docs/runbook.md#")
+		require.True(t, parts[part], "%s links to the part %q", rule.Alert, part)
+		require.Contains(t, string(tests), "{alertname: "+rule.Alert+", ", "it is silent")
+		require.Contains(t, string(tests), "- alertname: "+rule.Alert+"\n", "it fires")
 		for _, used := range selector.FindAllStringSubmatch(rule.Expr, -1) {
 			require.Contains(t, got, strings.TrimSpace(used[1]+" "+used[2]), rule.Alert)
 		}
