@@ -39,7 +39,7 @@ $(TOOLS)/versitygw:
 
 # It needs other versions of two modules than it asks for, so it has a module of its own.
 $(TOOLS)/ipfs:
-	cd testutil/tools && GOBIN=$(TOOLS) go install tool
+	cd testutil/tools && GOWORK=off GOBIN=$(TOOLS) go install tool
 
 test-processes: ## a network of processes: crashes at any time, and a malicious signer
 	go test -tags processes -timeout 40m -v ./testutil/processes
