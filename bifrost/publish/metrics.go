@@ -25,3 +25,17 @@ type Metrics interface {
 	// Missed is told of each keygen that closed without this member's vote.
 	Missed()
 }
+
+// uncounted is told in vain.
+type uncounted struct{}
+
+func (uncounted) Polled(Status, error)                  {}
+func (uncounted) Ceremony(string, time.Duration, error) {}
+func (uncounted) Sealed(time.Duration)                  {}
+func (uncounted) SealFailed()                           {}
+func (uncounted) Proved(time.Duration)                  {}
+func (uncounted) ProveFailed()                          {}
+func (uncounted) NotBackedUp()                          {}
+func (uncounted) Sent(string)                           {}
+func (uncounted) Delivered(string)                      {}
+func (uncounted) Missed()                               {}

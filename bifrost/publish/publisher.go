@@ -23,7 +23,8 @@ const (
 	defaultPoll = 2 * time.Second
 )
 
-// Config is what a Publisher works with. All fields but Poll and those of backups are needed.
+// Config is what a Publisher works with. All fields but Poll, Metrics and those of
+// backups are needed.
 type Config struct {
 	ChainID string
 	// Address is the signer's account, PubKey its compressed key.
@@ -57,7 +58,8 @@ type Config struct {
 	// NotBefore is the block that a keygen must open after for this signer to take part in it.
 	NotBefore int64
 
-	Log     zerolog.Logger
+	Log zerolog.Logger
+	// Metrics is told how the loop goes; nil when nobody counts.
 	Metrics Metrics
 	// Poll is the time between two looks at the chain.
 	Poll time.Duration
@@ -104,6 +106,9 @@ type Publisher struct {
 func New(cfg Config) (*Publisher, error) {
 	if cfg.Poll <= 0 {
 		cfg.Poll = defaultPoll
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = uncounted{}
 	}
 	p := &Publisher{
 		cfg:       cfg,

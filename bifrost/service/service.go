@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tssbackup/tssbackup/bifrost/adapt"
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -331,15 +332,15 @@ func (s *service) work(
 		Prefix:  s.cfg.Prefix,
 		Outbox:  s.outbox,
 		Store:   s.keyshares,
-		Chain:   node{s.chain},
-		SignTx:  signTx(s.cfg.ChainID, s.key),
+		Chain:   adapt.Node(s.chain),
+		SignTx:  adapt.SignTx(s.cfg.ChainID, s.key),
 		Tss:     tssNode,
 		Seal: func(files []envelope.File, workFactor int) ([]byte, error) {
 			s.scrypt.Lock()
 			defer s.scrypt.Unlock()
-			return envelope.Seal(files, mnemonic, envelope.WithWorkFactor(workFactor))
+			return adapt.Seal(mnemonic)(files, workFactor)
 		},
-		Prove:   prove(mnemonic),
+		Prove:   adapt.Prove(mnemonic),
 		Log:     s.log,
 		Metrics: s.metrics,
 	})
@@ -374,7 +375,7 @@ func (s *service) notBefore(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	for r.Height == 0 {
-		if r.Height, err = (node{s.chain}).Height(ctx); err == nil {
+		if r.Height, err = adapt.Node(s.chain).Height(ctx); err == nil {
 			if err := r.Save(s.home); err != nil {
 				return 0, err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/adapt"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -100,7 +101,7 @@ func TestProve(t *testing.T) {
 	st, ok := public.Statement("fake-1", 5, keys.Secp256k1, keys.Ed25519, types.SignerAddress(w.PubKey), key.Public())
 	require.True(t, ok)
 
-	proof, err := prove(w.Mnemonic)(st, 2, shares)
+	proof, err := adapt.Prove(w.Mnemonic)(st, 2, shares)
 	require.NoError(t, err)
 	stored, err := verenc.Verify(st, proof)
 	require.NoError(t, err)
@@ -109,11 +110,11 @@ func TestProve(t *testing.T) {
 	require.Equal(t, shares[0].Bytes(), opened[0].Bytes())
 	require.Equal(t, shares[1].Bytes(), opened[1].Bytes())
 
-	_, err = prove(w.Mnemonic)(st, 3, shares)
+	_, err = adapt.Prove(w.Mnemonic)(st, 3, shares)
 	require.ErrorIs(t, err, publish.ErrRecipient)
-	_, err = prove(fakemember.Mnemonic(t, 1))(st, 2, shares)
+	_, err = adapt.Prove(fakemember.Mnemonic(t, 1))(st, 2, shares)
 	require.ErrorIs(t, err, publish.ErrRecipient)
 	shares[0], shares[1] = shares[1], shares[0]
-	_, err = prove(w.Mnemonic)(st, 2, shares)
+	_, err = adapt.Prove(w.Mnemonic)(st, 2, shares)
 	require.Error(t, err)
 }
