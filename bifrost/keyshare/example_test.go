@@ -1,0 +1,39 @@
+package keyshare_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
+)
+
+// A signer looks at the files that its keygen left before it relies on them.
+func Example() {
+	for _, file := range fixture.Keyshares(new(testing.B), 4, 0) { // as read from the signer's folder
+		share, err := keyshare.Parse(file.Data)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(share.Curve(), "of", len(share.Participants()), "members:", share.IsNamed(file.Name), share.Verify())
+		share.Wipe()
+	}
+	// Output:
+	// secp256k1 of 4 members: true <nil>
+	// ed25519 of 4 members: true <nil>
+}
+
+// CheckLocalData is for the shares of systems that have no such file.
+func ExampleCheckLocalData() {
+	share, err := keyshare.Parse(fixture.Keyshares(new(testing.B), 4, 0)[1].Data)
+	if err != nil {
+		panic(err)
+	}
+	raw := localDataOf(new(testing.B), fixture.Keyshares(new(testing.B), 4, 0)[1].Data)
+	data, err := keyshare.CheckLocalData(keyshare.Ed25519, raw)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(data.Threshold, "of", data.Members, string(data.PubKey) == string(share.VaultKey()))
+	// Output: 3 of 4 true
+}
