@@ -152,8 +152,8 @@ func (p *Publisher) settleJoin(e *entry, k vault.Keygen) bool {
 
 // absent names who did not join in time, unlike this member: for the first attempt, or for another
 // one after one that failed long enough before the end of joining for all honest members to come
-// again. Of those who did, at least one is honest when they are more than may be malicious. After many
-// attempts nobody is named so: a member that also restarted may have no free join left.
+// again. Of those who did, at least one is honest when they are more than may be malicious. After
+// many attempts nobody is named so: a member that also restarted may have no free join left.
 func (p *Publisher) absent(k vault.Keygen) *blame {
 	own, ok := k.Waits(p.address)
 	if !ok {

@@ -77,8 +77,8 @@ func (s *session) leavers() (left []int) {
 }
 
 // over says who left, and ends the attempt when all others say so too. Who knows of a fault waits
-// for the verdict: others may have come to theirs, and joined anew for it, when this member has said
-// done and must not name anybody yet.
+// for the verdict: others may have come to theirs, and joined anew for it, when this member has
+// said done and must not name anybody yet.
 func (s *session) over(now time.Time) error {
 	if s.failed() {
 		return nil

@@ -114,9 +114,8 @@ func newRootCmd(home string) (*cobra.Command, error) {
 		PostSetup: func(
 			svrCtx *server.Context, _ client.Context, ctx context.Context, g *errgroup.Group,
 		) error {
-			g.Go(func() error {
-				return archivecmd.KeepWhole(ctx, running.ArchiveNode(), svrCtx.Config.RPC.ListenAddress)
-			})
+			rpc := svrCtx.Config.RPC.ListenAddress
+			g.Go(func() error { return archivecmd.KeepWhole(ctx, running.ArchiveNode(), rpc) })
 			return nil
 		},
 	})
