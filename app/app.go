@@ -1,5 +1,5 @@
 // Package app is the smallest chain that embeds the tssbackup module: accounts, bank, staking,
-// governance and what these need. Governance is the module's authority.
+// governance, upgrades and what these need. Governance is the module's authority.
 //
 // An existing chain needs less than this package: the module in its app config, its name among the
 // end blockers and precommiters, the two decorators of package ante in its ante chain, and blocks
@@ -23,6 +23,7 @@ import (
 	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	bankkeeper "github.com/cosmos/cosmos-sdk/x/bank/keeper"
 	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
+	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/ante"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
@@ -42,6 +43,7 @@ type App struct {
 	AccountKeeper   authkeeper.AccountKeeper
 	BankKeeper      bankkeeper.Keeper
 	StakingKeeper   *stakingkeeper.Keeper
+	UpgradeKeeper   *upgradekeeper.Keeper
 	TssbackupKeeper *keeper.Keeper
 	// Archive is the node's store of envelopes. It is nil when the app has no home.
 	Archive *archive.Archive
@@ -76,6 +78,7 @@ func New(
 		&app.AccountKeeper,
 		&app.BankKeeper,
 		&app.StakingKeeper,
+		&app.UpgradeKeeper,
 		&app.TssbackupKeeper,
 		&app.Archive,
 	)

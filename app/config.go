@@ -11,6 +11,7 @@ import (
 	govmodulev1 "cosmossdk.io/api/cosmos/gov/module/v1"
 	stakingmodulev1 "cosmossdk.io/api/cosmos/staking/module/v1"
 	txconfigv1 "cosmossdk.io/api/cosmos/tx/config/v1"
+	upgrademodulev1 "cosmossdk.io/api/cosmos/upgrade/module/v1"
 	"cosmossdk.io/core/appconfig"
 	"cosmossdk.io/depinject"
 	"github.com/cosmos/cosmos-sdk/types/module"
@@ -30,6 +31,8 @@ import (
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 	_ "github.com/cosmos/cosmos-sdk/x/staking"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+	_ "github.com/cosmos/cosmos-sdk/x/upgrade"
+	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
 	_ "github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -62,8 +65,9 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 		{
 			Name: "runtime",
 			Config: appconfig.WrapAny(&runtimev1alpha1.Module{
-				AppName:       Name,
-				PreBlockers:   []string{authtypes.ModuleName},
+				AppName: Name,
+				// The upgrade runs before all else that is in its block.
+				PreBlockers:   []string{upgradetypes.ModuleName, authtypes.ModuleName},
 				BeginBlockers: []string{distrtypes.ModuleName, stakingtypes.ModuleName},
 				EndBlockers: []string{
 					banktypes.ModuleName,
@@ -83,6 +87,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 					stakingtypes.ModuleName,
 					govtypes.ModuleName,
 					consensustypes.ModuleName,
+					upgradetypes.ModuleName,
 					types.ModuleName,
 					genutiltypes.ModuleName,
 				},
@@ -117,6 +122,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 		{Name: distrtypes.ModuleName, Config: appconfig.WrapAny(&distrmodulev1.Module{})},
 		{Name: govtypes.ModuleName, Config: appconfig.WrapAny(&govmodulev1.Module{})},
 		{Name: consensustypes.ModuleName, Config: appconfig.WrapAny(&consensusmodulev1.Module{})},
+		{Name: upgradetypes.ModuleName, Config: appconfig.WrapAny(&upgrademodulev1.Module{})},
 		{Name: genutiltypes.ModuleName, Config: appconfig.WrapAny(&genutilmodulev1.Module{})},
 		// The ante chain is built in app.go: it exempts votes from fees.
 		{Name: "tx", Config: appconfig.WrapAny(&txconfigv1.Config{SkipAnteHandler: true})},

@@ -22,7 +22,6 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
 	gwruntime "github.com/grpc-ecosystem/grpc-gateway/runtime"
-	"google.golang.org/grpc"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
@@ -32,15 +31,19 @@ import (
 var (
 	_ module.AppModuleBasic = AppModule{}
 	_ module.HasGenesis     = AppModule{}
+	_ module.HasServices    = AppModule{}
 
 	_ appmodule.AppModule     = AppModule{}
-	_ appmodule.HasServices   = AppModule{}
 	_ appmodule.HasEndBlocker = AppModule{}
 	_ appmodule.HasPrecommit  = AppModule{}
 )
 
-// consensusVersion changes when the state does.
-const consensusVersion = 1
+// consensusVersion changes when the state does, or what is in it means something else. Every
+// version has a migration from the one before.
+//
+//   - 1: what there was before the first release.
+//   - 2: a churn may have named members. What version 1 wrote means the same.
+const consensusVersion = 2
 
 // AppModule is the tssbackup module of an app.
 type AppModule struct {
@@ -90,16 +93,21 @@ func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwrunt
 	}
 }
 
-// RegisterServices registers the servers of messages and queries.
-func (am AppModule) RegisterServices(registrar grpc.ServiceRegistrar) error {
-	types.RegisterMsgServer(registrar, keeper.NewMsgServer(am.keeper))
+// RegisterServices registers the servers of messages and queries, and the migrations.
+func (am AppModule) RegisterServices(cfg module.Configurator) {
+	types.RegisterMsgServer(cfg.MsgServer(), keeper.NewMsgServer(am.keeper))
 	var envelopes keeper.Envelopes
 	if am.archive != nil {
 		envelopes = am.archive
 	}
-	types.RegisterQueryServer(registrar, keeper.NewQueryServer(am.keeper, envelopes))
-	return nil
+	types.RegisterQueryServer(cfg.QueryServer(), keeper.NewQueryServer(am.keeper, envelopes))
+	if err := cfg.RegisterMigration(types.ModuleName, 1, migrate1to2); err != nil {
+		panic(err) // it is registered twice
+	}
 }
+
+// migrate1to2 changes nothing: the churns of version 1 are those of which no members were named.
+func migrate1to2(sdk.Context) error { return nil }
 
 // DefaultGenesis is the state of a new chain.
 func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
