@@ -31,6 +31,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fakes3"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
@@ -49,8 +50,9 @@ type signerProcess struct {
 	home    string
 	words   string
 	metrics string
-	// backups is the folder of its backups; the one that is killed first has one.
-	backups string
+	// backups is the folder of its backups; the one that is killed first has one. A bucket, for
+	// which it has a key in a file, keeps copies of it, and of the envelopes.
+	backups, bucket, key string
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -172,6 +174,13 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 		if i == 1 {
 			s.backups = filepath.Join(t.TempDir(), "backups")
 			cfg = bytes.Replace(cfg, []byte(`dir = ""`), fmt.Appendf(nil, "dir = %q", s.backups), 1)
+			_, s.bucket = fakes3.New(t)
+			s.key = filepath.Join(t.TempDir(), "key")
+			require.NoError(t, os.WriteFile(s.key, []byte(fakes3.AccessKey+"\n"+fakes3.SecretKey+"\n"), 0o600))
+			for _, more := range []string{`what = "home"` + "\nrequired = true", `what = "envelopes"`} {
+				cfg = fmt.Appendf(cfg, "\n[[sink]]\nname = %q\nurl = %q\ncredentials_file = %q\n%s\n",
+					strings.Split(more, `"`)[1], s.bucket, s.key, more)
+			}
 		}
 		require.NoError(t, os.WriteFile(path, cfg, 0o600))
 		signers = append(signers, s)
@@ -415,8 +424,8 @@ func signTogether(t *testing.T, signers []*signerProcess, vault string) []servic
 	return results
 }
 
-// hostLost takes the home from a signer, and gives it another one from the folder of its backups,
-// in which it signs again. It does the same where the newest backups are lost too.
+// hostLost takes the home from a signer, and gives it another one from the bucket with copies of
+// its backups, in which it signs again. It does the same where the newest backups are lost too.
 func hostLost(
 	t *testing.T, n *network.Network, signers []*signerProcess, s *signerProcess, vault string,
 	keygen uint64,
@@ -432,15 +441,23 @@ func hostLost(
 	report, err := s.command("doctor")
 	require.NoError(t, err, string(report))
 	require.Contains(t, string(report), "has all 2 keyshares of the home")
+	require.Contains(t, string(report), "home answers, and lacks nothing of the backups")
+	require.Eventually(t, func() bool {
+		st, err := s.status()
+		return err == nil && len(st.Sinks) == 2 && st.Sinks[1].Files == 1
+	}, patience, 50*time.Millisecond, "the envelope is in the bucket, too")
+	require.NotZero(t, st.Sinks[0].LastSuccess)
+	report, err = s.command("sink", "check")
+	require.NoError(t, err, string(report))
 
 	s.terminate()
 	require.NoError(t, os.RemoveAll(s.home))
 	words := filepath.Join(t.TempDir(), "words")
 	require.NoError(t, os.WriteFile(words, []byte(s.words), 0o600))
-	restore := func(args ...string) (restored restoredBackup) {
+	restore := func(from string, args ...string) (restored restoredBackup) {
 		s.home = filepath.Join(t.TempDir(), "home")
 		out, err := s.command(append([]string{
-			"backup", "restore", "--from", s.backups, "--mnemonic-file", words, "--output", "json",
+			"backup", "restore", "--from", from, "--mnemonic-file", words, "--output", "json",
 			"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC(),
 		}, args...)...)
 		require.NoError(t, err, string(out))
@@ -451,7 +468,10 @@ func hostLost(
 		require.Equal(t, keygen, restored.Chain.Vaults[0].Epoch)
 		return restored
 	}
-	restored := restore()
+	// The bucket is enough.
+	require.NoError(t, os.Rename(s.backups, s.backups+".away"))
+	restored := restore(s.bucket, "--credentials-file", s.key)
+	require.NoError(t, os.Rename(s.backups+".away", s.backups))
 	require.Equal(t, "backup", restored.Chain.Vaults[0].Keyshares)
 	_, err = s.command("init", "--mnemonic-file", words)
 	require.NoError(t, err)
@@ -474,7 +494,7 @@ func hostLost(
 			require.NoError(t, os.Remove(path))
 		}
 	}
-	restored = restore("--store", restored.Store)
+	restored = restore(s.backups, "--store", restored.Store)
 	require.Zero(t, restored.Manifest.Keyshares)
 	require.Equal(t, "chain", restored.Chain.Vaults[0].Keyshares)
 	_, err = s.command("init", "--mnemonic-file", words)
