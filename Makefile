@@ -18,6 +18,7 @@ FUZZTIME ?= 20s
 MEMBERS ?= 7,10
 # The servers that sinks are tested with.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+MAILPIT := github.com/axllent/mailpit@v1.33.1
 
 .PHONY: help demo test test-sinks test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools alerts man clean
 
@@ -31,11 +32,14 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 test: ## every test
 	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./... $(NESTED)
 
-test-sinks: $(TOOLS)/versitygw $(TOOLS)/ipfs ## sinks against real servers, which it installs
+test-sinks: $(TOOLS)/versitygw $(TOOLS)/mailpit $(TOOLS)/ipfs ## sinks against real servers, which it installs
 	go test -tags sinks -timeout 5m -run '^TestAReal' ./bifrost/sink -tools $(TOOLS)
 
 $(TOOLS)/versitygw:
 	GOBIN=$(TOOLS) go install $(VERSITYGW)
+
+$(TOOLS)/mailpit:
+	GOBIN=$(TOOLS) go install $(MAILPIT)
 
 # It needs other versions of two modules than it asks for, so it has a module of its own.
 $(TOOLS)/ipfs:

@@ -84,7 +84,7 @@ type Sink struct {
 	CredentialsFile string `toml:"credentials_file"`
 	// Required has votes wait for the copy as they wait for the backup.
 	Required bool `toml:"required"`
-	// MaxBytes is the most that the sink may hold, 0 for any.
+	// MaxBytes is the most that the sink may hold, or that is mailed at once; 0 for any.
 	MaxBytes int64 `toml:"max_bytes"`
 }
 
@@ -104,6 +104,9 @@ func (s Sink) Kind() string {
 }
 
 func (s Sink) isIPFS() bool { return strings.HasPrefix(s.URL, "ipfs:") }
+
+// IsMail reports whether it is a mailbox, which gets each backup as one file, and is not looked at.
+func (s Sink) IsMail() bool { return strings.HasPrefix(s.URL, "mailto:") }
 
 // HasHome reports whether the sink gets the backups of the home, HasEnvelopes whether it gets
 // envelopes.
@@ -131,6 +134,11 @@ func (c Config) validateSinks() error {
 		case s.isIPFS() && s.MaxBytes != 0:
 			return fmt.Errorf("sink %s: a node of IPFS does not say how much it holds: max_bytes is not "+
 				"for it", s.Name)
+		case s.IsMail() && s.HasEnvelopes():
+			return fmt.Errorf("sink %s: a mailbox gets backups of the home alone", s.Name)
+		case s.IsMail() && s.Required:
+			return fmt.Errorf("sink %s: mail is accepted and not known to be kept: it cannot be required",
+				s.Name)
 		case s.HasHome() && c.Backup.Dir == "":
 			return fmt.Errorf("sink %s: it gets copies of backups, and backup.dir names no folder for "+
 				"them", s.Name)
@@ -456,13 +464,15 @@ format = {{printf "%q" .Log.Format}}
 #
 # url      file:///mnt/nas/bifrost, a folder that is there,
 #          s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1, or
-#          ipfs://127.0.0.1:5001, the API of a node of IPFS
+#          ipfs://127.0.0.1:5001, the API of a node of IPFS, or
+#          mailto:ops@example.org?server=smtp.example.org:587&from=bifrost@example.org,
+#          which gets each backup as one file and is not known to keep it
 # what     "home" (the folder under [backup]; the default), "envelopes" (the backups that
 #          this signer published; all that IPFS gets), or "both"
 # credentials_file  two lines, the id of the access key and the secret: the absolute path
 #          of a file that nobody else may read, or the name of a credential of systemd
 # required with true a vote waits for the copy as it waits for the backup
-# max_bytes  the most that it may hold
+# max_bytes  the most that it may hold, or the largest file to mail
 #
 # [[sink]]
 # name = "bucket"

@@ -106,6 +106,18 @@ func TestConfigIsChecked(t *testing.T) {
 			"max_bytes is not for it",
 		},
 		{
+			"envelopes by mail", func(c *Config) {
+				c.Backup.Dir = "/b"
+				c.Sinks = []Sink{{Name: "a", URL: "mailto:a@b", What: "both"}}
+			}, "a mailbox gets backups of the home alone",
+		},
+		{
+			"a vote that waits for mail", func(c *Config) {
+				c.Backup.Dir = "/b"
+				c.Sinks = []Sink{{Name: "a", URL: "mailto:a@b", Required: true}}
+			}, "it cannot be required",
+		},
+		{
 			"a sink of less than nothing",
 			func(c *Config) { c.Sinks = []Sink{{Name: "a", What: "envelopes", MaxBytes: -1}} }, "max_bytes is negative",
 		},

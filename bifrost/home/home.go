@@ -8,6 +8,7 @@
 //	trust/        the latest verified header
 //	preparams/    for the keygens to come
 //	backups/      which manifests of backups this home wrote last
+//	sent/         which backup each mailbox got last
 //	restored.json says that it was built from a backup
 //	restoring     says that a restore into this home has not ended
 //	bifrost.sock  the control socket, for the owner of the home alone
@@ -56,6 +57,9 @@ func TrustDir(home string) string { return filepath.Join(home, "trust") }
 
 // BackupsDir is the folder of what a home remembers of its backups.
 func BackupsDir(home string) string { return filepath.Join(home, "backups") }
+
+// SentPath is what a home remembers of the backups that it sent to a mailbox, by the sink's name.
+func SentPath(home, sink string) string { return filepath.Join(home, "sent", sink+".json") }
 
 // RestoringPath is the marker of a home into which a restore has not ended. [Lock] refuses it.
 func RestoringPath(home string) string { return filepath.Join(home, "restoring") }

@@ -58,6 +58,9 @@ type service struct {
 	// backups is nil when the configuration has no folder for them.
 	backups *homebackup.Keeper
 	sinks   []keptSink
+	mailers []*mailer
+	// backupKeys open the backups.
+	backupKeys homebackup.Keys
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
 	outbox    *outbox.Outbox
@@ -146,6 +149,12 @@ func Run(ctx context.Context, o Options) (err error) {
 			return nil
 		})
 	}
+	for _, m := range s.mailers {
+		group.Go(func() error {
+			m.job.Run(ctx)
+			return nil
+		})
+	}
 	if s.backups != nil {
 		defer s.backups.Close() // when nothing else runs any more
 		group.Go(func() error {
@@ -230,6 +239,7 @@ func (s *service) newBackups(mnemonic *sanity.Mnemonic) error {
 	if err != nil {
 		return err
 	}
+	s.backupKeys = homebackup.Keys{Home: owner.Keys, PubKey: owner.Key.PubKey()}
 	if s.cfg.Backup.Dir == "" {
 		owner.Key.Wipe()
 		return nil

@@ -32,6 +32,10 @@ type SinkStatus struct {
 	sink.Status
 	What     string `json:"what"`
 	Required bool   `json:"required"`
+	// Manifest is the id of the backup that a mail server has accepted last, and Accepted when.
+	// That it is stored nobody knows.
+	Manifest string    `json:"manifest"`
+	Accepted time.Time `json:"accepted"`
 }
 
 // events tells the metrics what becomes of backups, and wakes who copies them.
@@ -43,6 +47,9 @@ type events struct {
 // BackedUp implements homebackup.Metrics.
 func (e events) BackedUp(c *homebackup.Created) {
 	e.metrics.BackedUp(c)
+	for _, m := range e.of.mailers {
+		m.offer(c.Manifest)
+	}
 	if !c.Unchanged {
 		e.of.wakeSinks(home.Sink.HasHome)
 	}
@@ -66,6 +73,14 @@ func (s *service) wakeSinks(which func(home.Sink) bool) {
 // newSinks makes what copies to the sinks of the configuration.
 func (s *service) newSinks() error {
 	for _, cfg := range s.cfg.Sinks {
+		if cfg.IsMail() {
+			m, err := newMailer(s.home, s.cfg.Backup.Dir, cfg, s.backupKeys, s.log)
+			if err != nil {
+				return err
+			}
+			s.mailers = append(s.mailers, m)
+			continue
+		}
 		to, err := OpenSink(cfg)
 		if err != nil {
 			return err
@@ -123,18 +138,39 @@ const sinkPatience = 5 * time.Second
 func ConfiguredSinks(cfg home.Config) []SinkStatus {
 	all := []SinkStatus{}
 	for _, s := range cfg.Sinks {
-		all = append(all, SinkStatus{
-			sink.Status{Name: s.Name, URL: s.URL, Altered: []string{}, Unfit: []string{}},
-			s.Kind(), s.Required,
-		})
+		all = append(all, configuredSink(s))
 	}
 	return all
+}
+
+func configuredSink(s home.Sink) SinkStatus {
+	return SinkStatus{
+		Status: sink.Status{Name: s.Name, URL: s.URL, Altered: []string{}, Unfit: []string{}},
+		What:   s.Kind(), Required: s.Required,
+	}
+}
+
+// CheckSink errs when a sink of the configuration cannot be opened. It asks nobody. Its error wraps
+// [home.ErrConfig].
+func CheckSink(cfg home.Sink) (err error) {
+	if cfg.IsMail() {
+		_, err = openMail(cfg)
+	} else {
+		_, err = OpenSink(cfg)
+	}
+	return err
 }
 
 func (s *service) sinkStatus() (all []SinkStatus, problems []string) {
 	all = []SinkStatus{}
 	for _, k := range s.sinks {
-		st := SinkStatus{k.copier.Status(), k.Kind(), k.Required}
+		st := configuredSink(k.Sink)
+		st.Status = k.copier.Status()
+		all = append(all, st)
+		problems = append(problems, st.Problems()...)
+	}
+	for _, m := range s.mailers {
+		st := m.Status()
 		all = append(all, st)
 		problems = append(problems, st.Problems()...)
 	}

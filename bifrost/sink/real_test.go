@@ -5,8 +5,11 @@ package sink_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"flag"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +24,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
+	"github.com/tssbackup/tssbackup/testutil/fakesmtp"
 )
 
 // tools is the folder of the servers, which make test-sinks installs.
@@ -148,6 +152,42 @@ func TestARealNodeOfIPFS(t *testing.T) {
 		return err == nil
 	}, time.Minute, 10*time.Millisecond)
 	testNode(t, "ipfs://"+api, "http://"+gateway)
+}
+
+func TestARealMailServer(t *testing.T) {
+	smtp, api := address(t), address(t)
+	dir := t.TempDir()
+	certificate, key := fakesmtp.Certificate(t)
+	for name, data := range map[string][]byte{
+		"cert": certificate, "key": key, "auth": []byte(fakesmtp.User + ":" + fakesmtp.Password + "\n"),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	serve(t, smtp, nil, "mailpit", "--smtp", smtp, "--listen", api, "--disable-version-check",
+		"--smtp-tls-cert", filepath.Join(dir, "cert"), "--smtp-tls-key", filepath.Join(dir, "key"),
+		"--smtp-require-starttls", "--smtp-auth-file", filepath.Join(dir, "auth"))
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(certificate))
+	secret := bytes.Repeat([]byte("age\x00\r\n.\r\n"), 10000)
+	send := func(c sink.Credentials) error {
+		m := mailbox(t, smtp, c)
+		m.Trust(roots)
+		return m.Send(t.Context(), "a backup", "text", "home.tar.age", secret)
+	}
+	require.Error(t, send(sink.Credentials{User: fakesmtp.User, Secret: "wrong"}))
+	require.NoError(t, send(mailUser))
+	var res *http.Response
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		res, err = http.Get("http://" + api + "/api/v1/message/latest/raw")
+		return err == nil && res.StatusCode == http.StatusOK
+	}, time.Minute, 10*time.Millisecond)
+	defer res.Body.Close()
+	message, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	name, data := attached(t, string(message))
+	require.Equal(t, "home.tar.age", name)
+	require.Equal(t, secret, data)
 }
 
 func TestARealBucketWithALock(t *testing.T) {

@@ -94,7 +94,7 @@ func examineConfig(cfg home.Config) ([]string, error) {
 		return nil, fmt.Errorf("backup.recipients, with those of the keystore: %w", err)
 	}
 	for _, s := range cfg.Sinks {
-		if _, err := service.OpenSink(s); err != nil {
+		if err := service.CheckSink(s); err != nil {
 			return nil, err
 		}
 	}

@@ -54,9 +54,10 @@ func (a *app) sinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sink",
 		Short: "Look after the places that keep copies",
-		Long: `A sink is a folder or a bucket that config.toml names under [[sink]]. A running
-bifrost copies there what is backed up, and looks whether all of it is still there.
-These commands need no mnemonic: every name says what its bytes are.`,
+		Long: `A sink is a folder, a bucket, a node of IPFS or a mailbox that config.toml names
+under [[sink]]. A running bifrost copies there what is backed up, and looks whether
+all of it is still there, but in a mailbox, into which nobody sees. These commands
+need no mnemonic: every name says what its bytes are.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -123,6 +124,10 @@ func sinkState(s service.SinkStatus) string {
 		text = fmt.Sprintf("%d files, %d bytes, at %s", s.Files, s.Bytes,
 			s.LastSuccess.Format(time.RFC3339))
 	}
+	if !s.Accepted.IsZero() {
+		text = fmt.Sprintf("%s accepted at %s, which is not stored", s.Manifest,
+			s.Accepted.Format(time.RFC3339))
+	}
 	if s.Error != "" {
 		text += "; " + command.OneLine(s.Error)
 	}
@@ -151,6 +156,13 @@ func (a *app) eachSink(
 	var failed []error
 	for _, s := range cfg.Sinks {
 		if len(names) > 0 && !slices.Contains(names, s.Name) {
+			continue
+		}
+		if s.IsMail() {
+			if len(names) > 0 {
+				return command.Usage(fmt.Errorf("sink %s is a mailbox: a running bifrost sends to it, and "+
+					"nobody can look into it from here", s.Name))
+			}
 			continue
 		}
 		to, err := service.OpenSink(s)
