@@ -44,11 +44,11 @@ type App struct {
 	BankKeeper      bankkeeper.Keeper
 	StakingKeeper   *stakingkeeper.Keeper
 	UpgradeKeeper   *upgradekeeper.Keeper
-	TssbackupKeeper *keeper.Keeper
+	TssbackupKeeper *keeper.Keeper // embed
 	// Archive is the node's store of envelopes. It is nil when the app has no home.
-	Archive *archive.Archive
+	Archive *archive.Archive // embed
 
-	archiveNode *archive.Node
+	archiveNode *archive.Node // embed
 
 	closeOnce sync.Once
 	closeErr  error
@@ -79,14 +79,15 @@ func New(
 		&app.BankKeeper,
 		&app.StakingKeeper,
 		&app.UpgradeKeeper,
-		&app.TssbackupKeeper,
-		&app.Archive,
+		&app.TssbackupKeeper, // embed
+		&app.Archive,         // embed
 	)
 	if err != nil {
 		return nil, fmt.Errorf("wire the app: %w", err)
 	}
 	app.App = builder.Build(db, baseAppOptions...)
 
+	// embed: begin
 	anteHandler, err := ante.NewAnteHandler(ante.HandlerOptions{
 		HandlerOptions: authante.HandlerOptions{
 			AccountKeeper:   app.AccountKeeper,
@@ -113,6 +114,7 @@ func New(
 	if err := app.archiveNode.RegisterSnapshotter(); err != nil {
 		return nil, err
 	}
+	// embed: end
 
 	if err := app.Load(loadLatest); err != nil {
 		return nil, fmt.Errorf("load the state: %w", err)
@@ -121,7 +123,7 @@ func New(
 }
 
 // ArchiveNode is the node's archive of envelopes beside the state that says what it is to hold.
-func (app *App) ArchiveNode() *archive.Node { return app.archiveNode }
+func (app *App) ArchiveNode() *archive.Node { return app.archiveNode } // embed
 
 // Codec is the app's proto codec.
 func (app *App) Codec() codec.Codec { return app.cdc }

@@ -34,7 +34,7 @@ import (
 	_ "github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
-	_ "github.com/tssbackup/tssbackup/x/tssbackup"
+	_ "github.com/tssbackup/tssbackup/x/tssbackup" // embed
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 	tssbackupmodulev1 "github.com/tssbackup/tssbackup/x/tssbackup/types/module"
 )
@@ -75,9 +75,9 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 					stakingtypes.ModuleName,
 					// After staking, so that a churn that opens in this block sees the validator
 					// set that the block leaves.
-					types.ModuleName,
+					types.ModuleName, // embed
 				},
-				Precommiters: []string{types.ModuleName},
+				Precommiters: []string{types.ModuleName}, // embed
 				// genutil delivers genesis transactions, so the modules whose messages they hold
 				// come before it.
 				InitGenesis: []string{
@@ -88,7 +88,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 					govtypes.ModuleName,
 					consensustypes.ModuleName,
 					upgradetypes.ModuleName,
-					types.ModuleName,
+					types.ModuleName, // embed
 					genutiltypes.ModuleName,
 				},
 			}),
@@ -125,7 +125,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 		{Name: upgradetypes.ModuleName, Config: appconfig.WrapAny(&upgrademodulev1.Module{})},
 		{Name: genutiltypes.ModuleName, Config: appconfig.WrapAny(&genutilmodulev1.Module{})},
 		// The ante chain is built in app.go: it exempts votes from fees.
-		{Name: "tx", Config: appconfig.WrapAny(&txconfigv1.Config{SkipAnteHandler: true})},
-		{Name: types.ModuleName, Config: appconfig.WrapAny(&tssbackupmodulev1.Module{})},
+		{Name: "tx", Config: appconfig.WrapAny(&txconfigv1.Config{SkipAnteHandler: true})}, // embed
+		{Name: types.ModuleName, Config: appconfig.WrapAny(&tssbackupmodulev1.Module{})},   // embed
 	}
 }

@@ -208,9 +208,8 @@ func (c *chain) send(from network.Account, opts network.TxOptions, msg sdk.Msg) 
 	c.wait(func() bool { return c.app.LastBlockHeight() >= res.Height }, "the block of the transaction")
 }
 
-// upgrade has the admin plan the upgrade, and the next version run on from where the one before
-// stops for it.
-func (c *chain) upgrade() {
+// planned has the admin plan the upgrade, for which the version before stops.
+func (c *chain) planned() upgradetypes.Plan {
 	c.t.Helper()
 	c.start(false)
 	c.wait(func() bool { return c.app.LastBlockHeight() > 0 }, "the first block")
@@ -223,6 +222,13 @@ func (c *chain) upgrade() {
 	require.Equal(c.t, plan.Height-1, c.app.LastBlockHeight())
 	require.Zero(c.t, c.maxGas()+1, "no block was bounded before")
 	c.stop()
+	return plan
+}
+
+// upgrade has the version with the module go on where the one before stops.
+func (c *chain) upgrade() {
+	c.t.Helper()
+	plan := c.planned()
 	c.start(true)
 	c.wait(func() bool { return c.app.LastBlockHeight() > plan.Height }, "a block after the upgrade")
 }
@@ -340,4 +346,12 @@ func TestARunningChainEmbedsTheModuleAndChurns(t *testing.T) {
 	faults, err := c.app.ArchiveNode().Repair(context.Background())
 	require.NoError(t, err)
 	require.Empty(t, faults)
+}
+
+func TestAForgottenStoreStopsTheNewVersion(t *testing.T) {
+	c := newChain(t)
+	c.planned()
+	require.NoError(t, os.Remove(filepath.Join(c.home, "data", upgradetypes.UpgradeInfoFilename)))
+	_, err := manual.New(log.NewNopLogger(), c.appDB, c.home, c.operators[0].Address(), true, baseapp.SetChainID(chainID))
+	require.ErrorContains(t, err, types.StoreKey)
 }
