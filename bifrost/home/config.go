@@ -44,6 +44,7 @@ type Config struct {
 	Keystore        Keystore `toml:"keystore"`
 	Backup          Backup   `toml:"backup"`
 	Sinks           []Sink   `toml:"sink"`
+	Notify          Notify   `toml:"notify"`
 	Trust           Trust    `toml:"trust"`
 	P2P             P2P      `toml:"p2p"`
 	Metrics         Listen   `toml:"metrics"`
@@ -70,6 +71,15 @@ type Backup struct {
 	Recipients []string `toml:"recipients"`
 	// IncludeMnemonic has the mnemonic backed up as well, for Recipients alone.
 	IncludeMnemonic bool `toml:"include_mnemonic"`
+}
+
+// Notify says who is told of problems. The files hold a URL each, which is a secret: an absolute
+// path, or the name of a credential of systemd; empty for none.
+type Notify struct {
+	// WebhookFile has the URL that gets a POST when there are more or fewer problems.
+	WebhookFile string `toml:"webhook_file"`
+	// PingFile has the URL that gets a GET every five minutes while there is none.
+	PingFile string `toml:"ping_file"`
 }
 
 // A Sink is a place that keeps copies.
@@ -458,6 +468,14 @@ listen = {{printf "%q" .Metrics.Listen}}
 # trace, debug, info, warn or error; json or console.
 level = {{printf "%q" .Log.Level}}
 format = {{printf "%q" .Log.Format}}
+
+[notify]
+# Who is told of what bifrost status names: the files, which nobody else may read, or the
+# credentials of systemd, that hold a URL. The webhook gets a POST with a text when there
+# are more or fewer problems; the ping a GET every five minutes while there is none, so
+# that whoever misses it knows. Empty: nobody.
+webhook_file = {{printf "%q" .Notify.WebhookFile}}
+ping_file = {{printf "%q" .Notify.PingFile}}
 
 # Places that keep copies, as many as there are tables like this one. What is copied is
 # sealed, and found by its name: nothing is ever replaced or removed there.

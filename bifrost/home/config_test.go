@@ -36,6 +36,7 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 		Dir: "/mnt/backups", Period: Duration(time.Hour), Strict: true, Recipients: []string{"age1x"},
 		IncludeMnemonic: true,
 	}
+	c.Notify = Notify{WebhookFile: "/etc/hook", PingFile: "ping"}
 	c.Sinks = []Sink{
 		{Name: "nas", URL: "file:///mnt/nas", What: "home", Required: true},
 		{Name: "bucket", URL: "s3://b/p?endpoint=https://h&region=r", What: "both", CredentialsFile: "bucket", MaxBytes: 7},

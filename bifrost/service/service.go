@@ -130,6 +130,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.newSinks(); err != nil {
 		return err
 	}
+	notify, err := newNotifier(s.cfg.Notify, s.request.Address, func() []string {
+		return s.status().Problems
+	}, s.log)
+	if err != nil {
+		return err
+	}
 	s.metrics.of(s)
 	s.log.Info().Str("chain", o.Config.ChainID).Str("node", s.chain.Name()).
 		Str("peer_id", s.request.PeerID).Str("version", o.Version).Msg("bifrost starts")
@@ -146,6 +152,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, k := range s.sinks {
 		group.Go(func() error {
 			k.copier.Run(ctx)
+			return nil
+		})
+	}
+	if notify != nil {
+		group.Go(func() error {
+			notify.run(ctx)
 			return nil
 		})
 	}

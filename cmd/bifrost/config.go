@@ -98,6 +98,9 @@ func examineConfig(cfg home.Config) ([]string, error) {
 			return nil, err
 		}
 	}
+	if err := service.CheckNotify(cfg.Notify); err != nil {
+		return nil, err
+	}
 	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers); err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)
 	}

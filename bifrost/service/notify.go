@@ -1,0 +1,173 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/process"
+)
+
+const (
+	// notifyLook is the time between two looks at the problems, and pingPeriod between two pings.
+	notifyLook = time.Minute
+	pingPeriod = 5 * time.Minute
+
+	notifyTimeout = 30 * time.Second
+)
+
+// A notifier tells somebody elsewhere of problems: with a request when there are more or fewer of
+// them than were told, and by leaving out a ping. It needs nobody who scrapes metrics.
+type notifier struct {
+	// webhook and ping are URLs, empty for none. They are secrets of whoever listens there.
+	webhook, ping string
+	problems      func() []string
+	signer        string
+	log           zerolog.Logger
+
+	// seen is how many problems the look before saw, and told how many were told of.
+	seen, told int
+	pinged     time.Time
+	failed     string
+}
+
+// notification is what the webhook gets. Chats show its text.
+type notification struct {
+	Text     string   `json:"text"`
+	Signer   string   `json:"signer"`
+	Problems []string `json:"problems"`
+}
+
+// newNotifier reads the URLs. It is nil when there are none. Its error wraps [home.ErrConfig].
+func newNotifier(
+	cfg home.Notify, signer string, problems func() []string, log zerolog.Logger,
+) (n *notifier, err error) {
+	n = &notifier{signer: signer, problems: problems, log: log}
+	if n.webhook, err = readURL(cfg.WebhookFile); err != nil {
+		return nil, fmt.Errorf("%w: notify.webhook_file: %w", home.ErrConfig, err)
+	}
+	if n.ping, err = readURL(cfg.PingFile); err != nil {
+		return nil, fmt.Errorf("%w: notify.ping_file: %w", home.ErrConfig, err)
+	}
+	if n.webhook == "" && n.ping == "" {
+		return nil, nil
+	}
+	return n, nil
+}
+
+// CheckNotify errs when the URLs cannot be used. Its error wraps [home.ErrConfig].
+func CheckNotify(cfg home.Notify) error {
+	_, err := newNotifier(cfg, "", nil, zerolog.Nop())
+	return err
+}
+
+// readURL reads the URL in a file of credentials, unless the name is empty.
+func readURL(name string) (address string, err error) {
+	if name == "" {
+		return "", nil
+	}
+	err = process.Credentials(name, func(data []byte) error {
+		address = string(bytes.TrimSpace(data))
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			return errors.New("it does not hold a URL of https or http")
+		}
+		return nil
+	})
+	return address, err
+}
+
+// run looks until the context ends.
+func (n *notifier) run(ctx context.Context) {
+	tick := time.NewTicker(notifyLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			n.look(ctx, now)
+		}
+	}
+}
+
+// look tells what is new. A problem that is gone at the next look is none to be told of.
+func (n *notifier) look(ctx context.Context, now time.Time) {
+	problems := n.problems()
+	count := len(problems)
+	lasting := count == n.seen
+	n.seen = count
+	var errs []error
+	if n.webhook != "" && lasting && count != n.told {
+		err := n.tell(ctx, problems)
+		if err == nil {
+			n.told = count
+		}
+		errs = append(errs, err)
+	}
+	if n.ping != "" && count == 0 && now.Sub(n.pinged) >= pingPeriod {
+		err := n.request(ctx, http.MethodGet, n.ping, nil)
+		if err == nil {
+			n.pinged = now
+		}
+		errs = append(errs, err)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	text := ""
+	if err := errors.Join(errs...); err != nil {
+		text = err.Error()
+	}
+	if text != n.failed && text != "" {
+		n.log.Warn().Str("error", text).Msg("nobody could be notified; trying again")
+	}
+	n.failed = text
+}
+
+func (n *notifier) tell(ctx context.Context, problems []string) error {
+	text := fmt.Sprintf("bifrost of %s has no problem any more", n.signer)
+	if len(problems) > 0 {
+		text = fmt.Sprintf("bifrost of %s has %d problems, the first of which is: %s", n.signer,
+			len(problems), problems[0])
+	}
+	body, err := json.Marshal(notification{text, n.signer, append([]string{}, problems...)})
+	if err != nil {
+		return err
+	}
+	return n.request(ctx, http.MethodPost, n.webhook, body)
+}
+
+// request asks a URL, which no error shows.
+func (n *notifier) request(ctx context.Context, method, address string, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the URL to notify cannot be used")
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return fmt.Errorf("%s: %w", req.URL.Host, err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answers with status %d", req.URL.Host, res.StatusCode)
+	}
+	return nil
+}
