@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,27 +15,9 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/tssbackup/tssbackup/internal/cid"
 )
-
-// cidPrefix begins a CID of version 1 of raw bytes with a SHA-256 of 32 bytes.
-var cidPrefix = []byte{0x01, 0x55, 0x12, 0x20}
-
-var cidEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// CID is the name on IPFS of the bytes with a SHA-256, as one block.
-func CID(sum []byte) string {
-	return "b" + cidEncoding.EncodeToString(append(bytes.Clone(cidPrefix), sum...))
-}
-
-// sumOfCID is the inverse of CID.
-func sumOfCID(cid string) (sum []byte, ok bool) {
-	data, err := cidEncoding.DecodeString(strings.TrimPrefix(cid, "b"))
-	if err != nil || len(data) != len(cidPrefix)+sha256.Size {
-		return nil, false
-	}
-	sum = data[len(cidPrefix):]
-	return sum, CID(sum) == cid
-}
 
 // sumOfName is the SHA-256 that the last element of a name is, before its ending.
 func sumOfName(name string) ([]byte, error) {
@@ -150,8 +131,8 @@ func (n *node) List(ctx context.Context) (map[string]int64, error) {
 		return nil, errors.New("its list of pins cannot be read")
 	}
 	files := map[string]int64{}
-	for cid := range pins.Keys {
-		if sum, ok := sumOfCID(cid); ok {
+	for key := range pins.Keys {
+		if sum, ok := cid.Sum(key); ok {
 			files[fmt.Sprintf(nodeNames, sum)] = 0
 		}
 	}
@@ -166,7 +147,7 @@ func (n *node) Get(ctx context.Context, name string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fileTimeout)
 	defer cancel()
-	data, err := n.call(ctx, "block/get", url.Values{"arg": {CID(sum)}, "offline": {"true"}}, nil, "",
+	data, err := n.call(ctx, "block/get", url.Values{"arg": {cid.Of(sum)}, "offline": {"true"}}, nil, "",
 		maxFile)
 	var answered *errNode
 	if errors.As(err, &answered) && strings.Contains(answered.message, "not find") {
@@ -208,8 +189,8 @@ func (n *node) Put(ctx context.Context, name string, data []byte) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	var put struct{ Key string }
-	if err := json.Unmarshal(answer, &put); err != nil || put.Key != CID(sum) {
-		return fmt.Errorf("%s: the node calls it %.80q and not %s", name, put.Key, CID(sum))
+	if err := json.Unmarshal(answer, &put); err != nil || put.Key != cid.Of(sum) {
+		return fmt.Errorf("%s: the node calls it %.80q and not %s", name, put.Key, cid.Of(sum))
 	}
 	return n.Check(ctx, name, data)
 }
@@ -222,7 +203,7 @@ func (n *node) Check(ctx context.Context, name string, data []byte) error {
 	}
 	short, cancel := context.WithTimeout(ctx, fileTimeout)
 	defer cancel()
-	_, err = n.call(short, "pin/ls", url.Values{"arg": {CID(sum)}, "type": {"recursive"}}, nil, "",
+	_, err = n.call(short, "pin/ls", url.Values{"arg": {cid.Of(sum)}, "type": {"recursive"}}, nil, "",
 		maxAnswer)
 	var answered *errNode
 	if errors.As(err, &answered) && strings.Contains(answered.message, "not pinned") {
@@ -260,7 +241,7 @@ func (g *gateway) Get(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fileTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		g.address+"/ipfs/"+CID(sum)+"?format=raw", nil)
+		g.address+"/ipfs/"+cid.Of(sum)+"?format=raw", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
-	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/internal/cid"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -22,7 +22,7 @@ type backup struct {
 func describeBackup(c types.CommitmentInfo) backup {
 	b := backup{SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height}
 	if sum, err := hex.DecodeString(c.Sha256); err == nil && len(sum) == sha256.Size {
-		b.CID = sink.CID(sum)
+		b.CID = cid.Of(sum)
 	}
 	return b
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/internal/cid"
 	"github.com/tssbackup/tssbackup/testutil/fakeipfs"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
 )
@@ -33,7 +33,7 @@ func newPlaces(t testing.TB, env *testscript.Env) (p places, err error) {
 
 func cidOf(data []byte) string {
 	sum := sha256.Sum256(data)
-	return sink.CID(sum[:])
+	return cid.Of(sum[:])
 }
 
 // keep puts copies of what was published into the folder kept, the bucket and the node of IPFS;

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 
+	"github.com/tssbackup/tssbackup/internal/cid"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -29,7 +30,9 @@ func (c Commitment) Matches(envelope []byte) bool {
 
 // Info is the commitment as queries show it.
 func (c Commitment) Info() CommitmentInfo {
-	return CommitmentInfo{Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height}
+	return CommitmentInfo{
+		Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height, Cid: cid.Of(c.Sha256),
+	}
 }
 
 // Commitment is what a query shows, or an error when its hash is none.
