@@ -31,7 +31,8 @@ func (c Commitment) Matches(envelope []byte) bool {
 // Info is the commitment as queries show it.
 func (c Commitment) Info() CommitmentInfo {
 	return CommitmentInfo{
-		Sha256: hex.EncodeToString(c.Sha256), Size_: c.Size_, Height: c.Height, Cid: cid.Of(c.Sha256),
+		Sha256: hex.EncodeToString(c.Sha256), Cid: cid.Of(c.Sha256),
+		Size_: c.Size_, Height: c.Height,
 	}
 }
 
