@@ -112,11 +112,9 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	n.Lock()
 	defer n.Unlock()
 	hash := sha256.Sum256(envelope)
-	commitment := types.CommitmentInfo{
-		Sha256: hex.EncodeToString(hash[:]),
-		Size_:  uint64(len(envelope)),
-		Height: height,
-	}
+	commitment := types.Commitment{
+		Sha256: hash[:], Size_: uint64(len(envelope)), Height: height,
+	}.Info()
 	if n.Backups[vault] == nil {
 		n.Backups[vault] = map[string]types.QueryBackupResponse{}
 	}
