@@ -85,7 +85,7 @@ func repairCmd(with with) *cobra.Command {
 		Use:     "repair --node URL...",
 		Short:   "Fetch what the archive lacks from other nodes",
 		Long:    "Fetch what the archive lacks from other nodes: from their archives, or from their blocks.\nNothing is believed: whatever they send is compared with this node's own state.",
-		Example: "tssbackupd archive repair --node https://rpc.example.org:443",
+		Example: "archive repair --node https://rpc.example.org:443",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			clients, err := Nodes(cmd, nodes)

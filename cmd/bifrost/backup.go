@@ -232,8 +232,8 @@ one that holds a keyshare which the newest does not.`,
 		Short: "Build a home from a backup",
 		Long: `restore verifies all of a backup, in a folder, in a file of export, or in a sink
 such as s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1, and builds a
-home in the folder of --home, which must be missing or without any file. It deletes nothing, and
-can be run again after it was cut off; until it has ended bifrost does
+home in the folder of --home, which must be missing or without any file. It deletes
+nothing, and can be run again after it was cut off; until it has ended bifrost does
 not start there. Keyshares and the records of what was published come back. What was
 on its way when the backup was made does not: bifrost has it from the chain, and makes
 nothing twice. The mnemonic is not written.

@@ -46,7 +46,7 @@ func (k Keeper) StartChurn(
 	if len(operators) == 0 {
 		return k.openAmongBonded(ctx, params)
 	}
-	candidates, err := k.namedCandidates(ctx, operators)
+	candidates, err := k.namedCandidates(ctx, params, operators)
 	if err != nil {
 		return types.Churn{}, err
 	}
@@ -153,36 +153,49 @@ type candidate struct {
 	recipient types.Recipient
 }
 
+// candidate looks whether an operator can take part in a churn that opens now: it is not ok without
+// a signer, and until is the height to which it sits out, or 0. Faults that do not count any more
+// are forgotten.
+func (k Keeper) candidate(
+	ctx context.Context, params types.Params, operator sdk.ValAddress,
+) (c candidate, until int64, ok bool, err error) {
+	signer, err := k.Signers.Get(ctx, operator)
+	if errors.Is(err, collections.ErrNotFound) {
+		return c, 0, false, nil
+	}
+	if err != nil {
+		return c, 0, false, err
+	}
+	sitOut, err := k.sitOutOf(ctx, operator)
+	if err != nil {
+		return c, 0, false, err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if height < sitOut.Until {
+		return c, sitOut.Until, true, nil
+	}
+	if !sitOut.Counts(params, height) {
+		err = k.SitOuts.Remove(ctx, operator)
+	}
+	return candidate{signer.PubKey, signer.Recipient}, 0, true, err
+}
+
 // candidates are the signers that take part in a churn that opens now: those of bonded validators
-// who do not sit out. Faults that do not count any more are forgotten.
+// who do not sit out.
 func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidate, error) {
 	operators, err := k.staking.BondedOperators(ctx)
 	if err != nil {
 		return nil, err
 	}
-	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	var list []candidate
 	for _, operator := range operators {
-		signer, err := k.Signers.Get(ctx, operator)
-		if errors.Is(err, collections.ErrNotFound) {
-			continue
-		}
+		c, until, ok, err := k.candidate(ctx, params, operator)
 		if err != nil {
 			return nil, err
 		}
-		sitOut, err := k.sitOutOf(ctx, operator)
-		if err != nil {
-			return nil, err
+		if ok && until == 0 {
+			list = append(list, c)
 		}
-		if height < sitOut.Until {
-			continue
-		}
-		if !sitOut.Counts(params, height) {
-			if err := k.SitOuts.Remove(ctx, operator); err != nil {
-				return nil, err
-			}
-		}
-		list = append(list, candidate{signer.PubKey, signer.Recipient})
 	}
 	return list, nil
 }
@@ -191,6 +204,7 @@ func (k Keeper) candidates(ctx context.Context, params types.Params) ([]candidat
 // part.
 func (k Keeper) namedCandidates(
 	ctx context.Context,
+	params types.Params,
 	operators []sdk.ValAddress,
 ) ([]candidate, error) {
 	if len(operators) < types.MinMembers {
@@ -198,7 +212,6 @@ func (k Keeper) namedCandidates(
 			"%d operators are named, and a vault has at least %d members",
 			len(operators), types.MinMembers)
 	}
-	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	named := make(map[string]bool, len(operators))
 	list := make([]candidate, len(operators))
 	for i, operator := range operators {
@@ -217,21 +230,16 @@ func (k Keeper) namedCandidates(
 		if !has {
 			return nil, types.ErrInvalidOperator.Wrap(text)
 		}
-		signer, err := k.Signers.Get(ctx, operator)
-		if errors.Is(err, collections.ErrNotFound) {
+		c, until, ok, err := k.candidate(ctx, params, operator)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
 			return nil, types.ErrInvalidSigner.Wrapf("%s has registered none", text)
+		case until > 0:
+			return nil, types.ErrSitsOut.Wrapf("%s, until height %d", text, until)
 		}
-		if err != nil {
-			return nil, err
-		}
-		sitOut, err := k.sitOutOf(ctx, operator)
-		if err != nil {
-			return nil, err
-		}
-		if height < sitOut.Until {
-			return nil, types.ErrSitsOut.Wrapf("%s, until height %d", text, sitOut.Until)
-		}
-		list[i] = candidate{signer.PubKey, signer.Recipient}
+		list[i] = c
 	}
 	return list, nil
 }

@@ -44,6 +44,27 @@ func TestTheChainNamesTheMembersOfAChurn(t *testing.T) {
 	require.Equal(t, types.VaultStatus_VAULT_STATUS_ACTIVE, vault.Status)
 }
 
+// A chain that always names the members forgets old faults as every other does.
+func TestAChurnOfNamedMembersForgetsOldFaults(t *testing.T) {
+	c, vals := startChain(t, testParams(), 4)
+	old, recent := vals[0].operator, vals[1].operator
+	height := c.ctx.BlockHeight()
+	window := int64(testParams().PenaltyWindow)
+	require.NoError(t, c.k.SitOuts.Set(c.ctx, old, types.SitOut{Until: height, Count: 3}))
+	c.ctx = c.ctx.WithBlockHeight(height + window + 1)
+	require.NoError(t, c.k.SitOuts.Set(c.ctx, recent, types.SitOut{Until: height + window, Count: 1}))
+	_, err := c.k.StartChurn(c.ctx, operators(vals...)...)
+	require.NoError(t, err)
+	for _, f := range []struct {
+		operator []byte
+		known    bool
+	}{{old, false}, {recent, true}} {
+		has, err := c.k.SitOuts.Has(c.ctx, f.operator)
+		require.NoError(t, err)
+		require.Equal(t, f.known, has)
+	}
+}
+
 func TestTheAuthorityNamesTheMembersOfAChurn(t *testing.T) {
 	c, vals := startChain(t, testParams(), 4)
 	msg := &types.MsgStartChurn{Authority: authority}
