@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -52,7 +53,7 @@ func (m Member) Held(store restore.Store, v vault.Vault) (Held, error) {
 
 // hashes are those of the vault's files that are there, by name.
 func (m Member) hashes(store restore.Store, v vault.Vault) (map[string]string, error) {
-	names, err := v.FileNames(m.Prefix)
+	names, err := keyfiles.Names(v, m.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (m Member) CheckFiles(store restore.Store, v vault.Vault) error {
 // examine is [Member.CheckFiles], and names the files that are there and do not hold what they
 // should. It errs without naming any where a file may be right and cannot be read now.
 func (m Member) examine(store restore.Store, v vault.Vault) (damaged []string, _ error) {
-	names, err := v.FileNames(m.Prefix)
+	names, err := keyfiles.Names(v, m.Prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (m Member) checkFile(store restore.Store, name string, v vault.Vault) error
 	if err != nil {
 		return err
 	}
-	share, err := v.CheckFile(envelope.File{Name: name, Data: data}, m.PubKey)
+	share, err := keyfiles.CheckFile(v, envelope.File{Name: name, Data: data}, m.PubKey)
 	if err != nil {
 		return err
 	}

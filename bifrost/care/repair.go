@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
@@ -199,7 +200,7 @@ func (r *Repairer) unchanged(v vault.Vault) bool {
 // place gives the files of a vault, which were found to be right, the place of their epoch, should
 // they have been put here before it was known. Where they are they are found as well.
 func (r *Repairer) place(v vault.Vault) {
-	names, err := v.FileNames(r.cfg.Member.Prefix)
+	names, err := keyfiles.Names(v, r.cfg.Member.Prefix)
 	if err == nil {
 		err = r.cfg.Store.Place(v.Epoch, names[:]...)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -15,7 +16,8 @@ import (
 // errNoKeyshares says that a vault's keyshares are not on this disk.
 var errNoKeyshares = errors.New("the vault's keyshares are not here: recover them")
 
-// checkedKeyshares are two keyshare files that were found to be this member's; vault.Keyshares are.
+// checkedKeyshares are two keyshare files that were found to be this member's, as
+// keyfiles.Keyshares are.
 type checkedKeyshares interface {
 	PublicShares() (types.PublicShares, error)
 	Shares() ([]verenc.Share, error)
@@ -92,7 +94,7 @@ func (p *Publisher) keyshareFiles(v vault.Vault) (files []envelope.File, err err
 			wipeFiles(files)
 		}
 	}()
-	names, err := v.FileNames(p.cfg.Prefix)
+	names, err := keyfiles.Names(v, p.cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}

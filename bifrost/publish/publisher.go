@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -123,7 +124,7 @@ func New(cfg Config) (*Publisher, error) {
 		proven:    map[uint64]bool{},
 	}
 	p.checkFiles = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
-		return v.Check(files, cfg.PubKey)
+		return keyfiles.Check(v, files, cfg.PubKey)
 	}
 	records, err := p.outbox.Load()
 	if err != nil {

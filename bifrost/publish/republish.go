@@ -10,6 +10,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -64,7 +65,7 @@ func (p *Publisher) vaultFilesPresent(v vault.Vault) error {
 	if err != nil {
 		return err
 	}
-	want, err := v.FileNames(p.cfg.Prefix)
+	want, err := keyfiles.Names(v, p.cfg.Prefix)
 	if err != nil {
 		return err
 	}

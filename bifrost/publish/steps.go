@@ -10,6 +10,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -112,7 +113,7 @@ func (p *Publisher) keep(
 	e *entry, k vault.Keygen, session []byte, res ceremony.KeygenResult,
 ) ([]byte, error) {
 	v := k.Makes(res.Secp256k1, res.Ed25519)
-	names, err := v.FileNames(p.cfg.Prefix)
+	names, err := keyfiles.Names(v, p.cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}

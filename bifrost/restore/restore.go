@@ -19,6 +19,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -35,7 +36,7 @@ var (
 	ErrCommitment = errors.New("envelope does not match its commitment")
 	// ErrKeyshares means that what the envelope holds is not this member's share of this vault,
 	// whole.
-	ErrKeyshares = vault.ErrKeyshares
+	ErrKeyshares = keyfiles.ErrKeyshares
 )
 
 // Records are a chain's records of vaults and backups, verified; chain.State is one.
@@ -222,7 +223,7 @@ func (cfg Config) open(
 		return nil, err
 	}
 	cfg.progress(Event{v.Name(), StepCheck, commitment})
-	keyshares, err := v.Check(files, member.PubKey)
+	keyshares, err := keyfiles.Check(v, files, member.PubKey)
 	if err != nil {
 		wipe(files)
 		return nil, err

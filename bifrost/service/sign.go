@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -108,7 +109,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	id := fmt.Sprintf("%s/message/%x", s.cfg.ChainID, set.Sum(nil)[:16])
 	s.log.Info().Str("vault", v.Name()).Str("digest", res.Digest).Int("signers", len(signers)).
 		Msg("joining the signing of a message")
-	names, err := v.FileNames(s.cfg.Prefix)
+	names, err := keyfiles.Names(v, s.cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
@@ -412,7 +413,7 @@ func (a *app) backupMnemonic(isHome bool) string {
 
 // checkKeyshare checks a keyshare of a backup as mathematics.
 func checkKeyshare(name string, data []byte) error {
-	return vault.CheckFile(envelope.File{Name: name, Data: data})
+	return keyfiles.Sound([]envelope.File{{Name: name, Data: data}})
 }
 
 func (a *app) backupCreate(ctx context.Context, b *backups) error {

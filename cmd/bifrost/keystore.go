@@ -13,10 +13,10 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
-	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -203,7 +203,7 @@ func openEntry(
 	if file.Data, err = store.Read(e); err != nil {
 		return file, err
 	}
-	return file, vault.CheckFile(file)
+	return file, keyfiles.Sound([]envelope.File{file})
 }
 
 // openEntries opens the chosen files of the keystore and checks them. One that is there twice, and

@@ -14,7 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
-	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -65,7 +65,7 @@ func (a *app) seal(ctx context.Context, out string, paths []string) error {
 		defer sanity.Wipe(data)
 		files = append(files, envelope.File{Name: filepath.Base(path), Data: data})
 	}
-	if err := vault.CheckFiles(files); err != nil {
+	if err := keyfiles.Sound(files); err != nil {
 		return fmt.Errorf("%w: %w", errCheck, err)
 	}
 	if err := a.TryFolder(filepath.Dir(out)); err != nil {

@@ -13,11 +13,11 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/thornode"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
-	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -126,7 +126,7 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	}
 	result := &opened{Out: dir, Files: []string{}}
 	for _, f := range files {
-		if err := vault.CheckFile(f); err != nil {
+		if err := keyfiles.Sound([]envelope.File{f}); err != nil {
 			return err
 		}
 		result.Files = append(result.Files, written(store, dir, keystore.Unplaced, f.Name))

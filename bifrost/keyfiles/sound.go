@@ -1,4 +1,4 @@
-package vault
+package keyfiles
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 )
 
-// CheckFiles makes sure, as far as that shows without the chain's record, that files are one
+// Sound makes sure, as far as that shows without the chain's record, that files are one
 // member's keyshares of one vault: at most one of each of its two keys, each whole, sound in itself
 // and under its own name, all of one member among the same members. They can be restored, then. Its
 // error wraps [ErrKeyshares] and names the file.
-func CheckFiles(files []envelope.File) error {
+func Sound(files []envelope.File) error {
 	if len(files) == 0 {
 		return fmt.Errorf("%w: there is none", ErrKeyshares)
 	}
@@ -38,11 +38,6 @@ func CheckFiles(files []envelope.File) error {
 		shares = append(shares, share)
 	}
 	return nil
-}
-
-// CheckFile is [CheckFiles] for one file: what holds of a keyshare whatever lies beside it.
-func CheckFile(f envelope.File) error {
-	return CheckFiles([]envelope.File{f})
 }
 
 // together says why two keyshares are not a member's of one vault.

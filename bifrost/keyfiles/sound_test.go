@@ -1,4 +1,4 @@
-package vault
+package keyfiles
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 )
 
-func TestCheckFiles(t *testing.T) {
+func TestSound(t *testing.T) {
 	_, files, _ := deal(t)
 	own := files[0][0]
 	changed := func(data []byte) []envelope.File {
@@ -39,7 +39,7 @@ func TestCheckFiles(t *testing.T) {
 		"one under a name that is no key's": {[]envelope.File{{Name: "share.json", Data: own[0].Data}}, []string{"share.json", own[0].Name[11:40]}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := CheckFiles(tc.files)
+			err := Sound(tc.files)
 			if tc.says == nil {
 				require.NoError(t, err)
 				return
