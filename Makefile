@@ -77,7 +77,7 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types x/tssbackup/openapi
 
 bench: ## sizes, times and ratios
-	go test -run '^$$' -bench . -benchmem ./sanity ./bifrost/envelope ./x/tssbackup/keeper ./x/tssbackup/archive ./verenc ./bifrost/restore ./bifrost/homebackup ./bifrost/tss/... ./app
+	go test -run '^$$' -bench . -benchmem ./sanity ./internal/durable ./bifrost/envelope ./x/tssbackup/keeper ./x/tssbackup/archive ./verenc ./bifrost/restore ./bifrost/homebackup ./bifrost/tss/... ./app
 
 bench-once: ## every benchmark of the repository, once: that none of them is broken
 	scripts/bench-once.sh

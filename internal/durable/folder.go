@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -118,10 +117,10 @@ type File struct {
 	Data []byte
 }
 
-// PlaceAll is [Folder.Place] for many files, which are written and flushed at the same time, for a
-// disk flushes many in little more time than one. None gets its name before all are flushed; they
-// get them in their order. After an error those that have got one keep it, and nothing is left of
-// the others.
+// PlaceAll is [Folder.Place] for many files. They are written first and flushed after that, at the
+// same time: then one run of the disk takes them all, and many take little more time than one. None
+// gets its name before all are flushed; they get them in their order. After an error those that
+// have got one keep it, and nothing is left of the others.
 func (f *Folder) PlaceAll(files ...File) error {
 	for _, file := range files {
 		if info, err := os.Lstat(f.at(file.Name)); err == nil {
@@ -148,32 +147,44 @@ func (f *Folder) PlaceAll(files ...File) error {
 	return errors.Join(errs...)
 }
 
-// atOnce is how many files are written at the same time. Each takes a thread and a descriptor.
-const atOnce = 64
+// atOnce is how many files are open, and are flushed, at the same time. Each takes a thread and a
+// descriptor.
+const atOnce = 128
 
 // createAll writes files under temporary names and flushes them. It returns the names in the order
 // of the files; after an error some are empty, and those of the files that are there are not.
 func (f *Folder) createAll(files []File) (temps []string, err error) {
 	temps = make([]string, len(files))
+	for from := 0; from < len(files) && err == nil; from += atOnce {
+		to := min(from+atOnce, len(files))
+		err = f.createTogether(files[from:to], temps[from:to])
+	}
+	return temps, err
+}
+
+// createTogether is createAll for as many files as may be open.
+func (f *Folder) createTogether(files []File, temps []string) error {
 	errs := make([]error, len(files))
-	var taken atomic.Int64
-	work := func() {
-		for i := int(taken.Add(1)) - 1; i < len(files); i = int(taken.Add(1)) - 1 {
-			temp := tempName(files[i].Name)
-			if errs[i] = f.Create(temp, files[i].Data); errs[i] != nil {
-				taken.Store(int64(len(files))) // the others would be for nothing
-				return
-			}
-			temps[i] = temp
-		}
-	}
 	var wg sync.WaitGroup
-	for range min(len(files), atOnce) - 1 {
-		wg.Go(work)
+	var written []*os.File
+	for i, file := range files {
+		temps[i] = tempName(file.Name)
+		opened, err := write(f.at(temps[i]), file.Data)
+		if err != nil {
+			temps[i], errs[i] = "", err
+			break
+		}
+		written = append(written, opened)
 	}
-	work()
+	for i, opened := range written {
+		wg.Go(func() {
+			if errs[i] = finish(opened, f.at(temps[i])); errs[i] != nil {
+				temps[i] = ""
+			}
+		})
+	}
 	wg.Wait()
-	return temps, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // Link gives a file a second name; where there are no hard links it moves the file there. The error

@@ -57,36 +57,52 @@ func before(step, path string) error {
 }
 
 // create writes a new file and flushes it. On an error it is removed again.
-func create(path string, data []byte) (err error) {
-	if err := before("create", path); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+func create(path string, data []byte) error {
+	f, err := write(path, data)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			err = errors.Join(err, remove(path))
-		}
-	}()
-	if err := before("write", path); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return flush(f, path)
+	return finish(f, path)
 }
+
+// write makes a new file, which finish is to follow. On an error it is removed again.
+func write(path string, data []byte) (*os.File, error) {
+	if err := before("create", path); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if err = before("write", path); err == nil {
+		_, err = f.Write(data)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), remove(path))
+	}
+	return f, nil
+}
+
+// finish flushes and closes a file that was written. On an error it is removed.
+func finish(f *os.File, path string) error {
+	err := flush(f, path)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		err = errors.Join(err, remove(path))
+	}
+	return err
+}
+
+// systemSync is another one in tests.
+var systemSync = (*os.File).Sync
 
 func flush(f *os.File, path string) error {
 	if err := before("sync", path); err != nil {
 		return synced(err)
 	}
-	return synced(f.Sync())
+	return synced(systemSync(f))
 }
 
 // synced looks at the error of a flush. Where the file system cannot flush one file or folder,
@@ -192,5 +208,5 @@ func syncDir(path string) error {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	return synced(d.Sync())
+	return synced(systemSync(d))
 }
