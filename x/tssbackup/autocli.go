@@ -87,6 +87,14 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					PositionalArgs: args("vault"),
 				},
 				{
+					RpcMethod: "Group",
+					Use:       "group [vault]",
+					Short:     "Fetch the group part of a split vault: what its members' keyshares have in common",
+					Long: "Fetch the group part of a split vault. A member's envelope holds its own secrets alone; with\n" +
+						"the group part they are its keyshares again.",
+					PositionalArgs: args("vault"),
+				},
+				{
 					RpcMethod: "Coverage",
 					Use:       "coverage [vault]",
 					Short:     "Show who has published and proven a backup, of one vault or of all that are not retired",

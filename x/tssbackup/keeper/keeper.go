@@ -73,6 +73,11 @@ type Keeper struct {
 	// PublicShares are kept by keygen and hash: of every result that was voted for while a keygen
 	// is open, then of the vault's.
 	PublicShares collections.Map[collections.Pair[uint64, []byte], types.PublicShares]
+	// Groups are what a vote reads of the group part of a split keygen's result, and
+	// GroupParameters the parameters in it, of all members one after the other. They are kept by
+	// keygen and hash, for as long as the proofs are.
+	Groups          collections.Map[collections.Pair[uint64, []byte], types.Group]
+	GroupParameters collections.Map[collections.Pair[uint64, []byte], []byte]
 	// Proofs are kept by keygen and member, from the opening of the keygen until it fails or its
 	// vault has been retired for long enough.
 	Proofs collections.Map[collections.Pair[uint64, []byte], types.Proof]
@@ -256,6 +261,20 @@ func NewKeeper(
 			"public_shares",
 			types.EpochMemberKeyCodec,
 			codec.CollValue[types.PublicShares](cdc),
+		),
+		Groups: collections.NewMap(
+			sb,
+			types.GroupsPrefix,
+			"groups",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Group](cdc),
+		),
+		GroupParameters: collections.NewMap(
+			sb,
+			types.GroupParametersPrefix,
+			"group_parameters",
+			types.EpochMemberKeyCodec,
+			collections.BytesValue,
 		),
 		Proofs: collections.NewMap(
 			sb,

@@ -451,6 +451,46 @@ func (s queryServer) Proofs(
 	return res, nil
 }
 
+// Group returns the group part of a split vault.
+func (s queryServer) Group(
+	ctx context.Context,
+	req *types.QueryGroupRequest,
+) (*types.QueryGroupResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pubKey, err := types.ParseVault(req.Vault)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	vault, err := s.k.vault(ctx, pubKey)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	key := collections.Join(vault.Epoch, vault.SharesHash)
+	record, err := s.k.Groups.Get(ctx, key)
+	if err != nil {
+		return nil, missing(err, "state keeps no group part of vault %s", req.Vault)
+	}
+	parameters, err := s.k.GroupParameters.Get(ctx, key)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	group, err := record.Part(parameters)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryGroupResponse{
+		Vault:         req.Vault,
+		PubKeyEd25519: hex.EncodeToString(vault.PubKeyEd25519),
+		Epoch:         vault.Epoch,
+		GroupHash:     hex.EncodeToString(vault.SharesHash),
+		Group:         group,
+		Sha256:        hex.EncodeToString(record.Sha256),
+		Height:        record.Height,
+	}, nil
+}
+
 // Envelope returns an envelope of a member of a vault from the node's archive. It is no longer than
 // its commitment says, and has that hash.
 func (s queryServer) Envelope(

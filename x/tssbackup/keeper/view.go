@@ -128,6 +128,7 @@ func (k Keeper) keygenInfo(
 
 		RequireProofs: keygen.RequireProofs,
 		Try:           keygen.Try,
+		Split:         keygen.Split,
 	}
 	members := keygen.Members
 	if len(members) == 0 {
@@ -281,6 +282,7 @@ func (k Keeper) vaultInfo(
 		RetiredHeight:  vault.RetiredHeight,
 		Members:        members,
 		SharesHash:     hex.EncodeToString(vault.SharesHash),
+		Split:          vault.Split,
 	}, err
 }
 

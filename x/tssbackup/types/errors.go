@@ -54,4 +54,6 @@ var (
 	ErrCheckPresent       = errors.Register(ModuleName, 41, "vault has signed already")
 	ErrSitsOut            = errors.Register(ModuleName, 42, "validator sits out")
 	ErrTooFewMembers      = errors.Register(ModuleName, 43, "too few members")
+	ErrInvalidGroup       = errors.Register(ModuleName, 44, "invalid group part")
+	ErrGroupUnknown       = errors.Register(ModuleName, 45, "group part is not in state")
 )

@@ -51,12 +51,14 @@ var (
 	JoinAttemptsPrefix    = collections.NewPrefix(25)
 	CertificatesPrefix    = collections.NewPrefix(26)
 	StagedPrefix          = collections.NewPrefix(27)
+	GroupsPrefix          = collections.NewPrefix(28)
+	GroupParametersPrefix = collections.NewPrefix(29)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the
-// epoch in 8 bytes, big-endian, then the member's address. The (epoch, hash) of public shares is
-// encoded in the same way. An epoch is the number of the keygen that gave the members their
-// keyshares.
+// epoch in 8 bytes, big-endian, then the member's address. The (epoch, hash) of public shares and
+// of a group part is encoded in the same way. An epoch is the number of the keygen that gave the
+// members their keyshares.
 var EpochMemberKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)
 
 // StatusKeyCodec encodes the (status, number) of a keygen: in 4 and in 8 bytes, big-endian.
@@ -112,6 +114,18 @@ func SignerOwnerKey(address []byte) []byte {
 // the vault's record names.
 func PublicSharesKey(epoch uint64, hash []byte) []byte {
 	return epochKey(PublicSharesPrefix, epoch, hash)
+}
+
+// GroupKey is the raw store key of the Group record of an epoch with this hash, which the record of
+// a split vault names.
+func GroupKey(epoch uint64, hash []byte) []byte {
+	return epochKey(GroupsPrefix, epoch, hash)
+}
+
+// GroupParametersKey is the raw store key of the parameters in the group part of an epoch with this
+// hash. The value is those of all members, one after the other, as sanity.AssembleGroup takes them.
+func GroupParametersKey(epoch uint64, hash []byte) []byte {
+	return epochKey(GroupParametersPrefix, epoch, hash)
 }
 
 // ProofKey is the raw store key of the Proof record of a member, by its raw account address, in an
