@@ -22,7 +22,7 @@ func Example() {
 	_, err = sanity.ParseMnemonic([]byte("rookie utility later"))
 	fmt.Println(err != nil)
 	// Output:
-	// 24 words, which print as [redacted mnemonic]
+	// 24 words, which print as [redacted]
 	// true
 	// true
 }

@@ -336,11 +336,11 @@ func TestMnemonicShowsItselfNowhere(t *testing.T) {
 			requireSilent(t, log.String())
 		})
 	}
-	require.Equal(t, "[redacted mnemonic]", m.String())
-	require.Equal(t, "[redacted mnemonic]", m.GoString())
+	require.Equal(t, "[redacted]", m.String())
+	require.Equal(t, "[redacted]", m.GoString())
 	text, err := m.MarshalText()
 	require.NoError(t, err)
-	require.Equal(t, "[redacted mnemonic]", string(text))
+	require.Equal(t, "[redacted]", string(text))
 }
 
 // requireSilent looks for the first word of mnemonic24 in every form that fmt could write its bytes

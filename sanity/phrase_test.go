@@ -24,11 +24,11 @@ func TestPhrase(t *testing.T) {
 			require.Equal(t, c.given, string(p.Given()))
 			require.Equal(t, c.normal, string(p.Normal()))
 			for _, form := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-				require.Equal(t, "[redacted mnemonic]", fmt.Sprintf(form, p))
+				require.Equal(t, "[redacted]", fmt.Sprintf(form, p))
 			}
 			out, err := json.Marshal(p)
 			require.NoError(t, err)
-			require.Equal(t, `"[redacted mnemonic]"`, string(out))
+			require.Equal(t, `"[redacted]"`, string(out))
 			require.NotContains(t, fmt.Sprintf("%+v", struct{ p *sanity.Phrase }{p}), "rookie")
 
 			given, normal := p.Given(), p.Normal()

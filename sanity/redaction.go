@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-const redacted = "[redacted mnemonic]"
+const redacted = "[redacted]"
 
 // redaction is embedded in what must not show itself: in every formatting verb, in JSON, as text
 // and in structured logs it is a constant.
