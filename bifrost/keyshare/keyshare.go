@@ -192,16 +192,11 @@ func (k *Keyshare) EdDSA() *EdDSAData { return k.eddsa }
 // secrets, and the bytes that they were read from. Nothing may use it afterwards. The caller's
 // bytes of the file, and copies that Go made while it read them, stay.
 func (k *Keyshare) Wipe() {
-	secrets := []*big.Int{k.xi}
+	wipeNumbers(k.xi)
 	if k.ecdsa != nil {
-		secrets = append(secrets, k.ecdsa.Alpha, k.ecdsa.Beta, k.ecdsa.P, k.ecdsa.Q)
+		wipeNumbers(k.ecdsa.Alpha, k.ecdsa.Beta, k.ecdsa.P, k.ecdsa.Q)
 		if sk := k.ecdsa.PaillierSK; sk != nil {
-			secrets = append(secrets, sk.LambdaN, sk.PhiN, sk.P, sk.Q)
-		}
-	}
-	for _, n := range secrets {
-		if n != nil {
-			clear(n.Bits())
+			wipeNumbers(sk.LambdaN, sk.PhiN, sk.P, sk.Q)
 		}
 	}
 	clear(k.raw)
