@@ -21,7 +21,8 @@ const (
 	nameSuffix = ".json"
 )
 
-// pack makes a ustar archive of the files, which are sorted by name.
+// pack makes a ustar archive of the files, which are sorted by name: of keyshare files, or of one
+// secrets file.
 func pack(files []File) ([]byte, error) {
 	switch {
 	case len(files) == 0:
@@ -32,11 +33,13 @@ func pack(files []File) ([]byte, error) {
 	size := 2 * blockSize
 	for i, file := range files {
 		switch {
-		case !IsKeyshareName(file.Name):
+		case !isFileName(file.Name):
 			return nil, fmt.Errorf(
-				"file %d to seal is not named %s<public key>%s",
+				"file %d to seal is not named %s<public key>%s or %s<vault>%s",
 				i+1,
 				namePrefix,
+				nameSuffix,
+				secretsPrefix,
 				nameSuffix,
 			)
 		case i > 0 && files[i-1].Name == file.Name:
@@ -49,6 +52,9 @@ func pack(files []File) ([]byte, error) {
 			)
 		}
 		size += blockSize + padded(len(file.Data))
+	}
+	if err := checkSecrets(files); err != nil {
+		return nil, err
 	}
 	if size > maxArchive {
 		return nil, fmt.Errorf(
@@ -84,8 +90,9 @@ func pack(files []File) ([]byte, error) {
 }
 
 // unpack returns the files of an archive, sorted by name, their data being parts of it. It takes a
-// ustar archive of keyshare files alone: where archive/tar would follow what pax and GNU tar add to
-// the format, this refuses. Mode, time and owner mean nothing.
+// ustar archive of keyshare files, or of one secrets file, and of nothing else: where archive/tar
+// would follow what pax and GNU tar add to the format, this refuses. Mode, time and owner mean
+// nothing.
 func unpack(archive []byte) ([]File, error) {
 	var files []File
 	rest := archive
@@ -127,6 +134,9 @@ func unpack(archive []byte) ([]File, error) {
 	case !allZero(rest):
 		return nil, fmt.Errorf("%w: something follows the last file of its archive", ErrDamaged)
 	}
+	if err := checkSecrets(files); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
 }
@@ -165,8 +175,8 @@ func readHeader(block []byte) (name string, size int, err error) {
 		end = len(rawName)
 	}
 	name = string(rawName[:end])
-	if !IsKeyshareName(name) || !allZero(rawName[end:]) || !allZero(prefix) {
-		return "", 0, errors.New("it is not named as a keyshare")
+	if !isFileName(name) || !allZero(rawName[end:]) || !allZero(prefix) {
+		return "", 0, errors.New("it is not named as a keyshare or as a member's secrets")
 	}
 	size, ok := octal(rawSize)
 	switch {

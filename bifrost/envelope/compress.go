@@ -15,6 +15,7 @@ import (
 const (
 	maxDictionary = 64 << 20 // that an LZMA header may ask for
 	maxArchive    = 64 << 20 // that a stream may unpack to
+	smallArchive  = 4 << 10  // at most: that of a secrets file, and no keyshare's
 )
 
 // errLimit is what readAll returns when there is more than it may read.
@@ -27,11 +28,16 @@ var errLimit = errors.New("limit exceeded")
 // this: three digits make four letters, and each of the four is one of a few. So literals are coded
 // by their position modulo 4 (LP 2) and without regard to the letter before (LC 0); that gave the
 // smallest streams of all parameters that xz reads, 1 to 2 % below the usual ones. The dictionary
-// is larger than the keyshares of 200 members.
+// is larger than the keyshares of 200 members. A secrets file is too short for the coder to learn
+// four positions: without them it gives 75 bytes less.
 func compress(archive []byte) ([]byte, error) {
+	properties := lzma.Properties{LC: 0, LP: 2, PB: 2}
+	if len(archive) <= smallArchive {
+		properties = lzma.Properties{}
+	}
 	stream := bytes.NewBuffer(make([]byte, 0, len(archive)+len(archive)/8+4096))
 	w, err := lzma.WriterConfig{
-		Properties: &lzma.Properties{LC: 0, LP: 2, PB: 2},
+		Properties: &properties,
 		DictCap:    1 << 20,
 		Matcher:    lzma.HashTable4,
 		EOSMarker:  true,

@@ -7,9 +7,14 @@
 //
 //	age -d envelope.age | xz -dc --format=lzma | tar x
 //
+// In place of the keyshare files there may be one secrets file ([sanity.Secrets]): what they hold
+// that no other member's do. It has the same size for every number of members, and together with
+// the vault's group part it gives the files.
+//
 // An envelope is public: it travels in a transaction and stays on the chain for good. What it hides
 // lasts as long as the mnemonic does: one leaked mnemonic opens every envelope ever sealed with it.
-// It gives away its length, and with it roughly the number of members of the vault.
+// It gives away its length, and with it, of keyshare files, roughly the number of members of the
+// vault.
 //
 // Sealing and opening each run scrypt, which takes about a second and 256 MiB of memory at the
 // default work factor of 18, and 256 MiB × 2^(f−18) at a work factor f; sealing runs it twice, one
@@ -56,9 +61,10 @@ var (
 	ErrTooLarge = errors.New("envelope is too large")
 )
 
-// File is one keyshare file.
+// File is one keyshare file, or a secrets file.
 type File struct {
-	// Name is "localstate-", the vault's public key as go-tss writes it, and ".json".
+	// Name is "localstate-", the vault's public key as go-tss writes it, and ".json". That of a
+	// secrets file is [sanity.Secrets.FileName].
 	Name string `json:"name"`
 	// Data is the content, which comes back byte for byte.
 	Data []byte `json:"data"`
@@ -78,9 +84,9 @@ func WithWorkFactor(workFactor int) Option {
 	return func(o *options) { o.workFactor = workFactor }
 }
 
-// Seal returns an envelope of the files, in which their order is that of their names. The mnemonic
-// must pass CheckSeal, and the envelope passes all output checks of package sanity before it is
-// returned. Each call gives another envelope.
+// Seal returns an envelope of the files, in which their order is that of their names: keyshare
+// files, or one secrets file. The mnemonic must pass CheckSeal, and the envelope passes all output
+// checks of package sanity before it is returned. Each call gives another envelope.
 func Seal(files []File, m *sanity.Mnemonic, opts ...Option) ([]byte, error) {
 	o := options{workFactor: DefaultWorkFactor}
 	for _, opt := range opts {
@@ -157,6 +163,14 @@ func checkOutput(envelope []byte, m *sanity.Mnemonic, files []File, archive, str
 	forms := [][]byte{archive, stream}
 	for _, file := range files {
 		forms = append(forms, file.Data)
+		if IsSecretsName(file.Name) {
+			secrets, err := readSecrets(file)
+			if err != nil {
+				return err
+			}
+			defer secrets.Secret.Wipe()
+			forms = append(forms, rawForms(secrets.Secret)...)
+		}
 	}
 	if err := sanity.CheckNotInput(envelope, forms...); err != nil {
 		return err
@@ -193,10 +207,11 @@ func parts(files []File) [][]byte {
 	return p
 }
 
-// Open returns the files in the envelope, sorted by name. Their names are safe to use as file
-// names. The caller wipes the data. No bytes make it panic or use more than the limits of this
-// package allow; what it makes of bytes that are not an envelope for this mnemonic are errors that
-// wrap ErrNotEnvelope, ErrWrongMnemonic, ErrDamaged or ErrTooLarge.
+// Open returns the files in the envelope, sorted by name: keyshare files, or one secrets file, as
+// [IsSecretsName] tells. Their names are safe to use as file names. The caller wipes the data. No
+// bytes make it panic or use more than the limits of this package allow; what it makes of bytes
+// that are not an envelope for this mnemonic are errors that wrap ErrNotEnvelope, ErrWrongMnemonic,
+// ErrDamaged or ErrTooLarge.
 func Open(envelope []byte, m *sanity.Mnemonic) ([]File, error) {
 	if m.Words() == 0 {
 		return nil, errors.New("no mnemonic to open the envelope with")

@@ -23,8 +23,8 @@ import (
 )
 
 // Envelopes of version 1 must open, or be refused, in the same way for good. So the vectors are
-// frozen: -update writes all of them anew and is for additions before the first release alone.
-var update = flag.Bool("update", false, "write testdata/vectors.json anew")
+// frozen: -update adds those that are missing, and leaves what is there as it is.
+var update = flag.Bool("update", false, "add to testdata/vectors.json what it lacks")
 
 const vectorsFile = "testdata/vectors.json"
 
@@ -56,7 +56,13 @@ func readVectors(t testing.TB) []vector {
 
 func TestFrozenVectors(t *testing.T) {
 	if *update {
-		data, err := json.MarshalIndent(makeVectors(t), "", "  ")
+		vectors := readVectors(t)
+		for _, v := range makeVectors(t) {
+			if !slices.ContainsFunc(vectors, func(old vector) bool { return old.Name == v.Name }) {
+				vectors = append(vectors, v)
+			}
+		}
+		data, err := json.MarshalIndent(vectors, "", "  ")
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(vectorsFile, append(data, '\n'), 0o644))
 	}
@@ -260,6 +266,19 @@ func makeVectors(t *testing.T) []vector {
 	add("archive: one zero block at its end", "damaged", mnemonic24, fromTar(archive[:len(archive)-512]), nil)
 	add("archive: zeros alone", "damaged", mnemonic24, fromTar(make([]byte, 10240)), nil)
 	add("archive: a file after the end", "damaged", mnemonic24, fromTar(append(makeTar(t), archive...)), nil)
+
+	// A member's secrets in place of the files.
+	secrets := secretsFile(t, 1)
+	fileS, text := &tar.Header{Name: secrets.Name}, string(secrets.Data)
+	sealedSecrets, err := Seal([]File{secrets}, parse(t, mnemonic24), WithWorkFactor(testWorkFactor))
+	require.NoError(t, err)
+	own := map[string]string{secrets.Name: text}
+	add("secrets, as Seal makes them", "opens", mnemonic24, sealedSecrets, own)
+	add("secrets, usual LZMA parameters", "opens", mnemonic24, fromTar(makeTar(t, fileS, text)), own)
+	add("secrets and a keyshare", "damaged", mnemonic24, fromTar(makeTar(t, fileA, dataA, fileS, text)), nil)
+	add("secrets of another vault than their name's", "damaged", mnemonic24, fromTar(makeTar(t, &tar.Header{Name: secretsFile(t, 2).Name}, text)), nil)
+	add("secrets with a byte after them", "damaged", mnemonic24, fromTar(makeTar(t, fileS, text+"\n")), nil)
+	add("secrets of version 2", "damaged", mnemonic24, fromTar(makeTar(t, fileS, strings.Replace(text, `"version":1`, `"version":2`, 1))), nil)
 	return vectors
 }
 
