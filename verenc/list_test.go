@@ -204,3 +204,38 @@ func TestCombineRefusesWrongShares(t *testing.T) {
 	_, err = v.list.Combine(v.shares)
 	require.NoError(t, err)
 }
+
+func TestInterpolateTellsWhatItCannotGive(t *testing.T) {
+	v := madeUpVault(t, Secp256k1, 4, Degree(4), "interpolated")
+	ids := func(of ...int) (all [][]byte) {
+		for _, i := range of {
+			all = append(all, v.list.Entries[i].ID)
+		}
+		return all
+	}
+	got, err := Interpolate(v.list.Group, v.list.Vault, ids(2, 0, 3), []Share{v.shares[2], v.shares[0], v.shares[3]})
+	require.NoError(t, err)
+	require.Equal(t, v.list.Vault, got.Public().Point)
+	for name, c := range map[string]struct {
+		ids    [][]byte
+		shares []Share
+		says   string
+	}{
+		"none":                     {nil, nil, "0 ids"},
+		"fewer ids":                {ids(0, 1), v.shares[:3], "2 ids of 3 shares"},
+		"too few":                  {ids(0, 1), v.shares[:2], "do not give the vault's key"},
+		"in another order":         {ids(1, 0, 2), v.shares[:3], "do not give the vault's key"},
+		"an id twice":              {ids(0, 1, 1), v.shares[:3], "two ids are equal"},
+		"an id of zero":            {[][]byte{{}, {1}, {2}}, v.shares[:3], "between zero and the group order"},
+		"an id that is too large":  {[][]byte{bytes.Repeat([]byte{255}, 32), {1}, {2}}, v.shares[:3], "between zero and the group order"},
+		"a share that is missing":  {ids(0, 1, 2), []Share{v.shares[0], {}, v.shares[2]}, "a share is missing"},
+		"a share of another group": {ids(0, 1, 2), []Share{v.shares[0], madeUpShare(t, Ed25519, "x"), v.shares[2]}, "of another group"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Interpolate(v.list.Group, v.list.Vault, c.ids, c.shares)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+	_, err = Interpolate(0, v.list.Vault, ids(0), v.shares[:1])
+	require.Error(t, err)
+}
