@@ -480,7 +480,12 @@ func (s queryServer) Group(
 	if err != nil {
 		return nil, statusOf(err)
 	}
+	members := make([]string, len(vault.Members))
+	for i, m := range vault.Members {
+		members[i] = hex.EncodeToString(m.PubKey)
+	}
 	return &types.QueryGroupResponse{
+		Members:       members,
 		Vault:         req.Vault,
 		PubKeyEd25519: hex.EncodeToString(vault.PubKeyEd25519),
 		Epoch:         vault.Epoch,
