@@ -1,0 +1,135 @@
+package vault_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/cosmos/gogoproto/jsonpb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/dealer/shamir"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
+)
+
+// grouped is a vault of three members and a group part of any parameters.
+func grouped(t testing.TB) (vault.Vault, []byte) {
+	keys := dealer.NewPrivateKeys("grouped")
+	v := vault.Vault{PubKey: keys.PubKey(), Vault: types.Vault{PubKeyEd25519: keys.PubKeyEd25519(), Epoch: 9, Split: true}}
+	var entries []sanity.GroupMember
+	for i := range 3 {
+		v.Members = append(v.Members, types.Member{PubKey: shamir.NewKeys(string(rune('a' + i))).PubKey()})
+		entries = append(entries, sanity.GroupMember{
+			Secp256k1: keys.PubKey(), Ed25519: keys.PubKeyEd25519(), Parameters: bytes.Repeat([]byte{byte(i)}, sanity.ParametersBytes),
+		})
+	}
+	group, err := sanity.MakeGroup(entries)
+	require.NoError(t, err)
+	return v, group
+}
+
+// answer is what the query Group says of it.
+func answer(t testing.TB, v vault.Vault, group []byte) *types.QueryGroupResponse {
+	entries, err := sanity.ParseGroup(group, len(v.Members))
+	require.NoError(t, err)
+	hash, err := types.GroupHash(v.PubKey, v.PubKeyEd25519, v.Members, sanity.GroupPoints(entries))
+	require.NoError(t, err)
+	a := &types.QueryGroupResponse{
+		Vault: v.Name(), PubKeyEd25519: hex.EncodeToString(v.PubKeyEd25519), Epoch: v.Epoch, GroupHash: hex.EncodeToString(hash),
+		Group: group, Sha256: strings.Repeat("0", 64),
+	}
+	for _, m := range v.Members {
+		a.Members = append(a.Members, hex.EncodeToString(m.PubKey))
+	}
+	return a
+}
+
+func TestAGroupPartIsReadFromWhatTheQueryPrints(t *testing.T) {
+	v, group := grouped(t)
+	var printed bytes.Buffer
+	require.NoError(t, (&jsonpb.Marshaler{OrigName: true, EmitDefaults: true, Indent: "  "}).Marshal(&printed, answer(t, v, group)))
+	kept, err := v.EncodeGroup(group)
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"the query": printed.Bytes(), "a file": kept} {
+		t.Run(name, func(t *testing.T) {
+			got, part, err := vault.ParseGroup(data)
+			require.NoError(t, err)
+			require.Equal(t, group, part)
+			require.Equal(t, v.PubKey, got.PubKey)
+			require.Equal(t, v.PubKeyEd25519, got.PubKeyEd25519)
+			require.Equal(t, v.Epoch, got.Epoch)
+			require.Equal(t, v.MemberKeys(), got.MemberKeys())
+			require.Equal(t, answer(t, v, group).GroupHash, hex.EncodeToString(got.SharesHash))
+		})
+	}
+	// The file is the query's answer itself.
+	var read types.QueryGroupResponse
+	require.NoError(t, jsonpb.Unmarshal(bytes.NewReader(kept), &read))
+	want := answer(t, v, group)
+	want.Sha256 = read.Sha256
+	require.Equal(t, want, &read)
+	_, err = v.EncodeGroup(group[1:])
+	require.ErrorContains(t, err, "bytes")
+}
+
+func TestWhatIsNoGroupPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(a map[string]any)
+		says   string
+	}{
+		"no vault":                 {func(a map[string]any) { a["vault"] = "" }, "the vault"},
+		"a vault of other digits":  {func(a map[string]any) { a["vault"] = "zz" }, "the vault"},
+		"no ed25519 key":           {func(a map[string]any) { delete(a, "pub_key_ed25519") }, "the ed25519 key"},
+		"no group hash":            {func(a map[string]any) { delete(a, "group_hash") }, "the group hash"},
+		"no group part":            {func(a map[string]any) { delete(a, "group") }, "0 bytes"},
+		"no members":               {func(a map[string]any) { delete(a, "members") }, "not"},
+		"a member of other digits": {func(a map[string]any) { a["members"] = []string{"02"} }, "the member's key"},
+		"members in another order": {func(a map[string]any) {
+			m := a["members"].([]any)
+			m[0], m[1] = m[1], m[0]
+		}, "its group hash is"},
+		"another vault's key":        {func(a map[string]any) { a["pub_key_ed25519"] = strings.Repeat("01", 32) }, "its group hash is"},
+		"an epoch that is no number": {func(a map[string]any) { a["epoch"] = "x" }, "not the JSON"},
+		"a group part of text":       {func(a map[string]any) { a["group"] = "!" }, "not the JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, group := grouped(t)
+			data, err := v.EncodeGroup(group)
+			require.NoError(t, err)
+			var a map[string]any
+			require.NoError(t, json.Unmarshal(data, &a))
+			c.change(a)
+			data, err = json.Marshal(a)
+			require.NoError(t, err)
+			_, _, err = vault.ParseGroup(data)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+	for _, data := range []string{"", "null", "[]", "7", "{"} {
+		_, _, err := vault.ParseGroup([]byte(data))
+		require.Error(t, err)
+	}
+}
+
+func FuzzParseGroup(f *testing.F) {
+	v, group := grouped(f)
+	data, err := v.EncodeGroup(group)
+	require.NoError(f, err)
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, group, err := vault.ParseGroup(data)
+		if err != nil {
+			return
+		}
+		again, err := v.EncodeGroup(group)
+		require.NoError(t, err)
+		_, same, err := vault.ParseGroup(again)
+		require.NoError(t, err)
+		require.Equal(t, group, same)
+	})
+}
