@@ -26,20 +26,6 @@ type TrustStore interface {
 // trusted. It is made with mode 0700 and its files with 0600.
 type TrustDir string
 
-// DefaultTrustDir is recover-keyshares/trust under $XDG_STATE_HOME, which is ~/.local/state when it
-// is unset or no absolute path.
-func DefaultTrustDir() (TrustDir, error) {
-	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", err
-		}
-		state = filepath.Join(home, ".local", "state")
-	}
-	return TrustDir(filepath.Join(state, "recover-keyshares", "trust")), nil
-}
-
 // Path is the file of a chain.
 func (d TrustDir) Path(chainID string) string {
 	// A node says what its chain is called; in hex it is a name and no path.

@@ -2,6 +2,8 @@ package command
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
@@ -17,4 +19,18 @@ func (in *Invocation) TryFolder(dir string) error {
 		in.Warn(OneLine(lacking))
 	}
 	return nil
+}
+
+// StateDir is where a program keeps what it knows from earlier times: its folder in
+// $XDG_STATE_HOME, which is ~/.local/state when it is unset or no absolute path.
+func StateDir(program string) (string, error) {
+	state := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, program), nil
 }

@@ -1,10 +1,12 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -55,4 +57,26 @@ func (in *Invocation) ask(
 		return err
 	}
 	return use(raw, warning)
+}
+
+// Answer asks for a short answer, which it returns in lower case and without white space around.
+// When a mnemonic comes instead, it says so, and asks again without showing anything.
+func (in *Invocation) Answer(ctx context.Context, prompt string) (string, error) {
+	for hidden := false; ; hidden = true {
+		if hidden {
+			prompt = strings.TrimRight(prompt, " :") + " (it is not shown): "
+		}
+		line, err := in.Terminal().Answer(ctx, prompt, hidden)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if answer := strings.ToLower(string(bytes.TrimSpace(line))); !sanity.LooksSecret(line) {
+			return answer, nil
+		}
+		sanity.Wipe(line)
+		in.Terminal().Settle(ctx)
+		in.Warn("that was no answer and may be a mnemonic, which is asked for later. If any of it " +
+			"can be seen above, clear the terminal with its scrollback, and what else keeps what a " +
+			"terminal shows (tmux, script)")
+	}
 }

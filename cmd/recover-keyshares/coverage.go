@@ -111,7 +111,7 @@ func (a *app) coverage(ctx context.Context, verify *verification) error {
 		return err
 	}
 	v := &verdict{
-		Nodes:         nodeNames(a.nodes),
+		Nodes:         a.trust.NodeNames(),
 		ChainID:       command.OneLine(light.ChainID()),
 		Height:        state.Height(),
 		Verified:      true,

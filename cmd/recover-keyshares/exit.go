@@ -11,6 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
+	"github.com/tssbackup/tssbackup/bifrost/trust"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
@@ -52,7 +53,6 @@ of every vault are in place.`
 var (
 	errMnemonic   = errors.New("wrong mnemonic")
 	errNotCovered = errors.New("not covered")
-	errUntrusted  = errors.New("the header is not trusted")
 )
 
 // codeOf returns the exit code of an error, which may join several.
@@ -64,7 +64,7 @@ func codeOf(err error) int {
 	if errors.As(err, &part) {
 		return part.code
 	}
-	if chain.IsUntrusted(err) || errors.Is(err, errUntrusted) {
+	if chain.IsUntrusted(err) || errors.Is(err, trust.ErrUntrusted) {
 		return codeTrust
 	}
 	for _, kind := range []struct {

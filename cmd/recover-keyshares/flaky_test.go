@@ -18,6 +18,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/trust"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/flaky"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -65,12 +66,12 @@ func (r *rig) nodes(arrangement string) []string {
 // recover runs a recovery from nothing, and returns its exit code. It errs when anything but whole
 // keyshares is there afterwards.
 func (r *rig) recover(ctx context.Context, nodes []string) (code int, err error) {
-	trust, err := chain.DefaultTrustDir()
+	state, err := command.StateDir("recover-keyshares")
 	if err != nil {
 		return 0, err
 	}
 	out := filepath.Join(r.dir, "keyshares")
-	if err := errors.Join(os.RemoveAll(trust.Path(r.chainID)), os.RemoveAll(out)); err != nil {
+	if err := errors.Join(os.RemoveAll(trust.Dir(state).Path(r.chainID)), os.RemoveAll(out)); err != nil {
 		return 0, err
 	}
 	var stdout, stderr bytes.Buffer

@@ -74,7 +74,7 @@ func (a *app) list(ctx context.Context) error {
 		return err
 	}
 	l := &listing{
-		Nodes:   nodeNames(a.nodes),
+		Nodes:   a.trust.NodeNames(),
 		ChainID: command.OneLine(light.ChainID()),
 		Height:  state.Height(),
 		Address: a.address, Verified: true,

@@ -13,6 +13,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/trust"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -81,7 +82,7 @@ func (a *app) signerOf(ctx context.Context, light *chain.Light, err error) (stri
 	}
 	state, err := light.Head(ctx, time.Now())
 	if err != nil {
-		return "", advise(err)
+		return "", trust.Advise(err)
 	}
 	raw, err := state.SignerOf(ctx, a.operator)
 	if err != nil || raw == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
+	"github.com/tssbackup/tssbackup/bifrost/trust"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -93,7 +94,7 @@ key that was made by many has none, and a wallet that asks for one cannot take i
 With fewer mnemonics than are needed nothing is computed or written; the exit code
 is 8.
 
-` + trustHelp,
+` + trust.Help("recover-keyshares"),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
 	}
@@ -198,7 +199,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 		}
 	}
 	if r.stateFile != "" && r.Implied("node") {
-		r.nodes = nil // a saved state was asked for, and no node
+		r.trust.Nodes = nil // a saved state was asked for, and no node
 	}
 	terminal := term.IsTerminal(int(r.Stdin.Fd()))
 	switch {
@@ -206,7 +207,7 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 		err = errors.New("--vault is missing")
 	case r.out == "":
 		err = errors.New("--out is missing: the file for the keys")
-	case (r.stateFile == "") == (len(r.nodes) == 0):
+	case (r.stateFile == "") == (len(r.trust.Nodes) == 0):
 		err = errors.New("give one of --state, a file that holds the vault's state, and --node")
 	case fromStdin > 1:
 		err = errors.New("standard input can be one file only")
@@ -284,7 +285,7 @@ It takes the mnemonics of %d members; those of %d would do.`,
 	r.Progress(
 		"Go on only if the members can never sign together again, and on a machine without a network.",
 	)
-	answer, err := r.ask(
+	answer, err := r.Answer(
 		ctx,
 		fmt.Sprintf("Type the first %d digits of the vault to go on: ", digits),
 	)

@@ -25,7 +25,7 @@ func (r *rebuilding) collect(
 		PubKeyEd25519: state.Ed25519(),
 		KeygenID:      state.Keygen(),
 		Need:          state.Need(),
-		Nodes:         nodeNames(r.nodes),
+		Nodes:         r.trust.NodeNames(),
 		ChainID:       command.OneLine(r.chainID),
 		Height:        r.height,
 		Verified:      r.stateFile == "",

@@ -257,7 +257,7 @@ func (a *app) restore(
 	mnemonic *sanity.Mnemonic,
 ) (*recovery, error) {
 	r := &recovery{
-		Nodes:   nodeNames(a.nodes),
+		Nodes:   a.trust.NodeNames(),
 		ChainID: command.OneLine(light.ChainID()),
 		Out:     dir, Verified: true, DryRun: a.dryRun,
 		Vaults: []recoveredVault{},

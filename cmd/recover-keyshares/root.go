@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +12,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/trust"
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
@@ -23,8 +20,7 @@ import (
 type app struct {
 	*command.Invocation
 
-	nodes               []string
-	trust               trustFlags
+	trust               trust.Options
 	address, vault, out string
 	mnemonicFile        string
 	// from is where envelopes are looked for before the nodes are asked, with these credentials.
@@ -38,13 +34,12 @@ type app struct {
 	dryRun bool
 	// operator is set when address is that of a validator's operator, who is no member.
 	operator []byte
-
-	// retrying is held while it is said that a node is asked again.
-	retrying sync.Mutex
 }
 
 func newRoot(in *command.Invocation) *cobra.Command {
-	a := &app{Invocation: in}
+	a := &app{Invocation: in, trust: trust.Options{
+		Invocation: in, Program: "recover-keyshares", Timeout: nodeTimeout, Pause: pause,
+	}}
 	cmd := &cobra.Command{
 		Use:   "recover-keyshares --node URL --node URL",
 		Short: "Get keyshares back from the chain with the signer's mnemonic",
@@ -66,7 +61,7 @@ an envelope's hash is compared with the record that the nodes prove.
 not even what was verified, and it says what would have been. It needs no home, and
 may run on any machine, beside a bifrost too.
 
-` + trustHelp + `
+` + trust.Help("recover-keyshares") + `
 ` + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.recover(cmd.Context()) },
@@ -181,26 +176,4 @@ func (a *app) withWords(ctx context.Context, use func(raw []byte) error) error {
 			}
 			return use(raw)
 		})
-}
-
-// ask asks for a short answer, which it returns in lower case and without white space around. When
-// a mnemonic comes instead, it says so, and asks again without showing anything.
-func (a *app) ask(ctx context.Context, prompt string) (string, error) {
-	for hidden := false; ; hidden = true {
-		if hidden {
-			prompt = strings.TrimRight(prompt, " :") + " (it is not shown): "
-		}
-		line, err := a.Terminal().Answer(ctx, prompt, hidden)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", err
-		}
-		if answer := strings.ToLower(string(bytes.TrimSpace(line))); !sanity.LooksSecret(line) {
-			return answer, nil
-		}
-		sanity.Wipe(line)
-		a.Terminal().Settle(ctx)
-		a.Warn("that was no answer and may be a mnemonic, which is asked for later. If any of it " +
-			"can be seen above, clear the terminal with its scrollback, and what else keeps what a " +
-			"terminal shows (tmux, script)")
-	}
 }

@@ -70,7 +70,7 @@ func (v *verification) vault(
 			v.Warn(command.OneLine(err.Error()))
 		}
 	}
-	a.Judge(len(v.nodes))
+	a.Judge(len(v.trust.Nodes))
 	return c.recount(a.Members()), nil
 }
 
