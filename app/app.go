@@ -125,8 +125,8 @@ func New(
 // ArchiveNode is the node's archive of envelopes beside the state that says what it is to hold.
 func (app *App) ArchiveNode() *archive.Node { return app.archiveNode } // embed
 
-// Codec is the app's proto codec.
-func (app *App) Codec() codec.Codec { return app.cdc }
+// AppCodec is the app's proto codec.
+func (app *App) AppCodec() codec.Codec { return app.cdc }
 
 // TxConfig encodes, decodes and builds the chain's transactions.
 func (app *App) TxConfig() client.TxConfig { return app.txConfig }

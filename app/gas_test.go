@@ -83,7 +83,7 @@ func TestARegistrationTakesNoMoreGasThanSaid(t *testing.T) {
 	result := c.Block(c.Tx(c.Rich, network.TxOptions{Fee: appchain.Fee}, fund))[0]
 	require.Zero(t, result.Code, result.Log)
 
-	msg, err := network.NewAccount("another signer").Registration(chainID, sdk.ValAddress(operator.Address()), 0)
+	msg, err := network.NewAccount("another signer").Registration(chainID, operator, 0)
 	require.NoError(t, err)
 	gas, err := types.SignerGas(msg, 0)
 	require.NoError(t, err)

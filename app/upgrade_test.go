@@ -25,7 +25,7 @@ func TestAnUpgradeStopsTheNodeAsCosmovisorWants(t *testing.T) {
 	require.EqualValues(t, 2, versions.ModuleVersions[0].Version)
 
 	plan := upgradetypes.Plan{Name: "next", Height: v.Height() + 30}
-	n.Govern(&upgradetypes.MsgSoftwareUpgrade{Authority: network.Authority(), Plan: plan})
+	n.Govern(&upgradetypes.MsgSoftwareUpgrade{Authority: n.Authority(), Plan: plan})
 	path := filepath.Join(v.Home, "data", upgradetypes.UpgradeInfoFilename)
 	n.Wait(func() bool {
 		_, err := os.Stat(path)

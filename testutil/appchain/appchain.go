@@ -176,7 +176,7 @@ func (c *Chain) Fork(t testing.TB, change ...func(*Config)) *Chain {
 // genesis has bonded validators of the same power whose signers are registered, and a churn that
 // opens in the first block.
 func (c *Chain) genesis() map[string]json.RawMessage {
-	cdc := c.App.Codec()
+	cdc := c.App.AppCodec()
 	state := c.App.DefaultGenesis()
 
 	accounts := []authtypes.GenesisAccount{authtypes.NewBaseAccount(c.Rich.Address(), nil, 0, 0)}

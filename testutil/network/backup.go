@@ -23,13 +23,20 @@ type Backups struct {
 // publishes its keyshares.
 func (n *Network) BackUp() *Backups {
 	n.t.Helper()
+	return n.Publish(n.StartChurn())
+}
+
+// Publish takes the validators through the churn that is open, of one keygen among all of them, in
+// which each publishes its keyshares.
+func (n *Network) Publish(churn types.Churn) *Backups {
+	n.t.Helper()
 	var pubKeys [][]byte
 	for _, v := range n.Validators {
 		pubKeys = append(pubKeys, v.Signer.Key.PubKey().Bytes())
 	}
-	churn := n.StartChurn()
+	prefix := n.cfg.Chain.Addresses.withDefaults().Prefix
 	name := fmt.Sprintf("%s, keygen %d", n.ChainID, churn.KeygenIds[0])
-	b := &Backups{Vault: dealer.NewVault(name, "cosmos", pubKeys), Opened: churn.OpenedHeight}
+	b := &Backups{Vault: dealer.NewVault(name, prefix, pubKeys), Opened: churn.OpenedHeight}
 	vault := Vault{b.Vault.PrivateKeys}
 	ballot := n.Ballot(churn.KeygenIds[0])
 	for i, v := range n.Validators {

@@ -3,7 +3,6 @@ package network
 import (
 	"context"
 
-	"cosmossdk.io/math"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
@@ -14,21 +13,28 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// Authority is the account that may start churns, retire vaults and change the parameters:
-// governance.
-func Authority() string {
-	return authtypes.NewModuleAddress(govtypes.ModuleName).String()
+// Authority is the address that may start churns, retire vaults and change the parameters.
+func (n *Network) Authority() string {
+	if a := n.cfg.Chain.Authority; a.Key != nil {
+		return a.Bech32()
+	}
+	gov := Account{addresses: n.cfg.Chain.Addresses}
+	return gov.write(authtypes.NewModuleAddress(govtypes.ModuleName))
 }
 
 // maxSigners is how many signatures auth accepts in a transaction. So many validators are a quorum
 // of up to 20.
 const maxSigners = 7
 
-// Govern has governance execute messages: a proposal that the operators of the running validators
-// vote for. Proposal and votes go in one transaction, so that no vote can miss the voting period of
-// one second.
+// Govern has the chain's authority execute messages. Where that is governance it is a proposal that
+// the operators of the running validators vote for. Proposal and votes go in one transaction, so
+// that no vote can miss the voting period of one second.
 func (n *Network) Govern(msgs ...sdk.Msg) {
 	n.t.Helper()
+	if a := n.cfg.Chain.Authority; a.Key != nil {
+		n.Send(a, msgs...)
+		return
+	}
 	gov := govv1.NewQueryClient(n.FirstRunning().ClientContext())
 	ctx := context.Background()
 	params, err := gov.Params(ctx, &govv1.QueryParamsRequest{ParamsType: govv1.ParamDeposit})
@@ -61,11 +67,15 @@ func (n *Network) Govern(msgs ...sdk.Msg) {
 			operators = append(operators, v.Operator)
 			parts = append(
 				parts,
-				govv1.NewMsgVote(v.Operator.Address(), id, govv1.VoteOption_VOTE_OPTION_YES, ""),
+				&govv1.MsgVote{
+					ProposalId: id,
+					Voter:      v.Operator.Bech32(),
+					Option:     govv1.VoteOption_VOTE_OPTION_YES,
+				},
 			)
 		}
 	}
-	opts := TxOptions{Gas: 5 * defaultGas, Fee: defaultFee.MulInt(math.NewInt(5))}
+	opts := TxOptions{Gas: 5 * defaultGas, Fee: n.cfg.Chain.Fee(5 * defaultGas)}
 	n.deliver(n.signAll(operators, opts, parts...))
 
 	var last *govv1.Proposal
@@ -78,11 +88,11 @@ func (n *Network) Govern(msgs ...sdk.Msg) {
 	require.Equal(n.t, govv1.ProposalStatus_PROPOSAL_STATUS_PASSED, last.Status, last.FailedReason)
 }
 
-// StartChurn has governance start a churn and returns it. For a churn without governance, set
-// NextChurnHeight in Config.Tssbackup and use WaitChurn.
+// StartChurn has the chain's authority start a churn and returns it. For a churn without it, set
+// NextChurnHeight in Config.Tssbackup and use WaitChurn, as where the chain starts churns itself.
 func (n *Network) StartChurn() types.Churn {
 	n.t.Helper()
-	n.Govern(&types.MsgStartChurn{Authority: Authority()})
+	n.Govern(&types.MsgStartChurn{Authority: n.Authority()})
 	return n.WaitChurn(types.ChurnStatus_CHURN_STATUS_OPEN)
 }
 

@@ -21,58 +21,38 @@ import (
 )
 
 const (
-	// Denom is the chain's staking and fee token.
+	// Denom is the staking and fee token of the demo chain.
 	Denom = "stake"
-	// minWorkFactor is the least scrypt work factor that a network's parameters accept.
-	minWorkFactor = 1
+	// MinWorkFactor is the least scrypt work factor that a network's parameters accept: that of the
+	// envelopes that fake signers make.
+	MinWorkFactor = 1
 )
 
-var (
-	operatorFunds = sdk.NewInt64Coin(Denom, 1_000_000_000_000)
-	selfBond      = sdk.NewInt64Coin(Denom, 1_000_000_000)
+// The money of an operator, and how much of it is bonded.
+const (
+	operatorFunds = 1_000_000_000_000
+	selfBond      = 1_000_000_000
 )
 
-// newGenesis makes a genesis in which every validator is bonded with the same power and every
-// operator has funds.
-func (n *Network) newGenesis() *cmttypes.GenesisDoc {
-	cdc := n.app.Codec()
-	state := n.app.DefaultGenesis()
-
-	var (
-		accounts []authtypes.GenesisAccount
-		balances []banktypes.Balance
-		genTxs   []sdk.Tx
-	)
-	for _, v := range n.Validators {
-		accounts = append(accounts, authtypes.NewBaseAccount(v.Operator.Address(), nil, 0, 0))
-		balances = append(
-			balances,
-			banktypes.Balance{Address: v.Operator.Bech32(), Coins: sdk.NewCoins(operatorFunds)},
-		)
-		genTxs = append(genTxs, n.createValidatorTx(v))
+// newGenesis makes the genesis of the chain, with what the test changes in it.
+func (n *Network) newGenesis(a App) *cmttypes.GenesisDoc {
+	cdc := a.AppCodec()
+	genesis := n.cfg.Chain.Genesis
+	if genesis == nil {
+		genesis = n.stakingGenesis
 	}
-	auth := authtypes.NewGenesisState(authtypes.DefaultParams(), accounts)
-	state[authtypes.ModuleName] = cdc.MustMarshalJSON(auth)
+	state := genesis(a, n.Validators)
 
-	bank := banktypes.DefaultGenesisState()
-	bank.Balances = balances
-	state[banktypes.ModuleName] = cdc.MustMarshalJSON(bank)
-
-	gov := govv1.DefaultGenesisState()
-	voting, expedited := time.Second, time.Second/2
-	gov.Params.VotingPeriod, gov.Params.ExpeditedVotingPeriod = &voting, &expedited
-	state[govtypes.ModuleName] = cdc.MustMarshalJSON(gov)
-
-	genutil := genutiltypes.NewGenesisStateFromTx(n.app.TxConfig().TxJSONEncoder(), genTxs)
-	state[genutiltypes.ModuleName] = cdc.MustMarshalJSON(genutil)
-
-	var tssbackup types.GenesisState
-	cdc.MustUnmarshalJSON(state[types.ModuleName], &tssbackup)
-	tssbackup.Params.MinWorkFactor = minWorkFactor
-	if n.cfg.Tssbackup != nil {
-		n.cfg.Tssbackup(&tssbackup)
+	// A version of the chain that does not embed the module has no genesis of it.
+	if raw, ok := state[types.ModuleName]; ok {
+		var tssbackup types.GenesisState
+		cdc.MustUnmarshalJSON(raw, &tssbackup)
+		tssbackup.Params.MinWorkFactor = MinWorkFactor
+		if n.cfg.Tssbackup != nil {
+			n.cfg.Tssbackup(&tssbackup)
+		}
+		state[types.ModuleName] = cdc.MustMarshalJSON(&tssbackup)
 	}
-	state[types.ModuleName] = cdc.MustMarshalJSON(&tssbackup)
 
 	if n.cfg.Genesis != nil {
 		n.cfg.Genesis(cdc, state)
@@ -94,13 +74,56 @@ func (n *Network) newGenesis() *cmttypes.GenesisDoc {
 	return doc
 }
 
-func (n *Network) createValidatorTx(v *Validator) sdk.Tx {
+// stakingGenesis is a state in which every validator is bonded with the same power and every
+// operator has funds.
+func (n *Network) stakingGenesis(a App, validators []*Validator) map[string]json.RawMessage {
+	cdc := a.AppCodec()
+	state := a.DefaultGenesis()
+	funds := sdk.NewCoins(sdk.NewInt64Coin(n.cfg.Chain.Denom, operatorFunds))
+
+	var (
+		accounts []authtypes.GenesisAccount
+		balances []banktypes.Balance
+		genTxs   []sdk.Tx
+	)
+	for _, v := range validators {
+		accounts = append(accounts, authtypes.NewBaseAccount(v.Operator.Address(), nil, 0, 0))
+		balances = append(
+			balances,
+			banktypes.Balance{Address: v.Operator.Bech32(), Coins: funds},
+		)
+		genTxs = append(genTxs, n.createValidatorTx(a, v))
+	}
+	auth := authtypes.NewGenesisState(authtypes.DefaultParams(), accounts)
+	state[authtypes.ModuleName] = cdc.MustMarshalJSON(auth)
+
+	bank := banktypes.DefaultGenesisState()
+	bank.Balances = balances
+	state[banktypes.ModuleName] = cdc.MustMarshalJSON(bank)
+
+	staking := stakingtypes.DefaultGenesisState()
+	staking.Params.BondDenom = n.cfg.Chain.Denom
+	state[stakingtypes.ModuleName] = cdc.MustMarshalJSON(staking)
+
+	gov := govv1.DefaultGenesisState()
+	gov.Params.MinDeposit[0].Denom = n.cfg.Chain.Denom
+	gov.Params.ExpeditedMinDeposit[0].Denom = n.cfg.Chain.Denom
+	voting, expedited := time.Second, time.Second/2
+	gov.Params.VotingPeriod, gov.Params.ExpeditedVotingPeriod = &voting, &expedited
+	state[govtypes.ModuleName] = cdc.MustMarshalJSON(gov)
+
+	genutil := genutiltypes.NewGenesisStateFromTx(a.TxConfig().TxJSONEncoder(), genTxs)
+	state[genutiltypes.ModuleName] = cdc.MustMarshalJSON(genutil)
+	return state
+}
+
+func (n *Network) createValidatorTx(a App, v *Validator) sdk.Tx {
 	pubKey, err := cryptocodec.FromCmtPubKeyInterface(v.privVal.Key.PubKey)
 	require.NoError(n.t, err)
 	msg, err := stakingtypes.NewMsgCreateValidator(
 		v.OperatorAddress(),
 		pubKey,
-		selfBond,
+		sdk.NewInt64Coin(n.cfg.Chain.Denom, selfBond),
 		stakingtypes.NewDescription(v.Moniker, "", "", "", ""),
 		stakingtypes.NewCommissionRates(
 			math.LegacyZeroDec(),
@@ -113,7 +136,7 @@ func (n *Network) createValidatorTx(v *Validator) sdk.Tx {
 	// A genesis transaction is signed for account number 0 and pays nothing.
 	return SignTx(
 		n.t,
-		n.app.TxConfig(),
+		a.TxConfig(),
 		n.ChainID,
 		[]Signer{{Account: v.Operator}},
 		TxOptions{Gas: defaultGas},

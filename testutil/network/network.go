@@ -1,10 +1,15 @@
 // Package network runs a chain of several validators inside a test: each validator is a CometBFT
 // node with its own app, connected to the others over loopback. A validator can be stopped and
-// started again with its data.
+// started again with its data, or with the next version of its app.
 //
 //	n := network.New(t, network.Config{Validators: 4})
 //	n.RegisterSigners()
-//	churn := n.StartChurn()
+//	backups := n.BackUp()
+//
+// That is the chain of package app. Another one is told by Config.Chain: how its app is built, its
+// prefixes and derivation path, and what differs in its genesis, its fees and its authority. The
+// signers are fake: a [Ballot] has the messages of a keygen's members, and package dealer deals
+// them the keyshares that a ceremony would leave.
 //
 // Helpers fail the test when something does not hold, so they are called from the test's goroutine.
 // Nothing waits for a fixed time: what waits, waits for a condition. The validators' keys follow
@@ -24,6 +29,7 @@ import (
 	"cosmossdk.io/log/v2"
 	cmtdb "github.com/cometbft/cometbft-db"
 	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/crypto"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
@@ -42,7 +48,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -52,9 +57,10 @@ const (
 	Timeout = 60 * time.Second
 	// poll is how often a condition is looked at.
 	poll = 20 * time.Millisecond
-	// MinGasPrices is what every validator of a network asks, so that a transaction that costs
+	// MinGasPrices is what every validator of the demo chain asks, so that a transaction that costs
 	// nothing shows that it is exempt.
-	MinGasPrices = "0.001stake"
+	MinGasPrices = minGasPrice + Denom
+	minGasPrice  = "0.001"
 )
 
 // Config says what differs from a plain network of four validators. The zero value is usable.
@@ -82,6 +88,8 @@ type Config struct {
 	Node func(i int, cfg *NodeConfig)
 	// Logger is for what nodes and apps log; nothing is logged if it is nil.
 	Logger log.Logger
+	// Chain is which chain it is: the demo chain, if nothing is said.
+	Chain Chain
 }
 
 // NodeConfig is what one validator's node is started with.
@@ -101,7 +109,6 @@ type Network struct {
 
 	t       testing.TB
 	cfg     Config
-	app     *app.App
 	genesis *cmttypes.GenesisDoc
 	root    string
 	joined  []*Validator
@@ -132,7 +139,7 @@ type Validator struct {
 	cometDBs map[string]cmtdb.DB
 
 	node *node.Node
-	app  *app.App
+	app  App
 	// endRepair ends the check of the archive that the node began with.
 	endRepair func()
 }
@@ -155,15 +162,14 @@ func New(t testing.TB, cfg Config) *Network {
 	if cfg.Logger == nil {
 		cfg.Logger = log.NewNopLogger()
 	}
+	cfg.Chain = cfg.Chain.withDefaults()
 	n := &Network{ChainID: cfg.ChainID, t: t, cfg: cfg, root: t.TempDir()}
 
-	// An app without a node: it knows the codecs, and it makes the genesis.
-	var err error
-	n.app, err = app.New(
+	// An app without a node makes the genesis.
+	a, err := cfg.Chain.New(
 		log.NewNopLogger(),
 		dbm.NewMemDB(),
-		true,
-		sims.AppOptionsMap{},
+		sims.NewAppOptionsWithFlagHome(filepath.Join(n.root, "genesis")),
 		baseapp.SetChainID(cfg.ChainID),
 	)
 	require.NoError(t, err)
@@ -175,7 +181,7 @@ func New(t testing.TB, cfg Config) *Network {
 	}
 	n.genesis = cfg.GenesisDoc
 	if n.genesis == nil {
-		n.genesis = n.newGenesis()
+		n.genesis = n.newGenesis(a)
 	}
 
 	t.Cleanup(func() {
@@ -196,8 +202,8 @@ func (n *Network) newValidator(i int, p2pAddr, rpcAddr string) *Validator {
 	v := &Validator{
 		Index:    i,
 		Moniker:  fmt.Sprintf("validator%d", i),
-		Operator: NewAccount(fmt.Sprintf("%s/operator/%d", n.cfg.KeysOf, i)),
-		Signer:   NewAccount(fmt.Sprintf("%s/signer/%d", n.cfg.KeysOf, i)),
+		Operator: n.cfg.Chain.Addresses.NewAccount(fmt.Sprintf("%s/operator/%d", n.cfg.KeysOf, i)),
+		Signer:   n.cfg.Chain.Addresses.NewAccount(fmt.Sprintf("%s/signer/%d", n.cfg.KeysOf, i)),
 		network:  n,
 		appDB:    dbm.NewMemDB(),
 		cometDBs: make(map[string]cmtdb.DB),
@@ -214,18 +220,21 @@ func (n *Network) newValidator(i int, p2pAddr, rpcAddr string) *Validator {
 	)
 	v.privVal.Save()
 	v.p2pAddr, v.rpcAddr = p2pAddr, rpcAddr
-	var err error
-	v.client, err = rpchttp.New("http://"+v.rpcAddr, "/websocket")
-	require.NoError(n.t, err)
 	return v
 }
 
 // Start starts validator i, again with its data if it was stopped.
 func (n *Network) Start(i int) {
 	n.t.Helper()
+	require.NoError(n.t, n.TryStart(i))
+}
+
+// TryStart is Start, and returns why the app or the node does not start.
+func (n *Network) TryStart(i int) error {
+	n.t.Helper()
 	v := n.Validators[i]
 	require.False(n.t, v.Running(), "%s is running", v.Moniker)
-	n.start(v, v.config())
+	return n.start(v, v.config())
 }
 
 // Join starts a node that is no validator and returns it. It has an empty state, and knows all
@@ -238,49 +247,61 @@ func (n *Network) Join(change func(cfg *NodeConfig)) *Validator {
 	n.joined = append(n.joined, v)
 	cfg := v.config()
 	change(cfg)
-	n.start(v, cfg)
+	require.NoError(n.t, n.start(v, cfg))
 	return v
 }
 
-func (n *Network) start(v *Validator, cfg *NodeConfig) {
-	n.t.Helper()
+func (n *Network) start(v *Validator, cfg *NodeConfig) error {
 	i := v.Index
 	if n.cfg.Node != nil {
 		n.cfg.Node(i, cfg)
 	}
-	var err error
-	v.app, err = app.New(
+	opened, err := n.cfg.Chain.New(
 		n.cfg.Logger.With("validator", i),
 		v.appDB,
-		true,
 		cfg.AppOptions,
 		cfg.BaseApp...)
-	require.NoError(n.t, err)
-	v.node, err = node.NewNode(
+	if err != nil {
+		return err
+	}
+	started, err := node.NewNode(
 		cfg.Comet,
 		privval.LoadFilePV(cfg.Comet.PrivValidatorKeyFile(), cfg.Comet.PrivValidatorStateFile()),
 		v.nodeKey,
-		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(v.app)),
+		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(opened)),
 		func() (*cmttypes.GenesisDoc, error) { return n.genesis, nil },
 		v.cometDB,
 		node.DefaultMetricsProvider(cfg.Comet.Instrumentation),
 		serverlog.CometLoggerWrapper{Logger: n.cfg.Logger.With("validator", i)},
 	)
-	require.NoError(n.t, err)
-	require.NoError(n.t, v.node.Start())
+	if err != nil {
+		return err
+	}
+	if err := started.Start(); err != nil {
+		return err
+	}
+	v.app, v.node = opened, started
+	// A client of the node's own: the connections of the one before may live on, and with them the
+	// node that stopped would answer.
+	if v.client, err = rpchttp.New(v.RPC(), "/websocket"); err != nil {
+		return err
+	}
 
 	// As the daemon does.
 	ctx, cancel := context.WithCancel(context.Background())
 	repaired := make(chan struct{})
-	running, blocks := v.app, local.New(v.node)
+	kept, blocks := v.app.ArchiveNode(), local.New(v.node)
 	go func() {
 		defer close(repaired)
-		running.ArchiveNode().KeepWhole(ctx, blocks)
+		if kept != nil {
+			kept.KeepWhole(ctx, blocks)
+		}
 	}()
 	v.endRepair = func() {
 		cancel()
 		<-repaired
 	}
+	return nil
 }
 
 // Stop stops validator i. Its data stays.
@@ -311,19 +332,23 @@ func (v *Validator) RPC() string { return "http://" + v.rpcAddr }
 // Client speaks to the node's RPC server.
 func (v *Validator) Client() *rpchttp.HTTP { return v.client }
 
-// App is the running node's app, for what only its insides show.
-func (v *Validator) App() *app.App { return v.app }
+// App is the running node's app, for what only its insides show: a type assertion to the chain's
+// own type has the rest of them.
+func (v *Validator) App() App { return v.app }
+
+// ConsensusKey is the public key with which the validator signs blocks.
+func (v *Validator) ConsensusKey() crypto.PubKey { return v.privVal.Key.PubKey }
 
 // Genesis is what the network started from.
 func (n *Network) Genesis() *cmttypes.GenesisDoc { return n.genesis }
 
-// ClientContext sends queries to the node and knows the chain's codecs:
+// ClientContext sends queries to the node and knows its app's codecs:
 // types.NewQueryClient(v.ClientContext()) is the module's query client.
 func (v *Validator) ClientContext() client.Context {
-	a := v.network.app
+	a := v.app
 	return client.Context{}.
-		WithCodec(a.Codec()).
-		WithInterfaceRegistry(a.InterfaceRegistry()).
+		WithCodec(a.AppCodec()).
+		WithInterfaceRegistry(a.AppCodec().InterfaceRegistry()).
 		WithTxConfig(a.TxConfig()).
 		WithChainID(v.network.ChainID).
 		WithClient(v.client)
@@ -362,7 +387,7 @@ func (v *Validator) config() *NodeConfig {
 		AppOptions: sims.AppOptionsMap{flags.FlagHome: v.Home},
 		BaseApp: []func(*baseapp.BaseApp){
 			baseapp.SetChainID(n.ChainID),
-			baseapp.SetMinGasPrices(MinGasPrices),
+			baseapp.SetMinGasPrices(minGasPrice + n.cfg.Chain.Denom),
 		},
 	}
 }

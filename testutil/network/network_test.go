@@ -58,7 +58,7 @@ func TestChurn(t *testing.T) {
 
 	before := answers(t, n, vault, keygen)
 	n.StopAll()
-	_, err = n.LastState(0).ExportAppStateAndValidators(true, nil)
+	_, err = n.LastState(0).(*app.App).ExportAppStateAndValidators(true, nil)
 	require.ErrorIs(t, err, app.ErrForZeroHeight)
 	again := network.New(t, network.Config{GenesisDoc: n.ExportGenesis(n.ChainID)})
 	require.Equal(t, before, answers(t, again, vault, keygen))

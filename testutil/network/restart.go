@@ -7,10 +7,10 @@ import (
 	"cosmossdk.io/log/v2"
 	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/cosmos/cosmos-sdk/baseapp"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 	"github.com/cosmos/cosmos-sdk/testutil/sims"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 )
@@ -27,14 +27,13 @@ func (n *Network) StopAll() {
 
 // LastState is the app of validator i, which is stopped, at its last state, as a command of the
 // daemon opens it.
-func (n *Network) LastState(i int) *app.App {
+func (n *Network) LastState(i int) App {
 	n.t.Helper()
 	v := n.Validators[i]
 	require.False(n.t, v.Running(), "%s is running", v.Moniker)
-	a, err := app.New(
+	a, err := n.cfg.Chain.New(
 		log.NewNopLogger(),
 		v.appDB,
-		true,
 		sims.NewAppOptionsWithFlagHome(v.Home),
 		baseapp.SetChainID(n.ChainID),
 	)
@@ -46,7 +45,13 @@ func (n *Network) LastState(i int) *app.App {
 // a chain with this id.
 func (n *Network) ExportGenesis(chainID string) *cmttypes.GenesisDoc {
 	n.t.Helper()
-	exported, err := n.LastState(0).ExportAppStateAndValidators(false, nil)
+	exporter, ok := n.LastState(0).(interface {
+		ExportAppStateAndValidators(
+			forZeroHeight bool, jailAllowed []string,
+		) (servertypes.ExportedApp, error)
+	})
+	require.True(n.t, ok, "the app exports no state")
+	exported, err := exporter.ExportAppStateAndValidators(false, nil)
 	require.NoError(n.t, err)
 	params := cmttypes.ConsensusParamsFromProto(exported.ConsensusParams)
 	doc := &cmttypes.GenesisDoc{
@@ -70,11 +75,14 @@ func (n *Network) Restart(chainID string, forget ...int) *Network {
 	old := n.LastState(0)
 	kept, err := old.ArchiveNode().Kept()
 	require.NoError(n.t, err)
+	store, err := old.ArchiveNode().Archive()
+	require.NoError(n.t, err)
 	var exported bytes.Buffer
-	count, err := old.Archive.Export(&exported, kept)
+	count, err := store.Export(&exported, kept)
 	require.NoError(n.t, err)
 	return New(n.t, Config{
 		ChainID:    chainID,
+		Chain:      n.cfg.Chain,
 		KeysOf:     n.cfg.KeysOf,
 		GenesisDoc: n.ExportGenesis(chainID),
 		Node: func(i int, cfg *NodeConfig) {

@@ -13,11 +13,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// defaultGas is enough for any message of the module and of governance without a large envelope;
-// defaultFee pays for it at MinGasPrices.
+// defaultGas is enough for any message of the module and of governance without a large envelope.
 const defaultGas = 1_000_000
-
-var defaultFee = sdk.NewCoins(sdk.NewInt64Coin(Denom, 1_000))
 
 // FirstRunning is the first validator whose node runs.
 func (n *Network) FirstRunning() *Validator {
@@ -54,8 +51,8 @@ func (n *Network) signAll(from []Account, opts TxOptions, msgs ...sdk.Msg) []byt
 			Sequence: res.Info.Sequence,
 		}
 	}
-	tx := SignTx(n.t, n.app.TxConfig(), n.ChainID, signers, opts, msgs...)
-	bytes, err := n.app.TxConfig().TxEncoder()(tx)
+	txConfig := n.FirstRunning().app.TxConfig()
+	bytes, err := txConfig.TxEncoder()(SignTx(n.t, txConfig, n.ChainID, signers, opts, msgs...))
 	require.NoError(n.t, err)
 	return bytes
 }
@@ -110,7 +107,7 @@ func (n *Network) waitTx(tx []byte, height int64) *coretypes.ResultTx {
 // transaction does.
 func (n *Network) Send(from Account, msgs ...sdk.Msg) *coretypes.ResultTx {
 	n.t.Helper()
-	return n.send(from, TxOptions{Gas: defaultGas, Fee: defaultFee}, msgs...)
+	return n.send(from, TxOptions{Gas: defaultGas, Fee: n.cfg.Chain.Fee(defaultGas)}, msgs...)
 }
 
 // SendVote sends one message without a fee, as a bifrost sends its votes.
@@ -143,7 +140,7 @@ func (n *Network) deliver(tx []byte) *coretypes.ResultTx {
 func (n *Network) RegisterSigner(i int) {
 	n.t.Helper()
 	v := n.Validators[i]
-	msg, err := v.Signer.Registration(n.ChainID, sdk.ValAddress(v.Operator.Address()), 0)
+	msg, err := v.Signer.Registration(n.ChainID, v.Operator, 0)
 	require.NoError(n.t, err)
 	n.Send(v.Operator, msg)
 }

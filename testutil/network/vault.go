@@ -71,7 +71,7 @@ func SealFiles(t testing.TB, member Account, files ...fixture.File) []byte {
 	for _, f := range files {
 		in = append(in, envelope.File{Name: f.Name, Data: f.Data})
 	}
-	sealed, err := envelope.Seal(in, mnemonic, envelope.WithWorkFactor(minWorkFactor))
+	sealed, err := envelope.Seal(in, mnemonic, envelope.WithWorkFactor(MinWorkFactor))
 	require.NoError(t, err)
 	return sealed
 }

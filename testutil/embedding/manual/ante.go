@@ -14,8 +14,8 @@ import (
 const (
 	// Denom is the chain's token.
 	Denom = "rune"
-	// gasPerUnit is how much gas one unit of it pays for.
-	gasPerUnit = 100
+	// GasPerUnit is how much gas one unit of it pays for.
+	GasPerUnit = 100
 )
 
 // market is the chain's own fee market: every transaction pays for all its gas at one price, in
@@ -33,7 +33,7 @@ func (m market) AnteHandle(
 	if !ok {
 		return ctx, sdkerrors.ErrTxDecode
 	}
-	price := sdk.NewCoins(sdk.NewInt64Coin(Denom, int64(feeTx.GetGas()/gasPerUnit)))
+	price := sdk.NewCoins(sdk.NewInt64Coin(Denom, int64(feeTx.GetGas()/GasPerUnit)))
 	if !simulate && !feeTx.GetFee().IsAllGTE(price) {
 		return ctx, errorsmod.Wrapf(sdkerrors.ErrInsufficientFee, "the market asks %s", price)
 	}
@@ -55,7 +55,7 @@ func (app *App) anteHandler() sdk.AnteHandler {
 		authante.NewTxTimeoutHeightDecorator(),
 		authante.NewConsumeGasForTxSizeDecorator(app.AccountKeeper),
 	}
-	if app.embeds {
+	if app.version.has(FeeDecorator) {
 		fee = ante.NewFeeDecorator(app.TssbackupKeeper, app.AccountKeeper, fee) // embed
 	}
 	decorators = append(decorators,
@@ -67,7 +67,7 @@ func (app *App) anteHandler() sdk.AnteHandler {
 		authante.NewSigVerificationDecorator(app.AccountKeeper, app.txConfig.SignModeHandler()),
 		authante.NewIncrementSequenceDecorator(app.AccountKeeper),
 	)
-	if app.embeds {
+	if app.version.has(VoteDecorator) {
 		decorators = append(decorators, ante.NewVoteDecorator(app.TssbackupKeeper)) // embed
 	}
 	return sdk.ChainAnteDecorators(decorators...)

@@ -64,11 +64,36 @@ const (
 	MaxBlockGas = 100_000_000
 )
 
+// Line is one of the things that the embedding adds.
+type Line string
+
+// The lines that a version can forget, for the tests that show what that does.
+const (
+	StoreKey       Line = "the store key"
+	Hooks          Line = "the hooks"
+	Precommit      Line = "Precommit"
+	Snapshotter    Line = "the snapshotter"
+	UpgradeHandler Line = "the upgrade's handler"
+	BlockGasMeter  Line = "the block gas meter"
+	Proposals      Line = "the handler of proposals"
+	FeeDecorator   Line = "the fee decorator"
+	VoteDecorator  Line = "the vote decorator"
+)
+
+// Version is a version of the chain: the one before the module, or one that embeds it.
+type Version struct {
+	Embeds  bool
+	Forgets Line
+}
+
+// has reports whether the version embeds the module, and this line of it is not forgotten.
+func (v Version) has(line Line) bool { return v.Embeds && v.Forgets != line }
+
 // App is the chain's application.
 type App struct {
 	*baseapp.BaseApp
 
-	embeds   bool
+	version  Version
 	cdc      codec.Codec
 	registry codectypes.InterfaceRegistry
 	txConfig client.TxConfig
@@ -86,14 +111,14 @@ type App struct {
 	treasury *treasury
 }
 
-// New builds the app over db in its home, with the latest state: the version that embeds the
-// module, or the one before. The admin is who may upgrade the chain.
+// New builds a version of the app over db in its home, with the latest state. The admin is who may
+// upgrade the chain.
 func New(
 	logger log.Logger,
 	db dbm.DB,
 	home string,
 	admin sdk.AccAddress,
-	embeds bool,
+	runs Version,
 	options ...func(*baseapp.BaseApp),
 ) (*App, error) {
 	sdk.GetConfig().SetBech32PrefixForAccount(Prefix, Prefix+"pub")
@@ -112,7 +137,7 @@ func New(
 	txConfig := authtx.NewTxConfig(cdc, authtx.DefaultSignModes)
 	app := &App{
 		BaseApp:  baseapp.NewBaseApp(Name, logger, db, txConfig.TxDecoder(), options...),
-		embeds:   embeds,
+		version:  runs,
 		cdc:      cdc,
 		registry: registry,
 		txConfig: txConfig,
@@ -151,9 +176,11 @@ func New(
 		upgradetypes.ModuleName, NodesName,
 	}
 	endBlock := []string{banktypes.ModuleName, NodesName}
-	if embeds {
+	if runs.has(StoreKey) {
+		keys[types.StoreKey] = storetypes.NewKVStoreKey(types.StoreKey) // embed
+	}
+	if runs.Embeds {
 		// embed: begin
-		keys[types.StoreKey] = storetypes.NewKVStoreKey(types.StoreKey)
 		app.TssbackupKeeper, err = keeper.NewKeeper(cdc,
 			runtime.NewKVStoreService(keys[types.StoreKey]),
 			app.AccountKeeper, app.Nodes, authority)
@@ -168,8 +195,10 @@ func New(
 		genesis = append(genesis, types.ModuleName)
 		endBlock = append(endBlock, types.ModuleName)
 		app.archiveNode = archive.NewNode(app.BaseApp, app.TssbackupKeeper, envelopes)
-		app.TssbackupKeeper.SetHooks(app.treasury)
 		// embed: end
+	}
+	if runs.has(Hooks) {
+		app.TssbackupKeeper.SetHooks(app.treasury) // embed
 	}
 	modules[NodesName] = nodesModule{app.Nodes, app.TssbackupKeeper}
 	app.manager = module.NewManagerFromMap(modules)
@@ -196,10 +225,8 @@ func New(
 	app.SetBeginBlocker(app.manager.BeginBlock)
 	app.SetEndBlocker(app.manager.EndBlock)
 	app.SetAnteHandler(app.anteHandler())
-	if embeds {
-		if err := app.embed(); err != nil {
-			return nil, err
-		}
+	if err := app.embed(); err != nil {
+		return nil, err
 	}
 	if err := app.LoadLatestVersion(); err != nil {
 		return nil, fmt.Errorf("load the state: %w", err)
@@ -207,34 +234,50 @@ func New(
 	return app, nil
 }
 
-// embed does what the version with the module does beside its modules, before it loads the state.
+// embed does what a version with the module does beside its modules, before it loads the state.
 func (app *App) embed() error {
-	// embed: begin
-	app.SetPrecommiter(func(ctx sdk.Context) {
-		if err := app.manager.Precommit(ctx); err != nil {
-			panic(err)
+	v := app.version
+	if v.has(Precommit) {
+		// embed: begin
+		app.SetPrecommiter(func(ctx sdk.Context) {
+			if err := app.manager.Precommit(ctx); err != nil {
+				panic(err)
+			}
+		})
+		// embed: end
+	}
+	if v.has(Proposals) {
+		// embed: begin
+		process := baseapp.NewDefaultProposalHandler(app.Mempool(), app).ProcessProposalHandler()
+		app.SetProcessProposal(blockgas.NewProcessProposal(app.TxDecode, process))
+		// embed: end
+	}
+	if v.has(BlockGasMeter) {
+		app.SetDisableBlockGasMeter(false) // embed
+	}
+	if v.has(Snapshotter) {
+		// embed: begin
+		if err := app.archiveNode.RegisterSnapshotter(); err != nil {
+			return err
 		}
-	})
-
-	process := baseapp.NewDefaultProposalHandler(app.Mempool(), app).ProcessProposalHandler()
-	app.SetProcessProposal(blockgas.NewProcessProposal(app.TxDecode, process))
-	app.SetDisableBlockGasMeter(false)
-
-	if err := app.archiveNode.RegisterSnapshotter(); err != nil {
-		return err
+		// embed: end
 	}
-
-	app.UpgradeKeeper.SetUpgradeHandler(UpgradeName, app.addVaults)
-	info, err := app.UpgradeKeeper.ReadUpgradeInfoFromDisk()
-	if err != nil {
-		return err
+	if v.has(UpgradeHandler) {
+		app.UpgradeKeeper.SetUpgradeHandler(UpgradeName, app.addVaults) // embed
 	}
-	if info.Name == UpgradeName {
-		added := &storetypes.StoreUpgrades{Added: []string{types.StoreKey}}
-		app.SetStoreLoader(upgradetypes.UpgradeStoreLoader(info.Height, added))
+	if v.Embeds {
+		// embed: begin
+		info, err := app.UpgradeKeeper.ReadUpgradeInfoFromDisk()
+		if err != nil {
+			return err
+		}
+		if info.Name == UpgradeName {
+			added := &storetypes.StoreUpgrades{Added: []string{types.StoreKey}}
+			app.SetStoreLoader(upgradetypes.UpgradeStoreLoader(info.Height, added))
+		}
+		// embed: end
 	}
 	return nil
-	// embed: end
 }
 
 // addVaults is the upgrade of a running chain: blocks are bounded before the module's messages can
@@ -317,8 +360,8 @@ func (app *App) DefaultGenesis() map[string]json.RawMessage {
 	return state
 }
 
-// Codec is the app's proto codec.
-func (app *App) Codec() codec.Codec { return app.cdc }
+// AppCodec is the app's proto codec.
+func (app *App) AppCodec() codec.Codec { return app.cdc }
 
 // TxConfig encodes and decodes the chain's transactions.
 func (app *App) TxConfig() client.TxConfig { return app.txConfig }

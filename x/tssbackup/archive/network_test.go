@@ -116,7 +116,7 @@ func TestPrunedNodesServeEveryBackup(t *testing.T) {
 	require.ErrorIs(t, why, types.ErrNotArchived)
 	client, err := chain.New(n.Validators[0].RPC(), 0)
 	require.NoError(t, err)
-	healthy := archive.FromArchive(client, sick.App().AccountKeeper.AddressCodec())
+	healthy := archive.FromArchive(client, sick.App().ArchiveNode().AddressCodec())
 	faults, err = sick.App().ArchiveNode().Repair(context.Background(), healthy)
 	require.NoError(t, err)
 	require.Empty(t, faults)
@@ -124,7 +124,7 @@ func TestPrunedNodesServeEveryBackup(t *testing.T) {
 
 	// A retired vault's envelopes stay for a while, another churn's are added.
 	next := churn(t, n, "next")
-	n.Govern(&types.MsgRetireVault{Authority: network.Authority(), Vault: b.vault.Name()})
+	n.Govern(&types.MsgRetireVault{Authority: n.Authority(), Vault: b.vault.Name()})
 	b.recoverable(t, n, sick)
 	next.recoverable(t, n, sick)
 }

@@ -12,6 +12,7 @@ import (
 	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -27,7 +28,7 @@ func TestSnapshotPayloads(t *testing.T) {
 	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
 	pending := backups{vault: network.NewVault("open")}
 	pending.vote(t, n, ballot, n.Validators[0])
-	a := n.Validators[0].App()
+	a := n.Validators[0].App().(*app.App)
 	height := uint64(a.LastBlockHeight())
 	var logged bytes.Buffer
 	snapshotter := func(of *archive.Archive) *archive.Snapshotter {
