@@ -1,9 +1,12 @@
 package app_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,6 +125,78 @@ func BenchmarkFinalizeBlock(b *testing.B) {
 			b.ReportMetric(float64(block)/float64(baseline), "block/baseline")
 			b.ReportMetric(100*float64(verify)/float64(block), "%verify")
 			b.ReportMetric(float64(bytes-baselineBytes)/float64(n), "state-bytes/proof")
+		})
+	}
+}
+
+// cpuTime is what the process has computed for until now, on all cores: unlike the time that passes,
+// it does not grow when the machine has other work.
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkVote tells what a vote costs a node besides what is verified: FinalizeBlock of a block of
+// all votes, with an envelope of 64 KiB and public shares each, less the proofs, and less what is
+// verified once for a keygen: the public shares, and the members' signatures in the certificate. The
+// block and the verifications alone run by turns on one core, and the least time of the processor
+// counts. Times are for each vote.
+func BenchmarkVote(b *testing.B) {
+	sizes := []int{4, 20, 40, 100}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n, " members"), func(b *testing.B) {
+			envelopes := make([][]byte, n)
+			for i := range envelopes {
+				envelopes[i] = network.Seal(b, network.NewAccount(fmt.Sprintf("%s/%d", chainID, i)), envelopeBytes)
+			}
+			proven := newBallots(b, n, envelopes, true)
+			statements, proofs := make([]verenc.Statement, n), make([][]byte, n)
+			for i, m := range proven.Signers {
+				statements[i] = proven.statement(m)
+				proofs[i] = proven.prove(m.Recipient(0), statements[i], proven.dealt().Shares(proven.Members[i]))
+			}
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			defer debug.SetGCPercent(debug.SetGCPercent(-1))
+			measure := func(work func()) time.Duration {
+				runtime.GC()
+				start := cpuTime(b)
+				work()
+				return cpuTime(b) - start
+			}
+			shares, digest := proven.dealt().Public, sha256.Sum256(nil)
+			signature, err := proven.Signers[0].Key.Sign(nil)
+			require.NoError(b, err)
+			block, verify := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			once := time.Duration(math.MaxInt64)
+			for b.Loop() {
+				for range 3 {
+					fork := proven.Fork(b)
+					block = min(block, measure(func() { fork.Finalize(proven.votes...) }))
+					verify = min(verify, measure(func() {
+						for i := range proofs {
+							_, err := verenc.Verify(statements[i], proofs[i])
+							require.NoError(b, err)
+						}
+					}))
+					once = min(once, measure(func() {
+						require.NoError(b, shares.Check(proven.vault.PubKey(), proven.vault.PubKeyEd25519()))
+						for range n {
+							require.True(b, types.VerifySecp256k1(proven.Members[0], digest[:], signature))
+						}
+					}))
+				}
+			}
+			beyond := block - verify - once
+			per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(per(verify), "proof-µs")
+			b.ReportMetric(per(once), "once-µs")
+			b.ReportMetric(per(beyond), "beyond-µs")
+			b.ReportMetric(float64(beyond)/float64(verify+once), "beyond/verified")
 		})
 	}
 }

@@ -2,8 +2,11 @@ package sanity
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 )
 
 const (
@@ -176,17 +179,16 @@ func checkPayloadLength(length int) error {
 // letters or small ones. A word is a run of ASCII letters as long as it goes; whatever else stands
 // between two of them separates them.
 func holdsWordRun(b []byte) bool {
-	run := 0
-	for i := 0; i < len(b); {
-		if !isLetter(b[i]) {
-			i++
-			continue
+	run, end := 0, 0
+	for start := threeLetters(b, 0); start < len(b); start = threeLetters(b, end) {
+		// One or two letters since the last word are no word, and end its run.
+		if run > 0 && slices.ContainsFunc(b[end:start], isLetter) {
+			run = 0
 		}
-		start := i
-		for i < len(b) && isLetter(b[i]) {
-			i++
+		for end = start + 3; end < len(b) && isLetter(b[end]); {
+			end++
 		}
-		if !isWord(b[start:i]) {
+		if !isWord(b[start:end]) {
 			run = 0
 			continue
 		}
@@ -195,6 +197,32 @@ func holdsWordRun(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// threeLetters is where the next three letters stand in a row, as many as the shortest word has, or
+// the length of b. In ciphertext they are rare, so that eight bytes are looked at in one go.
+func threeLetters(b []byte, from int) int {
+	for ; from+8 <= len(b); from += 6 {
+		letters := lettersOf(binary.LittleEndian.Uint64(b[from:]))
+		if letters &= letters >> 8 & (letters >> 16); letters != 0 {
+			return from + bits.TrailingZeros64(letters)/8
+		}
+	}
+	for ; from+3 <= len(b); from++ {
+		if isLetter(b[from]) && isLetter(b[from+1]) && isLetter(b[from+2]) {
+			return from
+		}
+	}
+	return len(b)
+}
+
+// lettersOf sets the highest bit of each of eight bytes that is a letter, and no other.
+func lettersOf(b uint64) uint64 {
+	const each = 0x0101010101010101
+	// In small letters, without the highest bits, so that no sum goes beyond its byte.
+	small := b&(0x7f*each) | 0x20*each
+	fromA, afterZ := small+(0x80-'a')*each, small+(0x7f-'z')*each
+	return fromA &^ afterZ &^ b & (0x80 * each)
 }
 
 func isLetter(c byte) bool {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tyler-smith/go-bip39/wordlists"
+	"pgregory.net/rapid"
 
 	"github.com/tssbackup/tssbackup/sanity"
 )
@@ -162,6 +165,56 @@ func TestRandomBytesHoldNoRunOfWords(t *testing.T) {
 	}
 }
 
+// TestRunsOfWordsAreFoundAsLetterByLetter compares the search, which looks at eight bytes in one go,
+// with one that splits the text where no letter is.
+func TestRunsOfWordsAreFoundAsLetterByLetter(t *testing.T) {
+	piece := rapid.SampledFrom([]string{
+		"zoo", "ABANDON", "Young", "cat", "test", " ", "-", "\n", "\x80", "\xc1", "\xfa", "@", "[", "`", "{",
+		"a", "Z", "zz", "zzz", "abandonx", "abandonabandon", "zo", "o", "        ",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 60).Draw(t, "pieces")
+		text := payload(rapid.IntRange(33, 41).Draw(t, "offset"))
+		often := rapid.Bool().Draw(t, "words alone")
+		for range n {
+			p := piece.Draw(t, "piece")
+			if often && rapid.IntRange(0, 19).Draw(t, "which") > 0 {
+				p = rapid.SampledFrom([]string{"zoo ", "young\x00", "Cat  ", "zoo.", "abandon\xff"}).Draw(t, "word")
+			}
+			text += p
+		}
+		requireRunAsSeen(t, []byte(header+text))
+	})
+}
+
+// requireRunAsSeen requires that an envelope is refused for a run of words when there is one, and
+// only then.
+func requireRunAsSeen(t interface{ Fatalf(string, ...any) }, envelope []byte) {
+	notLetter := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }
+	run, longest := 0, 0
+	for _, letters := range strings.FieldsFunc(latin1(envelope), notLetter) {
+		run++
+		if !slices.Contains(wordlists.English, strings.ToLower(letters)) {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	err := sanity.CheckEnvelopeForm(envelope, rules)
+	refused := err != nil && strings.Contains(err.Error(), "words in a row")
+	if (err == nil || refused) && refused != (longest >= 12) {
+		t.Fatalf("%q has %d words in a row: %v", envelope, longest, err)
+	}
+}
+
+// latin1 has a letter that is none of ASCII's for each byte above it.
+func latin1(b []byte) string {
+	text := make([]rune, len(b))
+	for i, c := range b {
+		text[i] = rune(c)
+	}
+	return string(text)
+}
+
 func FuzzCheckEnvelopeForm(f *testing.F) {
 	f.Add([]byte(header + payload(100)))
 	f.Add([]byte(header + payload(65552+16)))
@@ -170,6 +223,7 @@ func FuzzCheckEnvelopeForm(f *testing.F) {
 	f.Add([]byte{})
 	// Whatever is accepted is written again from its parts, in the one way there is.
 	f.Fuzz(func(t *testing.T, envelope []byte) {
+		requireRunAsSeen(t, envelope)
 		if sanity.CheckEnvelopeForm(envelope, rules) != nil {
 			return
 		}

@@ -106,7 +106,8 @@ func CheckPubKeyEd25519(b []byte) error {
 	}
 	// 8p has no part of small order; dividing by 8 again gives p only when p had none either.
 	q := new(edwards25519.Point).MultByCofactor(p)
-	if q.ScalarMult(inverseOfCofactor, q).Equal(p) != 1 {
+	q.VarTimeDoubleScalarBaseMult(inverseOfCofactor, q, edwards25519.NewScalar())
+	if q.Equal(p) != 1 {
 		return errors.New("ed25519 key is not in the subgroup of prime order")
 	}
 	return nil

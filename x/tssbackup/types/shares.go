@@ -22,7 +22,9 @@ func (s PublicShares) Hash(pubKey, pubKeyEd25519 []byte) []byte {
 		return nil
 	}
 	keys := [][]byte{pubKey, pubKeyEd25519}
-	b := []byte(sharesDomain)
+	const entryBytes = 3*4 + 20 + 32 + PubKeySize
+	b := make([]byte, 0, 256+entryBytes*(len(s.Secp256k1)+len(s.Ed25519)))
+	b = append(b, sharesDomain...)
 	for i, list := range [][]PublicShare{s.Secp256k1, s.Ed25519} {
 		b = appendLP(b, keys[i])
 		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
