@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"slices"
+	"sync"
 
+	"filippo.io/edwards25519"
+	"filippo.io/edwards25519/field"
 	"github.com/bnb-chain/tss-lib/v2/crypto"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
@@ -30,16 +32,25 @@ type Vault struct {
 
 // NewVault makes the vault that follows from a name and these members, given by their compressed
 // public keys, with the files that a keygen would leave: for tests that need keyshares without the
-// minutes of a ceremony. At most eight members, of whom two thirds sign; their Paillier keys are
-// the public fixtures. The prefix is that of account addresses.
+// minutes of a ceremony. At most 128 members, of whom two thirds sign; their Paillier keys are the
+// public fixtures. The prefix is that of account addresses.
 func NewVault(name, prefix string, members [][]byte) *Vault {
-	if n := len(fixture.PreParams()); len(members) > n {
-		panic(fmt.Sprintf("there are pre-parameters for %d members", n))
+	v, files := newVault(name, prefix, members)
+	for i := range members {
+		v.Files = append(v.Files, files(i))
 	}
+	return v
+}
+
+// newVault is NewVault without the files: it gives those of the member at a place.
+func newVault(
+	name, prefix string, members [][]byte,
+) (v *Vault, files func(member int) []fixture.File) {
 	sorted := slices.Clone(members)
 	slices.SortFunc(sorted, bytes.Compare)
 
-	v := &Vault{PrivateKeys: NewPrivateKeys(name), Files: make([][]fixture.File, len(members))}
+	v = &Vault{PrivateKeys: NewPrivateKeys(name)}
+	v.Keys = keyshare.VaultKeys{Secp256k1: v.PubKey(), Ed25519: v.PubKeyEd25519()}
 	shares := v.Deal(sorted)
 	ec := newParties(
 		verenc.Secp256k1,
@@ -50,7 +61,8 @@ func NewVault(name, prefix string, members [][]byte) *Vault {
 	)
 	ed := newParties(verenc.Ed25519, tss.Edwards(), shamir.Scalar(v.Ed25519), shares, sorted)
 	ecData, edData := ec.ecdsa(), ed.eddsa()
-	for i, m := range members {
+	return v, func(member int) (files []fixture.File) {
+		m := members[member]
 		at := slices.IndexFunc(sorted, func(s []byte) bool { return bytes.Equal(s, m) })
 		a := must(keyshare.New(
 			prefix, keyshare.Secp256k1, must(json.Marshal(ecData[at])), m, members,
@@ -58,15 +70,11 @@ func NewVault(name, prefix string, members [][]byte) *Vault {
 		b := must(keyshare.New(
 			prefix, keyshare.Ed25519, must(json.Marshal(edData[at])), m, members,
 		))
-		v.Keys = keyshare.VaultKeys{Secp256k1: a.VaultKey(), Ed25519: b.VaultKey()}
 		for _, share := range []*keyshare.Keyshare{a, b} {
-			v.Files[i] = append(
-				v.Files[i],
-				fixture.File{Name: share.FileName(), Data: must(share.Encode())},
-			)
+			files = append(files, fixture.File{Name: share.FileName(), Data: must(share.Encode())})
 		}
+		return files
 	}
-	return v
 }
 
 func must[T any](v T, err error) T {
@@ -92,27 +100,67 @@ func newParties(
 	sorted [][]byte,
 ) *parties {
 	d := &parties{pub: crypto.ScalarBaseMult(curve, secret)}
-	for _, m := range sorted {
-		of := shares.Shares(m)
-		x := of[0].Bytes()
+	point := func(share verenc.Share) *crypto.ECPoint {
 		if group == verenc.Ed25519 {
-			x = of[1].Bytes()
+			return edPoint(share.Public().Point) // tss-lib's curve takes 10 ms for each
+		}
+		return crypto.ScalarBaseMult(curve, d.shares[len(d.shares)-1])
+	}
+	for _, m := range sorted {
+		share := shares.Shares(m)[0]
+		x := share.Bytes()
+		if group == verenc.Ed25519 {
+			share = shares.Shares(m)[1]
+			x = share.Bytes()
 			slices.Reverse(x)
 		}
 		d.ks = append(d.ks, new(big.Int).SetBytes(m))
 		d.shares = append(d.shares, new(big.Int).SetBytes(x))
-		d.bigXj = append(d.bigXj, crypto.ScalarBaseMult(curve, d.shares[len(d.shares)-1]))
+		d.bigXj = append(d.bigXj, point(share))
 	}
 	return d
 }
 
-func (d *parties) ecdsa() []*eckeygen.LocalPartySaveData {
-	all := make([]*eckeygen.LocalPartySaveData, len(d.ks))
-	for i := range all {
-		data := eckeygen.NewLocalPartySaveData(len(d.ks))
-		if err := json.Unmarshal(fixture.PreParams()[i].Data, &data.LocalPreParams); err != nil {
+// edPoint is the point of ed25519 with these bytes.
+func edPoint(raw []byte) *crypto.ECPoint {
+	x, y, z, _ := must(new(edwards25519.Point).SetBytes(raw)).ExtendedCoordinates()
+	z.Invert(z)
+	number := func(v *field.Element) *big.Int {
+		b := v.Multiply(v, z).Bytes()
+		slices.Reverse(b)
+		return new(big.Int).SetBytes(b)
+	}
+	return must(crypto.NewECPoint(tss.Edwards(), number(x), number(y)))
+}
+
+// few and many are the pre-parameters of so many members. It takes seconds to make many, and time
+// to read them, so both happens once.
+var (
+	few  = sync.OnceValue(func() []eckeygen.LocalPreParams { return read(fixture.PreParams()) })
+	many = sync.OnceValue(func() []eckeygen.LocalPreParams {
+		return read(fixture.MorePreParams(128))
+	})
+)
+
+func read(files []fixture.File) []eckeygen.LocalPreParams {
+	all := make([]eckeygen.LocalPreParams, len(files))
+	for i, file := range files {
+		if err := json.Unmarshal(file.Data, &all[i]); err != nil {
 			panic(err)
 		}
+	}
+	return all
+}
+
+func (d *parties) ecdsa() []*eckeygen.LocalPartySaveData {
+	all := make([]*eckeygen.LocalPartySaveData, len(d.ks))
+	preParams := few()
+	if len(all) > len(preParams) {
+		preParams = many()
+	}
+	for i := range all {
+		data := eckeygen.NewLocalPartySaveData(len(d.ks))
+		data.LocalPreParams = preParams[i]
 		all[i] = &data
 	}
 	for i, data := range all {
