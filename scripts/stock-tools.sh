@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Shows that an envelope needs no copy of this project: age, xz and tar as Debian ships them open what `bifrost seal` makes,
 # and `recover-keyshares open` opens what they make. And that a home and its backups need nothing of it but the identity of the
-# mnemonic: age opens its keyshares, and the lines of docs/format.md make files of a backup. All must come back byte for byte.
+# mnemonic: age opens its keyshares, and the lines of docs/format.md make files of a backup. And that the secrets in the envelope of a
+# split vault are keyshares again by the script in docs/format.md. All must come back byte for byte.
 #
 # usage: scripts/stock-tools.sh        with the binaries in build/, or in the folder that BIN names
 #
@@ -14,7 +15,7 @@ bin=$(realpath "${BIN:-build}")
 fixtures=$PWD/testutil/fixture/keyshares
 
 missing=()
-for package in age:age xz-utils:xz tar:tar bsdutils:script jq:jq; do
+for package in age:age xz-utils:xz tar:tar bsdutils:script jq:jq python3:python3; do
 	command -v "${package#*:}" >/dev/null || missing+=("${package%%:*}")
 done
 if ((${#missing[@]})); then
@@ -77,6 +78,40 @@ recipe() { # beginning_of_the_comment
 		END { exit !found }
 	' docs/format.md
 }
+
+# Split vaults: the envelopes of all fixtures, with the lines and the script that the document has.
+split_by_hand=$(recipe 'Keyshares by hand')
+join=$(recipe 'Both keyshare files')
+for envelope in bifrost/keyfiles/testdata/split/*/*.age; do
+	member=$(basename "$(dirname "$envelope")")/$(basename "$envelope" .age)
+	work=$tmp/split/$member
+	mkdir -p "$work"
+	cp "$envelope" "$work/envelope.age"
+	cp "$(dirname "$envelope")/group.json" "$work"
+	echo "$join" >"$work/join.py"
+	echo "$split_by_hand" >"$work/recipe"
+	with_passphrase 1 "cd '$work' && sh -eu recipe"
+	mv "$work"/secrets-*.json "$tmp/split/secrets.json"
+	(cd "$work" && rm envelope.age group.json join.py recipe)
+	check "$fixtures/$member" "$work" "$member, split, opened with age, xz and tar and joined with Python"
+done
+(($(ls -d "$fixtures"/*/* | wc -l) == $(ls bifrost/keyfiles/testdata/split/*/*.age | wc -l)))
+
+# Nothing comes of another vault's group part, or of one with a byte that was changed.
+echo "$join" >"$tmp/split/join.py"
+group=bifrost/keyfiles/testdata/split/n4/group.json
+jq '.group |= .[:3000] + (if .[3000:3001] == "A" then "B" else "A" end) + .[3001:]' "$group" >"$tmp/split/changed.json"
+for group in bifrost/keyfiles/testdata/split/n20/group.json "$tmp/split/changed.json"; do
+	group=$(realpath "$group")
+	mkdir "$tmp/split/none"
+	if (cd "$tmp/split/none" && python3 ../join.py ../secrets.json "$group") 2>"$tmp/log"; then
+		echo "a wrong group part passes" >&2
+		exit 1
+	fi
+	grep -q 'of another vault\|do not fit' "$tmp/log"
+	rmdir "$tmp/split/none"
+done
+echo "a wrong group part does not pass"
 
 by_hand=$(recipe 'A backup by hand')
 export_by_hand=$(recipe 'An export by hand')
