@@ -76,7 +76,7 @@ func split(files [2][]byte, epoch uint64) (*sanity.Secrets, []byte, error) {
 		return secrets, nil, err
 	}
 	sanity.Wipe(encoded)
-	group, err := groupOf(ec, ed)
+	group, err := GroupPart(ec, ed)
 	if err != nil {
 		return secrets, nil, err
 	}
@@ -124,8 +124,10 @@ func secretOf(d *ECDSAData, xiEd25519 *big.Int) (sanity.Secret, error) {
 	return sanity.NewSecret(b)
 }
 
-// groupOf makes the group part of what both keyshares know of all members.
-func groupOf(ec, ed *Keyshare) ([]byte, error) {
+// GroupPart is what a member's two keyshares of an epoch have in common with those of all other
+// members, the same bytes from each of them. The caller has checked the keyshares. It errs when a
+// number has no place in it: of other widths there is none.
+func GroupPart(ec, ed *Keyshare) ([]byte, error) {
 	entries := make([]sanity.GroupMember, len(ec.participants))
 	for i := range entries {
 		parameters, err := sanity.Parameters{

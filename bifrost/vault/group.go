@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,9 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
+
+// ErrGroup means that bytes are not the group part of a vault.
+var ErrGroup = errors.New("not the group part of the vault")
 
 // groupFile is a group part with all that it takes to join keyshares, in the JSON in which the
 // module's query Group shows it.
@@ -31,7 +35,7 @@ type groupFile struct {
 // Group answers, which [ParseGroup] reads. The group part alone does not name the members. It errs
 // when the bytes are not the group part of so many members.
 func (v Vault) EncodeGroup(group []byte) ([]byte, error) {
-	hash, err := v.groupHash(group)
+	hash, err := v.GroupHash(group)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +79,7 @@ func ParseGroup(data []byte) (v Vault, group []byte, err error) {
 		}
 		v.Members = append(v.Members, types.Member{PubKey: raw})
 	}
-	hash, err := v.groupHash(f.Group)
+	hash, err := v.GroupHash(f.Group)
 	if err != nil {
 		return v, nil, err
 	}
@@ -85,10 +89,63 @@ func ParseGroup(data []byte) (v Vault, group []byte, err error) {
 	return v, f.Group, nil
 }
 
-func (v Vault) groupHash(group []byte) ([]byte, error) {
+// GroupHash names a group part in the results and the record of the vault. It errs when the bytes
+// are none of so many members.
+func (v Vault) GroupHash(group []byte) ([]byte, error) {
 	entries, err := sanity.ParseGroup(group, len(v.Members))
 	if err != nil {
 		return nil, err
 	}
 	return types.GroupHash(v.PubKey, v.PubKeyEd25519, v.Members, sanity.GroupPoints(entries))
+}
+
+// CheckGroup errs with [ErrGroup] unless bytes are the group part of the vault, as the hash in its
+// record tells. A record that names none any more tells nothing, and takes all that has the form.
+func (v Vault) CheckGroup(group []byte) error {
+	hash, err := v.GroupHash(group)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrGroup, err)
+	case len(v.SharesHash) > 0 && !bytes.Equal(hash, v.SharesHash):
+		return fmt.Errorf("%w: its hash is %x, and the record has %x", ErrGroup, hash, v.SharesHash)
+	}
+	return nil
+}
+
+// ResultHash names what all members have to agree on beside the keys of the vault: the group part
+// if it is a split one, and otherwise their public shares.
+func (v Vault) ResultHash(public types.PublicShares, group []byte) ([]byte, error) {
+	if !v.Split {
+		return public.Hash(v.PubKey, v.PubKeyEd25519), nil
+	}
+	return v.GroupHash(group)
+}
+
+// groupTag begins the group part in an encoded MsgTssPool: it is field 11, of bytes.
+const groupTag = 11<<3 | 2
+
+// maxCandidates bounds how often a transaction is searched for what its length allows to be in it.
+const maxCandidates = 16
+
+// FindGroup finds the vault's group part in transactions that somebody shows, whatever is around
+// it.
+func (v Vault) FindGroup(txs [][]byte) ([]byte, bool) {
+	size := len(v.Members) * sanity.GroupMemberBytes
+	if size == 0 {
+		return nil, false
+	}
+	head := binary.AppendUvarint([]byte{groupTag}, uint64(size))
+	for _, rest := range txs {
+		for range len(rest)/size + maxCandidates {
+			at := bytes.Index(rest, head)
+			if at < 0 || len(rest)-at-len(head) < size {
+				break
+			}
+			rest = rest[at+len(head):]
+			if group := rest[:size]; v.CheckGroup(group) == nil {
+				return bytes.Clone(group), true
+			}
+		}
+	}
+	return nil, false
 }

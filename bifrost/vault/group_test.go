@@ -133,3 +133,67 @@ func FuzzParseGroup(f *testing.F) {
 		require.Equal(t, group, same)
 	})
 }
+
+func TestAGroupPartIsHeldAgainstTheRecord(t *testing.T) {
+	v, group := grouped(t)
+	public := types.PublicShares{Secp256k1: []types.PublicShare{{Member: []byte{1}}}}
+	hash, err := v.ResultHash(public, group)
+	require.NoError(t, err)
+	own, err := v.GroupHash(group)
+	require.NoError(t, err)
+	require.Equal(t, own, hash)
+	whole := v
+	whole.Split = false
+	hash, err = whole.ResultHash(public, nil)
+	require.NoError(t, err)
+	require.Equal(t, public.Hash(v.PubKey, v.PubKeyEd25519), hash)
+
+	require.NoError(t, v.CheckGroup(group), "a record that names none any more")
+	require.ErrorIs(t, v.CheckGroup(group[1:]), vault.ErrGroup)
+	v.SharesHash = own
+	require.NoError(t, v.CheckGroup(group))
+	other := bytes.Clone(group)
+	other[len(other)-1]++
+	require.ErrorIs(t, v.CheckGroup(other), vault.ErrGroup)
+	_, err = v.ResultHash(public, nil)
+	require.Error(t, err)
+}
+
+func TestAGroupPartIsFoundInTheTransactionsOfABlock(t *testing.T) {
+	v, group := grouped(t)
+	hash, err := v.GroupHash(group)
+	require.NoError(t, err)
+	v.SharesHash = hash
+	carrier, err := (&types.MsgTssPool{Signer: "cosmos1", KeygenId: 9, Group: group, Certificate: []byte("Z")}).Marshal()
+	require.NoError(t, err)
+	other := bytes.Clone(group)
+	other[3]++
+	liar, err := (&types.MsgTssPool{Signer: "cosmos1", KeygenId: 9, Group: other}).Marshal()
+	require.NoError(t, err)
+	named, err := (&types.MsgTssPool{Signer: "cosmos1", GroupHash: hash}).Marshal()
+	require.NoError(t, err)
+	for _, row := range []struct {
+		name string
+		txs  [][]byte
+		want bool
+	}{
+		{"alone", [][]byte{carrier}, true},
+		{"after another one, in the same transaction", [][]byte{append(bytes.Clone(liar), carrier...)}, true},
+		{"in the last of several", [][]byte{named, liar, nil, append([]byte("around"), carrier...)}, true},
+		{"named alone", [][]byte{named}, false},
+		{"another one", [][]byte{liar}, false},
+		{"cut off", [][]byte{carrier[:len(carrier)/2]}, false},
+		{"no transaction", nil, false},
+		{"what only begins like it, many times", [][]byte{bytes.Repeat([]byte{11<<3 | 2, 0xc3, 0x19}, 5000)}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			found, ok := v.FindGroup(row.txs)
+			require.Equal(t, row.want, ok)
+			if ok {
+				require.Equal(t, group, found)
+			}
+		})
+	}
+	_, ok := vault.Vault{}.FindGroup([][]byte{carrier})
+	require.False(t, ok)
+}

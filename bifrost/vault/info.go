@@ -16,7 +16,7 @@ func FromInfo(info types.VaultInfo) (v Vault, err error) {
 	v = Vault{Vault: types.Vault{
 		Status: info.Status, Epoch: info.Epoch, ChurnId: info.ChurnId,
 		Threshold: info.Threshold, Needed: info.Needed, ActiveHeight: info.ActiveHeight,
-		RetiringHeight: info.RetiringHeight, RetiredHeight: info.RetiredHeight,
+		RetiringHeight: info.RetiringHeight, RetiredHeight: info.RetiredHeight, Split: info.Split,
 	}}
 	if v.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
 		return v, err
@@ -63,6 +63,7 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 		Keygen: types.Keygen{
 			Id: info.Id, ChurnId: info.ChurnId, Status: info.Status, Threshold: info.Threshold,
 			Needed: info.Needed, ClosedHeight: info.ClosedHeight, RequireProofs: info.RequireProofs,
+			Split: info.Split,
 		},
 		OpenedHeight: info.OpenedHeight, Deadline: info.Deadline,
 		JoinDeadline: info.JoinDeadline, AttemptDeadline: info.AttemptDeadline,

@@ -119,6 +119,6 @@ func (k Keygen) VoteOf(address []byte) *Vote {
 func (k Keygen) Makes(pubKey, pubKeyEd25519 []byte) Vault {
 	return Vault{PubKey: pubKey, Vault: types.Vault{
 		PubKeyEd25519: pubKeyEd25519, Epoch: k.Id, ChurnId: k.ChurnId,
-		Threshold: k.Threshold, Needed: k.Needed, Members: k.Members,
+		Threshold: k.Threshold, Needed: k.Needed, Members: k.Members, Split: k.Split,
 	}}
 }
