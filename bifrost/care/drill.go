@@ -271,7 +271,7 @@ func (d *Drill) from(ctx context.Context, n envelopeNode, verified Records) ([]D
 	gate := gate{mutex: d.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: latestOnly{verified}, Source: d.source(n), Store: disk,
+		Records: latestOnly{verified}, Source: d.source(n), Group: verified.Group, Store: disk,
 		Mnemonic: d.cfg.Member.Mnemonic, Member: d.cfg.Member.Address, Progress: gate.step,
 	})
 	vaults := []DrillVault{}

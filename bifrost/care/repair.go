@@ -138,7 +138,7 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	gate := gate{mutex: r.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: liveOnly{verified}, Source: verified.Envelope,
+		Records: liveOnly{verified}, Source: verified.Envelope, Group: verified.Group,
 		Store: &replacing{
 			Store: r.cfg.Store, epoch: v.Epoch, names: damaged, log: r.cfg.Log,
 		},

@@ -33,9 +33,17 @@ type Records interface {
 	Envelope(
 		ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 	) ([]byte, error)
+	// Group is a [restore.GroupSource]: the group part as state holds it, verified.
+	Group(ctx context.Context, v vault.Vault) ([]byte, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
 }
+
+// ReadOnly is a store of a running bifrost's, for who looks beside it: it keeps nothing.
+type ReadOnly struct{ chain.TrustStore }
+
+// Save implements [chain.TrustStore].
+func (ReadOnly) Save(string, []byte) error { return nil }
 
 // TrustedHeader is the latest header that was verified.
 type TrustedHeader struct {

@@ -114,7 +114,7 @@ func (d *examination) trust(
 	folder := home.TrustDir(d.Home)
 	c := care.VerifierConfig{
 		ChainID: d.Config.ChainID, Prefix: d.Config.Prefix, Trust: d.Config.Trust, Nodes: nodes,
-		Store: readOnly{chain.TrustDir(folder)}, Folder: folder,
+		Store: care.ReadOnly{TrustStore: chain.TrustDir(folder)}, Folder: folder,
 		First: func() { first = true },
 		Report: func(node string, err error) {
 			if node != "" {
@@ -195,12 +195,6 @@ func (d *examination) witnesses(ctx context.Context, nodes care.Nodes) (answered
 	}
 	return answered
 }
-
-// readOnly keeps nothing.
-type readOnly struct{ chain.TrustStore }
-
-// Save implements chain.TrustStore.
-func (readOnly) Save(string, []byte) error { return nil }
 
 // signer asks the chain whether it knows the signer and the recipient key.
 func (d *examination) signer(ctx context.Context, node *chain.Client, member care.Member) {

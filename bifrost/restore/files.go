@@ -16,6 +16,12 @@ func EnvelopeFile(sha256 []byte) string {
 	return "envelopes/" + hex.EncodeToString(sha256) + ".age"
 }
 
+// GroupFile is the name of the file that has the group part with this group hash, wherever
+// envelopes are kept as files.
+func GroupFile(hash []byte) string {
+	return "envelopes/" + hex.EncodeToString(hash) + ".group"
+}
+
 // Files is a [Source] over a place that keeps envelopes under these names, from where get takes a
 // file.
 func Files(get func(ctx context.Context, name string) ([]byte, error)) Source {
@@ -23,6 +29,47 @@ func Files(get func(ctx context.Context, name string) ([]byte, error)) Source {
 		ctx context.Context, _ vault.Vault, _ []byte, c types.Commitment,
 	) ([]byte, error) {
 		return get(ctx, EnvelopeFile(c.Sha256))
+	}
+}
+
+// GroupFiles is a [GroupSource] over a place that keeps group parts under these names, in the form
+// of [vault.Vault.EncodeGroup], from where get takes a file.
+func GroupFiles(get func(ctx context.Context, name string) ([]byte, error)) GroupSource {
+	return func(ctx context.Context, v vault.Vault) ([]byte, error) {
+		if len(v.SharesHash) == 0 {
+			return nil, fmt.Errorf("%w: the vault's record names none any more", ErrGroup)
+		}
+		data, err := get(ctx, GroupFile(v.SharesHash))
+		if err != nil {
+			return nil, err
+		}
+		_, group, err := vault.ParseGroup(data)
+		return group, err
+	}
+}
+
+// EitherGroup is a [GroupSource] that asks one after the other for what those before do not have,
+// or have otherwise than the vault's record says. Those that are nil it leaves out.
+func EitherGroup(sources ...GroupSource) GroupSource {
+	return func(ctx context.Context, v vault.Vault) ([]byte, error) {
+		var failed []error
+		for _, source := range sources {
+			if source == nil {
+				continue
+			}
+			group, err := source(ctx, v)
+			if err == nil {
+				err = v.CheckGroup(group)
+			}
+			if err == nil {
+				return group, nil
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			failed = append(failed, err)
+		}
+		return nil, errors.Join(failed...)
 	}
 }
 

@@ -4,11 +4,14 @@
 // For each vault it takes the member's commitments, the latest first, and stops at the first one
 // whose envelope can be fetched, has the committed hash, opens with the mnemonic, and holds exactly
 // the two keyshares that this member has of this vault. Only then is anything written: both files
-// or none, and never over a file that differs.
+// or none, and never over a file that differs. The envelope of a split vault holds the member's
+// secrets alone: they become the keyshares again with the group part, which is the same for all
+// members.
 //
 // It takes two things in. [Records] say which vaults and backups there are, and are believed:
-// whoever hands them over has verified them. A [Source] gets envelopes, from anywhere, and is never
-// believed: everything is checked here that follows from the records.
+// whoever hands them over has verified them. A [Source] gets envelopes and a [GroupSource] group
+// parts, from anywhere, and neither is ever believed: everything is checked here that follows from
+// the records.
 package restore
 
 import (
@@ -37,6 +40,9 @@ var (
 	// ErrKeyshares means that what the envelope holds is not this member's share of this vault,
 	// whole.
 	ErrKeyshares = keyfiles.ErrKeyshares
+	// ErrGroup means that the group part of a split vault could not be had: the envelope opened,
+	// and the secrets in it are a part of the keyshares only.
+	ErrGroup = errors.New("the group part is missing")
 )
 
 // Records are a chain's records of vaults and backups, verified; chain.State is one.
@@ -57,6 +63,11 @@ type Source func(
 	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 ) ([]byte, error)
 
+// GroupSource gets the group part of a split vault from somewhere; the method Group of chain.State
+// is one. What it returns is held against the hash in the vault's record, and what it makes of the
+// secrets against their own hashes, so it need not be trusted.
+type GroupSource func(ctx context.Context, v vault.Vault) ([]byte, error)
+
 // Store keeps keyshare files; keystore.Store is one.
 type Store interface {
 	// Save keeps all files of an epoch or none and never replaces one that differs.
@@ -74,6 +85,7 @@ const (
 	StepRecord Step = "reading the record"
 	StepFetch  Step = "fetching the envelope"
 	StepOpen   Step = "opening the envelope"
+	StepGroup  Step = "fetching the group part" // of a split vault alone
 	StepCheck  Step = "checking the keyshares"
 	StepWrite  Step = "writing the keyshares"
 )
@@ -88,8 +100,10 @@ type Event struct {
 
 // Config says what to restore, from where and to where.
 type Config struct {
-	Records  Records
-	Source   Source
+	Records Records
+	Source  Source
+	// Group is asked when an envelope holds secrets alone; nil has none.
+	Group    GroupSource
 	Store    Store
 	Mnemonic *sanity.Mnemonic
 	// Member is the bech32 address under which the member stands in its vaults.
@@ -222,6 +236,9 @@ func (cfg Config) open(
 	if err != nil {
 		return nil, err
 	}
+	if files, err = cfg.whole(ctx, v, commitment, files); err != nil {
+		return nil, err
+	}
 	cfg.progress(Event{v.Name(), StepCheck, commitment})
 	keyshares, err := keyfiles.Check(v, files, member.PubKey)
 	if err != nil {
@@ -230,6 +247,51 @@ func (cfg Config) open(
 	}
 	keyshares.Wipe()
 	return keyshares.Files, nil
+}
+
+// whole makes keyshare files of the secrets in an envelope, which it wipes; those that are whole
+// already it returns.
+func (cfg Config) whole(
+	ctx context.Context, v vault.Vault, commitment types.Commitment, files []envelope.File,
+) ([]envelope.File, error) {
+	secrets, ok := keyfiles.FindSecrets(files)
+	if !ok {
+		return files, nil
+	}
+	defer wipe(files)
+	if len(files) > 1 {
+		return nil, fmt.Errorf("%w: %d files beside the secrets", ErrKeyshares, len(files)-1)
+	}
+	cfg.progress(Event{v.Name(), StepGroup, commitment})
+	group, err := cfg.group(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return keyfiles.Join(v, secrets, group)
+}
+
+// group gets the group part, as the vault's record names it.
+func (cfg Config) group(ctx context.Context, v vault.Vault) ([]byte, error) {
+	if cfg.Group == nil {
+		return nil, fmt.Errorf("%w: there is nowhere to get it from", ErrGroup)
+	}
+	group, err := cfg.Group(ctx, v)
+	if err == nil {
+		err = v.CheckGroup(group)
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: the envelope is in order, and the secrets in it need %s: %w",
+			ErrGroup, wantedGroup(v), err)
+	}
+	return group, err
+}
+
+// wantedGroup says what a vault's secrets need, for whoever looks for it.
+func wantedGroup(v vault.Vault) string {
+	if len(v.SharesHash) == 0 {
+		return fmt.Sprintf("the group part of its epoch %d", v.Epoch)
+	}
+	return fmt.Sprintf("the group part with the group hash %x", v.SharesHash)
 }
 
 func (cfg Config) save(files []envelope.File, result *Result) error {

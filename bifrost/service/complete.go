@@ -69,7 +69,9 @@ func Complete(
 		return nil, err
 	}
 	c := &Completion{}
-	records, err := c.look(ctx, homeDir, cfg, member, nodes)
+	records, err := lookFrom(ctx, homeDir, cfg, member.Raw(), nodes, look{
+		store: chain.TrustDir(home.TrustDir(homeDir)), warn: c.warn,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -93,10 +95,20 @@ func Complete(
 	return c, nil
 }
 
-// look verifies the records, and keeps the header by which it did in the home.
-func (c *Completion) look(
+func (c *Completion) warn(text string) { c.Warnings = append(c.Warnings, text) }
+
+// look is how records are looked at: where the header is that is trusted, and who is told what
+// they are not as well verified by as they could be.
+type look struct {
+	store chain.TrustStore
+	warn  func(text string)
+}
+
+// lookFrom verifies the records of a member's vaults, or of all, from the trusted header of a home
+// on. The first node is asked, and the others witness.
+func lookFrom(
 	ctx context.Context,
-	homeDir string, cfg home.Config, member care.Member, addresses []string,
+	homeDir string, cfg home.Config, member []byte, addresses []string, how look,
 ) (care.Records, error) {
 	own, err := chain.New(addresses[0], 0)
 	if err != nil {
@@ -109,14 +121,14 @@ func (c *Completion) look(
 	folder := home.TrustDir(homeDir)
 	first := false
 	verifier, err := care.NewVerifier(care.VerifierConfig{
-		ChainID: cfg.ChainID, Prefix: cfg.Prefix, Trust: cfg.Trust, Member: member.Raw(),
-		Nodes: nodes, Store: chain.TrustDir(folder), Folder: folder,
+		ChainID: cfg.ChainID, Prefix: cfg.Prefix, Trust: cfg.Trust, Member: member,
+		Nodes: nodes, Store: how.store, Folder: folder,
 		First: func() { first = true },
 		Report: func(node string, err error) {
 			if node != "" {
 				err = fmt.Errorf("%s: %w", node, err)
 			}
-			c.Warnings = append(c.Warnings, err.Error())
+			how.warn(err.Error())
 		},
 		Log: zerolog.Nop(),
 	})
@@ -125,8 +137,8 @@ func (c *Completion) look(
 	}
 	records, err := verifier.Look(ctx)
 	if first && len(nodes.Witnesses) == 0 {
-		c.Warnings = append(c.Warnings, "the chain's records are verified by nothing but the word of "+
-			own.Name()+": give a second node, or a backup with a trusted header")
+		how.warn("the chain's records are verified by nothing but the word of " + own.Name() +
+			": give a second node, or a backup with a trusted header")
 	}
 	return records, err
 }
@@ -137,7 +149,7 @@ func fetch(
 	records care.Records, store restore.Store, member care.Member, v vault.Vault,
 ) error {
 	results, err := restore.Run(ctx, restore.Config{
-		Records: records, Source: records.Envelope, Store: store,
+		Records: records, Source: records.Envelope, Group: records.Group, Store: store,
 		Mnemonic: member.Mnemonic, Member: member.Address, Vault: v.PubKey,
 	})
 	if err != nil {

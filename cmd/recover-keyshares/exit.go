@@ -75,6 +75,7 @@ func codeOf(err error) int {
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
 			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign, mpcium.ErrIncomplete,
+			vault.ErrGroup,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{
@@ -82,7 +83,8 @@ func codeOf(err error) int {
 		}},
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
 		{codeNoBackup, []error{
-			restore.ErrNoBackup, restore.ErrNoVault, vault.ErrUnknown, chain.ErrNotFound,
+			restore.ErrNoBackup, restore.ErrNoVault, restore.ErrGroup, vault.ErrUnknown,
+			chain.ErrNotFound,
 			saved.ErrNone, errNotCovered, rebuild.ErrUnproven, mpcium.ErrNone,
 		}},
 	} {

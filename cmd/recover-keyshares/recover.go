@@ -63,7 +63,7 @@ const (
 
 // recover is the command itself.
 func (a *app) recover(ctx context.Context) error {
-	other, err := a.otherSource()
+	other, groups, err := a.otherSource()
 	if err != nil {
 		return command.Usage(err)
 	}
@@ -83,7 +83,7 @@ func (a *app) recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err = a.restore(ctx, light, other, dir, store, mnemonic)
+		r, err = a.restore(ctx, light, other, groups, dir, store, mnemonic)
 		return err
 	})
 	if r == nil {
@@ -96,16 +96,17 @@ func (a *app) recover(ctx context.Context) error {
 	return err
 }
 
-// otherSource is where envelopes are looked for first, nil for nowhere else than with the nodes.
-func (a *app) otherSource() (restore.Source, error) {
+// otherSource is where envelopes are looked for first, nil for nowhere else than with the nodes,
+// and where group parts are that the nodes do not have.
+func (a *app) otherSource() (restore.Source, restore.GroupSource, error) {
 	if a.from == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	address := a.from
 	if !strings.Contains(address, "://") {
 		dir, err := filepath.Abs(address)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		address = (&url.URL{Scheme: "file", Path: dir}).String()
 	}
@@ -113,21 +114,21 @@ func (a *app) otherSource() (restore.Source, error) {
 	if a.credentials != "" {
 		path, err := filepath.Abs(a.credentials)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		err = process.Credentials(path, func(data []byte) (err error) {
 			c, err = sink.ParseCredentials(data)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	r, err := sink.OpenReader(address, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return restore.Files(r.Get), nil
+	return restore.Files(r.Get), restore.GroupFiles(r.Get), nil
 }
 
 // store is where the keyshares go.
@@ -252,6 +253,7 @@ func (a *app) restore(
 	ctx context.Context,
 	light *chain.Light,
 	other restore.Source,
+	groups restore.GroupSource,
 	dir string,
 	store restore.Store,
 	mnemonic *sanity.Mnemonic,
@@ -277,8 +279,10 @@ func (a *app) restore(
 			a.Warn(command.OneLine(err.Error()) + ": the nodes are asked for this envelope")
 		})
 	}
+	group := []restore.GroupSource{state.Group, groups, state.CarriedGroup}
 	results, runErr := restore.Run(ctx, restore.Config{
 		Records: state, Source: source, Store: store, Mnemonic: mnemonic,
+		Group:  restore.EitherGroup(group...),
 		Member: r.Address, Vault: a.vaultKey, Progress: a.step,
 	})
 	if errors.Is(runErr, restore.ErrNoVault) {
