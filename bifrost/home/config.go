@@ -107,13 +107,14 @@ const (
 
 // Kind is what is copied to the sink, which a default may say.
 func (s Sink) Kind() string {
-	if s.What == "" && s.isIPFS() {
+	if s.What == "" && s.IsIPFS() {
 		return SinkEnvelopes
 	}
 	return cmp.Or(s.What, SinkHome)
 }
 
-func (s Sink) isIPFS() bool { return strings.HasPrefix(s.URL, "ipfs:") }
+// IsIPFS reports whether the sink is a node of IPFS.
+func (s Sink) IsIPFS() bool { return strings.HasPrefix(s.URL, "ipfs:") }
 
 // IsMail reports whether it is a mailbox, which gets each backup as one file, and is not looked at.
 func (s Sink) IsMail() bool { return strings.HasPrefix(s.URL, "mailto:") }
@@ -138,10 +139,10 @@ func (c Config) validateSinks() error {
 			return fmt.Errorf("sink %s: two have this name", s.Name)
 		case !slices.Contains([]string{"", SinkHome, SinkEnvelopes, SinkBoth}, s.What):
 			return fmt.Errorf("sink %s: what = %q is none of home, envelopes, both", s.Name, s.What)
-		case s.isIPFS() && s.HasHome():
+		case s.IsIPFS() && s.HasHome():
 			return fmt.Errorf("sink %s: IPFS gets envelopes alone, which are public anyway: backups are not "+
 				"for everybody", s.Name)
-		case s.isIPFS() && s.MaxBytes != 0:
+		case s.IsIPFS() && s.MaxBytes != 0:
 			return fmt.Errorf("sink %s: a node of IPFS does not say how much it holds: max_bytes is not "+
 				"for it", s.Name)
 		case s.IsMail() && s.HasEnvelopes():

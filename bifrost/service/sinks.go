@@ -90,7 +90,9 @@ func (s *service) newSinks() error {
 			from = append(from, HomeSource(s.cfg.Backup.Dir))
 		}
 		if cfg.HasEnvelopes() {
-			from = append(from, &envelopes{look: s.verifier.Look, member: s.member.Raw()})
+			from = append(from, &envelopes{
+				look: s.verifier.Look, member: s.member.Raw(), bySum: cfg.IsIPFS(),
+			})
 		}
 		s.metrics.sinkSuccess.WithLabelValues(cfg.Name)
 		s.sinks = append(s.sinks, keptSink{cfg, sink.NewCopier(sink.CopierConfig{
@@ -234,20 +236,40 @@ func CheckEnvelope(name string, data []byte) error {
 	return nil
 }
 
-// envelopes are those that the signer published for its live vaults, by verified records.
+// IsGroup reports whether a file in a sink is a group part by its name.
+func IsGroup(name string) bool {
+	id, ok := strings.CutSuffix(path.Base(name), ".group")
+	hash, err := hex.DecodeString(id)
+	return ok && err == nil && len(hash) == sha256.Size && restore.GroupFile(hash) == name
+}
+
+// CheckGroup errs unless what is in the file of a group part has the group hash that its name says.
+func CheckGroup(name string, data []byte) error {
+	v, _, err := vault.ParseGroup(data)
+	if err != nil || restore.GroupFile(v.SharesHash) != name {
+		return fmt.Errorf("%s: %w", name, sink.ErrAltered)
+	}
+	return nil
+}
+
+// envelopes are those that the signer published for its live vaults, by verified records, and the
+// group parts of those that are split.
 type envelopes struct {
 	look   func(context.Context) (care.Records, error)
 	member []byte
+	// bySum is for a sink that names all by its SHA-256: a group part has no other name there than
+	// an envelope would have, and is without what stands around it in a file.
+	bySum bool
 
 	mu      sync.Mutex
 	records care.Records
-	named   map[string]publishedEnvelope
+	named   map[string]publishedFile
 }
 
-// publishedEnvelope is an envelope of a vault.
-type publishedEnvelope struct {
+// publishedFile is an envelope of a vault, or without a commitment its group part.
+type publishedFile struct {
 	vault      vault.Vault
-	commitment types.Commitment
+	commitment *types.Commitment
 }
 
 // Names implements [sink.Source].
@@ -260,8 +282,16 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	named, names := map[string]publishedEnvelope{}, []string{}
+	named, names, groups := map[string]publishedFile{}, []string{}, []string{}
 	for _, v := range vaults {
+		if v.Split {
+			name, err := e.groupName(ctx, records, v)
+			if err != nil {
+				return nil, err
+			}
+			groups = append(groups, name)
+			named[name] = publishedFile{vault: v}
+		}
 		commitments, err := records.Backup(ctx, v, e.member)
 		if err != nil {
 			return nil, err
@@ -271,13 +301,28 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 			if _, twice := named[name]; !twice {
 				names = append(names, name)
 			}
-			named[name] = publishedEnvelope{v, c}
+			named[name] = publishedFile{v, &c}
 		}
 	}
 	e.mu.Lock()
 	e.records, e.named = records, named
 	e.mu.Unlock()
-	return [][]string{names}, nil
+	return [][]string{groups, names}, nil
+}
+
+// groupName is the name of the group part of a vault in the sink.
+func (e *envelopes) groupName(
+	ctx context.Context, records care.Records, v vault.Vault,
+) (string, error) {
+	if !e.bySum {
+		return restore.GroupFile(v.SharesHash), nil
+	}
+	group, err := records.Group(ctx, v)
+	if err != nil {
+		return "", fmt.Errorf("the group part of vault %s: %w", v.Name(), err)
+	}
+	sum := sha256.Sum256(group)
+	return restore.EnvelopeFile(sum[:]), nil
 }
 
 // Read implements [sink.Source].
@@ -285,7 +330,10 @@ func (e *envelopes) Read(ctx context.Context, name string) ([]byte, error) {
 	e.mu.Lock()
 	records, p := e.records, e.named[name]
 	e.mu.Unlock()
-	sealed, err := records.Envelope(ctx, p.vault, e.member, p.commitment)
+	if p.commitment == nil {
+		return e.readGroup(ctx, records, p.vault)
+	}
+	sealed, err := records.Envelope(ctx, p.vault, e.member, *p.commitment)
 	if err == nil && !p.commitment.Matches(sealed) {
 		err = errors.New("the nodes have other bytes")
 	}
@@ -293,4 +341,20 @@ func (e *envelopes) Read(ctx context.Context, name string) ([]byte, error) {
 		err = fmt.Errorf("%w: the envelope of vault %s: %w", sink.ErrUnfit, p.vault.Name(), err)
 	}
 	return sealed, err
+}
+
+func (e *envelopes) readGroup(
+	ctx context.Context, records care.Records, v vault.Vault,
+) ([]byte, error) {
+	group, err := records.Group(ctx, v)
+	if err == nil {
+		err = v.CheckGroup(group)
+	}
+	if err == nil && !e.bySum {
+		return v.EncodeGroup(group)
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: the group part of vault %s: %w", sink.ErrUnfit, v.Name(), err)
+	}
+	return group, err
 }

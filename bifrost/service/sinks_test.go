@@ -1,7 +1,10 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -9,11 +12,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/internal/cid"
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fakeipfs"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 func TestCredentialsComeFromAFileOfTheirOwnerAlone(t *testing.T) {
@@ -92,4 +102,119 @@ func TestNamesOfEnvelopes(t *testing.T) {
 	for _, other := range []string{"", name + "x", "x/" + name, name[:len(name)-5] + ".age", "envelopes/zz.age"} {
 		require.False(t, IsEnvelope(other), other)
 	}
+}
+
+// groupRecords are records of one split vault and one that is not.
+type groupRecords struct {
+	care.Records
+	vaults []vault.Vault
+	group  []byte
+	err    error
+}
+
+func (r groupRecords) Vaults(context.Context, []byte) ([]vault.Vault, error) { return r.vaults, nil }
+
+func (r groupRecords) Group(context.Context, vault.Vault) ([]byte, error) { return r.group, r.err }
+
+func (r groupRecords) Backup(_ context.Context, v vault.Vault, _ []byte) ([]types.Commitment, error) {
+	sum := sha256.Sum256(envelopeOf(v))
+	return []types.Commitment{{Sha256: sum[:], Size_: uint64(len(envelopeOf(v))), Height: 1}}, nil
+}
+
+func (r groupRecords) Envelope(_ context.Context, v vault.Vault, _ []byte, _ types.Commitment) ([]byte, error) {
+	return envelopeOf(v), nil
+}
+
+func envelopeOf(v vault.Vault) []byte { return append([]byte("the envelope of "), v.PubKey...) }
+
+func newGroupRecords(t *testing.T) groupRecords {
+	keys := dealer.NewPrivateKeys("split")
+	v := vault.Vault{PubKey: keys.PubKey(), Vault: types.Vault{PubKeyEd25519: keys.PubKeyEd25519(), Epoch: 3, Split: true}}
+	for _, name := range []string{"a", "b", "c"} {
+		v.Members = append(v.Members, types.Member{PubKey: dealer.NewPrivateKeys(name).PubKey()})
+	}
+	group := bytes.Repeat([]byte{7}, 3*sanity.GroupMemberBytes)
+	var err error
+	v.SharesHash, err = v.GroupHash(group)
+	require.NoError(t, err)
+	whole := vault.Vault{PubKey: dealer.NewPrivateKeys("whole").PubKey()}
+	return groupRecords{vaults: []vault.Vault{v, whole}, group: group}
+}
+
+// TestGroupPartsAreCopiedBesideEnvelopes copies what is published of a split vault and of another
+// to a folder, which names it by the group hash, and to a node of IPFS, which names all by its
+// SHA-256.
+func TestGroupPartsAreCopiedBesideEnvelopes(t *testing.T) {
+	records := newGroupRecords(t)
+	look := func(context.Context) (care.Records, error) { return records, nil }
+	v := records.vaults[0]
+
+	dir := t.TempDir()
+	folder, err := sink.Open("file://"+dir, sink.Credentials{})
+	require.NoError(t, err)
+	done, err := sink.Copy(t.Context(), &envelopes{look: look}, folder, 0, true)
+	require.NoError(t, err)
+	require.Len(t, done.Copied, 3)
+	require.Equal(t, restore.GroupFile(v.SharesHash), done.Copied[0], "without it an envelope is of no use")
+	done, err = sink.Copy(t.Context(), &envelopes{look: look}, folder, 0, true)
+	require.NoError(t, err)
+	require.Empty(t, done.Copied)
+	data, err := folder.Get(t.Context(), restore.GroupFile(v.SharesHash))
+	require.NoError(t, err)
+	require.NoError(t, CheckGroup(restore.GroupFile(v.SharesHash), data))
+	group, err := restore.GroupFiles(folder.Get)(t.Context(), v)
+	require.NoError(t, err)
+	require.Equal(t, records.group, group)
+
+	_, url, _ := fakeipfs.New(t, func(data []byte) string {
+		sum := sha256.Sum256(data)
+		return cid.Of(sum[:])
+	})
+	ipfs, err := sink.Open(url, sink.Credentials{})
+	require.NoError(t, err)
+	for _, want := range []int{3, 0} {
+		done, err = sink.Copy(t.Context(), &envelopes{look: look, bySum: true}, ipfs, 0, true)
+		require.NoError(t, err)
+		require.Len(t, done.Copied, want)
+		require.Len(t, done.Held, 3)
+	}
+	sum := sha256.Sum256(records.group)
+	data, err = ipfs.Get(t.Context(), restore.EnvelopeFile(sum[:]))
+	require.NoError(t, err)
+	require.Equal(t, records.group, data, "the CID is that of its SHA-256, which the record holds")
+}
+
+func TestAGroupPartThatIsNotTheRecordsIsNotCopied(t *testing.T) {
+	records := newGroupRecords(t)
+	altered := records
+	altered.group = append([]byte{8}, records.group[1:]...)
+	lost := records
+	lost.err = errors.New("gone")
+	for name, r := range map[string]groupRecords{"another": altered, "none": lost} {
+		t.Run(name, func(t *testing.T) {
+			folder, err := sink.Open("file://"+t.TempDir(), sink.Credentials{})
+			require.NoError(t, err)
+			look := func(context.Context) (care.Records, error) { return r, nil }
+			done, err := sink.Copy(t.Context(), &envelopes{look: look}, folder, 0, true)
+			require.NoError(t, err)
+			require.Len(t, done.Unfit, 1)
+			require.Len(t, done.Copied, 2, "the envelopes are")
+		})
+	}
+}
+
+func TestNamesOfGroupParts(t *testing.T) {
+	records := newGroupRecords(t)
+	v := records.vaults[0]
+	name := restore.GroupFile(v.SharesHash)
+	require.True(t, IsGroup(name))
+	require.False(t, IsEnvelope(name))
+	for _, other := range []string{"", name + "x", "x/" + name, restore.EnvelopeFile(v.SharesHash), "envelopes/zz.group"} {
+		require.False(t, IsGroup(other), other)
+	}
+	data, err := v.EncodeGroup(records.group)
+	require.NoError(t, err)
+	require.ErrorIs(t, CheckGroup(restore.GroupFile(make([]byte, 32)), data), sink.ErrAltered)
+	require.ErrorIs(t, CheckGroup(name, data[1:]), sink.ErrAltered)
+	require.ErrorIs(t, CheckGroup(name, bytes.Replace(data, []byte("Bwc"), []byte("Bgc"), 1)), sink.ErrAltered)
 }

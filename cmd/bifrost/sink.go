@@ -240,7 +240,7 @@ func checkSink(
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
-		if !homebackup.IsFile(name) && !service.IsEnvelope(name) {
+		if !homebackup.IsFile(name) && !service.IsEnvelope(name) && !service.IsGroup(name) {
 			continue // it is somebody else's
 		}
 		data, err := to.Get(ctx, name)
@@ -251,9 +251,12 @@ func checkSink(
 		case err != nil:
 			return err
 		}
-		if service.IsEnvelope(name) {
+		switch {
+		case service.IsEnvelope(name):
 			err = service.CheckEnvelope(name, data)
-		} else {
+		case service.IsGroup(name):
+			err = service.CheckGroup(name, data)
+		default:
 			err = homebackup.CheckFile(name, data)
 		}
 		if err != nil {
