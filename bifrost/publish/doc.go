@@ -41,6 +41,12 @@
 // has it first, and however late: what a member signed for it has kept, so it takes the result that
 // the chain has a certificate of.
 //
+// In a split keygen the group part takes the place of the public shares: what the keyshares of all
+// members have in common. One vote carries it, together with the certificate, and the others name
+// it by its hash; the members take turns to carry it, see carryGroup. An envelope holds a member's
+// own secrets alone then. Where these and the group part are not its keyshares again, byte for
+// byte, it holds the keyshares whole.
+//
 // # Failures
 //
 // A keygen that fails because of other members is tried again as long as attempts may begin, and a

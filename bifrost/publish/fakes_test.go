@@ -25,6 +25,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -62,8 +63,13 @@ type fakeChain struct {
 	votes    map[string]int
 	// checks counts the vault's signatures that came to stand, by who brought them, and bare the
 	// votes that needed no certificate any more.
-	checks   map[string]int
-	bare     int
+	checks map[string]int
+	bare   int
+	// carried counts the group parts that came to stand, and early the votes by a hash that the
+	// chain did not know yet.
+	carried, early int
+	// split has keygens open as split ones.
+	split    bool
 	messages map[string][]*types.MsgTssPool
 	later    map[string][]*types.MsgPublishBackup
 	// refuse, when set, is asked before a vote or a publication is taken.
@@ -130,6 +136,7 @@ func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
 		Threshold: uint32((2*len(members) + 2) / 3), Needed: uint32(len(members)),
 		OpenedHeight: times.OpenedHeight, Deadline: times.Deadline, JoinDeadline: times.JoinDeadline(),
 		AttemptDeadline: times.AttemptDeadline(), CertificateDeadline: times.CertificateDeadline(), Members: members,
+		Split: c.split,
 	}
 }
 
@@ -256,18 +263,22 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 		if asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
 			return
 		}
-		if m.PublicShares == nil || m.PublicShares.Check(unhex(m.PubKey), unhex(m.PubKeyEd25519)) != nil {
+		shares, hash, ok := c.sharesOf(k, m)
+		if !ok {
 			return
 		}
 		if asked(k.Members, m.Signer) != (len(m.Proof) > 0) ||
-			len(m.Proof) > 0 && !c.prove(*m.PublicShares, k.Id, m.PubKey, m.PubKeyEd25519, k.Members, m.Signer, m.Proof) {
+			len(m.Proof) > 0 && !c.prove(shares, k.Id, m.PubKey, m.PubKeyEd25519, k.Members, m.Signer, m.Proof) {
 			return
 		}
-		v.SharesHash = hex.EncodeToString(m.PublicShares.Hash(unhex(m.PubKey), unhex(m.PubKeyEd25519)))
+		v.SharesHash = hash
 		if !c.certify(k, m, v.SharesHash) {
 			return
 		}
-		c.shares[v.SharesHash] = *m.PublicShares
+		if len(m.Group) > 0 {
+			c.carried++
+		}
+		c.shares[v.SharesHash] = shares
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
 			commitment := c.commitment(m.KeysharesBackup)
@@ -278,6 +289,35 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 	c.votes[m.Signer]++
 	c.messages[m.Signer] = append(c.messages[m.Signer], m)
 	c.closeEarly(k)
+}
+
+// sharesOf are the public shares of a vote, and what names the result: those in the vote, or in the
+// group part that it carries or names.
+func (c *fakeChain) sharesOf(k *types.KeygenInfo, m *types.MsgTssPool) (types.PublicShares, string, bool) {
+	v := decoded(k).Makes(unhex(m.PubKey), unhex(m.PubKeyEd25519))
+	switch {
+	case !k.Split:
+		if m.PublicShares == nil || m.PublicShares.Check(v.PubKey, v.PubKeyEd25519) != nil {
+			return types.PublicShares{}, "", false
+		}
+		return *m.PublicShares, hex.EncodeToString(m.PublicShares.Hash(v.PubKey, v.PubKeyEd25519)), true
+	case m.PublicShares != nil || (len(m.Group) > 0) == (len(m.GroupHash) > 0):
+		return types.PublicShares{}, "", false
+	case len(m.GroupHash) > 0:
+		shares, known := c.shares[hex.EncodeToString(m.GroupHash)]
+		return shares, hex.EncodeToString(m.GroupHash), known && len(m.Certificate) == 0
+	}
+	hash, err := v.GroupHash(m.Group)
+	if err != nil {
+		return types.PublicShares{}, "", false
+	}
+	members, err := sanity.ParseGroup(m.Group, len(v.Members))
+	must(err)
+	shares, err := types.Group{Points: sanity.GroupPoints(members)}.PublicShares(k.Id, v.Members)
+	if err != nil || shares.Check(v.PubKey, v.PubKeyEd25519) != nil {
+		return types.PublicShares{}, "", false
+	}
+	return shares, hex.EncodeToString(hash), true
 }
 
 // certify takes the vote's certificate, when none stands, and else reports whether the vote is for
@@ -350,7 +390,7 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 		k.Vault = v.Vault
 		c.vaults[v.Vault] = &types.VaultInfo{
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
-			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash,
+			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash, Split: k.Split,
 		}
 		if v.Commitment != nil {
 			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}
@@ -521,6 +561,10 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	case *types.MsgTssPool:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.keygens[m.KeygenId].Members)
+		if _, known := c.shares[hex.EncodeToString(m.GroupHash)]; len(m.GroupHash) > 0 && !known {
+			c.early++
+			return errors.New("group part is not in state")
+		}
 	case *types.MsgPublishBackup:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.vaults[m.Vault].Members)
@@ -725,9 +769,12 @@ func (s seat) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte,
 }
 
 // fakeKeyshares stand for two keyshare files that were checked.
-type fakeKeyshares struct{ vaultSecret }
+type fakeKeyshares struct {
+	vaultSecret
+	regroup func([]byte) []byte
+}
 
-func checkFake(v vault.Vault, files []envelope.File, member []byte) (checkedKeyshares, error) {
+func checkFake(v vault.Vault, files []envelope.File, member []byte) (*fakeKeyshares, error) {
 	k := &fakeKeyshares{}
 	for _, f := range files {
 		if err := json.Unmarshal(f.Data, &k.vaultSecret); err != nil {
@@ -748,5 +795,35 @@ func (k *fakeKeyshares) dealt() *dealer.Dealt {
 }
 
 func (k *fakeKeyshares) PublicShares() (types.PublicShares, error) { return k.dealt().Public, nil }
+
+// GroupPart has the points, and parameters that nobody looks at.
+func (k *fakeKeyshares) GroupPart() ([]byte, error) {
+	public := k.dealt().Public
+	point := func(list []types.PublicShare, member []byte) []byte {
+		return list[slices.IndexFunc(list, func(s types.PublicShare) bool {
+			return bytes.Equal(s.Member, types.SignerAddress(member))
+		})].Point
+	}
+	var entries []sanity.GroupMember
+	for _, m := range slices.SortedFunc(slices.Values(k.Members), bytes.Compare) {
+		entries = append(entries, sanity.GroupMember{
+			Secp256k1: point(public.Secp256k1, m), Ed25519: point(public.Ed25519, m),
+			Parameters: bytes.Repeat(m[1:], sanity.ParametersBytes/32),
+		})
+	}
+	group, err := sanity.MakeGroup(entries)
+	if k.regroup != nil {
+		group = k.regroup(group)
+	}
+	return group, err
+}
+
+// splitFake stands for the secrets of fake keyshares.
+func splitFake(v vault.Vault, files []envelope.File, group []byte) (envelope.File, error) {
+	if err := v.CheckGroup(group); err != nil {
+		return envelope.File{}, err
+	}
+	return envelope.File{Name: "secrets-" + v.Name() + ".json", Data: bytes.Repeat(files[0].Data[:32], 36)}, nil
+}
 
 func (k *fakeKeyshares) Shares() ([]verenc.Share, error) { return k.dealt().Shares(k.Member), nil }

@@ -20,6 +20,7 @@ var errNoKeyshares = errors.New("the vault's keyshares are not here: recover the
 // keyfiles.Keyshares are.
 type checkedKeyshares interface {
 	PublicShares() (types.PublicShares, error)
+	GroupPart() ([]byte, error)
 	Shares() ([]verenc.Share, error)
 	Wipe()
 }
@@ -29,8 +30,11 @@ type checkedKeyshares interface {
 type keyshares struct {
 	// files are the two files, secp256k1 first.
 	files []envelope.File
-	// public are the public shares of all members: the same, byte for byte, for each of them.
+	// public are the public shares of all members, and group in a split keygen their group part:
+	// the same, byte for byte, for each of them. hash names what the members agree on of it.
 	public types.PublicShares
+	group  []byte
+	hash   []byte
 	// own are this member's secret shares, secp256k1 first.
 	own []verenc.Share
 }
@@ -79,11 +83,28 @@ func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
 		return nil, err
 	}
 	defer checked.Wipe()
-	if s.public, err = checked.PublicShares(); err != nil {
+	if s.public, s.group, s.hash, err = agreed(v, checked); err != nil {
 		return nil, err
 	}
 	s.own, err = checked.Shares()
 	return s, err
+}
+
+// agreed is what all members have to agree on beside the vault's keys, and what names it: their
+// public shares, and the group part in a split keygen.
+func agreed(
+	v vault.Vault, checked checkedKeyshares,
+) (public types.PublicShares, group, hash []byte, err error) {
+	if public, err = checked.PublicShares(); err != nil {
+		return public, nil, nil, err
+	}
+	if v.Split {
+		if group, err = checked.GroupPart(); err != nil {
+			return public, nil, nil, fmt.Errorf("the group part: %w", err)
+		}
+	}
+	hash, err = v.ResultHash(public, group)
+	return public, group, hash, err
 }
 
 // keyshareFiles reads a vault's two keyshare files, secp256k1 first, which the caller wipes. The

@@ -15,8 +15,9 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// result makes the vote for a result: with the public shares of all members, and, when the member
-// is asked for its envelope, with that and the proof that the record holds.
+// result makes the vote for a result: with the public shares of all members, or in a split keygen
+// the group part or its hash, and, when the member is asked for its envelope, with that and the
+// proof that the record holds.
 func (p *Publisher) result(
 	ctx context.Context, s *keyshares, v vault.Vault, isAsked bool, next *outbox.Record,
 ) (*outbox.Record, error) {
@@ -25,21 +26,27 @@ func (p *Publisher) result(
 		KeygenId:      next.Epoch,
 		PubKey:        next.Vault,
 		PubKeyEd25519: next.PubKeyEd25519,
-		PublicShares:  &s.public,
 	}
 	if isAsked {
 		var err error
-		if msg.KeysharesBackup, err = p.seal(ctx, next.Vault, s.files); err != nil {
+		if msg.KeysharesBackup, err = p.seal(ctx, v, s); err != nil {
 			return nil, err
 		}
 		msg.Proof = next.Proof
 		next.EnvelopeSHA256 = commitmentOf(msg.KeysharesBackup)
 	}
-	if err := p.carry(ctx, next, msg); err != nil {
-		return nil, err
+	if v.Split {
+		if err := p.carryGroup(ctx, s, next, msg); err != nil {
+			return nil, err
+		}
+	} else {
+		msg.PublicShares = &s.public
+		if err := p.carry(ctx, next, msg); err != nil {
+			return nil, err
+		}
 	}
 	next.Step = outbox.StepMessage
-	next.SharesHash = hex.EncodeToString(s.public.Hash(v.PubKey, v.PubKeyEd25519))
+	next.SharesHash = hex.EncodeToString(s.hash)
 	return next, setMessage(next, msg)
 }
 

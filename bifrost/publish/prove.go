@@ -167,7 +167,7 @@ func (p *Publisher) findProof(
 	if err != nil {
 		return false, err
 	}
-	if !bytes.Equal(s.public.Hash(v.PubKey, v.PubKeyEd25519), v.SharesHash) {
+	if !bytes.Equal(s.hash, v.SharesHash) {
 		return false, errOtherShares
 	}
 	c, err := p.claim(s, v, recipient)

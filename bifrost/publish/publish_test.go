@@ -68,8 +68,11 @@ type member struct {
 	seals   int
 	// checked counts the keyshare files that were checked.
 	checked int
-	// factors are the work factors that were asked for.
-	factors []int
+	// factors are the work factors that were asked for, and contents the names of what was sealed.
+	factors  []int
+	contents [][]string
+	// regroup, when set, changes the group part that is made of its keyshares.
+	regroup func(group []byte) []byte
 	// proves counts the proofs that were asked for, and proofErr refuses them.
 	proves   int
 	proofErr error
@@ -90,8 +93,12 @@ const (
 
 func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, log: zerolog.New(zerolog.NewTestWriter(t)), chain: newFakeChain(), tss: &fakeTss{sessions: map[string]*session{}, patience: 500 * time.Millisecond}}
+	var keys []*secp256k1.PrivKey
 	for range n {
-		key := secp256k1.GenPrivKey()
+		keys = append(keys, secp256k1.GenPrivKey())
+	}
+	slices.SortFunc(keys, func(a, b *secp256k1.PrivKey) int { return bytes.Compare(a.PubKey().Bytes(), b.PubKey().Bytes()) })
+	for _, key := range keys { // a keygen has its members in the order of their keys
 		address, err := bech32.ConvertAndEncode(testPrefix, key.PubKey().Address())
 		require.NoError(t, err)
 		m := &member{
@@ -191,8 +198,13 @@ func (m *member) open() *Publisher {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.checked += len(files)
-		return checkFake(v, files, m.key.PubKey().Bytes())
+		k, err := checkFake(v, files, m.key.PubKey().Bytes())
+		if err == nil {
+			k.regroup = m.regroup
+		}
+		return k, err
 	}
+	p.split = splitFake
 	return p
 }
 
@@ -222,6 +234,11 @@ func (m *member) seal(files []envelope.File, workFactor int) ([]byte, error) {
 	defer m.mu.Unlock()
 	m.seals++
 	m.factors = append(m.factors, workFactor)
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	m.contents = append(m.contents, names)
 	if m.sealErr != nil {
 		return nil, m.sealErr
 	}
@@ -330,6 +347,7 @@ func (w *world) checkInvariants() {
 	w.tss.mu.Unlock()
 	w.chain.mu.Lock()
 	defer w.chain.mu.Unlock()
+	require.Zero(w.t, w.chain.early, "votes by the hash of a group part that the chain had not")
 	for i, m := range w.members {
 		require.LessOrEqual(w.t, len(w.chain.envelopes[m.address]), 1, "envelopes of member %d", i)
 		require.LessOrEqual(w.t, len(w.chain.sent[m.address]), 1, "proofs of member %d", i)
@@ -356,36 +374,39 @@ func TestKilledAfterEveryStep(t *testing.T) {
 			{"one member is killed", func(i int) bool { return i == 1 }},
 			{"all members are killed", func(int) bool { return true }},
 		} {
-			t.Run(fmt.Sprintf("%s after %s", who.name, point), func(t *testing.T) {
-				w := newWorld(t, 4)
-				deaths := 0
-				for i, m := range w.members {
-					if who.dies(i) {
-						m.dieAt = point
-						deaths++
+			for _, split := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s after %s, split: %t", who.name, point, split), func(t *testing.T) {
+					w := newWorld(t, 4)
+					w.chain.split = split
+					deaths := 0
+					for i, m := range w.members {
+						if who.dies(i) {
+							m.dieAt = point
+							deaths++
+						}
 					}
-				}
-				w.chain.open(1, 1000, w.infos())
-				w.start()
-				w.awaitReady(1)
-				w.awaitClosed(1)
-				w.checkInvariants()
-				for i, m := range w.members {
-					w.chain.mu.Lock()
-					require.Equal(t, 1, w.chain.votes[m.address], "votes of member %d", i)
-					require.Len(t, w.chain.envelopes[m.address], 1)
-					require.Len(t, w.chain.sent[m.address], 1)
-					w.chain.mu.Unlock()
-					m.mu.Lock()
-					require.Equal(t, 1, m.proves, "proofs of member %d", i)
-					deaths -= m.deaths
-					m.mu.Unlock()
-					files, err := os.ReadDir(filepath.Join(m.home, "keyshares", "1"))
-					require.NoError(t, err)
-					require.Len(t, files, 2)
-				}
-				require.Zero(t, deaths, "members that were to be killed and were not")
-			})
+					w.chain.open(1, 1000, w.infos())
+					w.start()
+					w.awaitReady(1)
+					w.awaitClosed(1)
+					w.checkInvariants()
+					for i, m := range w.members {
+						w.chain.mu.Lock()
+						require.Equal(t, 1, w.chain.votes[m.address], "votes of member %d", i)
+						require.Len(t, w.chain.envelopes[m.address], 1)
+						require.Len(t, w.chain.sent[m.address], 1)
+						w.chain.mu.Unlock()
+						m.mu.Lock()
+						require.Equal(t, 1, m.proves, "proofs of member %d", i)
+						deaths -= m.deaths
+						m.mu.Unlock()
+						files, err := os.ReadDir(filepath.Join(m.home, "keyshares", "1"))
+						require.NoError(t, err)
+						require.Len(t, files, 2)
+					}
+					require.Zero(t, deaths, "members that were to be killed and were not")
+				})
+			}
 		}
 	}
 }
@@ -400,6 +421,7 @@ func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
 			t.Run(fmt.Sprintf("%s change %d", when, n), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, 4)
+				w.chain.split = n%2 == 0 // a split keygen changes a disk as others do
 				w.tss.patience = 200 * time.Millisecond
 				m := w.members[1]
 				if when == "before" {

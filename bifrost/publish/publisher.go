@@ -88,6 +88,8 @@ type Publisher struct {
 	address []byte
 	// checkFiles finds out whether files are this member's keyshares of a vault.
 	checkFiles func(v vault.Vault, files []envelope.File) (checkedKeyshares, error)
+	// split makes the secrets file of two keyshare files that were checked.
+	split func(v vault.Vault, files []envelope.File, group []byte) (envelope.File, error)
 
 	// sealing is held while scrypt works.
 	sealing sync.Mutex
@@ -126,6 +128,7 @@ func New(cfg Config) (*Publisher, error) {
 	p.checkFiles = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
 		return keyfiles.Check(v, files, cfg.PubKey)
 	}
+	p.split = keyfiles.SecretsFile
 	records, err := p.outbox.Load()
 	if err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)

@@ -158,7 +158,7 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 		if err != nil {
 			return nil, p.cannotSeal(v.Name(), err)
 		}
-		if sealed, err = p.seal(ctx, v.Name(), s.files); err != nil {
+		if sealed, err = p.seal(ctx, v, s); err != nil {
 			return nil, err
 		}
 	}
@@ -171,11 +171,12 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 }
 
 // unsent returns the envelope of the vote that did not reach its block, when the chain still takes
-// it: others may have seen it, and one vault has one envelope.
+// it: others may have seen it, and one vault has one envelope. One that was made for another group
+// part than the vault has would be of no use.
 func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 	r, err := p.outbox.Closed(outbox.VoteName(v.Epoch))
 	if err != nil || r == nil || r.Vault != v.Name() || r.EnvelopeSHA256 == "" ||
-		len(r.Message) == 0 {
+		len(r.Message) == 0 || v.Split && r.SharesHash != hex.EncodeToString(v.SharesHash) {
 		return nil, err
 	}
 	var msg types.MsgTssPool

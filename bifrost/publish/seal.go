@@ -1,30 +1,62 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
+	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // seal makes the envelope of a vault's keyshares. Every error of it is loud, because without an
 // envelope there is no vote.
-func (p *Publisher) seal(ctx context.Context, vault string, files []envelope.File) ([]byte, error) {
+func (p *Publisher) seal(ctx context.Context, v vault.Vault, s *keyshares) ([]byte, error) {
 	params, err := p.chain.Params(ctx)
 	if err != nil {
 		return nil, err
 	}
+	files, err := p.toSeal(v, s)
+	if err != nil {
+		return nil, p.cannotSeal(v.Name(), err)
+	}
+	if _, ok := keyfiles.FindSecrets(files); ok {
+		defer wipeFiles(files) // they are made for the envelope
+	}
 	sealed, err := p.sealFor(files, params)
 	if err != nil {
-		return nil, p.cannotSeal(vault, err)
+		return nil, p.cannotSeal(v.Name(), err)
 	}
 	p.setSealError("")
 	return sealed, nil
+}
+
+// toSeal are the files that a member's envelope holds: of a split vault its secrets, when these and
+// the group part that all members agreed on are its keyshares again, and otherwise its keyshares.
+func (p *Publisher) toSeal(v vault.Vault, s *keyshares) ([]envelope.File, error) {
+	log := p.log.Warn().Str("vault", v.Name())
+	switch {
+	case !v.Split:
+		return s.files, nil
+	case len(v.SharesHash) > 0 && !bytes.Equal(s.hash, v.SharesHash):
+		log.Msg("the members agreed on another group part than the one in the keyshares here; " +
+			"the envelope holds them whole")
+		return s.files, nil
+	}
+	secrets, err := p.split(v, s.files, s.group)
+	if errors.Is(err, keyshare.ErrNotSplit) {
+		log.Err(err).Msg("the envelope holds the keyshares whole")
+		return s.files, nil
+	}
+	return []envelope.File{secrets}, err
 }
 
 // sealFor makes an envelope that the chain takes: with the work factor that it asks for when that

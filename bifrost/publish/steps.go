@@ -133,7 +133,7 @@ func (p *Publisher) keep(
 		return nil, fmt.Errorf("the keyshares that the keygen made: %w", err)
 	}
 	defer checked.Wipe()
-	public, err := checked.PublicShares()
+	_, _, hash, err := agreed(v, checked)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (p *Publisher) keep(
 	return types.DoneMessage(session, types.Result{
 		PubKey:        v.PubKey,
 		PubKeyEd25519: v.PubKeyEd25519,
-		SharesHash:    public.Hash(v.PubKey, v.PubKeyEd25519),
+		SharesHash:    hash,
 	}), nil
 }
 
