@@ -43,7 +43,8 @@ var (
 //
 //   - 1: what there was before the first release.
 //   - 2: a churn may have named members. What version 1 wrote means the same.
-const consensusVersion = 2
+//   - 3: keygens and vaults may be split. What version 2 wrote means the same.
+const consensusVersion = 3
 
 // AppModule is the tssbackup module of an app.
 type AppModule struct {
@@ -101,13 +102,20 @@ func (am AppModule) RegisterServices(cfg module.Configurator) {
 		envelopes = am.archive
 	}
 	types.RegisterQueryServer(cfg.QueryServer(), keeper.NewQueryServer(am.keeper, envelopes))
-	if err := cfg.RegisterMigration(types.ModuleName, 1, migrate1to2); err != nil {
-		panic(err) // it is registered twice
+	for i, migrate := range []module.MigrationHandler{migrate1to2, migrate2to3} {
+		err := cfg.RegisterMigration(types.ModuleName, uint64(i)+1, migrate)
+		if err != nil {
+			panic(err) // it is registered twice
+		}
 	}
 }
 
 // migrate1to2 changes nothing: the churns of version 1 are those of which no members were named.
 func migrate1to2(sdk.Context) error { return nil }
+
+// migrate2to3 changes nothing: the keygens and vaults of version 2 are not split, and neither are
+// those that follow until the parameters say so.
+func migrate2to3(sdk.Context) error { return nil }
 
 // DefaultGenesis is the state of a new chain.
 func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {

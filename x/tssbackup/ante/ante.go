@@ -14,6 +14,13 @@
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
 // before the next block.
 //
+// For the same reason a vote of a split keygen that names the group part, instead of carrying it,
+// passes CheckTx only on a node that has committed the vote that carries it: messages do not run in
+// the check state, so a group part in the mempool is not known there. And a hash that is known
+// stays known while its keygen is open. So such a vote never fails in a block for its group part
+// where it passed before: not when the vote with the group part comes later, is not executed, or
+// fails. A vote that carries the group part is good before and after it is known.
+//
 // Everything else pays as in any other chain: several messages in one transaction, a vote inside
 // another message, a vote with a fee, a backup that is published once more. A single vote without a
 // fee that is not eligible is refused, also by a node that accepts transactions for nothing.
@@ -52,8 +59,8 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// maxOverhead bounds the bytes of an exempt transaction around its envelope, proof and public
-// shares: keys, signatures, memo, and the addresses of many blamed members.
+// maxOverhead bounds the bytes of an exempt transaction around its envelope, proof, public shares
+// and group part: keys, signatures, memo, and the addresses of many blamed members.
 const maxOverhead = 32 << 10
 
 // maxSmall bounds the bytes of an exempt transaction with a join or a check. It has about 450, and
@@ -200,7 +207,7 @@ func (d FeeDecorator) checkBounds(
 	simulate bool,
 ) error {
 	size := uint64(len(ctx.TxBytes()))
-	limit := uint64(len(vote.Envelope)) + types.MaxProofBytes(vote.Members) + maxOverhead
+	limit := uint64(len(vote.Envelope)) + vote.MaxBytes() + maxOverhead
 	if vote.Small {
 		limit = maxSmall
 	}
@@ -219,9 +226,7 @@ func (d FeeDecorator) checkBounds(
 		return err
 	}
 	params := d.accounts.GetParams(ctx)
-	limit = params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + types.VoteGas(
-		vote.Members,
-	)
+	limit = params.TxSizeCostPerByte*size + params.SigVerifyCostSecp256k1 + vote.MaxGas()
 	if gas := tx.(sdk.FeeTx).GetGas(); gas > limit {
 		return errorsmod.Wrapf(
 			sdkerrors.ErrInvalidGasLimit,

@@ -343,6 +343,7 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		ActiveHeight:  sdkCtx.BlockHeight(),
 		Members:       c.Members,
 		SharesHash:    result.SharesHash,
+		Split:         c.Split,
 	}
 	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
 		return types.Vault{}, err

@@ -297,6 +297,7 @@ func (k Keeper) openKeygen(
 		Needed:        uint32(params.Needed(n)),
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,
+		Split:         params.SplitBackups,
 		OpenedHeight:  height,
 		Deadline:      height + int64(params.KeygenDeadline),
 		Try:           before.Try + 1,

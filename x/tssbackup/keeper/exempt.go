@@ -45,6 +45,7 @@ func (k Keeper) ExemptVote(
 		}
 		if msg.Blame == nil {
 			v.Members = len(b.keygen.Members)
+			v.CarriesGroup, v.NamesGroup = len(msg.Group) != 0, len(msg.GroupHash) != 0
 		}
 	case *types.MsgPublishBackup:
 		_, vault, signer, err := k.checkPublisher(ctx, msg)

@@ -7,6 +7,7 @@ import (
 	"cosmossdk.io/collections"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -131,6 +132,20 @@ func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	for _, g := range gs.Groups {
+		members := len(g.Group) / sanity.GroupMemberBytes
+		record, parameters, err := g.Records(members)
+		if err != nil {
+			return err
+		}
+		key := collections.Join(g.KeygenId, g.Hash)
+		if err := k.Groups.Set(ctx, key, record); err != nil {
+			return err
+		}
+		if err := k.GroupParameters.Set(ctx, key, parameters); err != nil {
+			return err
+		}
+	}
 	for _, p := range gs.Proofs {
 		if err := k.Proofs.Set(ctx, collections.Join(p.KeygenId, p.Member), p.Proof); err != nil {
 			return err
@@ -208,6 +223,9 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, b := range gs.Backups {
 		latest = max(latest, b.Backup.Commitments()[0].Height)
 	}
+	for _, g := range gs.Groups {
+		latest = max(latest, g.Height)
+	}
 	for _, p := range gs.Proofs {
 		latest = max(latest, p.Proof.Height)
 	}
@@ -240,7 +258,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	gs.LiveChurnId = live.ChurnId
 
-	return gs, errors.Join(
+	var groupErr error // of a group part that cannot be put together
+	err = errors.Join(
 		each(ctx, k.Signers, func(operator []byte, s types.Signer) {
 			gs.Signers = append(gs.Signers, types.GenesisSigner{Operator: operator, Signer: s})
 		}),
@@ -316,6 +335,17 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 				types.GenesisPublicShares{KeygenId: key.K1(), Hash: key.K2(), Shares: s},
 			)
 		}),
+		each(ctx, k.Groups, func(key collections.Pair[uint64, []byte], g types.Group) {
+			parameters, err := k.GroupParameters.Get(ctx, key)
+			if err == nil {
+				var group []byte
+				group, err = g.Part(parameters)
+				gs.Groups = append(gs.Groups, types.GenesisGroup{
+					KeygenId: key.K1(), Hash: key.K2(), Group: group, Height: g.Height,
+				})
+			}
+			groupErr = errors.Join(groupErr, err)
+		}),
 		each(ctx, k.Proofs, func(key collections.Pair[uint64, []byte], p types.Proof) {
 			gs.Proofs = append(
 				gs.Proofs,
@@ -335,6 +365,7 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			)
 		}),
 	)
+	return gs, errors.Join(err, groupErr)
 }
 
 // last is the highest number that a sequence has given out.

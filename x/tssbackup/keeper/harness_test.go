@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +32,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -128,6 +131,8 @@ func (c *chain) run(msg sdk.Msg) error {
 	}
 	if has, err := c.k.Certificates.Has(c.ctx, vote.KeygenId); err == nil && !has {
 		vote = c.certified(vote)
+	} else if len(vote.Group) != 0 {
+		vote = naming(vote, c.keygen(vote.KeygenId).Members)
 	}
 	err := c.handle(vote)
 	if err == nil && !c.unchecked {
@@ -136,6 +141,37 @@ func (c *chain) run(msg sdk.Msg) error {
 		c.events = events
 	}
 	return err
+}
+
+// naming is a vote that names the group part that it carried.
+func naming(vote *types.MsgTssPool, members []types.Member) *types.MsgTssPool {
+	names := *vote
+	names.Group, names.Certificate, names.GroupHash = nil, nil, resultOf(vote, members).SharesHash
+	return &names
+}
+
+// resultOf is the result of a vote, with the hash of the group part that it carries or names.
+func resultOf(vote *types.MsgTssPool, members []types.Member) types.Result {
+	result, err := vote.ParseResult()
+	if err != nil {
+		return types.Result{}
+	}
+	switch {
+	case len(vote.GroupHash) != 0:
+		result.SharesHash = vote.GroupHash
+	case len(vote.Group) != 0:
+		entries, err := sanity.ParseGroup(vote.Group, len(members))
+		if err != nil {
+			return types.Result{}
+		}
+		result.SharesHash, err = types.GroupHash(
+			result.PubKey, result.PubKeyEd25519, members, sanity.GroupPoints(entries),
+		)
+		if err != nil {
+			panic(err)
+		}
+	}
+	return result
 }
 
 // handle handles a message as it is.
@@ -249,7 +285,10 @@ func (c *chain) sizeOf(proofs bool) int {
 	for key, value := range c.dump() {
 		raw, err := hex.DecodeString(key[:2])
 		require.NoError(c.t, err)
-		isProof := raw[0] == types.ProofsPrefix.Bytes()[0] || raw[0] == types.PublicSharesPrefix.Bytes()[0]
+		isProof := slices.Contains([]byte{
+			types.ProofsPrefix.Bytes()[0], types.PublicSharesPrefix.Bytes()[0],
+			types.GroupsPrefix.Bytes()[0], types.GroupParametersPrefix.Bytes()[0],
+		}, raw[0])
 		if isProof == proofs {
 			n += (len(key) + len(value)) / 2
 		}
@@ -368,8 +407,8 @@ func (c *chain) certified(vote *types.MsgTssPool) *types.MsgTssPool {
 	}
 	c.begin(keygen)
 	session, _ := c.k.Sessions.Get(c.ctx, keygen.Id)
-	result, err := vote.ParseResult()
-	if err != nil {
+	result := resultOf(vote, keygen.Members)
+	if len(result.PubKey) == 0 {
 		certified.Certificate = make([]byte, types.SignatureSize*len(keygen.Members))
 		return &certified
 	}
@@ -429,6 +468,13 @@ func (c *chain) check(vote *types.MsgTssPool) {
 	require.NoError(c.t, c.handle(keys.signed(vote.KeygenId, vote.Signer)))
 }
 
+// splitParams are provenParams with keygens that are split.
+func splitParams() types.Params {
+	p := provenParams()
+	p.SplitBackups = true
+	return p
+}
+
 // vote is a member's vote for the vault, with an envelope when it is asked, and with public shares
 // and a proof when these are required.
 func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
@@ -440,8 +486,47 @@ func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	if keygen.RequireProofs {
 		v.prove(msg, keygen.Members, m, 0)
 	}
+	if keygen.Split {
+		msg.PublicShares, msg.Group = nil, v.group(keygen.Members)
+	}
 	return msg
 }
+
+// group is the group part of members whose parameters are those of the fixtures.
+func (v vaultKeys) group(members []types.Member) []byte {
+	shares := v.deal(members).Public
+	entries := make([]sanity.GroupMember, len(members))
+	for i, m := range members {
+		own, _ := shares.Of(m.Address())
+		entries[i] = sanity.GroupMember{
+			Secp256k1: own[0].Point, Ed25519: own[1].Point, Parameters: parameters()[i%len(parameters())],
+		}
+	}
+	group, err := sanity.MakeGroup(entries)
+	if err != nil {
+		panic(err)
+	}
+	return group
+}
+
+// parameters are those of the fixtures, as they stand in a group part.
+var parameters = sync.OnceValue(func() (all [][]byte) {
+	for _, file := range fixture.PreParams() {
+		var pre struct {
+			PaillierSK        struct{ N *big.Int }
+			NTildei, H1i, H2i *big.Int
+		}
+		if err := json.Unmarshal(file.Data, &pre); err != nil {
+			panic(err)
+		}
+		numbers, err := sanity.Parameters{N: pre.PaillierSK.N, NTilde: pre.NTildei, H1: pre.H1i, H2: pre.H2i}.Bytes()
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, numbers)
+	}
+	return all
+})
 
 // prove gives a vote the public shares of the members and, when it has an envelope, a fake proof by
 // m to its recipient key with this index.

@@ -52,6 +52,17 @@ func (k Keeper) checkShares(
 	if err := shares.CheckForm(keygen.Id, keygen.Members); err != nil {
 		return types.ErrInvalidShares.Wrap(err.Error())
 	}
+	if err := k.checkPublicShares(ctx, keygen, result, *shares); err != nil {
+		return err
+	}
+	return k.PublicShares.Set(ctx, key, *shares)
+}
+
+// checkPublicShares checks, and charges before, whether public shares in form are those of the
+// keys of a result.
+func (k Keeper) checkPublicShares(
+	ctx context.Context, keygen types.Keygen, result types.Result, shares types.PublicShares,
+) error {
 	members := uint64(len(keygen.Members))
 	sdk.UnwrapSDKContext(ctx).
 		GasMeter().
@@ -59,13 +70,13 @@ func (k Keeper) checkShares(
 	if err := shares.Check(result.PubKey, result.PubKeyEd25519); err != nil {
 		return types.ErrInvalidShares.Wrap(err.Error())
 	}
-	return k.PublicShares.Set(ctx, key, *shares)
+	return nil
 }
 
 // acceptProof verifies a member's proof, the dearest check of all, and writes down its stored form.
 func (k Keeper) acceptProof(
 	ctx context.Context, keygenID uint64, pubKey, pubKeyEd25519, member []byte,
-	shares types.PublicShares, proof []byte,
+	shares []verenc.PublicShare, proof []byte,
 ) error {
 	key := collections.Join(keygenID, member)
 	slot, err := k.Proofs.Get(ctx, key)
@@ -79,17 +90,15 @@ func (k Keeper) acceptProof(
 		return types.ErrProofPresent.Wrapf("keygen %d", keygenID)
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	st, ok := shares.Statement(
+	st := types.Statement(
 		sdkCtx.ChainID(),
 		keygenID,
 		pubKey,
 		pubKeyEd25519,
 		member,
 		slot.Recipient.Key,
+		shares,
 	)
-	if !ok {
-		return types.ErrInvalidProof.Wrap("the member has no public shares")
-	}
 	if size := verenc.MaxProofSize(len(st.Shares)); len(proof) > size {
 		return types.ErrInvalidProof.Wrapf("%d bytes, more than %d", len(proof), size)
 	}
@@ -133,7 +142,11 @@ func (k Keeper) deleteProofs(ctx context.Context, keygenID uint64) error {
 	if err := k.Proofs.Clear(ctx, of); err != nil {
 		return err
 	}
-	return k.PublicShares.Clear(ctx, of)
+	return errors.Join(
+		k.PublicShares.Clear(ctx, of),
+		k.Groups.Clear(ctx, of),
+		k.GroupParameters.Clear(ctx, of),
+	)
 }
 
 // expireProofs says when the proofs of a vault that is retired now are deleted.

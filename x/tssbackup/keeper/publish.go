@@ -108,9 +108,13 @@ func (k Keeper) acceptLaterProof(
 	if len(vault.SharesHash) == 0 {
 		return types.ErrInvalidProof.Wrap("the vault has no public shares")
 	}
-	shares, err := k.PublicShares.Get(ctx, collections.Join(vault.Epoch, vault.SharesHash))
+	all, err := k.publicShares(ctx, vault)
 	if err != nil {
 		return err
+	}
+	shares, ok := all.Of(signer)
+	if !ok {
+		return types.ErrInvalidProof.Wrap("the member has no public shares")
 	}
 	return k.acceptProof(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }

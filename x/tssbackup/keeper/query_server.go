@@ -421,7 +421,7 @@ func (s queryServer) Proofs(
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	shares, err := s.k.PublicShares.Get(ctx, collections.Join(vault.Epoch, vault.SharesHash))
+	shares, err := s.k.publicShares(ctx, vault)
 	if err != nil {
 		return nil, missing(err, "state keeps no public shares of vault %s", req.Vault)
 	}

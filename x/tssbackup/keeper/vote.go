@@ -9,6 +9,8 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/tssbackup/tssbackup/sanity"
+	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -98,14 +100,18 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, types.ErrEnvelopeMissing.Wrapf("%s is asked to publish", msg.Signer)
 	case !member.Asked && len(msg.KeysharesBackup) != 0:
 		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
-	case len(msg.Proof) != 0 && (len(msg.KeysharesBackup) == 0 || msg.PublicShares == nil):
+	case len(msg.Proof) != 0 &&
+		(len(msg.KeysharesBackup) == 0 || !keygen.Split && msg.PublicShares == nil):
 		return ballot{}, types.ErrInvalidProof.Wrap(
 			"a proof comes with an envelope and the public shares",
 		)
-	case keygen.RequireProofs && msg.PublicShares == nil:
+	case keygen.RequireProofs && !keygen.Split && msg.PublicShares == nil:
 		return ballot{}, types.ErrInvalidShares.Wrap("the keygen requires them")
 	case keygen.RequireProofs && member.Asked && len(msg.Proof) == 0:
 		return ballot{}, types.ErrProofMissing.Wrap("the keygen requires it")
+	}
+	if err := checkGrouped(msg, b); err != nil {
+		return ballot{}, err
 	}
 	return b, k.checkCertified(ctx, msg, b)
 }
@@ -154,6 +160,9 @@ func (s msgServer) TssPool(
 			Vault:    msg.PubKey,
 			Proven:   len(msg.Proof) != 0,
 		}
+		if b.keygen.Split {
+			pool.GroupHash = hex.EncodeToString(vote.Result.SharesHash)
+		}
 		if vote.Commitment != nil {
 			pool.Commitment = hex.EncodeToString(vote.Commitment.Sha256)
 			pool.Size_ = vote.Commitment.Size_
@@ -177,7 +186,8 @@ func (s msgServer) TssPool(
 
 // checkResult reads the result and the commitment of a vote: keys that are points and name no vault
 // yet, an envelope in form, a certificate unless one stands, public shares that are those of its
-// keys, and a proof that the member's shares are encrypted to its recipient key.
+// keys or a group part that has them, and a proof that the member's shares are encrypted to its
+// recipient key.
 func (k Keeper) checkResult(
 	ctx context.Context,
 	msg *types.MsgTssPool,
@@ -201,20 +211,38 @@ func (k Keeper) checkResult(
 			return nil, nil, err
 		}
 	}
+	var group []sanity.GroupMember
+	if b.keygen.Split {
+		if result.SharesHash, group, err = k.groupHash(
+			ctx, msg, b.keygen.Members, result,
+		); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := k.certify(ctx, msg, b, result); err != nil {
 		return nil, nil, err
 	}
-	if err := k.checkShares(ctx, b.keygen, result, msg.PublicShares); err != nil {
+	// With a certificate that stood before there is the group part that all members signed for.
+	if b.keygen.Split && b.certificate == nil {
+		err = k.keepGroup(ctx, msg.Group, group, b.keygen, result)
+	} else {
+		err = k.checkShares(ctx, b.keygen, result, msg.PublicShares)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if len(msg.Proof) != 0 {
-		err := k.acceptProof(
+		shares, err := k.sharesOfVoter(ctx, msg, b, result)
+		if err != nil {
+			return nil, nil, err
+		}
+		err = k.acceptProof(
 			ctx,
 			msg.KeygenId,
 			result.PubKey,
 			result.PubKeyEd25519,
 			b.signer,
-			*msg.PublicShares,
+			shares,
 			msg.Proof,
 		)
 		if err != nil {
@@ -222,4 +250,18 @@ func (k Keeper) checkResult(
 		}
 	}
 	return &result, commitment, nil
+}
+
+// sharesOfVoter are the public shares that a vote's proof is about.
+func (k Keeper) sharesOfVoter(
+	ctx context.Context, msg *types.MsgTssPool, b ballot, result types.Result,
+) ([]verenc.PublicShare, error) {
+	if b.keygen.Split {
+		return k.groupShares(ctx, b.keygen.Id, result.SharesHash, b.keygen.Members, b.signer)
+	}
+	shares, ok := msg.PublicShares.Of(b.signer)
+	if !ok {
+		return nil, types.ErrInvalidProof.Wrap("the member has no public shares")
+	}
+	return shares, nil
 }

@@ -5,6 +5,8 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/tssbackup/tssbackup/sanity"
 )
 
 const (
@@ -26,11 +28,13 @@ const (
 // itself what it costs, and a registration is about neither: they may have 0.
 func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 	bytes := gasPerByte * uint64(proto.Size(msg))
+	e := Exemption{Members: members}
 	switch msg := msg.(type) {
 	case *MsgTssPool:
-		members = 0
+		e.Members = len(msg.Group) / sanity.GroupMemberBytes
+		e.CarriesGroup, e.NamesGroup = len(msg.Group) != 0, len(msg.GroupHash) != 0
 		if msg.PublicShares != nil {
-			members = len(msg.PublicShares.Secp256k1)
+			e.Members = len(msg.PublicShares.Secp256k1)
 		}
 	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup:
 	case *MsgRegisterSigner:
@@ -38,7 +42,7 @@ func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 	default:
 		return 0, fmt.Errorf("%s is no message of a signer", sdk.MsgTypeURL(msg))
 	}
-	return VoteGas(members) + bytes, nil
+	return e.MaxGas() + bytes, nil
 }
 
 // VoteGas is what a transaction without a fee may use beyond the gas for its size and its
@@ -51,3 +55,14 @@ func VoteGas(members int) uint64 {
 	n := uint64(members)
 	return 1_250_000 + 18_000*n + 16*n*n
 }
+
+// CarryingVoteGas is VoteGas for a vote that carries the group part of so many members: each one's
+// parameters are checked and written once.
+func CarryingVoteGas(members int) uint64 {
+	return VoteGas(members) + 60_000*uint64(members)
+}
+
+// NamingVoteGas is VoteGas for a vote that names the group part, in a keygen of any size. With the
+// gas for its size and its signature it comes to less than 900,000, when its envelope holds a
+// member's own secrets alone: a hundred of them fit into a block of 100,000,000.
+const NamingVoteGas = 800_000

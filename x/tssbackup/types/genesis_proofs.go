@@ -53,15 +53,15 @@ func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
 	return v.IsLive(), true
 }
 
-// checkShares checks the public shares: that each is of a result in state, and each result's are
-// there. That they lie on the polynomials of the vault's keys was checked when they were voted for,
-// and takes longer than a start should.
+// checkShares checks the public shares and the group parts: that each is of a result in state, and
+// each result's are there. That they lie on the polynomials of the vault's keys was checked when
+// they were voted for, and takes longer than a start should.
 func (g genesisIndex) checkShares(gs GenesisState) error {
 	type key struct {
 		keygen uint64
 		hash   string
 	}
-	results := map[key]Result{} // whose public shares must be there
+	results := map[key]Result{} // whose public shares, or group parts, must be there
 	for _, v := range gs.Votes {
 		k := g.keygens[v.KeygenId]
 		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
@@ -73,6 +73,8 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 				return errors.New("two results have the public shares of one")
 			}
 			results[k] = *v.Vote.Result
+		} else if k.Split {
+			return fmt.Errorf("a vote on keygen %d names no group part", k.Id)
 		}
 	}
 	for _, v := range gs.Vaults {
@@ -92,7 +94,7 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 		}
 		lastID, last = s.KeygenId, s.Hash
 		r, ok := results[key{s.KeygenId, string(s.Hash)}]
-		if !ok {
+		if !ok || g.keygens[s.KeygenId].Split {
 			return fmt.Errorf("public shares %d are of no result", i)
 		}
 		delete(results, key{s.KeygenId, string(s.Hash)})
@@ -104,6 +106,21 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 		}
 		if !bytes.Equal(s.Shares.Hash(r.PubKey, r.PubKeyEd25519), s.Hash) {
 			return fmt.Errorf("public shares %d do not have their hash", i)
+		}
+	}
+	lastID, last = 0, nil
+	for i, p := range gs.Groups {
+		if p.KeygenId < lastID || p.KeygenId == lastID && bytes.Compare(last, p.Hash) >= 0 {
+			return fmt.Errorf("group part %d is not in ascending order", i)
+		}
+		lastID, last = p.KeygenId, p.Hash
+		r, ok := results[key{p.KeygenId, string(p.Hash)}]
+		if !ok || !g.keygens[p.KeygenId].Split {
+			return fmt.Errorf("group part %d is of no result", i)
+		}
+		delete(results, key{p.KeygenId, string(p.Hash)})
+		if err := p.check(r, g.membersOf(p.KeygenId)); err != nil {
+			return fmt.Errorf("group part %d: %w", i, err)
 		}
 	}
 	if len(results) > 0 {

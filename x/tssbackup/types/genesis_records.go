@@ -40,6 +40,12 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		if !bytes.Equal(g.made[v.Epoch], gv.PubKey) || k.ChurnId != v.ChurnId {
 			return fmt.Errorf("vault %d was not made by its keygen", i)
 		}
+		if v.Split != k.Split {
+			return fmt.Errorf("vault %d is split and its keygen is not, or the other way round", i)
+		}
+		if v.Split && v.IsLive() && len(v.SharesHash) == 0 {
+			return fmt.Errorf("vault %d lives without its group part", i)
+		}
 		if v.Threshold != k.Threshold {
 			return fmt.Errorf("vault %d has another threshold than its keygen", i)
 		}

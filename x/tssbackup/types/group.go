@@ -35,6 +35,25 @@ func (g Group) Part(parameters []byte) ([]byte, error) {
 	return group, nil
 }
 
+// Of are the public shares of a member, given by its raw address: of both keys, secp256k1 first, as
+// a proof speaks of them. members are those of the group part, in ascending order of their keys.
+func (g Group) Of(members []Member, member []byte) ([]verenc.PublicShare, error) {
+	i := slices.IndexFunc(members, func(m Member) bool { return bytes.Equal(m.Address(), member) })
+	if i < 0 || len(g.Points) != len(members)*sanity.GroupPointsBytes {
+		return nil, errors.New("the group part has no public shares of the member")
+	}
+	secp256k1, ed25519 := g.points(i)
+	return []verenc.PublicShare{
+		{Group: verenc.Secp256k1, Point: secp256k1}, {Group: verenc.Ed25519, Point: ed25519},
+	}, nil
+}
+
+// points are those of a member's shares.
+func (g Group) points(i int) (secp256k1, ed25519 []byte) {
+	own := g.Points[i*sanity.GroupPointsBytes : (i+1)*sanity.GroupPointsBytes]
+	return own[:PubKeySize], own[PubKeySize : PubKeySize+PubKeyEd25519Size]
+}
+
 // PublicShares are the public shares that the group part of an epoch has of all members, which are
 // in ascending order of their keys. It errs when it is of another number of members.
 func (g Group) PublicShares(epoch uint64, members []Member) (PublicShares, error) {
@@ -44,14 +63,14 @@ func (g Group) PublicShares(epoch uint64, members []Member) (PublicShares, error
 			len(g.Points), len(members))
 	}
 	for i, m := range members {
-		own := g.Points[i*sanity.GroupPointsBytes : (i+1)*sanity.GroupPointsBytes]
+		secp256k1, ed25519 := g.points(i)
 		for _, list := range []struct {
 			group   verenc.Group
 			point   []byte
 			entries *[]PublicShare
 		}{
-			{verenc.Secp256k1, own[:PubKeySize], &s.Secp256k1},
-			{verenc.Ed25519, own[PubKeySize : PubKeySize+PubKeyEd25519Size], &s.Ed25519},
+			{verenc.Secp256k1, secp256k1, &s.Secp256k1},
+			{verenc.Ed25519, ed25519, &s.Ed25519},
 		} {
 			id, err := verenc.ShareID(list.group, epoch, m.PubKey)
 			if err != nil {
@@ -66,4 +85,55 @@ func (g Group) PublicShares(epoch uint64, members []Member) (PublicShares, error
 	slices.SortFunc(s.Secp256k1, byID)
 	slices.SortFunc(s.Ed25519, byID)
 	return s, nil
+}
+
+// Records are what state keeps of a group part: the points and hashes that votes read, and the
+// parameters of all members. It errs when it is not of so many members.
+func (g GenesisGroup) Records(members int) (Group, []byte, error) {
+	entries, err := sanity.ParseGroup(g.Group, members)
+	if err != nil {
+		return Group{}, nil, err
+	}
+	return NewGroup(g.Group, entries, g.Height), GroupParameters(entries), nil
+}
+
+// NewGroup is the record of a group part, which was parsed into these entries, that was carried in
+// a block.
+func NewGroup(group []byte, entries []sanity.GroupMember, height int64) Group {
+	sum := sha256.Sum256(group)
+	return Group{Points: sanity.GroupPoints(entries), Sha256: sum[:], Height: height}
+}
+
+// GroupParameters are the parameters of all members, one after the other.
+func GroupParameters(entries []sanity.GroupMember) []byte {
+	parameters := make([]byte, 0, len(entries)*sanity.ParametersBytes)
+	for _, e := range entries {
+		parameters = append(parameters, e.Parameters...)
+	}
+	return parameters
+}
+
+// check checks whether it is the group part of the result, with points of both curves. That they
+// are the points of the vault's keys, and what the parameters are, was checked by the consensus
+// that accepted them.
+func (g GenesisGroup) check(r Result, members []Member) error {
+	record, _, err := g.Records(len(members))
+	if err != nil {
+		return err
+	}
+	hash, err := GroupHash(r.PubKey, r.PubKeyEd25519, members, record.Points)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(hash, g.Hash) {
+		return errors.New("it does not have its hash")
+	}
+	if g.Height < 0 {
+		return errors.New("height is negative")
+	}
+	shares, err := record.PublicShares(g.KeygenId, members)
+	if err != nil {
+		return err
+	}
+	return shares.CheckPoints()
 }

@@ -7,6 +7,7 @@ import (
 	"cosmossdk.io/core/address"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
 )
 
@@ -40,7 +41,7 @@ func decodeHex(s string, size int) ([]byte, bool) {
 }
 
 // ParseResult reads the result of a vote: both keys in lower-case hex, each a strictly encoded
-// point.
+// point. The hash of a group part is not in it.
 func (m *MsgTssPool) ParseResult() (Result, error) {
 	pubKey, ok := decodeHex(m.PubKey, PubKeySize)
 	if !ok {
@@ -74,7 +75,8 @@ func (m *MsgTssPool) ParseBlame(
 	codec address.Codec,
 ) ([][]byte, error) {
 	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
-		len(m.Certificate) != 0 || m.PublicShares != nil || len(m.Proof) != 0 {
+		len(m.Certificate) != 0 || m.PublicShares != nil || len(m.Proof) != 0 ||
+		len(m.Group) != 0 || len(m.GroupHash) != 0 {
 		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
 	}
 	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
@@ -155,4 +157,31 @@ type Exemption struct {
 	// Members is how many members' public shares and signatures the message carries, or proves by,
 	// or joins it may make a session of; 0 when none.
 	Members int
+	// CarriesGroup reports whether the message has the group part of so many members, and
+	// NamesGroup whether it has the hash of one instead.
+	CarriesGroup, NamesGroup bool
+}
+
+// MaxBytes is how long a transaction with the message may be beyond its envelope and what stands
+// around every message.
+func (e Exemption) MaxBytes() uint64 {
+	switch {
+	case e.NamesGroup:
+		return MaxProofBytes(0)
+	case e.CarriesGroup:
+		return MaxProofBytes(e.Members) + uint64(e.Members)*sanity.GroupMemberBytes
+	}
+	return MaxProofBytes(e.Members)
+}
+
+// MaxGas is what a transaction with the message may use beyond the gas for its size and its
+// signature.
+func (e Exemption) MaxGas() uint64 {
+	switch {
+	case e.NamesGroup:
+		return NamingVoteGas
+	case e.CarriesGroup:
+		return CarryingVoteGas(e.Members)
+	}
+	return VoteGas(e.Members)
 }

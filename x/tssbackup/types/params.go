@@ -137,9 +137,6 @@ func (p Params) Validate() error {
 	if p.MinWorkFactor < 1 || p.MinWorkFactor > sanity.MaxWorkFactor {
 		fail("min_work_factor is not in 1 to %d", sanity.MaxWorkFactor)
 	}
-	if p.SplitBackups {
-		fail("split_backups is not supported yet")
-	}
 	if err := errors.Join(errs...); err != nil {
 		return ErrInvalidParams.Wrap(err.Error())
 	}

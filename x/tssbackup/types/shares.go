@@ -153,11 +153,22 @@ func (s PublicShares) Statement(
 	pubKey, pubKeyEd25519, member, recipient []byte,
 ) (st verenc.Statement, ok bool) {
 	shares, ok := s.Of(member)
+	return Statement(chainID, keygenID, pubKey, pubKeyEd25519, member, recipient, shares), ok
+}
+
+// Statement is what the proof of a member proves whose public shares are known: those of both keys,
+// secp256k1 first.
+func Statement(
+	chainID string,
+	keygenID uint64,
+	pubKey, pubKeyEd25519, member, recipient []byte,
+	shares []verenc.PublicShare,
+) verenc.Statement {
 	return verenc.Statement{
 		Label:     verenc.Label(chainID, pubKey, pubKeyEd25519, keygenID, member),
 		Recipient: recipient,
 		Shares:    shares,
-	}, ok
+	}
 }
 
 // IsProven reports whether a proof was accepted.
