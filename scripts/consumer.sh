@@ -5,6 +5,7 @@
 #      moves, and it builds.
 #   2. Somebody who has nothing else takes them: `go mod tidy` wants no replace, neither SDK nor
 #      tss-lib comes along, and the oldest Go that go.mod names builds and vets it.
+#   3. An operator without a clone installs the tool by the README's own lines.
 #
 #   scripts/consumer.sh
 set -euo pipefail
@@ -66,3 +67,11 @@ fi
 GOTOOLCHAIN=$oldest go vet .
 GOTOOLCHAIN=$oldest go list -deps . | grep "^$module" | GOTOOLCHAIN=$oldest xargs go build
 sed -n '/^require/,$p' go.mod
+
+echo "== the operator's tool without a clone"
+mkdir "$out/operator" && cd "$out/operator"
+install=$(awk '/^```/ { if (block ~ /go mod init tool/) printf "%s", block; block = ""; next } { block = block $0 "\n" }' "$root/README.md")
+[ -n "$install" ] || { echo "README.md has no lines to install the tool"; exit 1; }
+# -trimpath, so that the next run finds in the cache of builds what this one built.
+GOFLAGS=-trimpath GOBIN=$out/bin bash -euxc "$install"
+"$out/bin/recover-keyshares" --version
