@@ -76,7 +76,7 @@ type Backup struct {
 // Notify says who is told of problems. The files hold a URL each, which is a secret: an absolute
 // path, or the name of a credential of systemd; empty for none.
 type Notify struct {
-	// WebhookFile has the URL that gets a POST when there are more or fewer problems.
+	// WebhookFile has the URL that gets a POST when the problems are others.
 	WebhookFile string `toml:"webhook_file"`
 	// PingFile has the URL that gets a GET every five minutes while there is none.
 	PingFile string `toml:"ping_file"`
@@ -472,9 +472,9 @@ format = {{printf "%q" .Log.Format}}
 
 [notify]
 # Who is told of what bifrost status names: the files, which nobody else may read, or the
-# credentials of systemd, that hold a URL. The webhook gets a POST with a text when there
-# are more or fewer problems; the ping a GET every five minutes while there is none, so
-# that whoever misses it knows. Empty: nobody.
+# credentials of systemd, that hold a URL. The webhook gets a POST with a text when they
+# are others than before; the ping a GET every five minutes while there is none, so that
+# whoever misses it knows. Empty: nobody.
 webhook_file = {{printf "%q" .Notify.WebhookFile}}
 ping_file = {{printf "%q" .Notify.PingFile}}
 

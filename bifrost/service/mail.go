@@ -53,7 +53,7 @@ type sent struct {
 
 // openMail returns the mailbox of a sink. Its error wraps [home.ErrConfig].
 func openMail(cfg home.Sink) (*sink.Mail, error) {
-	credentials, err := ReadCredentials(cfg.CredentialsFile)
+	credentials, err := sink.ReadCredentials(cfg.CredentialsFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: sink %s: %w", home.ErrConfig, cfg.Name, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,8 +26,8 @@ const (
 	notifyTimeout = 30 * time.Second
 )
 
-// A notifier tells somebody elsewhere of problems: with a request when there are more or fewer of
-// them than were told, and by leaving out a ping. It needs nobody who scrapes metrics.
+// A notifier tells somebody elsewhere of problems: with a request when they are others than were
+// told, and by leaving out a ping. It needs nobody who scrapes metrics.
 type notifier struct {
 	// webhook and ping are URLs, empty for none. They are secrets of whoever listens there.
 	webhook, ping string
@@ -33,10 +35,23 @@ type notifier struct {
 	signer        string
 	log           zerolog.Logger
 
-	// seen is how many problems the look before saw, and told how many were told of.
-	seen, told int
+	// seen are the problems that the look before saw, and told those that were told of, by kinds.
+	seen, told []string
 	pinged     time.Time
 	failed     string
+}
+
+// varies is what changes in the text of a problem that stays the same: times, heights, ports.
+var varies = regexp.MustCompile(`(\d+h)?(\d+m)?\d+(\.\d+)?(ns|µs|ms|s)\b|\b\d{4,}\b`)
+
+// kinds are problems as they are compared.
+func kinds(problems []string) []string {
+	all := make([]string, len(problems))
+	for i, p := range problems {
+		all[i] = varies.ReplaceAllString(p, "#")
+	}
+	slices.Sort(all)
+	return all
 }
 
 // notification is what the webhook gets. Chats show its text.
@@ -99,21 +114,23 @@ func (n *notifier) run(ctx context.Context) {
 	}
 }
 
-// look tells what is new. A problem that is gone at the next look is none to be told of.
+// look tells what is new. A problem that is gone at the next look is none to be told of; one whose
+// text is another one at each look still counts.
 func (n *notifier) look(ctx context.Context, now time.Time) {
 	problems := n.problems()
-	count := len(problems)
-	lasting := count == n.seen
-	n.seen = count
+	is := kinds(problems)
+	others := slices.Equal(is, n.seen) && !slices.Equal(is, n.told) ||
+		len(is) == len(n.seen) && len(is) != len(n.told)
+	n.seen = is
 	var errs []error
-	if n.webhook != "" && lasting && count != n.told {
+	if n.webhook != "" && others {
 		err := n.tell(ctx, problems)
 		if err == nil {
-			n.told = count
+			n.told = is
 		}
 		errs = append(errs, err)
 	}
-	if n.ping != "" && count == 0 && now.Sub(n.pinged) >= pingPeriod {
+	if n.ping != "" && len(problems) == 0 && now.Sub(n.pinged) >= pingPeriod {
 		err := n.request(ctx, http.MethodGet, n.ping, nil)
 		if err == nil {
 			n.pinged = now

@@ -2,6 +2,7 @@ package service
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -74,18 +75,32 @@ func TestSomebodyElsewhereIsToldOfProblems(t *testing.T) {
 	require.Equal(t, problems, told[0].Problems)
 	require.Contains(t, told[0].Text, "cosmos1x has 1 problems, the first of which is: the disk is full")
 	require.Equal(t, 2, pings, "silence tells, too")
+	problems = []string{"the last look that worked was 1m5s ago: dial 127.0.0.1:52110: refused"}
+	look()
+	look()
+	require.Len(t, told, 2, "it is another one")
+	problems = []string{"the last look that worked was 2m5s ago: dial 127.0.0.1:52111: refused"}
+	look()
+	look()
+	require.Len(t, told, 2, "it is the same one")
+	for i := range 4 {
+		problems = []string{"the disk is full", fmt.Sprintf("the error number %d", i)}
+		look()
+	}
+	require.Len(t, told, 3, "there is one more, whatever it says")
+	require.Len(t, told[2].Problems, 2)
 
 	status = http.StatusInternalServerError
 	problems = nil
 	look()
 	look()
-	require.Len(t, told, 1)
+	require.Len(t, told, 3)
 	require.Contains(t, log.String(), "answers with status 500")
 	require.NotContains(t, log.String(), "hunter2")
 	status = http.StatusOK
 	look()
-	require.Len(t, told, 2, "it is told once somebody listens")
-	require.Empty(t, told[1].Problems)
+	require.Len(t, told, 4, "it is told once somebody listens")
+	require.Empty(t, told[3].Problems)
 	server.Close()
 	problems = []string{"again"}
 	look()

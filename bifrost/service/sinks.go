@@ -14,7 +14,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
-	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
@@ -182,7 +181,7 @@ func (s *service) sinkStatus() (all []SinkStatus, problems []string) {
 // OpenSink returns a sink of the configuration. It asks nobody yet. Its error wraps
 // [home.ErrConfig].
 func OpenSink(cfg home.Sink) (sink.Sink, error) {
-	credentials, err := ReadCredentials(cfg.CredentialsFile)
+	credentials, err := sink.ReadCredentials(cfg.CredentialsFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: sink %s: %w", home.ErrConfig, cfg.Name, err)
 	}
@@ -191,19 +190,6 @@ func OpenSink(cfg home.Sink) (sink.Sink, error) {
 		return nil, fmt.Errorf("%w: sink %s: %w", home.ErrConfig, cfg.Name, err)
 	}
 	return s, nil
-}
-
-// ReadCredentials reads those in a file, or in the credential of systemd of this name, unless the
-// name is empty. It refuses a file that others may read.
-func ReadCredentials(name string) (c sink.Credentials, err error) {
-	if name == "" {
-		return c, nil
-	}
-	err = process.Credentials(name, func(data []byte) (err error) {
-		c, err = sink.ParseCredentials(data)
-		return err
-	})
-	return c, err
 }
 
 // HomeSource has the backups of homes in a folder.

@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"net/url"
 	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/process"
 )
 
 var (
@@ -64,9 +66,21 @@ func (c Credentials) String() string { return "credentials" }
 // GoString redacts the credentials.
 func (c Credentials) GoString() string { return "credentials" }
 
-// ParseCredentials reads the user in the first line, such as the id of an access key, and the
-// secret in the second. Its error shows nothing of them.
-func ParseCredentials(data []byte) (c Credentials, err error) {
+// ReadCredentials reads those in a file, or in the credential of systemd of this name, unless the
+// name is empty: the user in the first line, such as the id of an access key, and the secret in the
+// second. It refuses a file that others may read. Its error shows nothing of what is in it.
+func ReadCredentials(name string) (c Credentials, err error) {
+	if name == "" {
+		return c, nil
+	}
+	err = process.Credentials(name, func(data []byte) (err error) {
+		c, err = parseCredentials(data)
+		return err
+	})
+	return c, err
+}
+
+func parseCredentials(data []byte) (c Credentials, err error) {
 	user, rest, _ := bytes.Cut(bytes.TrimRight(data, "\r\n"), []byte("\n"))
 	user, rest = bytes.TrimSpace(user), bytes.TrimSpace(rest)
 	if len(user) == 0 || len(rest) == 0 || bytes.ContainsAny(rest, "\r\n") {

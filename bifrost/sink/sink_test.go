@@ -309,13 +309,49 @@ func TestURLs(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
-	c, err := sink.ParseCredentials([]byte("key\r\nsecret words\n"))
+	path := filepath.Join(t.TempDir(), "key")
+	read := func(text string) (sink.Credentials, error) {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return sink.ReadCredentials(path)
+	}
+	c, err := read("key\r\nsecret words\n")
 	require.NoError(t, err)
 	require.Equal(t, sink.Credentials{User: "key", Secret: "secret words"}, c)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", c, c, c, c), "secret")
 	for _, bad := range []string{"", "key", "key\n", "\nsecret", "a\nhunter2\nc"} {
-		_, err := sink.ParseCredentials([]byte(bad))
+		_, err := read(bad)
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "hunter2")
 	}
+}
+
+func TestCredentialsComeFromAFileOfTheirOwnerAlone(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "bucket")
+	require.NoError(t, os.WriteFile(path, []byte("key\nhunter2\n"), 0o600))
+	c, err := sink.ReadCredentials(path)
+	require.NoError(t, err)
+	require.Equal(t, sink.Credentials{User: "key", Secret: "hunter2"}, c)
+	c, err = sink.ReadCredentials("")
+	require.NoError(t, err)
+	require.Zero(t, c)
+
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, err = sink.ReadCredentials(path)
+	require.ErrorContains(t, err, "others may read")
+	_, err = sink.ReadCredentials("bucket")
+	require.ErrorContains(t, err, "systemd hands no credential bucket over")
+	require.NoError(t, os.Chmod(path, 0o440))
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	c, err = sink.ReadCredentials("bucket")
+	require.NoError(t, err, "a group of the service alone may read it there")
+	require.Equal(t, "hunter2", c.Secret)
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("hunter2\n"), 0o600))
+	_, err = sink.ReadCredentials("bucket")
+	require.ErrorContains(t, err, "not two lines")
+	require.NotContains(t, err.Error(), "hunter2")
+	require.NoError(t, os.WriteFile(path, make([]byte, 5000), 0o600))
+	_, err = sink.ReadCredentials(path)
+	require.ErrorContains(t, err, "is larger than 4096 bytes")
 }

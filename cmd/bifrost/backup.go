@@ -323,7 +323,7 @@ func (a *app) fromSink(
 			}
 		}
 	}
-	c, err := service.ReadCredentials(credentials)
+	c, err := sink.ReadCredentials(credentials)
 	if err != nil {
 		return command.Usage(err)
 	}

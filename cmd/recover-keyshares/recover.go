@@ -15,7 +15,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
-	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
@@ -110,19 +109,17 @@ func (a *app) otherSource() (restore.Source, restore.GroupSource, error) {
 		}
 		address = (&url.URL{Scheme: "file", Path: dir}).String()
 	}
-	var c sink.Credentials
-	if a.credentials != "" {
-		path, err := filepath.Abs(a.credentials)
-		if err != nil {
+	credentials := a.credentials
+	if credentials != "" {
+		// A path here, and no name of systemd's.
+		var err error
+		if credentials, err = filepath.Abs(credentials); err != nil {
 			return nil, nil, err
 		}
-		err = process.Credentials(path, func(data []byte) (err error) {
-			c, err = sink.ParseCredentials(data)
-			return err
-		})
-		if err != nil {
-			return nil, nil, err
-		}
+	}
+	c, err := sink.ReadCredentials(credentials)
+	if err != nil {
+		return nil, nil, err
 	}
 	r, err := sink.OpenReader(address, c)
 	if err != nil {

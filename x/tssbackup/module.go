@@ -3,9 +3,9 @@
 // and envelopes, and lets a vault become active only when enough envelopes are published to recover
 // it and enough members have proven that their shares can be opened.
 //
-// An app embeds it with the depinject config of types/module, or by hand with NewAppModule, lists it
-// among its EndBlockers and Precommiters, and puts the two decorators of package ante into its ante
-// chain, so that votes cost no fee and nothing else is free. docs/embedding.md has every line.
+// An app embeds it with the depinject config of types/module, or by hand with NewAppModule, lists
+// it among its EndBlockers and Precommiters, and puts the two decorators of package ante into its
+// ante chain, so that votes cost no fee and nothing else is free. docs/embedding.md has every line.
 //
 // The state machine is package keeper, its messages and the layout of its store are package types.
 // The envelopes themselves are no state: the node keeps them in package archive, which Precommit
