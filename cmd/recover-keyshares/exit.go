@@ -34,7 +34,8 @@ const exitCodes = `Exit codes:
      full disk
   2  wrong usage
   3  no backup found: the chain, or what was saved of it, holds none, or proofs of
-     too few members; coverage: a vault is not covered
+     too few members; the group part of a split vault is missing; coverage: a vault
+     is not covered
   4  wrong mnemonic, or key: it is none, or it does not open what has the form of a
      backup
   5  an envelope, a keyshare, a record, a proof or a state file fails a check, a file

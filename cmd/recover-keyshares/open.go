@@ -43,6 +43,8 @@ type opening struct {
 	*app
 	format    string
 	tx, block string
+	// groups are the files with group parts.
+	groups []string
 	// keyFile, nodeName and salvage are for mpcium's backups alone.
 	keyFile, nodeName string
 	salvage           bool
@@ -51,7 +53,8 @@ type opening struct {
 func (a *app) openCommand() *cobra.Command {
 	o := &opening{app: a}
 	cmd := &cobra.Command{
-		Use:   "open ENVELOPE | --tx FILE | --block FILE | --format mpcium --key-file FILE DIR",
+		Use: "open {ENVELOPE | --tx FILE | --block FILE} [--group FILE]... | " +
+			"--format mpcium --key-file FILE DIR",
 		Short: "Open an envelope that is at hand; asks no node",
 		Long: `open writes the keyshares from an envelope in a file, or from all envelopes of
 this mnemonic in a saved transaction or block: a node's answer in JSON or YAML, or
@@ -61,6 +64,12 @@ UTF-16, byte order marks, JSON within JSON. What it cannot use it names.
 
 Without the chain's record it cannot tell whose the keyshares are and of which
 vault. It checks that each is sound in itself, and writes nothing otherwise.
+
+The envelope of a split vault holds its member's secrets alone. They are keyshares
+again with the vault's group part, which is public and the same for all members:
+--group is the file that it was saved in, with
+
+  tssbackupd query tssbackup group VAULT --output json > group.json
 
 With --format mpcium it reads a folder of mpcium's encrypted incremental backups, with
 the backup encryption key and no mnemonic, and writes each share as tss-lib's data,
@@ -78,6 +87,8 @@ the newest that the folder names; --salvage writes the rest and ends with code 5
 		cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
 	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
+	cmd.Flags().StringArrayVar(&o.groups, "group", nil,
+		"file that holds the group part of a split vault, as the query group prints it; give several")
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "",
 		"file that holds mpcium's backup encryption key, - for standard input")
 	cmd.Flags().StringVar(&o.nodeName, "node-name", "",
@@ -104,6 +115,10 @@ func (o *opening) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	groups, err := o.readGroups()
+	if err != nil {
+		return err
+	}
 	var files []envelope.File
 	var store restore.Store
 	err = o.withWords(ctx, func(raw []byte) error {
@@ -118,6 +133,13 @@ func (o *opening) run(ctx context.Context, args []string) error {
 		store, err = o.storeFor(dir, words)
 		return err
 	})
+	for _, f := range files {
+		defer sanity.Wipe(f.Data)
+	}
+	if err != nil {
+		return err
+	}
+	files, err = o.join(files, groups)
 	for _, f := range files {
 		defer sanity.Wipe(f.Data)
 	}

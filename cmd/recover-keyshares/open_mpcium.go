@@ -48,7 +48,7 @@ type mpciumShare struct {
 // openMpcium writes the shares from a folder of mpcium's backups.
 func (o *opening) openMpcium(ctx context.Context, args []string) error {
 	switch {
-	case len(args) != 1 || o.tx != "" || o.block != "" || o.mnemonicFile != "":
+	case len(args) != 1 || o.tx != "" || o.block != "" || o.mnemonicFile != "" || len(o.groups) > 0:
 		return command.Usage(errors.New("--format mpcium takes a folder of backups and --key-file"))
 	case o.keyFile == "":
 		return command.Usage(errors.New("--format mpcium needs --key-file"))

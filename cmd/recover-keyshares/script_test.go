@@ -199,6 +199,8 @@ func TestScripts(t *testing.T) {
 			"opens":    cmdOpens,
 			"thornode": cmdThornode,
 			"respond":  cmdRespond,
+			"group":    cmdGroup,
+			"secrets":  cmdSecrets,
 			"utf16":    cmdUTF16,
 		},
 	})
@@ -256,6 +258,8 @@ func (s *scene) seal(vault, kind string) ([]byte, error) {
 			return nil, err
 		}
 		files = []fixture.File{file, files[1]}
+	case "split":
+		return s.sealSplit(vault)
 	case "garbage":
 		return []byte(sanity.EnvelopePrefix + "what is this?"), nil
 	default:
