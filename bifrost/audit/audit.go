@@ -32,8 +32,11 @@ var ErrCheck = errors.New("a check of the proofs fails")
 // Record is everything that state says about the proofs of a vault.
 type Record struct {
 	Vault vault.Vault
-	// Shares are the public shares whose hash the vault names, empty when it names none.
+	// Shares are the public shares whose hash the vault names, empty when it names none. Of a split
+	// vault they are those in the group part.
 	Shares types.PublicShares
+	// Group is, of a split vault, the record of the group part whose hash the vault names.
+	Group types.Group
 	// Proofs are in the order of the vault's members.
 	Proofs []types.Proof
 }
@@ -88,7 +91,7 @@ type member struct {
 //
 //   - the vault's threshold is that of its members;
 //   - the public shares have the hash that the vault names, and hold each member exactly once in
-//     each list;
+//     each list; of a split vault the group part's record has that hash, and they are its points;
 //   - all points of each list lie on the polynomial of the vault's key, of the degree that belongs
 //     to the threshold.
 //
@@ -126,7 +129,11 @@ func (a *Audit) check(chainID string, former []string) error {
 		return fmt.Errorf("the threshold is %d, and that of %d members is %d",
 			v.Threshold, len(v.Members), want)
 	}
-	if got := a.record.Shares.Hash(v.PubKey, v.PubKeyEd25519); !bytes.Equal(got, v.SharesHash) {
+	got, err := a.hash()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, v.SharesHash) {
 		return fmt.Errorf(
 			"the public shares have the hash %x, and the vault names %x",
 			got,
@@ -165,8 +172,27 @@ func (a *Audit) check(chainID string, former []string) error {
 	return nil
 }
 
+// hash is that of the public shares, by which a vault names them: of a split one, that of its group
+// part.
+func (a *Audit) hash() ([]byte, error) {
+	v, shares := a.record.Vault, a.record.Shares
+	if !v.Split {
+		return shares.Hash(v.PubKey, v.PubKeyEd25519), nil
+	}
+	points, err := a.record.Group.PublicShares(v.Epoch, v.Members)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(
+		points.Hash(v.PubKey, v.PubKeyEd25519), shares.Hash(v.PubKey, v.PubKeyEd25519),
+	) {
+		return nil, errors.New("the public shares are not the points of the group part")
+	}
+	return types.GroupHash(v.PubKey, v.PubKeyEd25519, v.Members, a.record.Group.Points)
+}
+
 func (a *Audit) checkEmpty() error {
-	if !a.record.Shares.IsEmpty() {
+	if !a.record.Shares.IsEmpty() || len(a.record.Group.Points) > 0 {
 		return errors.New("there are public shares, and the vault names none")
 	}
 	for _, m := range a.members {

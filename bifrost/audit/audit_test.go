@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -434,4 +435,80 @@ func FuzzBlock(f *testing.F) {
 		_ = a.Block(blockOf, [][]byte{raw})
 		require.NotEqual(t, Repeated, a.Members()[1].Result)
 	})
+}
+
+// split makes the vault a split one, with the same points in its group part.
+func (s *scene) split(t testing.TB) {
+	t.Helper()
+	r := &s.record
+	entries := make([]sanity.GroupMember, len(r.Vault.Members))
+	for i, m := range r.Vault.Members {
+		own, ok := r.Shares.Of(m.Address())
+		require.True(t, ok)
+		entries[i] = sanity.GroupMember{
+			Secp256k1: own[0].Point, Ed25519: own[1].Point, Parameters: make([]byte, sanity.ParametersBytes),
+		}
+	}
+	group, err := sanity.MakeGroup(entries)
+	require.NoError(t, err)
+	r.Group = types.NewGroup(group, entries, blockOf)
+	r.Vault.Split = true
+	s.rehash(t)
+}
+
+// rehash has the vault name the hash of the group part's record.
+func (s *scene) rehash(t testing.TB) {
+	t.Helper()
+	v := &s.record.Vault
+	hash, err := types.GroupHash(v.PubKey, v.PubKeyEd25519, v.Members, s.record.Group.Points)
+	require.NoError(t, err)
+	v.SharesHash = hash
+}
+
+// TestASplitVault audits a vault whose public shares are in its group part.
+func TestASplitVault(t *testing.T) {
+	s := play(t, "vault", chainID)
+	s.split(t)
+	results, err := s.audit(t)
+	require.NoError(t, err)
+	require.Equal(t, []Result{Repeated, Repeated, Repeated, Repeated}, results)
+
+	other := play(t, "other", chainID)
+	other.split(t)
+	point := func(s *scene, i int) []byte {
+		return s.record.Group.Points[i*sanity.GroupPointsBytes : (i+1)*sanity.GroupPointsBytes]
+	}
+	public := func(s *scene) {
+		var err error
+		s.record.Shares, err = s.record.Group.PublicShares(keygen, s.record.Vault.Members)
+		require.NoError(t, err)
+	}
+	for name, tc := range map[string]struct {
+		change func(s *scene)
+		// rehashed has the vault name the hash of the changed record.
+		rehashed bool
+		err      string
+	}{
+		"another vault's group part":            {func(s *scene) { s.record.Group = other.record.Group; public(s) }, false, "have the hash"},
+		"another vault's group part, its hash":  {func(s *scene) { s.record.Group = other.record.Group; public(s) }, true, "secp256k1: verenc: the public shares"},
+		"a member's other point":                {func(s *scene) { copy(point(s, 1), point(other, 1)[:33]); public(s) }, true, "secp256k1: verenc: the public shares"},
+		"other parameters of a member":          {func(s *scene) { point(s, 2)[70] ^= 1 }, false, "have the hash"},
+		"lists that are not in the group part":  {func(s *scene) { s.record.Shares = other.record.Shares }, false, "not the points of the group part"},
+		"no group part":                         {func(s *scene) { s.record.Group = types.Group{} }, false, "0 bytes of points"},
+		"the lists' hash for the group part's":  {func(s *scene) { s.record.Vault.SharesHash = play(t, "vault", chainID).record.Vault.SharesHash }, false, "have the hash"},
+		"a group part, and a vault without one": {func(s *scene) { s.record.Vault.SharesHash, s.record.Shares = nil, types.PublicShares{} }, false, "the vault names none"},
+		"a vault that is not said to be split":  {func(s *scene) { s.record.Vault.Split = false }, false, "have the hash"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := play(t, "vault", chainID)
+			s.split(t)
+			tc.change(s)
+			if tc.rehashed {
+				s.rehash(t)
+			}
+			_, err := New(chainID, nil, s.record)
+			require.ErrorIs(t, err, ErrCheck)
+			require.ErrorContains(t, err, tc.err)
+		})
+	}
 }

@@ -15,11 +15,13 @@ func Example() {
 		if err != nil {
 			return err
 		}
-		shares, proofs, err := state.Proofs(ctx, v)
+		p, err := state.Proofs(ctx, v)
 		if err != nil {
 			return err
 		}
-		a, err := audit.New(chainID, nil, audit.Record{Vault: v, Shares: shares, Proofs: proofs})
+		a, err := audit.New(chainID, nil, audit.Record{
+			Vault: v, Shares: p.Shares, Group: p.Group, Proofs: p.Members,
+		})
 		if err != nil {
 			return err
 		}

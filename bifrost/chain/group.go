@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cosmos/gogoproto/proto"
-
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -26,9 +24,9 @@ func (s *State) Group(ctx context.Context, v vault.Vault) ([]byte, error) {
 	if len(values[0]) == 0 {
 		return nil, fmt.Errorf("%w: vault %s names a group part that is not there", ErrState, v.Name())
 	}
-	var record types.Group
-	if err := proto.Unmarshal(values[0], &record); err != nil {
-		return nil, fmt.Errorf("%w: group part: %w", ErrState, err)
+	record, err := decodeGroup(values[0])
+	if err != nil {
+		return nil, err
 	}
 	group, err := record.Part(values[1])
 	if err == nil {

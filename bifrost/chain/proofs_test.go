@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -39,27 +41,97 @@ func TestProofs(t *testing.T) {
 	vault, err := s.Vault(ctx, vaultKey(1))
 	require.NoError(t, err)
 	require.Equal(t, p.vault(t, 0), vault)
-	shares, proofs, err := s.Proofs(ctx, vault)
+	proofs, err := s.Proofs(ctx, vault)
 	require.NoError(t, err)
-	require.Equal(t, p.Shares[vaultName(1)], shares)
-	require.Len(t, proofs, 12)
+	require.Equal(t, p.Shares[vaultName(1)], proofs.Shares)
+	require.Len(t, proofs.Members, 12)
 	for i, m := range p.members {
-		require.Equal(t, p.Proofs[vaultName(1)][m.Address], proofs[i])
-		require.Equal(t, i < 2, proofs[i].IsProven())
+		require.Equal(t, p.Proofs[vaultName(1)][m.Address], proofs.Members[i])
+		require.Equal(t, i < 2, proofs.Members[i].IsProven())
 	}
 
 	without, err := s.Vault(ctx, vaultKey(2))
 	require.NoError(t, err)
-	shares, proofs, err = s.Proofs(ctx, without)
+	proofs, err = s.Proofs(ctx, without)
 	require.NoError(t, err)
-	require.True(t, shares.IsEmpty())
-	require.Len(t, proofs, 12)
-	require.False(t, proofs[0].IsProven())
+	require.True(t, proofs.Shares.IsEmpty())
+	require.Len(t, proofs.Members, 12)
+	require.False(t, proofs.Members[0].IsProven())
 
 	vault.SharesHash = bytes.Repeat([]byte{0xee}, 32)
-	_, _, err = s.Proofs(ctx, vault)
+	_, err = s.Proofs(ctx, vault)
 	require.ErrorIs(t, err, ErrState)
 	require.ErrorContains(t, err, "names public shares that are not there")
+}
+
+// TestProofsOfASplitVault reads the points of a group part with the proofs, in as many round trips
+// as public shares, and its parameters only when they are asked for.
+func TestProofsOfASplitVault(t *testing.T) {
+	ctx := t.Context()
+	read := func(split bool) (p *scene, s *State, trips, bytes int) {
+		p = newProofs(t, 12)
+		if split {
+			p.split(t)
+		}
+		s, err := p.head(t, p.trust(), p.url, p.url)
+		require.NoError(t, err)
+		vault, err := s.Vault(ctx, vaultKey(1))
+		require.NoError(t, err)
+		before := p.Requests[""]
+		proofs, err := s.Proofs(ctx, vault)
+		require.NoError(t, err)
+		require.Len(t, proofs.Members, 12)
+		require.True(t, proofs.Members[1].IsProven())
+		if split {
+			want, err := proofs.Group.PublicShares(vault.Epoch, vault.Members)
+			require.NoError(t, err)
+			require.Equal(t, want, proofs.Shares)
+			require.Len(t, proofs.Shares.Ed25519, 12)
+		}
+		for _, value := range s.known {
+			bytes += len(value)
+		}
+		return p, s, p.Requests[""] - before, bytes
+	}
+	_, _, want, _ := read(false)
+	p, s, trips, size := read(true)
+	require.Equal(t, want, trips)
+	require.Less(t, size, 12*1024, "the parameters were not read")
+
+	vault, err := s.Vault(ctx, vaultKey(1))
+	require.NoError(t, err)
+	group, err := s.Group(ctx, vault)
+	require.NoError(t, err)
+	require.Equal(t, p.Groups[vaultName(1)], group)
+
+	// A record whose points are of other members is no record of the vault.
+	other := vault
+	other.Members = other.Members[1:]
+	_, err = s.Proofs(ctx, other)
+	require.ErrorIs(t, err, ErrState)
+	// A node whose state is another one is found out by the header.
+	p.Groups[vaultName(1)] = append([]byte{3}, group[1:]...)
+	s, err = p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	_, err = s.Group(ctx, vault)
+	require.ErrorIs(t, err, ErrState, "the points in state have another hash than the vault names")
+}
+
+// split makes the first vault a split one. What is in its group part, nobody looks at here.
+func (p *scene) split(t *testing.T) {
+	t.Helper()
+	v := &p.Vaults[0]
+	delete(p.Shares, v.Vault)
+	group := make([]byte, len(v.Members)*sanity.GroupMemberBytes)
+	for i := range group {
+		group[i] = byte(i * 7 / 5)
+	}
+	members, err := sanity.ParseGroup(group, len(v.Members))
+	require.NoError(t, err)
+	vault := p.vault(t, 0)
+	hash, err := types.GroupHash(vault.PubKey, vault.PubKeyEd25519, vault.Members, sanity.GroupPoints(members))
+	require.NoError(t, err)
+	v.Split, v.SharesHash, p.Groups[v.Vault] = true, hex.EncodeToString(hash), group
 }
 
 // TestProvenCoverage counts a proof beside an envelope alone.

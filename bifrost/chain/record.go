@@ -76,6 +76,14 @@ func decodeShares(value []byte) (types.PublicShares, error) {
 	return shares, nil
 }
 
+func decodeGroup(value []byte) (types.Group, error) {
+	var group types.Group
+	if err := proto.Unmarshal(value, &group); err != nil {
+		return group, fmt.Errorf("%w: group part: %w", ErrState, err)
+	}
+	return group, nil
+}
+
 // decodeProof returns what state knows of a member's proof: nothing, when there is no record.
 func decodeProof(value []byte) (types.Proof, error) {
 	var proof types.Proof

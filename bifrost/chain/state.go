@@ -260,40 +260,61 @@ func (s *State) memberRecords(
 	return r, err
 }
 
-// Proofs returns what state knows of the proofs of a vault's members, in their order, and the
-// public shares that they are about. It has nothing of either where that is verified: of a vault
-// that was made without proofs, or is retired for long.
-func (s *State) Proofs(
-	ctx context.Context,
-	v vault.Vault,
-) (types.PublicShares, []types.Proof, error) {
+// Proofs are what state knows of the proofs of a vault's members.
+type Proofs struct {
+	// Members are the members' proofs, in their order.
+	Members []types.Proof
+	// Shares are the public shares that they are about; of a split vault, those in the group part.
+	Shares types.PublicShares
+	// Group is, of a split vault, what state keeps of the group part beside the parameters.
+	Group types.Group
+}
+
+// Proofs returns what state knows of the proofs of a vault's members. It has nothing of public
+// shares and proofs where that is verified: of a vault that was made without proofs, or is retired
+// for long. The parameters in the group part of a split vault are no part of it: [State.Group]
+// has them.
+func (s *State) Proofs(ctx context.Context, v vault.Vault) (Proofs, error) {
 	var keys [][]byte
 	for _, m := range v.Members {
 		keys = append(keys, types.ProofKey(v.Epoch, m.Address()))
 	}
-	if len(v.SharesHash) > 0 {
+	switch {
+	case len(v.SharesHash) == 0:
+	case v.Split:
+		keys = append(keys, types.GroupKey(v.Epoch, v.SharesHash))
+	default:
 		keys = append(keys, types.PublicSharesKey(v.Epoch, v.SharesHash))
 	}
 	values, err := s.read(ctx, keys...)
 	if err != nil {
-		return types.PublicShares{}, nil, err
+		return Proofs{}, err
 	}
-	proofs := make([]types.Proof, len(v.Members))
-	for i := range proofs {
-		if proofs[i], err = decodeProof(values[i]); err != nil {
-			return types.PublicShares{}, nil, err
+	p := Proofs{Members: make([]types.Proof, len(v.Members))}
+	for i := range p.Members {
+		if p.Members[i], err = decodeProof(values[i]); err != nil {
+			return Proofs{}, err
 		}
 	}
 	if len(v.SharesHash) == 0 {
-		return types.PublicShares{}, proofs, nil
+		return p, nil
 	}
-	value := values[len(proofs)]
+	value := values[len(p.Members)]
 	if len(value) == 0 {
-		return types.PublicShares{}, nil, fmt.Errorf(
+		return Proofs{}, fmt.Errorf(
 			"%w: vault %s names public shares that are not there", ErrState, v.Name())
 	}
-	shares, err := decodeShares(value)
-	return shares, proofs, err
+	if !v.Split {
+		p.Shares, err = decodeShares(value)
+		return p, err
+	}
+	if p.Group, err = decodeGroup(value); err != nil {
+		return Proofs{}, err
+	}
+	if p.Shares, err = p.Group.PublicShares(v.Epoch, v.Members); err != nil {
+		return Proofs{}, fmt.Errorf("%w: vault %s: %w", ErrState, v.Name(), err)
+	}
+	return p, nil
 }
 
 // Block shows the transactions of a block as one node after the other holds them, until accept

@@ -87,11 +87,11 @@ func (r *rebuilding) live(ctx context.Context) (rebuild.Record, error) {
 	if err != nil {
 		return rebuild.Record{}, err
 	}
-	shares, proofs, err := state.Proofs(ctx, v)
+	proofs, err := state.Proofs(ctx, v)
 	if err != nil {
 		return rebuild.Record{}, err
 	}
-	return recordOf(v, r.prefix, shares, proofs)
+	return recordOf(v, r.prefix, proofs.Shares, proofs.Members)
 }
 
 // recordOf shows a vault's records as the query proofs shows them. The prefix is that of account

@@ -44,9 +44,11 @@ func (v *verification) vault(
 	if record.Vault, err = state.Vault(ctx, pubKey); err != nil {
 		return false, err
 	}
-	if record.Shares, record.Proofs, err = state.Proofs(ctx, record.Vault); err != nil {
+	proofs, err := state.Proofs(ctx, record.Vault)
+	if err != nil {
 		return false, err
 	}
+	record.Shares, record.Group, record.Proofs = proofs.Shares, proofs.Group, proofs.Members
 	a, err := audit.New(chainID, v.former, record)
 	if err != nil {
 		c.Error = command.OneLine(err.Error())

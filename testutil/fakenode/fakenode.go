@@ -55,6 +55,8 @@ type Node struct {
 	Backups map[string]map[string]types.QueryBackupResponse
 	// Shares are the public shares of vaults, by vault; the vault names their hash.
 	Shares map[string]types.PublicShares
+	// Groups are the group parts of split vaults, by vault; the vault names their hash.
+	Groups map[string][]byte
 	// Proofs are what is known of members' proofs, by vault, then by member.
 	Proofs map[string]map[string]types.Proof
 	Blocks map[int64][][]byte
@@ -92,6 +94,7 @@ func New(t testing.TB) (*Node, string) {
 		Earliest: 1,
 		Backups:  map[string]map[string]types.QueryBackupResponse{},
 		Shares:   map[string]types.PublicShares{},
+		Groups:   map[string][]byte{},
 		Proofs:   map[string]map[string]types.Proof{},
 		Blocks:   map[int64][][]byte{},
 		Txs:      map[string]ctypes.ResultTx{},
@@ -332,6 +335,8 @@ func (n *Node) query(path string, data []byte) abci.ResponseQuery {
 		return Answer(data, &types.QueryVaultRequest{}, n.vault)
 	case "/tssbackup.v1.Query/Backup":
 		return Answer(data, &types.QueryBackupRequest{}, n.backup)
+	case "/tssbackup.v1.Query/Group":
+		return Answer(data, &types.QueryGroupRequest{}, n.group)
 	case "/tssbackup.v1.Query/Envelope":
 		if n.Archive {
 			return Answer(data, &types.QueryEnvelopeRequest{}, n.envelope)
@@ -366,6 +371,25 @@ func (n *Node) vault(req *types.QueryVaultRequest) (*types.QueryVaultResponse, b
 			}
 			return &types.QueryVaultResponse{Vault: v}, true
 		}
+	}
+	return nil, false
+}
+
+func (n *Node) group(req *types.QueryGroupRequest) (*types.QueryGroupResponse, bool) {
+	group, ok := n.Groups[req.Vault]
+	for _, v := range n.Vaults {
+		if !ok || v.Vault != req.Vault {
+			continue
+		}
+		sum := sha256.Sum256(group)
+		res := &types.QueryGroupResponse{
+			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Epoch: v.Epoch,
+			GroupHash: v.SharesHash, Group: group, Sha256: hex.EncodeToString(sum[:]),
+		}
+		for _, m := range v.Members {
+			res.Members = append(res.Members, m.PubKey)
+		}
+		return res, true
 	}
 	return nil, false
 }

@@ -241,6 +241,12 @@ func (n *Node) records() map[string][]byte {
 		if shares, ok := n.Shares[v.Vault]; ok {
 			put(types.PublicSharesKey(v.Epoch, vault.SharesHash), &shares)
 		}
+		if group, ok := n.Groups[v.Vault]; ok {
+			part, parameters, err := types.GenesisGroup{Group: group}.Records(len(v.Members))
+			must(err)
+			put(types.GroupKey(v.Epoch, vault.SharesHash), &part)
+			records[string(types.GroupParametersKey(v.Epoch, vault.SharesHash))] = parameters
+		}
 		for member, proof := range n.Proofs[v.Vault] {
 			_, address, err := bech32.DecodeAndConvert(member)
 			must(err)
@@ -273,7 +279,7 @@ func (n *Node) records() map[string][]byte {
 func record(v types.VaultInfo) types.Vault {
 	vault := types.Vault{
 		PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
-		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash),
+		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash), Split: v.Split,
 	}
 	for _, m := range v.Members {
 		vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
