@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,7 +45,15 @@ func (m *member) readRecord(path ...string) outbox.Record {
 // one when its vote stands in state. Each finds its end in state: one transaction, one vote, one
 // envelope and one proof, the first.
 func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
-	n := network.New(t, network.Config{ChainID: testChain})
+	for _, split := range []bool{false, true} {
+		t.Run(fmt.Sprintf("split: %t", split), func(t *testing.T) { killedAfterSending(t, split) })
+	}
+}
+
+func killedAfterSending(t *testing.T, split bool) {
+	n := network.New(t, network.Config{
+		ChainID: testChain, Tssbackup: func(gs *types.GenesisState) { gs.Params.SplitBackups = split },
+	})
 	n.RegisterSigners()
 	ctx := t.Context()
 	w := newWorld(t, 4)
@@ -96,7 +105,7 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	height, err := late.chain.Height(ctx)
 	require.NoError(t, err)
-	votes := map[string]int{}
+	votes, carried := map[string]int{}, 0
 	for h := int64(1); h <= height; h++ {
 		txs, err := client.BlockTxs(ctx, h)
 		require.NoError(t, err)
@@ -106,10 +115,18 @@ func TestKilledAfterSendingSettlesByStateAtANodeWithoutATxIndex(t *testing.T) {
 			require.NoError(t, proto.Unmarshal(raw, &outer))
 			require.NoError(t, proto.Unmarshal(outer.BodyBytes, &body))
 			if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssPool{}) {
-				member, _, _ := decode(raw)
+				member, _, msg := decode(raw)
 				votes[member]++
+				if len(msg.(*types.MsgTssPool).Group) > 0 {
+					carried++
+				}
 			}
 		}
+	}
+	if split {
+		require.Positive(t, carried)
+	} else {
+		require.Zero(t, carried)
 	}
 	for _, m := range w.members {
 		n.Wait(func() bool {

@@ -82,6 +82,7 @@ func (s *scene) verify(ctx context.Context, nodes []*chain.Client, trust chain.T
 type chainState interface {
 	restore.Records
 	Envelope(ctx context.Context, v vault.Vault, member []byte, c types.Commitment) ([]byte, error)
+	Group(ctx context.Context, v vault.Vault) ([]byte, error)
 }
 
 // restore writes the first member's keyshares to a folder.
@@ -91,7 +92,8 @@ func (s *scene) restore(ctx context.Context, from chainState, dir string) error 
 		return err
 	}
 	results, err := restore.Run(ctx, restore.Config{
-		Records: from, Source: from.Envelope, Store: keystore.Flat{Folder: store}, Mnemonic: s.mnemonic, Member: s.address,
+		Records: from, Source: from.Envelope, Group: from.Group,
+		Store: keystore.Flat{Folder: store}, Mnemonic: s.mnemonic, Member: s.address,
 	})
 	if err != nil {
 		return err
@@ -324,6 +326,49 @@ func TestHostileNode(t *testing.T) {
 			require.NotErrorIs(t, err, restore.ErrNoBackup)
 			require.NotErrorIs(t, err, restore.ErrNoVault)
 			require.True(t, strings.Contains(err.Error(), liars[0].URL) || reports[liars[0].URL] != "", err)
+		})
+	}
+}
+
+// TestHostileNodeAndAGroupPart has a node lie about the group part of a split vault.
+func TestHostileNodeAndAGroupPart(t *testing.T) {
+	s := newScene(t, splitConfig())
+	liar := hostile.New(t, s.me.RPC())
+	honest := s.network.Validators[1].RPC()
+	want := byName(s.backups.Vault.Files[0])
+	live, err := s.network.Query().Vault(t.Context(), &types.QueryVaultRequest{Vault: s.backups.Vault.Name()})
+	require.NoError(t, err)
+	require.True(t, live.Vault.Split)
+	hash, err := hex.DecodeString(live.Vault.SharesHash)
+	require.NoError(t, err)
+	points, parameters := types.GroupKey(live.Vault.Epoch, hash), types.GroupParametersKey(live.Vault.Epoch, hash)
+	answer := func(key []byte, change func(value []byte) []byte) hostile.Lie {
+		return hostile.Lie{Answer: hostile.ChangeQuery(storePath, func(c hostile.Call, res *abci.ResponseQuery) {
+			if bytes.Equal(keyOf(c), key) {
+				res.Value = change(res.Value)
+			}
+		})}
+	}
+	flip := func(value []byte) []byte { value[len(value)/2] ^= 1; return value }
+	for name, lie := range map[string]hostile.Lie{
+		"other points":                        answer(points, flip),
+		"other parameters":                    answer(parameters, flip),
+		"no points":                           answer(points, func([]byte) []byte { return nil }),
+		"no parameters":                       answer(parameters, func([]byte) []byte { return nil }),
+		"the points in the parameters' place": {Ask: askInstead(parameters, points)},
+		"the absence of another one":          {Ask: askInstead(points, types.GroupKey(live.Vault.Epoch, make([]byte, 32)))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			liar.Tell(lie)
+			files, reports, err := s.recover(t, liar.URL, honest)
+			require.NoError(t, err)
+			require.Equal(t, want, files)
+			require.Contains(t, reports[liar.URL], "answer is not verified")
+			require.Empty(t, reports[honest])
+
+			files, _, err = s.recover(t, liar.URL, liar.URL)
+			require.Error(t, err)
+			require.Empty(t, files)
 		})
 	}
 }

@@ -109,6 +109,31 @@ func recoverAll(t *testing.T, n *network.Network, vault *dealer.Vault, args ...s
 	}
 }
 
+// TestRecoveryOfASplitVault recovers from secrets and the group part in state, and once state has
+// none any more, from the block that carried it.
+func TestRecoveryOfASplitVault(t *testing.T) {
+	n := network.New(t, network.Config{Tssbackup: func(gs *types.GenesisState) {
+		gs.Params.SplitBackups, gs.Params.RetirementDelay, gs.Params.ProofRetention = true, 1, 1
+	}})
+	n.RegisterSigners()
+	first := n.BackUp()
+	n.WaitBlocks(2)
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	nodes := []string{"--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC(), "--trust-first"}
+	group := func() error {
+		_, err := n.Query().Group(t.Context(), &types.QueryGroupRequest{Vault: first.Vault.Name()})
+		return err
+	}
+	require.NoError(t, group())
+	recoverAll(t, n, first.Vault, nodes...)
+
+	second := n.BackUp()
+	n.Wait(func() bool { return group() != nil }, "the group part of the retired vault is deleted")
+	n.WaitBlocks(2)
+	recoverAll(t, n, second.Vault, nodes...)
+	recoverAll(t, n, first.Vault, append([]string{"--vault", first.Vault.Name()}, nodes...)...)
+}
+
 // TestRecoveryFromPrunedNodes recovers where no node holds the block of any vote.
 func TestRecoveryFromPrunedNodes(t *testing.T) {
 	const blocks = 40 // enough for a command that is slow between two questions

@@ -152,12 +152,17 @@ func read(files []fixture.File) []eckeygen.LocalPreParams {
 	return all
 }
 
+// preParamsFor are those of so many members, or of more.
+func preParamsFor(members int) []eckeygen.LocalPreParams {
+	if all := few(); members <= len(all) {
+		return all
+	}
+	return many()
+}
+
 func (d *parties) ecdsa() []*eckeygen.LocalPartySaveData {
 	all := make([]*eckeygen.LocalPartySaveData, len(d.ks))
-	preParams := few()
-	if len(all) > len(preParams) {
-		preParams = many()
-	}
+	preParams := preParamsFor(len(all))
 	for i := range all {
 		data := eckeygen.NewLocalPartySaveData(len(d.ks))
 		data.LocalPreParams = preParams[i]

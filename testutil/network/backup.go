@@ -2,8 +2,15 @@ package network
 
 import (
 	"fmt"
+	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -37,15 +44,38 @@ func (n *Network) Publish(churn types.Churn) *Backups {
 	prefix := n.cfg.Chain.Addresses.withDefaults().Prefix
 	name := fmt.Sprintf("%s, keygen %d", n.ChainID, churn.KeygenIds[0])
 	b := &Backups{Vault: dealer.NewVault(name, prefix, pubKeys), Opened: churn.OpenedHeight}
-	vault := Vault{b.Vault.PrivateKeys}
+	keys := Vault{b.Vault.PrivateKeys}
 	ballot := n.Ballot(churn.KeygenIds[0])
 	for i, v := range n.Validators {
-		sealed := SealFiles(n.t, v.Signer, b.Vault.Files[i]...)
-		res := n.SendVote(v.Signer, ballot.Vote(vault, v.Signer, sealed))
+		sealed := SealFiles(n.t, v.Signer, b.toSeal(n.t, ballot, i)...)
+		vote := ballot.Vote(keys, v.Signer, sealed)
+		if ballot.Split && i > 0 {
+			vote = ballot.Named(vote)
+		}
+		res := n.SendVote(v.Signer, vote)
 		b.Envelopes = append(b.Envelopes, sealed)
 		b.Heights = append(b.Heights, res.Height)
 	}
-	n.SendVote(n.Validators[0].Signer, ballot.Check(vault, n.Validators[0].Signer))
+	n.SendVote(n.Validators[0].Signer, ballot.Check(keys, n.Validators[0].Signer))
 	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_COMPLETE)
 	return b
+}
+
+// toSeal are the files that a validator's envelope holds: of a split vault its secrets.
+func (b *Backups) toSeal(t testing.TB, ballot Ballot, validator int) []fixture.File {
+	t.Helper()
+	files := b.Vault.Files[validator]
+	if !ballot.Split {
+		return files
+	}
+	v := vault.Vault{PubKey: b.Vault.PubKey(), Vault: types.Vault{
+		PubKeyEd25519: b.Vault.PubKeyEd25519(), Epoch: ballot.KeygenID, Split: true,
+	}}
+	for _, key := range ballot.keys() {
+		v.Members = append(v.Members, types.Member{PubKey: key})
+	}
+	whole := []envelope.File{envelope.File(files[0]), envelope.File(files[1])}
+	secrets, err := keyfiles.SecretsFile(v, whole, b.Vault.Deal(ballot.keys()).Group(ballot.keys()))
+	require.NoError(t, err)
+	return []fixture.File{fixture.File(secrets)}
 }

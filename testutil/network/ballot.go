@@ -14,6 +14,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -26,6 +27,8 @@ type Ballot struct {
 	Session []byte
 	// Members are in the order of the keygen.
 	Members []Account
+	// Split says that votes carry the group part, or name it, in place of public shares.
+	Split bool
 }
 
 // Ballot has all members of a keygen join, and waits until their attempt has begun. The members are
@@ -51,6 +54,7 @@ func (n *Network) Ballot(keygenID uint64) Ballot {
 		if res.Keygen.Session == nil {
 			return false
 		}
+		b.Split = res.Keygen.Split
 		b.Session, err = hex.DecodeString(res.Keygen.Session.Id)
 		require.NoError(n.t, err)
 		return true
@@ -75,8 +79,8 @@ func (b Ballot) Join(member Account) *types.MsgTssJoin {
 }
 
 // Vote is the vote of an account for a vault, with the certificate that all members have it, the
-// public shares of all members, and beside an envelope the proof that the member can open what it
-// shares. An account that is no member has no proof.
+// public shares of all members or their group part, and beside an envelope the proof that the
+// member can open what it shares. An account that is no member has no proof.
 func (b Ballot) Vote(v Vault, member Account, envelope []byte) *types.MsgTssPool {
 	vote := &types.MsgTssPool{
 		Signer:          member.Bech32(),
@@ -84,7 +88,11 @@ func (b Ballot) Vote(v Vault, member Account, envelope []byte) *types.MsgTssPool
 		PubKey:          v.Name(),
 		PubKeyEd25519:   hex.EncodeToString(v.PubKeyEd25519()),
 		KeysharesBackup: envelope,
-		PublicShares:    &v.Deal(b.keys()).Public,
+	}
+	if dealt := v.Deal(b.keys()); b.Split {
+		vote.Group = dealt.Group(b.keys())
+	} else {
+		vote.PublicShares = &dealt.Public
 	}
 	isMember := func(m Account) bool { return m.Mnemonic == member.Mnemonic }
 	if len(envelope) > 0 && slices.ContainsFunc(b.Members, isMember) {
@@ -100,12 +108,40 @@ func (b Ballot) Certify(vote *types.MsgTssPool) {
 	if err != nil {
 		panic(err)
 	}
+	if b.Split {
+		result.SharesHash = b.groupHash(result, vote.Group)
+	}
 	done := types.DoneMessage(b.Session, result)
 	vote.Certificate = nil
 	for _, m := range b.Members {
 		key := secp256k1.PrivKeyFromBytes(m.Key.Bytes())
 		vote.Certificate = append(vote.Certificate, compact(key, done)...)
 	}
+}
+
+// Named is a vote that names the group part which another one has carried.
+func (b Ballot) Named(vote *types.MsgTssPool) *types.MsgTssPool {
+	result, err := vote.ParseResult()
+	if err != nil {
+		panic(err)
+	}
+	vote.GroupHash = b.groupHash(result, vote.Group)
+	vote.Group, vote.Certificate = nil, nil
+	return vote
+}
+
+// groupHash names a group part of the members, given by its bytes.
+func (b Ballot) groupHash(result types.Result, group []byte) []byte {
+	entries, err := sanity.ParseGroup(group, len(b.Members))
+	if err != nil {
+		panic(err)
+	}
+	hash, err := sanity.GroupHash(
+		result.PubKey, result.PubKeyEd25519, b.keys(), sanity.GroupPoints(entries))
+	if err != nil {
+		panic(err)
+	}
+	return hash
 }
 
 // Check brings, from a member, the signatures of the vault.

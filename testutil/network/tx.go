@@ -117,6 +117,11 @@ func (n *Network) SendVote(from Account, vote sdk.Msg) *coretypes.ResultTx {
 	if m, ok := vote.(interface{ GetKeysharesBackup() []byte }); ok {
 		gas += 10 * uint64(len(m.GetKeysharesBackup()))
 	}
+	if m, ok := vote.(*types.MsgTssPool); ok && len(m.Group)+len(m.GroupHash) > 0 {
+		var err error
+		gas, err = types.SignerGas(m, 0)
+		require.NoError(n.t, err)
+	}
 	return n.send(from, TxOptions{Gas: gas}, vote)
 }
 
