@@ -44,8 +44,8 @@ const exitCodes = `Exit codes:
   7  what the nodes say is not verified: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are
      pruned, the nodes contradict each other, or no answer has a valid Merkle proof
-  8  rebuild: the mnemonics that were given belong to fewer members than are needed;
-     nothing was written
+  8  rebuild: the mnemonics, or the secrets, that were given belong to fewer members
+     than are needed; nothing was written
   130  interrupted (143 by SIGTERM)
 When several vaults, or the two backups of a vault, fail in different ways, the
 code is the first of 7, 5, 4, 6, 1, 3 that applies. It is 0 only when the keyshares
@@ -75,8 +75,8 @@ func codeOf(err error) int {
 		{codeCheck, []error{
 			chain.ErrState, chain.ErrNoEnvelope, restore.ErrCommitment, restore.ErrKeyshares,
 			envelope.ErrDamaged, envelope.ErrNotEnvelope, envelope.ErrTooLarge,
-			audit.ErrCheck, rebuild.ErrState, saved.ErrForeign, mpcium.ErrIncomplete,
-			vault.ErrGroup,
+			audit.ErrCheck, rebuild.ErrState, rebuild.ErrMixed, rebuild.ErrDamaged,
+			saved.ErrForeign, mpcium.ErrIncomplete, vault.ErrGroup,
 		}},
 		{codeTooFew, []error{rebuild.ErrTooFew}},
 		{codeMnemonic, []error{

@@ -49,8 +49,7 @@ func parseGroup(data []byte) (vault.Vault, []byte, error) {
 		return vault.Vault{}, nil, fmt.Errorf("it has more than %d bytes", maxGroupFile)
 	case len(data) > 0 && len(data)%sanity.GroupMemberBytes == 0 && data[0] != '{':
 		return vault.Vault{}, nil, errors.New("it is the bytes of one alone, which do not name the " +
-			"members: give what 'query tssbackup group' prints with --output json, or 'bifrost " +
-			"group export' writes")
+			"members: give what 'query tssbackup group VAULT' prints with --output json")
 	}
 	object, err := saved.Object(data, "group_hash")
 	if err != nil {

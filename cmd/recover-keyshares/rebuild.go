@@ -32,7 +32,8 @@ type rebuilt struct {
 	Vault         string `json:"vault"`
 	PubKeyEd25519 string `json:"pub_key_ed25519"`
 	KeygenID      uint64 `json:"keygen_id"`
-	// Need is how many members' mnemonics are needed, Missing how many more.
+	// Need is how many members' mnemonics are needed, Missing how many more; 0 when the shares come
+	// from --secrets, which do not tell.
 	Need    int             `json:"need"`
 	Missing int             `json:"missing"`
 	Members []rebuiltMember `json:"members"`
@@ -40,6 +41,8 @@ type rebuilt struct {
 	Strangers []string `json:"strangers"`
 	// Unreadable are files that hold no mnemonic.
 	Unreadable []string `json:"unreadable"`
+	// Unopened are files of --secrets with an envelope that no mnemonic opened.
+	Unopened []string `json:"unopened"`
 	// Out is the file that holds the keys, empty when nothing was written.
 	Out string `json:"out"`
 }
@@ -52,13 +55,16 @@ type rebuiltMember struct {
 	Result string `json:"result"`
 	// Mnemonics are the files that hold the member's mnemonic.
 	Mnemonics []string `json:"mnemonics"`
-	Error     string   `json:"error"`
+	// Secrets is the file of --secrets that the member's share is from, empty with a state.
+	Secrets string `json:"secrets"`
+	Error   string `json:"error"`
 }
 
 // rebuilding is one invocation of rebuild.
 type rebuilding struct {
 	*app
 	stateFile  string
+	secrets    []string
 	files      []string
 	understood bool
 	// chainID and height are those of the verified records, if the state is of these.
@@ -69,7 +75,8 @@ type rebuilding struct {
 func (a *app) rebuildCommand() *cobra.Command {
 	r := &rebuilding{app: a}
 	cmd := &cobra.Command{
-		Use:   "rebuild --vault VAULT --out FILE {--state FILE | --node URL --node URL} [--mnemonic-file FILE]...",
+		Use: "rebuild --vault VAULT --out FILE {--state FILE | --node URL --node URL | " +
+			"--secrets FILE...} [--mnemonic-file FILE]...",
 		Short: "Emergency: a vault's private keys from its members' mnemonics and the chain's state",
 		Long: `rebuild puts the private keys of a vault together, from the mnemonics of as many
 members as can sign together and from what the chain's state keeps of these
@@ -84,6 +91,11 @@ a network: save the state on another machine with
 and give it with --state (- for standard input). With --node the state is read from
 the chain and verified, as for the other commands. Either way every share is checked
 against its public point, and the keys against the vault's.
+
+When the state is lost and so is the group part of a split vault, the envelopes of as
+many members do: give each with --secrets, or the secrets file that was in it. The keys
+are checked against the vault's. How many members are needed nothing tells then: two
+thirds of the vault's. One share that does not fit the others is named and left out.
 
 It explains what it is about to do and asks; a script that has no terminal says
 --i-understand. Without --mnemonic-file it asks for one mnemonic after the other.
@@ -110,6 +122,12 @@ is 8.
 		"file that holds the saved state, - for standard input",
 	)
 	flags.StringArrayVar(
+		&r.secrets,
+		"secrets",
+		nil,
+		"file that holds a member's envelope, or the secrets file in it; give several",
+	)
+	flags.StringArrayVar(
 		&r.files,
 		"mnemonic-file",
 		nil,
@@ -123,6 +141,9 @@ func (r *rebuilding) run(ctx context.Context) error {
 	out, err := r.checkFlags()
 	if err != nil {
 		return err
+	}
+	if len(r.secrets) > 0 {
+		return r.fromSecrets(ctx, out)
 	}
 	state, err := r.state(ctx)
 	if err != nil {
@@ -139,18 +160,32 @@ func (r *rebuilding) run(ctx context.Context) error {
 	}
 	keys, failed := opening.Combine()
 	if failed == nil {
-		defer keys.Wipe()
-		file := keys.Encode()
-		defer sanity.Wipe(file)
-		err := r.Write(ctx, func() error { return durable.Write(out, file) })
-		if err != nil {
+		if err := r.save(ctx, keys, result, out); err != nil {
 			return err
 		}
-		result.Out = out
 	}
-	err = errors.Join(r.Print(result, result.text), result.reason(failed))
+	return r.tell(result, result.text, result.reason(failed))
+}
+
+// save writes the keys to the file, and wipes them.
+func (r *rebuilding) save(
+	ctx context.Context, keys *rebuild.Keys, result *rebuilt, out string,
+) error {
+	defer keys.Wipe()
+	file := keys.Encode()
+	defer sanity.Wipe(file)
+	if err := r.Write(ctx, func() error { return durable.Write(out, file) }); err != nil {
+		return err
+	}
+	result.Out = out
+	return nil
+}
+
+// tell prints the result, and how to go on when nothing failed.
+func (r *rebuilding) tell(result *rebuilt, text func(io.Writer), failed error) error {
+	err := errors.Join(r.Print(result, text), failed)
 	if err == nil {
-		r.Done("the vault's private keys are in "+command.OneLine(out),
+		r.Done("the vault's private keys are in "+command.OneLine(result.Out),
 			"move what the vault holds, then destroy the file and the words; docs/runbook.md, "+
 				"\"Emergency\", says how")
 	}
@@ -198,8 +233,14 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 			fromStdin++
 		}
 	}
-	if r.stateFile != "" && r.Implied("node") {
-		r.trust.Nodes = nil // a saved state was asked for, and no node
+	if (r.stateFile != "" || len(r.secrets) > 0) && r.Implied("node") {
+		r.trust.Nodes = nil // what is at hand was asked for, and no node
+	}
+	sources := 0
+	for _, given := range []bool{r.stateFile != "", len(r.trust.Nodes) > 0, len(r.secrets) > 0} {
+		if given {
+			sources++
+		}
 	}
 	terminal := term.IsTerminal(int(r.Stdin.Fd()))
 	switch {
@@ -207,11 +248,12 @@ func (r *rebuilding) checkFlags() (out string, err error) {
 		err = errors.New("--vault is missing")
 	case r.out == "":
 		err = errors.New("--out is missing: the file for the keys")
-	case (r.stateFile == "") == (len(r.trust.Nodes) == 0):
-		err = errors.New("give one of --state, a file that holds the vault's state, and --node")
+	case sources != 1:
+		err = errors.New("give one of --state, a file that holds the vault's state, --node, and " +
+			"--secrets, files that hold members' envelopes")
 	case fromStdin > 1:
 		err = errors.New("standard input can be one file only")
-	case len(r.files) == 0 && (!terminal || fromStdin > 0):
+	case len(r.files) == 0 && len(r.secrets) == 0 && (!terminal || fromStdin > 0):
 		err = fmt.Errorf("%w to ask for mnemonics on: give --mnemonic-file", process.ErrNoTerminal)
 	case !r.understood && (!terminal || fromStdin > 0):
 		err = fmt.Errorf(
@@ -278,6 +320,11 @@ It takes the mnemonics of %d members; those of %d would do.`,
 			state.Need(),
 		)
 	}
+	return r.confirm(ctx, state.Vault())
+}
+
+// confirm asks whether it is meant, by the first digits of the vault.
+func (r *rebuilding) confirm(ctx context.Context, name string) error {
 	if r.understood {
 		return nil
 	}
@@ -292,7 +339,7 @@ It takes the mnemonics of %d members; those of %d would do.`,
 	if err != nil {
 		return err
 	}
-	if answer != state.Vault()[:digits] {
+	if answer != name[:digits] {
 		return errors.New("that is not the vault: nothing was done")
 	}
 	return nil

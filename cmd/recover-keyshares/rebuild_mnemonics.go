@@ -32,6 +32,7 @@ func (r *rebuilding) collect(
 		Members:       []rebuiltMember{},
 		Strangers:     []string{},
 		Unreadable:    []string{},
+		Unopened:      []string{},
 	}
 	for _, m := range state.Members() {
 		member := rebuiltMember{
@@ -75,12 +76,23 @@ func (r *rebuilding) collect(
 		}
 	}
 	defer func() { result.Missing = opening.Missing() }()
+	return result, r.mnemonics(ctx, result, opening.Missing, use)
+}
+
+// mnemonics uses those in the files, or asks for them until none is missing or an empty line comes.
+// Files that hold none are named in the result.
+func (r *rebuilding) mnemonics(
+	ctx context.Context,
+	result *rebuilt,
+	missing func() int,
+	use func(source string, mnemonic *sanity.Mnemonic),
+) error {
 	if len(r.files) == 0 {
-		return result, r.prompt(ctx, opening, use)
+		return r.prompt(ctx, missing, use)
 	}
 	for _, path := range r.files {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		mnemonic, err := r.read(ctx, process.Secret{Path: path, Terminal: r.Terminal()})
 		if errors.Is(err, errMnemonic) {
@@ -89,25 +101,25 @@ func (r *rebuilding) collect(
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		use(path, mnemonic)
 	}
-	return result, nil
+	return nil
 }
 
 // prompt asks for mnemonics at the terminal until there are enough, or an empty line comes.
 func (r *rebuilding) prompt(
 	ctx context.Context,
-	opening *rebuild.Opening,
+	missing func() int,
 	use func(string, *sanity.Mnemonic),
 ) error {
-	for number := 1; opening.Missing() > 0; {
+	for number := 1; missing() > 0; {
 		mnemonic, err := r.read(ctx, process.Secret{
 			Prompt: fmt.Sprintf(
 				"Mnemonic %d, %d more are needed (it is not shown; empty to end): ",
 				number,
-				opening.Missing(),
+				missing(),
 			),
 			Terminal: r.Terminal(),
 		})
