@@ -128,6 +128,12 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 			other := unprovenRound1(theirs)
 			m.NTilde, m.H1, m.H2 = other.NTilde, other.H1, other.H2
 		}, "proof of its parameters of the ecdsa keygen is no good: the modulus NTilde:"},
+		{"an H1 that is not reduced, which tss-lib accepts", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
+			m.H1 = new(big.Int).Add(own.H1i, own.NTildei).Bytes()
+		}, "H1 is not between 1 and NTilde"},
+		{"an even N", true, func(_ *testing.T, m *eckeygen.KGRound1Message) {
+			m.PaillierN = new(big.Int).Add(own.PaillierSK.N, big.NewInt(1)).Bytes()
+		}, "N is not an odd number of 2048 bits"},
 		{"others than it committed to", false, func(*testing.T, *eckeygen.KGRound1Message) {}, "not what its author committed to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -216,6 +222,46 @@ func TestParameterProofsAreBound(t *testing.T) {
 	require.ErrorContains(t, checkParameterProof(at(1), 0, wrapperspb.Bytes(swapped)), "N:", "the other modulus")
 	twice := append(proof[:half:half], proof[:half]...)
 	require.ErrorContains(t, checkParameterProof(at(1), 0, wrapperspb.Bytes(twice)), "NTilde:", "one modulus twice")
+}
+
+// What a member's round 1 is refused for is what consensus refuses its place in a group part for, in
+// the same words, and what round 1 takes has a place there: else one member could have each keygen
+// fail in the end, with nobody to blame.
+func TestRound1TakesWhatConsensusTakes(t *testing.T) {
+	pre := preParams(t, 0)
+	add := func(n *big.Int, by int64) *big.Int { return new(big.Int).Add(n, big.NewInt(by)) }
+	for name, change := range map[string]func(p *sanity.Parameters){
+		"as they are":                          func(*sanity.Parameters) {},
+		"an even N":                            func(p *sanity.Parameters) { p.N = add(p.N, 1) },
+		"an N of 2049 bits":                    func(p *sanity.Parameters) { p.N = new(big.Int).SetBit(p.N, 2048, 1) },
+		"an N of 2047 bits":                    func(p *sanity.Parameters) { p.N = new(big.Int).Rsh(p.N, 1) },
+		"an even NTilde":                       func(p *sanity.Parameters) { p.NTilde = add(p.NTilde, 1) },
+		"N for NTilde":                         func(p *sanity.Parameters) { p.NTilde = p.N },
+		"an H1 above NTilde":                   func(p *sanity.Parameters) { p.H1 = new(big.Int).Add(p.H1, p.NTilde) },
+		"an H1 of one":                         func(p *sanity.Parameters) { p.H1 = big.NewInt(1) },
+		"an H1 of minus one":                   func(p *sanity.Parameters) { p.H1 = add(p.NTilde, -1) },
+		"no H1":                                func(p *sanity.Parameters) { p.H1 = new(big.Int) },
+		"an H2 above NTilde":                   func(p *sanity.Parameters) { p.H2 = new(big.Int).Add(p.H2, p.NTilde) },
+		"an H2 that is H1":                     func(p *sanity.Parameters) { p.H2 = p.H1 },
+		"H1 and H2 in the place of each other": func(p *sanity.Parameters) { p.H1, p.H2 = p.H2, p.H1 },
+	} {
+		p := sanity.Parameters{N: pre.PaillierSK.N, NTilde: pre.NTildei, H1: pre.H1i, H2: pre.H2i}
+		change(&p)
+		ids := tsslib.SortPartyIDs(tsslib.UnSortedPartyIDs{firstParty(), tsslib.NewPartyID("1", "1", big.NewInt(2))})
+		k := newKnown(ecdsaKeygen, seat{ids: ids, members: [][]byte{{0}, {1}}}, 1)
+		m := unprovenRound1(pre)
+		m.PaillierN, m.NTilde, m.H1, m.H2 = p.N.Bytes(), p.NTilde.Bytes(), p.H1.Bytes(), p.H2.Bytes()
+		k.sent[keygenCommitment][1] = wrapperspb.Bytes(k.commitment(1, m))
+		err := checkECKeygen1(k, 1, m)
+		want := sanity.CheckParameters(p)
+		require.Equal(t, want, err, name)
+		if err != nil {
+			continue
+		}
+		place, err := p.Bytes()
+		require.NoError(t, err, name)
+		require.NoError(t, sanity.CheckParameters(sanity.GroupMember{Parameters: place}.ReadParameters()), name)
+	}
 }
 
 func TestMembersWithEqualParametersAreNamed(t *testing.T) {
