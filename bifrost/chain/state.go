@@ -21,7 +21,7 @@ import (
 )
 
 // storePath is where a node answers with Merkle proofs.
-const storePath = "/store/" + types.StoreKey + "/key"
+func storePath(store string) string { return "/store/" + store + "/key" }
 
 // maxBatch is how many requests a node takes at once.
 const maxBatch = 10
@@ -36,7 +36,7 @@ type State struct {
 	// operators is the prefix of operators' addresses, if it does not follow from prefix.
 	operators string
 	report    func(node string, err error)
-	// known are the verified values by key; absent ones are empty.
+	// known are the verified values of the module's store by key; absent ones are empty.
 	known map[string][]byte
 }
 
@@ -408,7 +408,7 @@ func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 		}
 	}
 	for batch := range slices.Chunk(missing, maxBatch) {
-		values, err := s.readBatch(ctx, batch)
+		values, err := s.readBatch(ctx, types.StoreKey, batch)
 		if err != nil {
 			return nil, err
 		}
@@ -424,11 +424,11 @@ func (s *State) read(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 }
 
 // readBatch asks the nodes in turn. One whose answer is not verified is asked last from then on.
-func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) {
+func (s *State) readBatch(ctx context.Context, store string, keys [][]byte) ([][]byte, error) {
 	var failed []error
 	for range s.nodes {
 		n := s.nodes[0]
-		values, err := n.readVerified(ctx, s.Height(), s.header.AppHash, keys)
+		values, err := n.readVerified(ctx, store, s.Height(), s.header.AppHash, keys)
 		if err == nil {
 			return values, nil
 		}
@@ -442,10 +442,11 @@ func (s *State) readBatch(ctx context.Context, keys [][]byte) ([][]byte, error) 
 	return nil, errors.Join(failed...)
 }
 
-// readVerified reads keys of the module's store at a height, in one request where the node takes
+// readVerified reads keys of a module's store at a height, in one request where the node takes
 // several questions at once, and verifies the answers against the root of that state.
 func (c *Client) readVerified(
 	ctx context.Context,
+	store string,
 	height int64,
 	appHash []byte,
 	keys [][]byte,
@@ -454,7 +455,7 @@ func (c *Client) readVerified(
 	// unknown one with nothing and without a Merkle proof.
 	opts := rpcclient.ABCIQueryOptions{Height: height, Prove: true}
 	if len(keys) > 1 && !c.noBatch.Load() {
-		values, err := c.readAll(ctx, appHash, keys, opts)
+		values, err := c.readAll(ctx, store, appHash, keys, opts)
 		if err == nil || ctx.Err() != nil {
 			return values, err
 		}
@@ -463,7 +464,7 @@ func (c *Client) readVerified(
 	// answers each question by itself.
 	values := make([][]byte, len(keys))
 	for i := range keys {
-		value, err := c.readAll(ctx, appHash, keys[i:i+1], opts)
+		value, err := c.readAll(ctx, store, appHash, keys[i:i+1], opts)
 		if err != nil {
 			return nil, err
 		}
@@ -478,12 +479,13 @@ func (c *Client) readVerified(
 // readAll reads keys in one request, once the node has the height.
 func (c *Client) readAll(
 	ctx context.Context,
+	store string,
 	appHash []byte,
 	keys [][]byte,
 	opts rpcclient.ABCIQueryOptions,
 ) (values [][]byte, err error) {
 	err = c.await(ctx, func() error {
-		values, err = c.readOnce(ctx, appHash, keys, opts)
+		values, err = c.readOnce(ctx, store, appHash, keys, opts)
 		return err
 	})
 	return values, err
@@ -491,11 +493,12 @@ func (c *Client) readAll(
 
 func (c *Client) readOnce(
 	ctx context.Context,
+	store string,
 	appHash []byte,
 	keys [][]byte,
 	opts rpcclient.ABCIQueryOptions,
 ) ([][]byte, error) {
-	answers, err := c.ask(ctx, keys, opts)
+	answers, err := c.ask(ctx, store, keys, opts)
 	if err != nil {
 		return nil, c.classify(ctx, err)
 	}
@@ -525,7 +528,8 @@ func (c *Client) readOnce(
 			}
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
-		if err := VerifyRecord(
+		if err := verifyIn(
+			store,
 			appHash,
 			keys[i],
 			res.Response.Value,
@@ -542,16 +546,17 @@ func (c *Client) readOnce(
 // form.
 func (c *Client) ask(
 	ctx context.Context,
+	store string,
 	keys [][]byte,
 	opts rpcclient.ABCIQueryOptions,
 ) ([]any, error) {
 	if len(keys) == 1 {
-		res, err := c.rpc.ABCIQueryWithOptions(ctx, storePath, keys[0], opts)
+		res, err := c.rpc.ABCIQueryWithOptions(ctx, storePath(store), keys[0], opts)
 		return []any{res}, err
 	}
 	batch := c.rpc.NewBatch()
 	for _, key := range keys {
-		if _, err := batch.ABCIQueryWithOptions(ctx, storePath, key, opts); err != nil {
+		if _, err := batch.ABCIQueryWithOptions(ctx, storePath(store), key, opts); err != nil {
 			return nil, err
 		}
 	}

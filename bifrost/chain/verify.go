@@ -47,6 +47,11 @@ func decodeOp(op cmtcrypto.ProofOp) (merkle.ProofOperator, error) {
 // application whose state has the root appHash holds that store under the module's name. The root
 // after block h stands in the header of block h+1. Otherwise the error is [ErrUnverified].
 func VerifyRecord(appHash, key, value []byte, proof *cmtcrypto.ProofOps) error {
+	return verifyIn(types.StoreKey, appHash, key, value, proof)
+}
+
+// verifyIn is [VerifyRecord] for the store of any module that keeps no empty values.
+func verifyIn(store string, appHash, key, value []byte, proof *cmtcrypto.ProofOps) error {
 	if proof == nil || len(proof.Ops) == 0 {
 		return fmt.Errorf("%w: it carries no Merkle proof", ErrUnverified)
 	}
@@ -65,7 +70,7 @@ func VerifyRecord(appHash, key, value []byte, proof *cmtcrypto.ProofOps) error {
 		)
 	}
 	var path merkle.KeyPath
-	path = path.AppendKey([]byte(types.StoreKey), merkle.KeyEncodingURL)
+	path = path.AppendKey([]byte(store), merkle.KeyEncodingURL)
 	path = path.AppendKey(key, merkle.KeyEncodingHex)
 	// The library's errors hold raw keys and values, which say nothing to a reader.
 	if len(value) == 0 {

@@ -38,18 +38,18 @@ func TestVerifyRecord(t *testing.T) {
 	present := vaultKey(1)
 	missing := vaultKey(7)
 	last := vaultKey(3)
-	before := ask(t, c, storePath, types.VaultKey(present), 99)
+	before := ask(t, c, storePath(types.StoreKey), types.VaultKey(present), 99)
 	p.Lock()
 	p.Vaults[0].Threshold = 3
 	p.Unlock()
 	p.Advance(1)
 
-	there := func() answer { return ask(t, c, storePath, types.VaultKey(present), 100) }
-	absent := func() answer { return ask(t, c, storePath, types.VaultKey(missing), 100) }
+	there := func() answer { return ask(t, c, storePath(types.StoreKey), types.VaultKey(present), 100) }
+	absent := func() answer { return ask(t, c, storePath(types.StoreKey), types.VaultKey(missing), 100) }
 	for name, a := range map[string]answer{
 		"a record": there(), "no record": absent(), "a record of before": before,
-		"no record after the last one": ask(t, c, storePath, []byte{255}, 100),
-		"the first record":             ask(t, c, storePath, types.SignerOwnerKey([]byte{}), 100),
+		"no record after the last one": ask(t, c, storePath(types.StoreKey), []byte{255}, 100),
+		"the first record":             ask(t, c, storePath(types.StoreKey), types.SignerOwnerKey([]byte{}), 100),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, VerifyRecord(a.root, a.key, a.value, a.proof))
@@ -82,7 +82,7 @@ func TestVerifyRecord(t *testing.T) {
 			return a
 		},
 		"a valid proof for another key": func() answer {
-			a := ask(t, c, storePath, types.VaultKey(last), 100)
+			a := ask(t, c, storePath(types.StoreKey), types.VaultKey(last), 100)
 			a.key = types.VaultKey(present)
 			return a
 		},
@@ -158,8 +158,8 @@ func FuzzVerifyRecord(f *testing.F) {
 	require.NoError(f, err)
 	_, err = c.Status(f.Context())
 	require.NoError(f, err)
-	there := ask(f, c, storePath, types.LiveVaultsKey(), 99)
-	absent := ask(f, c, storePath, types.ParamsKey(), 99)
+	there := ask(f, c, storePath(types.StoreKey), types.LiveVaultsKey(), 99)
+	absent := ask(f, c, storePath(types.StoreKey), types.ParamsKey(), 99)
 	for _, a := range []answer{there, absent} {
 		f.Add(a.key, a.value, a.proof.Ops[0].Data, a.proof.Ops[1].Data)
 	}

@@ -59,7 +59,11 @@ type Node struct {
 	Groups map[string][]byte
 	// Proofs are what is known of members' proofs, by vault, then by member.
 	Proofs map[string]map[string]types.Proof
-	Blocks map[int64][][]byte
+	// Records are further records of the module's store, by their raw keys.
+	Records map[string][]byte
+	// Monikers are those of validators, by their operators' raw addresses.
+	Monikers map[string]string
+	Blocks   map[int64][][]byte
 	// Txs are the results of transactions by upper-case hex of their hash.
 	Txs map[string]ctypes.ResultTx
 	// Answers are the answers to ABCI queries by path, before the fake's own.
@@ -96,6 +100,8 @@ func New(t testing.TB) (*Node, string) {
 		Shares:   map[string]types.PublicShares{},
 		Groups:   map[string][]byte{},
 		Proofs:   map[string]map[string]types.Proof{},
+		Records:  map[string][]byte{},
+		Monikers: map[string]string{},
 		Blocks:   map[int64][][]byte{},
 		Txs:      map[string]ctypes.ResultTx{},
 		Answers:  map[string]func([]byte) abci.ResponseQuery{},
@@ -130,6 +136,15 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	}
 	n.Backups[vault][member] = record
 	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
+}
+
+// Put keeps a further record in the module's store.
+func (n *Node) Put(key []byte, value proto.Message) {
+	data, err := proto.Marshal(value)
+	must(err)
+	n.Lock()
+	defer n.Unlock()
+	n.Records[string(key)] = data
 }
 
 // PublishTx puts a transaction into a block.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"cosmossdk.io/log/v2"
@@ -22,6 +23,7 @@ import (
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -29,11 +31,12 @@ import (
 // ledger is the part of the fake that is no fake: the node's records in a real store, and a chain
 // of headers over it that its validators have signed.
 type ledger struct {
-	store      *rootmulti.Store
-	key, other *storetypes.KVStoreKey
-	records    map[string][]byte
-	blocks     map[int64]*cmttypes.LightBlock
-	next       []crypto.PrivKey
+	store               *rootmulti.Store
+	key, other, staking *storetypes.KVStoreKey
+	// records are those of the module, and of x/staking under names that begin so.
+	records map[string][]byte
+	blocks  map[int64]*cmttypes.LightBlock
+	next    []crypto.PrivKey
 }
 
 // NewValidators makes the keys of validators that follow from the name.
@@ -63,17 +66,20 @@ func (n *Node) update() {
 	records := n.records()
 	if n.ledger == nil {
 		l := &ledger{
-			store:  rootmulti.NewStore(dbm.NewMemDB(), log.NewNopLogger()),
-			key:    storetypes.NewKVStoreKey(types.StoreKey),
-			other:  storetypes.NewKVStoreKey("bank"),
-			blocks: map[int64]*cmttypes.LightBlock{},
-			next:   n.Validators,
+			store:   rootmulti.NewStore(dbm.NewMemDB(), log.NewNopLogger()),
+			key:     storetypes.NewKVStoreKey(types.StoreKey),
+			other:   storetypes.NewKVStoreKey("bank"),
+			staking: storetypes.NewKVStoreKey("staking"),
+			blocks:  map[int64]*cmttypes.LightBlock{},
+			next:    n.Validators,
 		}
 		l.store.MountStoreWithDB(l.key, storetypes.StoreTypeIAVL, nil)
 		l.store.MountStoreWithDB(l.other, storetypes.StoreTypeIAVL, nil)
+		l.store.MountStoreWithDB(l.staking, storetypes.StoreTypeIAVL, nil)
 		must(l.store.LoadLatestVersion())
 		must(l.store.SetInitialVersion(n.Height - 1))
 		l.store.GetKVStore(l.other).Set([]byte("supply"), []byte("1000stake"))
+		l.store.GetKVStore(l.staking).Set([]byte("params"), []byte("100"))
 		n.ledger = l
 		n.Height--
 		n.append(records)
@@ -89,14 +95,21 @@ func (n *Node) update() {
 func (n *Node) append(records map[string][]byte) {
 	l := n.ledger
 	if records != nil {
-		store := l.store.GetKVStore(l.key)
+		at := func(key string) (storetypes.KVStore, []byte) {
+			if rest, ok := strings.CutPrefix(key, inStaking); ok {
+				return l.store.GetKVStore(l.staking), []byte(rest)
+			}
+			return l.store.GetKVStore(l.key), []byte(key)
+		}
 		for key := range l.records {
 			if _, ok := records[key]; !ok {
-				store.Delete([]byte(key))
+				store, key := at(key)
+				store.Delete(key)
 			}
 		}
-		for _, key := range slices.Sorted(maps.Keys(records)) {
-			store.Set([]byte(key), records[key])
+		for _, name := range slices.Sorted(maps.Keys(records)) {
+			store, key := at(name)
+			store.Set(key, records[name])
 		}
 		l.records = records
 	}
@@ -214,6 +227,9 @@ func (n *Node) readStore(path string, key []byte, height int64, prove bool) abci
 	return abci.ResponseQuery(*res)
 }
 
+// inStaking begins the names of records in the store of x/staking.
+const inStaking = "staking/"
+
 // records are the node's vaults, backups and proofs as the module keeps them.
 func (n *Node) records() map[string][]byte {
 	records := map[string][]byte{}
@@ -271,6 +287,14 @@ func (n *Node) records() map[string][]byte {
 			}
 			put(key, &backup)
 		}
+	}
+	maps.Copy(records, n.Records)
+	for operator, moniker := range n.Monikers {
+		description := protowire.AppendString(
+			protowire.AppendTag(nil, 1, protowire.BytesType), moniker)
+		validator := protowire.AppendBytes(
+			protowire.AppendTag(nil, 7, protowire.BytesType), description)
+		records[inStaking+"\x21"+string(rune(len(operator)))+operator] = validator
 	}
 	return records
 }

@@ -94,6 +94,44 @@ func BackupKey(epoch uint64, member []byte) []byte {
 	return epochKey(BackupsPrefix, epoch, member)
 }
 
+// ChurnSequenceKey is the raw store key of the next churn's number, in 8 bytes, big-endian. It is
+// absent until the first churn.
+func ChurnSequenceKey() []byte {
+	return bytes.Clone(ChurnSequencePrefix.Bytes())
+}
+
+// ChurnKey is the raw store key of the Churn record with this number.
+func ChurnKey(id uint64) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(ChurnsPrefix.Bytes()), id)
+}
+
+// SessionKey is the raw store key of the Session record of a keygen.
+func SessionKey(keygen uint64) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(SessionsPrefix.Bytes()), keygen)
+}
+
+// CertificateKey is the raw store key of the Certificate record of a keygen.
+func CertificateKey(keygen uint64) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(CertificatesPrefix.Bytes()), keygen)
+}
+
+// JoinKey is the raw store key of the Join record of a member, by its raw account address, to a
+// keygen.
+func JoinKey(keygen uint64, member []byte) []byte {
+	return epochKey(JoinsPrefix, keygen, member)
+}
+
+// VoteKey is the raw store key of the Vote record of a member, by its raw account address, on a
+// keygen.
+func VoteKey(keygen uint64, member []byte) []byte {
+	return epochKey(VotesPrefix, keygen, member)
+}
+
+// SitOutKey is the raw store key of the SitOut record of an operator, by its raw operator address.
+func SitOutKey(operator []byte) []byte {
+	return slices.Concat(SitOutsPrefix.Bytes(), operator)
+}
+
 // KeygenKey is the raw store key of the Keygen record with this number.
 func KeygenKey(id uint64) []byte {
 	return binary.BigEndian.AppendUint64(bytes.Clone(KeygensPrefix.Bytes()), id)

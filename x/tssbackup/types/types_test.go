@@ -182,6 +182,27 @@ func TestKeysAreThoseOfTheCollections(t *testing.T) {
 	key, err = collections.EncodeKeyWithPrefix(types.ProofsPrefix.Bytes(), types.EpochMemberKeyCodec, collections.Join(uint64(7), member))
 	require.NoError(t, err)
 	require.Equal(t, key, types.ProofKey(7, member))
+	for name, tc := range map[string]struct{ prefix, got []byte }{
+		"join": {types.JoinsPrefix.Bytes(), types.JoinKey(7, member)},
+		"vote": {types.VotesPrefix.Bytes(), types.VoteKey(7, member)},
+	} {
+		key, err = collections.EncodeKeyWithPrefix(tc.prefix, types.EpochMemberKeyCodec, collections.Join(uint64(7), member))
+		require.NoError(t, err)
+		require.Equal(t, key, tc.got, name)
+	}
+	for name, tc := range map[string]struct{ prefix, got []byte }{
+		"churn":       {types.ChurnsPrefix.Bytes(), types.ChurnKey(7)},
+		"session":     {types.SessionsPrefix.Bytes(), types.SessionKey(7)},
+		"certificate": {types.CertificatesPrefix.Bytes(), types.CertificateKey(7)},
+	} {
+		key, err = collections.EncodeKeyWithPrefix(tc.prefix, collections.Uint64Key, 7)
+		require.NoError(t, err)
+		require.Equal(t, key, tc.got, name)
+	}
+	require.Equal(t, types.ChurnSequencePrefix.Bytes(), types.ChurnSequenceKey())
+	key, err = collections.EncodeKeyWithPrefix(types.SitOutsPrefix.Bytes(), collections.BytesKey, member)
+	require.NoError(t, err)
+	require.Equal(t, key, types.SitOutKey(member))
 	hash := vault[:32]
 	key, err = collections.EncodeKeyWithPrefix(types.PublicSharesPrefix.Bytes(), types.EpochMemberKeyCodec, collections.Join(uint64(7), hash))
 	require.NoError(t, err)
