@@ -6,7 +6,7 @@ LDFLAGS := -X github.com/cosmos/cosmos-sdk/version.Name=tssbackup \
            -X github.com/cosmos/cosmos-sdk/version.AppName=tssbackupd \
            -X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION) \
            -X main.version=$(VERSION)
-BINARIES := ./cmd/tssbackupd ./cmd/bifrost ./cmd/recover-keyshares
+BINARIES := ./cmd/tssbackupd ./cmd/bifrost ./cmd/recover-keyshares ./cmd/tssbackup-watch
 TOOLS := $(CURDIR)/build/tools
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The packages without the SDK: fast enough for the race detector and fuzzing.
@@ -58,10 +58,10 @@ consumer: ## a signer on an older SDK imports the modules without the SDK, and n
 	scripts/consumer.sh
 
 # Without cgo, as releases are: a process that does nothing has 59 MB then, not 70 to 78.
-build: ## the three binaries, into build/
+build: ## the four binaries, into build/
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
 
-install: ## the three binaries, into GOBIN
+install: ## the four binaries, into GOBIN
 	CGO_ENABLED=0 go install -ldflags '$(LDFLAGS)' $(BINARIES)
 
 lint: $(TOOLS)/golangci-lint ## style, import table, protos
@@ -78,7 +78,7 @@ proto-check: proto ## the committed code is what proto/ gives
 	git diff --exit-code -- x/tssbackup/types x/tssbackup/openapi
 
 bench: ## sizes, times and ratios
-	go test -run '^$$' -bench . -benchmem ./sanity ./internal/durable ./bifrost/envelope ./x/tssbackup/keeper ./x/tssbackup/archive ./verenc ./bifrost/restore ./bifrost/homebackup ./bifrost/tss/... ./app
+	go test -run '^$$' -bench . -benchmem ./sanity ./internal/durable ./bifrost/envelope ./x/tssbackup/keeper ./x/tssbackup/archive ./verenc ./bifrost/restore ./bifrost/homebackup ./bifrost/tss/... ./app ./cmd/tssbackup-watch
 
 bench-once: ## every benchmark of the repository, once: that none of them is broken
 	scripts/bench-once.sh
@@ -99,7 +99,7 @@ alerts: ## the alerts for Prometheus, on series of theirs, with promtool
 	scripts/alerts.sh
 
 man: ## write docs/man anew; a test compares it with the commands
-	go test ./cmd/bifrost ./cmd/recover-keyshares -run '^TestThatPagesTellOfEveryCommand$$' -write-pages
+	go test ./cmd/bifrost ./cmd/recover-keyshares ./cmd/tssbackup-watch -run '^TestThatPagesTellOfEveryCommand$$' -write-pages
 
 clean: ## remove what was built
 	rm -rf build .demo

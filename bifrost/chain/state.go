@@ -141,6 +141,13 @@ func (s *State) SignerOf(ctx context.Context, operator []byte) ([]byte, error) {
 // verified record of the vault. From then on addresses are shown with it. Without a vault, and when
 // no node shows it, the prefix stays as it was.
 func (s *State) FindPrefix(ctx context.Context, v vault.Vault) (string, error) {
+	prefix, err := s.ShownPrefix(ctx, v)
+	s.prefix = prefix
+	return prefix, err
+}
+
+// ShownPrefix is what [State.FindPrefix] finds, and changes nothing.
+func (s *State) ShownPrefix(ctx context.Context, v vault.Vault) (string, error) {
 	for _, n := range s.nodes {
 		shown, err := n.members(ctx, v.Name())
 		if ctx.Err() != nil {
@@ -155,7 +162,6 @@ func (s *State) FindPrefix(ctx context.Context, v vault.Vault) (string, error) {
 				continue
 			}
 			if _, ok := v.Member(raw); ok {
-				s.prefix = prefix
 				return prefix, nil
 			}
 		}

@@ -99,6 +99,9 @@ func (o *Options) AddFlags(cmd *cobra.Command) {
 	o.ChainFlag(cmd)
 }
 
+// TrustsFirst reports whether a first header is trusted without asking.
+func (o *Options) TrustsFirst() bool { return o.first }
+
 // Connect makes the clients of the nodes, and the trust that the flags describe. A person is asked
 // for a first header, within ctx.
 func (o *Options) Connect(ctx context.Context) ([]*chain.Client, chain.Trust, error) {

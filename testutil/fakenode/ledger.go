@@ -304,6 +304,7 @@ func record(v types.VaultInfo) types.Vault {
 	vault := types.Vault{
 		PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
 		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash), Split: v.Split,
+		ActiveHeight: v.ActiveHeight,
 	}
 	for _, m := range v.Members {
 		vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
