@@ -1,6 +1,7 @@
 package keyshare_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -36,4 +37,26 @@ func ExampleCheckLocalData() {
 	}
 	fmt.Println(data.Threshold, "of", data.Members, string(data.PubKey) == string(share.VaultKey()))
 	// Output: 3 of 4 true
+}
+
+// Of a vault's keyshares one part is the same for all members and may be published; what is left for
+// a member to keep has the same size for every number of members.
+func ExampleSplit() {
+	t := new(testing.B)
+	files := fixture.Keyshares(t, 20, 0)
+	secrets, group, err := keyshare.Split([2][]byte{files[0].Data, files[1].Data}, 7)
+	if err != nil {
+		panic(err)
+	}
+	defer secrets.Secret.Wipe()
+	share, err := keyshare.Parse(files[0].Data)
+	if err != nil {
+		panic(err)
+	}
+	joined, err := keyshare.Join(secrets, share.Participants(), group)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(len(secrets.Secret.Bytes()), len(group)/20, bytes.Equal(joined[0], files[0].Data), bytes.Equal(joined[1], files[1].Data))
+	// Output: 576 1089 true true
 }

@@ -135,6 +135,27 @@ func TestWhatIsNotSplit(t *testing.T) {
 			beta.Add(beta, d.Beta)
 			return replaceLocal(t, b, d.Beta.String(), beta.String())
 		}, "not written as"},
+		"an Alpha that is longer than its place": {0, func(b []byte) []byte {
+			shares, _ := parsed(t, 4, 0)
+			d := shares[0].ECDSA()
+			alpha := new(big.Int).Lsh(new(big.Int).Mul(d.P, d.Q), 100)
+			alpha.Add(alpha, d.Alpha)
+			return replaceLocal(t, b, d.Alpha.String(), alpha.String())
+		}, "Alpha has no place in 256 bytes"},
+		"points without their curve, as tss-lib v1 wrote them": {1, func(b []byte) []byte {
+			shares, _ := parsed(t, 4, 0)
+			raw := bytes.ReplaceAll(localDataOf(t, b), []byte(`"Curve":"ed25519",`), nil)
+			k, err := keyshare.New("cosmos", keyshare.Ed25519, raw, shares[1].LocalParty(), shares[1].Participants())
+			require.NoError(t, err)
+			out, err := k.Encode()
+			require.NoError(t, err)
+			return out
+		}, "not written as"},
+		"numbers as texts": {0, func(b []byte) []byte {
+			shares, _ := parsed(t, 4, 0)
+			xi := shares[0].ECDSA().Xi.String()
+			return replaceLocal(t, b, `"Xi":`+xi, `"Xi":"`+xi+`"`)
+		}, "not written as"},
 		"both of one key": {1, func([]byte) []byte { return both(t, 4, 0)[0] }, "it is of the secp256k1 key"},
 		"of two vaults":   {1, func([]byte) []byte { return both(t, 20, 0)[1] }, "of two vaults"},
 		"of two members":  {1, func([]byte) []byte { return both(t, 4, 1)[1] }, "not written as"},
