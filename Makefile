@@ -33,7 +33,7 @@ test: ## every test
 	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./... $(NESTED)
 
 test-sinks: $(TOOLS)/versitygw $(TOOLS)/mailpit $(TOOLS)/ipfs ## sinks against real servers, which it installs
-	go test -tags sinks -timeout 5m -run '^TestAReal' ./bifrost/sink -tools $(TOOLS)
+	go test -tags sinks -timeout 10m -run '^TestAReal' ./bifrost/sink ./cmd/recover-keyshares -tools $(TOOLS)
 
 $(TOOLS)/versitygw:
 	GOBIN=$(TOOLS) go install $(VERSITYGW)
@@ -45,8 +45,8 @@ $(TOOLS)/mailpit:
 $(TOOLS)/ipfs:
 	cd testutil/tools && GOWORK=off GOBIN=$(TOOLS) go install tool
 
-test-processes: ## a network of processes: crashes at any time, and a malicious signer
-	go test -tags processes -timeout 40m -v ./testutil/processes
+test-processes: $(TOOLS)/versitygw ## a network of processes: crashes at any time, a malicious signer, a lost host
+	go test -tags processes -timeout 40m -v ./testutil/processes -tools $(TOOLS)
 
 test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10 by default
 	go test -tags large -timeout 3h -v -run '^TestLargeVaults$$' ./bifrost/tss -members '$(MEMBERS)'

@@ -115,6 +115,7 @@ echo "a wrong group part does not pass"
 
 by_hand=$(recipe 'A backup by hand')
 export_by_hand=$(recipe 'An export by hand')
+attachment_by_hand=$(recipe 'The attachment by hand')
 mnemonic_by_hand=$(recipe 'The mnemonic by hand')
 
 work=$tmp/home
@@ -145,12 +146,16 @@ done
 mkdir "$work/hand" "$work/path"
 ln -s "$bin/recover-keyshares" "$work/path"
 cp "$mnemonic" "$work/hand/words"
-cp "$work/home.tar.age" "$work/hand"
+# The export comes as it is mailed: in the message that a server took from bifrost.
+go test ./bifrost/sink -count=1 -run '^TestMailGoesOverTLSToAServerThatIsKnown$' \
+	-attach "$work/home.tar.age" -mail "$work/hand/mail" >/dev/null
 (
 	cd "$work/hand"
 	PATH=$work/path:$PATH STORE=$(echo "$work"/backups/*/) sh -c "$by_hand"
+	sh -c "set -eu; $attachment_by_hand"
 	sh -c "set -eu; $export_by_hand"
 )
+check "$work/home.tar.age" "$work/hand/home.tar.age" "the attachment of a mail, taken out with Python"
 check "$want" "$work/hand/home" "a backup, opened with age, sha256sum and jq"
 
 # The words come back with the key and the folder alone.

@@ -2,10 +2,12 @@ package sink_test
 
 import (
 	"encoding/base64"
+	"flag"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/mail"
+	"os"
 	"strings"
 	"testing"
 
@@ -13,6 +15,12 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/testutil/fakesmtp"
+)
+
+// What scripts/stock-tools.sh has mailed, and where it gets the message as the server has it.
+var (
+	attach  = flag.String("attach", "", "file to mail")
+	message = flag.String("mail", "", "file for the message")
 )
 
 var mailUser = sink.Credentials{User: fakesmtp.User, Secret: fakesmtp.Password}
@@ -46,6 +54,11 @@ func TestMailGoesOverTLSToAServerThatIsKnown(t *testing.T) {
 	server, address, roots := fakesmtp.New(t)
 	m := mailbox(t, address, mailUser)
 	secret := []byte("age-encryption.org/v1\n\x00\x01.\r\n.\r\n")
+	if *attach != "" {
+		var err error
+		secret, err = os.ReadFile(*attach)
+		require.NoError(t, err)
+	}
 	send := func(m *sink.Mail) error { return m.Send(t.Context(), "a backup", "text", "home.tar.age", secret) }
 	require.ErrorContains(t, send(m), "certificate", "nobody knows its authority")
 	m.Trust(roots)
@@ -55,6 +68,9 @@ func TestMailGoesOverTLSToAServerThatIsKnown(t *testing.T) {
 	require.Equal(t, "home.tar.age", name)
 	require.Equal(t, secret, data)
 	require.Contains(t, server.Messages[0], "ops@example.org")
+	if *message != "" {
+		require.NoError(t, os.WriteFile(*message, []byte(server.Messages[0]), 0o600))
+	}
 
 	other := mailbox(t, address, sink.Credentials{User: fakesmtp.User, Secret: "hunter2"})
 	other.Trust(roots)

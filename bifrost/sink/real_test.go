@@ -4,16 +4,12 @@ package sink_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"flag"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,54 +21,15 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/disk"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
 	"github.com/tssbackup/tssbackup/testutil/fakesmtp"
+	"github.com/tssbackup/tssbackup/testutil/servers"
 )
 
 // tools is the folder of the servers, which make test-sinks installs.
 var tools = flag.String("tools", "", "folder of the servers to test with")
 
-// address is a free one.
-func address(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// serve runs a server until stop or the end of the test, and returns once something listens.
-func serve(t testing.TB, address string, env []string, name string, args ...string) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, filepath.Join(*tools, name), args...)
-	cmd.Env = append(os.Environ(), env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	require.NoError(t, cmd.Start(), "make test-sinks installs the servers")
-	stop = sync.OnceFunc(func() {
-		cancel()
-		_ = cmd.Wait()
-		t.Logf("%s: %s", name, out.String())
-	})
-	t.Cleanup(stop)
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, time.Minute, 10*time.Millisecond)
-	return stop
-}
-
 // versitygw is an S3 gateway over a folder, and client the way of somebody else to it.
 func versitygw(t testing.TB) (at string, client *minio.Client, restart func() (stop func())) {
-	at = address(t)
-	root := t.TempDir()
-	data, versions := filepath.Join(root, "data"), filepath.Join(root, "versions")
-	require.NoError(t, os.Mkdir(data, 0o700))
-	require.NoError(t, os.Mkdir(versions, 0o700))
-	restart = func() (stop func()) {
-		return serve(t, at, []string{"ROOT_ACCESS_KEY=" + fakes3.AccessKey, "ROOT_SECRET_KEY=" + fakes3.SecretKey},
-			"versitygw", "--port", at, "posix", "--versioning-dir", versions, data)
-	}
+	at, restart = servers.Versitygw(t, *tools)
 	client, err := minio.New(at, &minio.Options{Creds: miniocredentials.NewStaticV4(fakes3.AccessKey, fakes3.SecretKey, "")})
 	require.NoError(t, err)
 	return at, client, restart
@@ -129,33 +86,12 @@ func TestARealBucket(t *testing.T) {
 }
 
 func TestARealNodeOfIPFS(t *testing.T) {
-	api, gateway := address(t), address(t)
-	env := []string{"IPFS_PATH=" + t.TempDir(), "IPFS_TELEMETRY=off"}
-	ipfs := func(args ...string) {
-		cmd := exec.CommandContext(t.Context(), filepath.Join(*tools, "ipfs"), args...)
-		cmd.Env = append(os.Environ(), env...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
-	ipfs("init", "--profile=test", "--empty-repo")
-	for key, at := range map[string]string{"Addresses.API": api, "Addresses.Gateway": gateway} {
-		host, port, err := net.SplitHostPort(at)
-		require.NoError(t, err)
-		ipfs("config", key, "/ip4/"+host+"/tcp/"+port)
-	}
-	serve(t, api, env, "ipfs", "daemon", "--offline")
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", gateway)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, time.Minute, 10*time.Millisecond)
+	api, gateway := servers.IPFS(t, *tools)
 	testNode(t, "ipfs://"+api, "http://"+gateway)
 }
 
 func TestARealMailServer(t *testing.T) {
-	smtp, api := address(t), address(t)
+	smtp, api := servers.Address(t), servers.Address(t)
 	dir := t.TempDir()
 	certificate, key := fakesmtp.Certificate(t)
 	for name, data := range map[string][]byte{
@@ -163,7 +99,7 @@ func TestARealMailServer(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
-	serve(t, smtp, nil, "mailpit", "--smtp", smtp, "--listen", api, "--disable-version-check",
+	servers.Serve(t, smtp, nil, filepath.Join(*tools, "mailpit"), "--smtp", smtp, "--listen", api, "--disable-version-check",
 		"--smtp-tls-cert", filepath.Join(dir, "cert"), "--smtp-tls-key", filepath.Join(dir, "key"),
 		"--smtp-require-starttls", "--smtp-auth-file", filepath.Join(dir, "auth"))
 	roots := x509.NewCertPool()

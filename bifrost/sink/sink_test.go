@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -167,15 +168,24 @@ func TestASinkHoldsNoMoreThanItMay(t *testing.T) {
 	})
 }
 
+// TestACopyThatEndsAnywhereGoesOn ends a copy at each of its requests: before the server has it, and
+// once it is served.
 func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
+	for _, end := range []string{fakes3.HangUp, fakes3.NoAnswer} {
+		t.Run(end, func(t *testing.T) { testEnds(t, end) })
+	}
+}
+
+func testEnds(t *testing.T, end string) {
 	const atMost = 100
 	for k := range atMost {
 		server, url := fakes3.New(t)
 		calls := 0
 		server.Fault = func(string, string) (int, string) {
 			calls++
+			// The client asks once more, in vain.
 			if calls > k {
-				return 0, "hang up"
+				return 0, end
 			}
 			return 0, ""
 		}
@@ -245,6 +255,14 @@ func TestWhatIsWrongWithABucketIsSaid(t *testing.T) {
 			require.NotContains(t, err.Error(), fakes3.SecretKey)
 		})
 	}
+	t.Run("a clock that is ahead", func(t *testing.T) {
+		server, url := fakes3.New(t)
+		server.Ahead = 20 * time.Minute
+		_, err := sink.Copy(t.Context(), source(), open(t, url), 0, false)
+		require.ErrorContains(t, err, "set the clock of this host")
+		server.Ahead = -10 * time.Minute
+		require.NoError(t, open(t, url).Put(t.Context(), "a", []byte("x")))
+	})
 	t.Run("an authority that nobody knows", func(t *testing.T) {
 		server := httptest.NewTLSServer(http.NotFoundHandler())
 		t.Cleanup(server.Close)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +21,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/internal/cid"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fakeipfs"
 	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -134,8 +141,8 @@ func TestRecoveryOfASplitVault(t *testing.T) {
 	recoverAll(t, n, first.Vault, append([]string{"--vault", first.Vault.Name()}, nodes...)...)
 }
 
-// TestRecoveryFromPrunedNodes recovers where no node holds the block of any vote.
-func TestRecoveryFromPrunedNodes(t *testing.T) {
+// pruned is a network of which no node holds the block of any vote.
+func pruned(t *testing.T) (*network.Network, *network.Backups) {
 	const blocks = 40 // enough for a command that is slow between two questions
 	n := network.New(t, network.Config{
 		Consensus:     network.ShortEvidence,
@@ -149,7 +156,52 @@ func TestRecoveryFromPrunedNodes(t *testing.T) {
 		v.RequirePruned(b.Heights...)
 	}
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	return n, b
+}
+
+func TestRecoveryFromPrunedNodes(t *testing.T) {
+	n, b := pruned(t)
 	recoverAll(t, n, b.Vault, "--trust-first", "--node", n.Validators[2].RPC(), "--node", n.Validators[3].RPC())
+}
+
+// recoverFromIPFS recovers what a node of IPFS has alone: the chain's nodes have pruned the blocks
+// of the votes and lost their archives, and hold nothing but the records.
+func recoverFromIPFS(t *testing.T, node, gateway string) {
+	n, b := pruned(t)
+	to, err := sink.Open(node, sink.Credentials{})
+	require.NoError(t, err)
+	for _, sealed := range b.Envelopes {
+		sum := sha256.Sum256(sealed)
+		require.NoError(t, to.Put(t.Context(), restore.EnvelopeFile(sum[:]), sealed))
+		for _, v := range n.Validators {
+			var lost int
+			require.NoError(t, filepath.WalkDir(tssbackup.ArchiveDir(v.Home), func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.Name() == hex.EncodeToString(sum[:]) {
+					lost++
+					err = os.Remove(path)
+				}
+				return err
+			}))
+			require.Equal(t, 1, lost, "the archive of %s", v)
+		}
+	}
+	nodes := []string{"--trust-first", "--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
+	words := filepath.Join(t.TempDir(), "words")
+	require.NoError(t, os.WriteFile(words, []byte(n.Validators[0].Signer.Mnemonic), 0o600))
+	out, err := exec.Command("recover-keyshares",
+		append([]string{"--mnemonic-file", words, "--out", t.TempDir()}, nodes...)...).CombinedOutput()
+	require.Error(t, err, "no node of the chain has an envelope: %s", out)
+	for _, from := range []string{node, gateway} {
+		recoverAll(t, n, b.Vault, append(nodes, "--from", from)...)
+	}
+}
+
+func TestRecoveryFromIPFSAlone(t *testing.T) {
+	_, node, gateway := fakeipfs.New(t, func(data []byte) string {
+		sum := sha256.Sum256(data)
+		return cid.Of(sum[:])
+	})
+	recoverFromIPFS(t, node, gateway)
 }
 
 // TestRecoveryFromAStateSyncedNode recovers from a node that joined by state sync and never held

@@ -47,10 +47,21 @@ type Server struct {
 	// this server, Marks that what was deleted counts as there for them, and NoChecksums that it
 	// shows no SHA-256.
 	Overwrites, RefuseConditions, Marks, NoChecksums bool
-	// Fault, when it is set, is asked first: a code of S3 that is not empty is the answer, and
-	// "hang up" ends the connection.
+	// Ahead is how far the server's clock is before that of who asks.
+	Ahead time.Duration
+	// Fault, when it is set, is asked first: a code of S3 that is not empty is the answer. HangUp
+	// ends the connection, and NoAnswer does once the request is served.
 	Fault func(method, key string) (status int, code string)
 }
+
+// What a [Server.Fault] may say beside codes of S3.
+const (
+	HangUp   = "hang up"
+	NoAnswer = "no answer"
+)
+
+// maxSkew is how old or early a signature may be.
+const maxSkew = 15 * time.Minute
 
 // New starts a server. URL is that of a sink in its bucket, under the prefix p.
 func New(t testing.TB) (s *Server, url string) {
@@ -70,14 +81,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.Unlock()
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if s.Fault != nil {
-		if status, code := s.Fault(r.Method, key); code == "hang up" {
+		switch status, code := s.Fault(r.Method, key); code {
+		case "":
+		case HangUp:
 			panic(http.ErrAbortHandler)
-		} else if code != "" {
+		case NoAnswer:
+			s.serve(httptest.NewRecorder(), r, bucket, key, body)
+			panic(http.ErrAbortHandler)
+		default:
 			fail(w, status, code)
 			return
 		}
 	}
+	s.serve(w, r, bucket, key, body)
+}
+
+func (s *Server) serve(
+	w http.ResponseWriter, r *http.Request, bucket, key string, body []byte,
+) {
+	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	switch {
+	case err != nil || time.Now().Add(s.Ahead).Sub(signed).Abs() > maxSkew:
+		fail(w, http.StatusForbidden, "RequestTimeTooSkewed")
 	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKey+"/"):
 		fail(w, http.StatusForbidden, "InvalidAccessKeyId")
 	case bucket != Bucket:

@@ -69,7 +69,7 @@ func TestCrashes(t *testing.T) {
 	for _, v := range vaults.Vaults {
 		n.requireKeyshares(v)
 	}
-	n.hostLost(n.Members[2])
+	n.hostLost(n.Members[2], "--from", n.Members[2].Backups)
 	next := n.churn()
 	require.Len(t, next.Members, len(n.Members))
 	next = n.closed(next.Id)
@@ -87,9 +87,9 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// hostLost kills a signer and takes its home, and starts it in one that is made of its backup and
-// its words.
-func (n *network) hostLost(m *processes.Member) {
+// hostLost kills a signer and takes its home, and starts it in one that is made of its words and
+// its backup, which these arguments say where to find.
+func (n *network) hostLost(m *processes.Member, from ...string) {
 	n.t.Helper()
 	n.Kill(m.SignerName())
 	require.NoError(n.t, os.RemoveAll(m.SignerHome))
@@ -97,7 +97,7 @@ func (n *network) hostLost(m *processes.Member) {
 	preParams := filepath.Join(n.t.TempDir(), "preparams.json")
 	spare := fixture.MorePreParams(len(n.Members)*n.PreParams + 1)
 	require.NoError(n.t, os.WriteFile(preParams, spare[len(spare)-1].Data, 0o600))
-	restore := []string{"backup", "restore", "--from", m.Backups}
+	restore := append([]string{"backup", "restore"}, from...)
 	for _, node := range n.OthersOf(m) {
 		restore = append(restore, "--node", node)
 	}

@@ -135,6 +135,9 @@ func (n *Network) Configure(m *Member) error {
 		}
 		config = []byte(strings.Replace(string(config), edit[0], edit[1], 1))
 	}
+	if n.Tables != nil {
+		config = append(config, n.Tables(m)...)
+	}
 	return os.WriteFile(path, config, 0o600)
 }
 

@@ -36,6 +36,8 @@ type Config struct {
 	// PreParams are the sets of pre-parameters of each signer, which is how many keygens it takes
 	// part in: 1 if it is 0.
 	PreParams int
+	// Tables are what is added to the end of a signer's configuration, if anything is.
+	Tables func(m *Member) string
 }
 
 // Network is four validators with their signers in one folder.
