@@ -79,6 +79,40 @@ func TestANodeOfIPFS(t *testing.T) {
 	testNode(t, url, gateway)
 }
 
+// TestACopyToANodeThatEndsAnywhereGoesOn ends a copy at each of its requests: before the node has
+// it, and once it is served.
+func TestACopyToANodeThatEndsAnywhereGoesOn(t *testing.T) {
+	for _, end := range []string{fakeipfs.HangUp, fakeipfs.NoAnswer} {
+		t.Run(end, func(t *testing.T) {
+			for k := 0; ; k++ {
+				n, url, _ := fakeipfs.New(t, cidOf)
+				calls := 0
+				n.Fault = func(string) string {
+					if calls++; calls > k {
+						return end
+					}
+					return ""
+				}
+				from := named{}
+				from.add("sealed")
+				from.add("sealed again")
+				_, err := sink.Copy(t.Context(), from, open(t, url), 0, true)
+				n.Lock()
+				n.Fault = nil
+				n.Unlock()
+				r, again := sink.Copy(t.Context(), from, open(t, url), 0, true)
+				require.NoError(t, again)
+				require.Len(t, r.Held, 2)
+				require.Len(t, n.Blocks, 2)
+				if err == nil {
+					require.Greater(t, k, 6)
+					return
+				}
+			}
+		})
+	}
+}
+
 func TestANodeThatGivesOtherBytesIsNotBelieved(t *testing.T) {
 	n, url, gateway := fakeipfs.New(t, cidOf)
 	from := named{}

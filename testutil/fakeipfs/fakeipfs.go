@@ -21,8 +21,17 @@ type Node struct {
 	sync.Mutex
 	// Blocks are the contents by CID.
 	Blocks map[string][]byte
-	cid    func(data []byte) string
+	// Fault, when it is set, is asked first, with the path of the request: HangUp ends the
+	// connection, and NoAnswer does once the request is served.
+	Fault func(path string) string
+	cid   func(data []byte) string
 }
+
+// What a [Node.Fault] may say.
+const (
+	HangUp   = "hang up"
+	NoAnswer = "no answer"
+)
 
 // New starts a node, whose blocks get their names from cid. URL is that of a sink, and gateway that
 // of its gateway.
@@ -42,6 +51,17 @@ func (n *Node) locked(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		n.Lock()
 		defer n.Unlock()
+		fault := ""
+		if n.Fault != nil {
+			fault = n.Fault(r.URL.Path)
+		}
+		switch fault {
+		case HangUp:
+			panic(http.ErrAbortHandler)
+		case NoAnswer:
+			h(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
 		h(w, r)
 	}
 }
