@@ -55,9 +55,11 @@ func TestAnUpgradeFromEachVersion(t *testing.T) {
 
 	for version := uint64(1); version <= consensusVersion; version++ {
 		ctx := newContext()
-		// What version 1 wrote of a churn has no field for whether its members were named.
+		// What version 1 wrote of a churn has no field for whether its members were named, and what
+		// version 2 wrote none for whether keygens are split.
 		params := types.DefaultParams()
 		params.RetryInterval++
+		params.SplitBackups = false
 		require.NoError(t, k.InitGenesis(ctx, types.GenesisState{Params: params}))
 		require.NoError(t, k.Churns.Set(ctx, 1, types.Churn{Id: 1, Status: types.ChurnStatus_CHURN_STATUS_COMPLETE}))
 		before := state(ctx)

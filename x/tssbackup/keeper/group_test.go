@@ -471,3 +471,98 @@ func TestAProofInASplitKeygen(t *testing.T) {
 	_, err = stored.Open(dealer.RecipientKey(m.PubKey, 0), public)
 	require.NoError(t, err)
 }
+
+// TestAKeygenKeepsWhetherItIsSplit turns the parameter on, as after an upgrade, while a keygen is
+// open, and off again.
+func TestAKeygenKeepsWhetherItIsSplit(t *testing.T) {
+	params := provenParams()
+	c, _ := startChain(t, params, 4)
+	before := c.keygen(c.startChurn()[0])
+	params.SplitBackups = true
+	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
+	require.False(t, c.keygen(before.Id).Split)
+	first := newVault("first")
+	require.ErrorIs(t, c.run(&types.MsgTssPool{
+		Signer: bech(before.Members[0].Address()), KeygenId: before.Id, PubKey: first.name(),
+		PubKeyEd25519: hex.EncodeToString(first.pubKeyEd25519()), KeysharesBackup: envelope("e", 100),
+		Group: first.group(before.Members),
+	}), types.ErrInvalidShares)
+	c.complete(before.Id, first)
+
+	after := c.keygen(c.startChurn()[0])
+	require.True(t, after.Split)
+	params.SplitBackups = false
+	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
+	second := newVault("second")
+	c.complete(after.Id, second)
+	for v, split := range map[string]bool{first.name(): false, second.name(): true} {
+		res, err := c.query.Vault(c.ctx, &types.QueryVaultRequest{Vault: v})
+		require.NoError(t, err)
+		require.Equal(t, split, res.Vault.Split)
+	}
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
+}
+
+// TestGenesisOfSplitKeygens has the rules of group parts in a genesis. Keygen 1 has made a split
+// vault, keygen 2 one that is not, and keygen 3, which is split, has votes.
+func TestGenesisOfSplitKeygens(t *testing.T) {
+	params := splitParams()
+	c, _ := startChain(t, params, 4)
+	c.complete(c.startChurn()[0], newVault("first"))
+	params.SplitBackups = false
+	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
+	c.complete(c.startChurn()[0], newVault("second"))
+	params.SplitBackups = true
+	c.mustRun(&types.MsgUpdateParams{Authority: authority, Params: params})
+	keygen := c.keygen(c.startChurn()[0])
+	third := newVault("third")
+	c.mustRun(third.vote(keygen, keygen.Members[0]))
+	c.mustRun(third.vote(keygen, keygen.Members[1]))
+	c.endBlock()
+	good := c.export()
+	require.NoError(t, good.Validate())
+	require.Len(t, good.Groups, 2)
+	require.Len(t, good.PublicShares, 1)
+	require.Equal(t, third.group(keygen.Members), good.Groups[1].Group)
+	next := exportInto(t, c)
+	require.Equal(t, c.dump(), next.dump())
+
+	vaultOf := func(gs *types.GenesisState, epoch uint64) *types.Vault {
+		for i := range gs.Vaults {
+			if gs.Vaults[i].Vault.Epoch == epoch {
+				return &gs.Vaults[i].Vault
+			}
+		}
+		panic("no such vault")
+	}
+	for name, change := range map[string]func(gs *types.GenesisState){
+		"a group part is missing":                       func(gs *types.GenesisState) { gs.Groups = gs.Groups[:1] },
+		"a vault's group part is missing":               func(gs *types.GenesisState) { gs.Groups = gs.Groups[1:] },
+		"group parts out of order":                      func(gs *types.GenesisState) { gs.Groups[0], gs.Groups[1] = gs.Groups[1], gs.Groups[0] },
+		"a group part twice":                            func(gs *types.GenesisState) { gs.Groups[1] = gs.Groups[0] },
+		"a group part of no keygen":                     func(gs *types.GenesisState) { gs.Groups[1].KeygenId = 9 },
+		"a group part of a keygen that is not split":    func(gs *types.GenesisState) { gs.Groups[0].KeygenId = 2 },
+		"a group part with another hash":                func(gs *types.GenesisState) { gs.Groups[1].Hash[0] ^= 1 },
+		"a group part with another parameter":           func(gs *types.GenesisState) { gs.Groups[1].Group[1000] ^= 1 },
+		"a group part with a point that is none":        func(gs *types.GenesisState) { gs.Groups[1].Group[0] = 9 },
+		"a group part that is too short":                func(gs *types.GenesisState) { gs.Groups[1].Group = gs.Groups[1].Group[1:] },
+		"a group part of fewer members":                 func(gs *types.GenesisState) { gs.Groups[1].Group = gs.Groups[1].Group[1089:] },
+		"a group part at a negative height":             func(gs *types.GenesisState) { gs.Groups[1].Height = -1 },
+		"public shares of a split keygen":               func(gs *types.GenesisState) { gs.PublicShares[0].KeygenId = 1 },
+		"a split vault of a keygen that is not":         func(gs *types.GenesisState) { vaultOf(gs, 2).Split = true },
+		"a vault that is not split of a keygen that is": func(gs *types.GenesisState) { vaultOf(gs, 1).Split = false },
+		"a split vault that lives without its group part": func(gs *types.GenesisState) {
+			vaultOf(gs, 1).SharesHash, gs.Groups = nil, gs.Groups[1:]
+		},
+		"a vote on a split keygen without a hash": func(gs *types.GenesisState) { gs.Votes[0].Vote.Result.SharesHash = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bz, err := testCodec.Marshal(good)
+			require.NoError(t, err)
+			var gs types.GenesisState
+			require.NoError(t, testCodec.Unmarshal(bz, &gs))
+			change(&gs)
+			require.ErrorIs(t, gs.Validate(), types.ErrInvalidGenesis)
+		})
+	}
+}
