@@ -47,13 +47,13 @@ func (p *Publisher) toSeal(v vault.Vault, s *keyshares) ([]envelope.File, error)
 	case !v.Split:
 		return s.files, nil
 	case len(v.SharesHash) > 0 && !bytes.Equal(s.hash, v.SharesHash):
-		log.Msg("the members agreed on another group part than the one in the keyshares here; " +
-			"the envelope holds them whole")
+		log.Msg("THE ENVELOPE HOLDS THE KEYSHARES WHOLE: the members agreed on another group part " +
+			"than the one in the keyshares here")
 		return s.files, nil
 	}
 	secrets, err := p.split(v, s.files, s.group)
 	if errors.Is(err, keyshare.ErrNotSplit) {
-		log.Err(err).Msg("the envelope holds the keyshares whole")
+		log.Err(err).Msg("THE ENVELOPE HOLDS THE KEYSHARES WHOLE: they cannot be split")
 		return s.files, nil
 	}
 	return []envelope.File{secrets}, err

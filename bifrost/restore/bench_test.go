@@ -89,13 +89,13 @@ const maxTripsAfter = 4
 
 // TestRoundTrips holds the whole recovery of one vault to the round trips that it needs.
 func TestRoundTrips(t *testing.T) {
-	t.Run("whole", func(t *testing.T) { roundTrips(t, network.Config{}, maxTrips) })
-	t.Run("split", func(t *testing.T) { roundTrips(t, splitConfig(), maxTrips+1) })
+	t.Run("whole", func(t *testing.T) { roundTrips(t, splitConfig(false), maxTrips) })
+	t.Run("split", func(t *testing.T) { roundTrips(t, splitConfig(true), maxTrips+1) })
 }
 
-// splitConfig is that of a network whose keygens are split.
-func splitConfig() network.Config {
-	return network.Config{Tssbackup: func(gs *types.GenesisState) { gs.Params.SplitBackups = true }}
+// splitConfig is that of a network whose keygens are split, or not.
+func splitConfig(split bool) network.Config {
+	return network.Config{Tssbackup: func(gs *types.GenesisState) { gs.Params.SplitBackups = split }}
 }
 
 func roundTrips(t *testing.T, cfg network.Config, all int64) {

@@ -192,7 +192,7 @@ func askInstead(key, other []byte) func(*hostile.Call) {
 // honest node, the liar is named, and what is written is the truth; with liars alone nothing is
 // written.
 func TestHostileNode(t *testing.T) {
-	s := newScene(t, network.Config{})
+	s := newScene(t, splitConfig(false))
 	var liars []*hostile.Proxy
 	for range 2 {
 		liars = append(liars, hostile.New(t, s.me.RPC()))
@@ -332,7 +332,7 @@ func TestHostileNode(t *testing.T) {
 
 // TestHostileNodeAndAGroupPart has a node lie about the group part of a split vault.
 func TestHostileNodeAndAGroupPart(t *testing.T) {
-	s := newScene(t, splitConfig())
+	s := newScene(t, splitConfig(true))
 	liar := hostile.New(t, s.me.RPC())
 	honest := s.network.Validators[1].RPC()
 	want := byName(s.backups.Vault.Files[0])

@@ -30,6 +30,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
@@ -206,7 +207,9 @@ func newSigners(t *testing.T, n *network.Network) []*signerProcess {
 func TestFourSigners(t *testing.T) {
 	n := network.New(t, network.Config{
 		Validators: 4,
-		Tssbackup:  func(g *types.GenesisState) { g.Params.KeygenDeadline = 5000 },
+		Tssbackup: func(g *types.GenesisState) {
+			g.Params.KeygenDeadline, g.Params.SplitBackups = 5000, true
+		},
 	})
 	signers := newSigners(t, n)
 	for _, s := range signers {
@@ -383,6 +386,7 @@ func TestFourSigners(t *testing.T) {
 	require.Contains(t, string(report), "derives the recipient key that the chain holds for new keygens")
 	require.Contains(t, string(report), "is to a recipient key of the mnemonic")
 
+	exportGroup(t, victim, info.Vault)
 	hostLost(t, n, signers, victim, vault.Vault, keygen)
 	leaked, err = secrets.In(victim.backups, known)
 	require.NoError(t, err)
@@ -455,6 +459,33 @@ func requireBackedUpBeforeVote(t *testing.T, s *signerProcess) {
 	require.False(t, first.After(voted), "the backup is there before the vote")
 }
 
+// exportGroup has the group part of a vault verified and written to a file, while a bifrost runs.
+func exportGroup(t *testing.T, s *signerProcess, info types.VaultInfo) {
+	t.Helper()
+	require.True(t, info.Split)
+	file := filepath.Join(t.TempDir(), "group")
+	for range 2 { // the second time it is there already
+		out, err := s.command("group", "export", info.Vault[:8], "--out", file, "--output", "json")
+		require.NoError(t, err, string(out))
+		var said exportedGroup
+		require.NoError(t, json.Unmarshal(out, &said))
+		require.Equal(t, info.Vault, said.Vault)
+		require.Equal(t, info.SharesHash, said.GroupHash)
+		require.Equal(t, 4, said.Members)
+	}
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	v, group, err := vault.ParseGroup(data)
+	require.NoError(t, err)
+	require.Equal(t, info.SharesHash, hex.EncodeToString(v.SharesHash))
+	require.Len(t, group, 4*sanity.GroupMemberBytes)
+
+	_, err = s.command("group", "export", info.Vault[:8], "--output", "json")
+	require.Error(t, err, "--out is missing")
+	_, err = s.command("group", "export", "00000000", "--out", file, "--output", "json")
+	require.Error(t, err, "no such vault")
+}
+
 // hostLost takes the home from a signer, and gives it another one from the bucket with copies of
 // its backups, in which it signs again. It does the same where the newest backups are lost too.
 func hostLost(
@@ -472,8 +503,8 @@ func hostLost(
 	require.Contains(t, string(report), "home answers, and lacks nothing of the backups")
 	require.Eventually(t, func() bool {
 		st, err := s.status()
-		return err == nil && len(st.Sinks) == 2 && st.Sinks[1].Files == 1
-	}, patience, 50*time.Millisecond, "the envelope is in the bucket, too")
+		return err == nil && len(st.Sinks) == 2 && st.Sinks[1].Files == 2
+	}, patience, 50*time.Millisecond, "the envelope is in the bucket, too, and the group part")
 	require.NotZero(t, st.Sinks[0].LastSuccess)
 	report, err = s.command("sink", "check")
 	require.NoError(t, err, string(report))

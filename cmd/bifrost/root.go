@@ -58,6 +58,7 @@ Results go to standard output, everything else to standard error.
 		a.configCommand(),
 		a.signCommand(),
 		a.sealCommand(),
+		a.groupCommand(),
 		a.keystoreCommand(),
 		a.backupCommand(),
 		a.sinkCommand(),
