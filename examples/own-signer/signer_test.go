@@ -19,6 +19,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -125,9 +126,11 @@ func (g goTSS) Keysign(_ context.Context, _ string, pubKey string, _ [][]byte, m
 
 // TestAnExistingSignerPublishesItsBackups has four signers with keygens of their own take a churn
 // to its end at real nodes: each envelope and each proof stands in state, and what the mnemonic
-// opens is the folder's files.
+// opens is the folder's files, with the group part.
 func TestAnExistingSignerPublishesItsBackups(t *testing.T) {
-	n := network.New(t, network.Config{})
+	n := network.New(t, network.Config{
+		Tssbackup: func(gs *types.GenesisState) { gs.Params.SplitBackups = true },
+	})
 	n.RegisterSigners()
 	b := &board{vaults: map[string]*dealer.Vault{}, signed: map[string]map[string][]byte{}, posted: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -178,6 +181,10 @@ func TestAnExistingSignerPublishesItsBackups(t *testing.T) {
 	require.Len(t, b.vaults, 1)
 	for _, v := range b.vaults {
 		name := types.VaultName(v.Keys.Secp256k1)
+		record, err := client.Vault(t.Context(), name)
+		require.NoError(t, err)
+		group, err := n.Query().Group(t.Context(), &types.QueryGroupRequest{Vault: name})
+		require.NoError(t, err)
 		for _, m := range members {
 			commitments, err := client.Backup(t.Context(), name, m.address)
 			require.NoError(t, err)
@@ -188,6 +195,10 @@ func TestAnExistingSignerPublishesItsBackups(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, proof.IsProven())
 			files, err := envelope.Open(m.envelope(), m.mnemonic)
+			require.NoError(t, err)
+			secrets, ok := keyfiles.FindSecrets(files)
+			require.True(t, ok)
+			files, err = keyfiles.Join(record, secrets, group.Group)
 			require.NoError(t, err)
 			require.Len(t, files, 2)
 			for _, f := range files {

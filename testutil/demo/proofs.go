@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 
+	record "github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -56,10 +59,14 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := msg.PublicShares.Check(pubKey, pubKeyEd25519); err != nil {
+	shares, err := n.publicShares(ctx, msg)
+	if err != nil {
+		return err
+	}
+	if err := shares.Check(pubKey, pubKeyEd25519); err != nil {
 		return fmt.Errorf("the public shares in the vote of %s: %w", m.Address, err)
 	}
-	st, ok := msg.PublicShares.Statement(
+	st, ok := shares.Statement(
 		n.ChainID,
 		msg.KeygenId,
 		pubKey,
@@ -84,6 +91,28 @@ func (n *network) checkProof(ctx context.Context, m *member, raw []byte) error {
 	return nil
 }
 
+// publicShares are those that a vote carries, or that are in the group part of a split vault.
+func (n *network) publicShares(
+	ctx context.Context, msg *types.MsgTssPool,
+) (shares types.PublicShares, err error) {
+	if msg.PublicShares != nil {
+		return *msg.PublicShares, nil
+	}
+	var printed json.RawMessage
+	if err := n.Query(ctx, &printed, "tssbackup", "group", n.vault.Vault); err != nil {
+		return shares, err
+	}
+	v, group, err := record.ParseGroup(printed)
+	if err != nil {
+		return shares, fmt.Errorf("the group part: %w", err)
+	}
+	entries, err := sanity.ParseGroup(group, len(v.Members))
+	if err != nil {
+		return shares, err
+	}
+	return types.NewGroup(group, entries, 0).PublicShares(v.Epoch, v.Members)
+}
+
 // voteIn is the vote that a transaction carries, which must be one with a proof.
 func voteIn(raw []byte) (*types.MsgTssPool, error) {
 	var outer tx.TxRaw
@@ -102,7 +131,7 @@ func voteIn(raw []byte) (*types.MsgTssPool, error) {
 	if err := proto.Unmarshal(body.Messages[0].Value, &msg); err != nil {
 		return nil, err
 	}
-	if msg.PublicShares == nil || len(msg.Proof) == 0 {
+	if len(msg.Proof) == 0 {
 		return nil, errors.New("the vote carries no proof")
 	}
 	return &msg, nil
