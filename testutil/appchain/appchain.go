@@ -397,9 +397,10 @@ func (c *Chain) Keygen(id uint64) types.Keygen {
 // Ballot has all members of a keygen join, a tenth of them in a block.
 func (c *Chain) Ballot(id uint64) network.Ballot {
 	c.t.Helper()
-	b := network.Ballot{ChainID: c.ChainID, KeygenID: id}
+	keygen := c.Keygen(id)
+	b := network.Ballot{ChainID: c.ChainID, KeygenID: id, Split: keygen.Split}
 	var joins [][]byte
-	for _, m := range c.Keygen(id).Members {
+	for _, m := range keygen.Members {
 		i := slices.IndexFunc(c.Signers, func(s network.Account) bool {
 			return m.Address().Equals(s.Address())
 		})

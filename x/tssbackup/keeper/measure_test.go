@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"cosmossdk.io/collections"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/verenc"
@@ -202,5 +205,77 @@ func BenchmarkEndBlock(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// multiply commits a state in which the one live vault of a chain has so many copies that there are
+// so many vaults, each with an epoch of its own.
+func (c *chain) multiply(vaults int) {
+	live, err := c.k.LiveVaults.Get(c.ctx)
+	require.NoError(c.t, err)
+	first := live.Vaults[0]
+	vault, err := c.k.Vaults.Get(c.ctx, first.PubKey)
+	require.NoError(c.t, err)
+	epoch := vault.Epoch
+	shares, err := c.k.PublicShares.Get(c.ctx, collections.Join(epoch, vault.SharesHash))
+	require.NoError(c.t, err)
+	for i := len(live.Vaults); i < vaults; i++ {
+		other := first
+		other.PubKey = newVault(fmt.Sprint("vault ", i)).pubKey()
+		live.Vaults = append(live.Vaults, other)
+		vault.Epoch = 1_000_000 + uint64(i)
+		require.NoError(c.t, c.k.Vaults.Set(c.ctx, other.PubKey, vault))
+		require.NoError(c.t, c.k.PublicShares.Set(c.ctx, collections.Join(vault.Epoch, vault.SharesHash), shares))
+		for _, m := range vault.Members {
+			of, to := collections.Join(epoch, []byte(m.Address())), collections.Join(vault.Epoch, []byte(m.Address()))
+			backup, err := c.k.Backups.Get(c.ctx, of)
+			require.NoError(c.t, err)
+			require.NoError(c.t, c.k.Backups.Set(c.ctx, to, backup))
+			proof, err := c.k.Proofs.Get(c.ctx, of)
+			require.NoError(c.t, err)
+			require.NoError(c.t, c.k.Proofs.Set(c.ctx, to, proof))
+		}
+	}
+	require.NoError(c.t, c.k.LiveVaults.Set(c.ctx, live))
+	c.ctx.MultiStore().(storetypes.CommitMultiStore).Commit() // what is not committed is slow to read
+}
+
+// BenchmarkLivingVaults ends a block in which nothing happens, and asks for the coverage of all
+// vaults that are not retired, for 1, 10 and 100 of them. The least time counts. The state is what they have in it with
+// what is kept of the proofs. With -short it is vaults of 4 members alone.
+func BenchmarkLivingVaults(b *testing.B) {
+	sizes := []int{4, 20, 40, 100}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, n := range sizes {
+		params := provenParams()
+		params.MaxVaultMembers = 512
+		c, _ := startChain(b, params, n)
+		c.complete(c.startChurn()[0], newVault("first"))
+		c.endBlocks(2)
+		for _, vaults := range []int{1, 10, 100} {
+			c.multiply(vaults)
+			state := float64(c.size() + c.proofSize())
+			b.Run(fmt.Sprintf("%d members/%d vaults", n, vaults), func(b *testing.B) {
+				idle, coverage := time.Hour, time.Hour
+				for b.Loop() {
+					start := time.Now()
+					_, err := c.k.EndBlocker(c.ctx)
+					idle = min(idle, time.Since(start))
+					require.NoError(b, err)
+					start = time.Now()
+					res, err := c.query.Coverage(c.ctx, &types.QueryCoverageRequest{})
+					coverage = min(coverage, time.Since(start))
+					require.NoError(b, err)
+					require.Len(b, res.Vaults, vaults)
+					require.EqualValues(b, n, res.Vaults[vaults-1].Proven)
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(idle.Nanoseconds())/1e3, "idle-µs")
+				b.ReportMetric(float64(coverage.Nanoseconds())/1e3, "coverage-µs")
+				b.ReportMetric(state/float64(vaults), "state-B/vault")
+			})
+		}
 	}
 }
