@@ -20,7 +20,7 @@ MEMBERS ?= 7,10
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 MAILPIT := github.com/axllent/mailpit@v1.33.1
 
-.PHONY: help demo test test-sinks test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts man clean
+.PHONY: help demo test test-sinks test-page test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -44,6 +44,15 @@ $(TOOLS)/mailpit:
 # It needs other versions of two modules than it asks for, so it has a module of its own.
 $(TOOLS)/ipfs:
 	cd testutil/tools && GOWORK=off GOBIN=$(TOOLS) go install tool
+
+# Debian's browser, when there is none. What runs in it is pinned by its hash.
+test-page: $(TOOLS)/axe.min.js ## the public page in a browser, which it installs
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	go test -tags page -timeout 5m -run '^TestThePage' ./cmd/tssbackup-watch -axe $(TOOLS)/axe.min.js
+
+$(TOOLS)/axe.min.js:
+	scripts/axe.sh $@
 
 test-processes: $(TOOLS)/versitygw ## a network of processes: crashes at any time, a malicious signer, a lost host
 	go test -tags processes -timeout 40m -v ./testutil/processes -tools $(TOOLS)

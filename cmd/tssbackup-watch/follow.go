@@ -46,6 +46,8 @@ type follower struct {
 	db     *bbolt.DB
 
 	history *history
+	// notifier is nil when nobody is to be told.
+	notifier *notifier
 	// failingSince is when the first of the looks that failed since the last good one did.
 	failingSince time.Time
 
@@ -89,6 +91,11 @@ func (f *follower) start(chainID string) error {
 
 // show makes a report the latest view.
 func (f *follower) show(r *report) {
+	if f.notifier != nil {
+		if err := f.notifier.look(r, f.now()); err != nil {
+			f.log.problem("notifying", err.Error())
+		}
+	}
 	v := &view{report: r, next: make(chan struct{})}
 	if f.history != nil {
 		v.segments = append([]segment(nil), f.history.segments...)

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	"github.com/tssbackup/tssbackup/bifrost/process"
 	"github.com/tssbackup/tssbackup/bifrost/trust"
 )
 
@@ -25,6 +28,8 @@ type app struct {
 	trust             trust.Options
 	prefix, operators string
 	listen, state     string
+	notify            []string
+	secret            string
 	// ready is told where the page is; tests wait for it.
 	ready func(address string)
 }
@@ -56,6 +61,12 @@ The page is for everyone, and has no password; what it shows, the chain shows. I
 listens on this machine alone unless --listen says otherwise. Let a web server
 stand before it for TLS.
 
+With --notify a URL is told, in JSON that is signed, when a vault is below its
+threshold, a backup is missing, a keygen failed, a validator sits out, or the chain
+stands still, and when that is over. It is tried again until the receiver takes it.
+The file of the secret is yours alone: the signature is that of Standard Webhooks,
+HMAC-SHA256.
+
 What was seen is kept in the folder --state, so that the plot goes on after a
 restart. One process has the folder at a time. It prunes itself.
 
@@ -81,6 +92,10 @@ Exit codes:
 	flags.StringVar(&a.operators, "operator-prefix", "",
 		"prefix of the addresses of validators' operators (default: the prefix and valoper)")
 	flags.StringVar(&a.listen, "listen", "127.0.0.1:8980", "address and port for the page")
+	flags.StringSliceVar(&a.notify, "notify", nil,
+		"URL that is told of problems; give several, or in the environment where it is secret")
+	flags.StringVar(&a.secret, "notify-secret-file", "",
+		"file with the secret that signs what is told, or the name of a systemd credential")
 	flags.StringVar(&a.state, "state", "",
 		"folder for what was seen (default: $XDG_STATE_HOME/"+programName+")")
 	return cmd
@@ -129,6 +144,9 @@ func (a *app) run(ctx context.Context) error {
 			logger.problem("the chain", text)
 		}),
 	}
+	if err := a.tell(f); err != nil {
+		return err
+	}
 	if err := f.start(rules.ChainID); err != nil {
 		return err
 	}
@@ -151,17 +169,37 @@ func (a *app) run(ctx context.Context) error {
 	return a.serve(ctx, listener, f)
 }
 
+// tell has others told of problems, if there are any to be told.
+func (a *app) tell(f *follower) error {
+	if (len(a.notify) > 0) != (a.secret != "") {
+		return command.Usage(errors.New("--notify and --notify-secret-file belong together"))
+	}
+	if len(a.notify) == 0 {
+		return nil
+	}
+	err := process.Credentials(a.secret, func(data []byte) (err error) {
+		f.notifier, err = newNotifier(f.db, a.notify, bytes.TrimSpace(data), f.log)
+		return err
+	})
+	if err != nil {
+		return command.Usage(fmt.Errorf("--notify: %w", err))
+	}
+	return nil
+}
+
 // serve runs until the context ends.
 func (a *app) serve(ctx context.Context, listener net.Listener, f *follower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := newServer(f, a.Version)
 	server.BaseContext = func(net.Listener) context.Context { return ctx }
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		f.run(ctx)
-	}()
+	var working sync.WaitGroup
+	working.Go(func() { f.run(ctx) })
+	if f.notifier != nil {
+		for _, t := range f.notifier.targets {
+			working.Go(func() { f.notifier.run(ctx, t) })
+		}
+	}
 	stopped := context.AfterFunc(ctx, func() {
 		// Streams end with the context.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
@@ -171,7 +209,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, f *follower) err
 	defer stopped()
 	err := server.Serve(listener)
 	cancel()
-	<-followed
+	working.Wait()
 	f.close()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
