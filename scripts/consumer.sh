@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What a signer of another project gets that imports the modules without the SDK:
 #
-#   1. The signer of testutil/consumer, on SDK 0.53 (consumer.mod), takes them, no version of its own
-#      moves, and it builds.
+#   1. The signer of testutil/consumer, on SDK 0.53 and with its own go-tss (consumer.mod), takes
+#      them, no version of its own moves, and it builds.
 #   2. Somebody who has nothing else takes them: `go mod tidy` wants no replace, neither SDK nor
 #      tss-lib comes along, and the oldest Go that go.mod names builds and vets it.
 #   3. An operator without a clone installs the tool by the README's own lines.
@@ -28,9 +28,10 @@ export GOPROXY GOWORK=off GOFLAGS='-mod=mod -trimpath' GONOSUMDB="$module,$modul
 versions() { go list -m all | sort; }
 take() { for m in $modules; do printf '%s@%s\n' "$m" "$version"; done | xargs go get; }
 
-echo "== a signer on SDK 0.53"
+echo "== a signer on SDK 0.53, with its own go-tss"
 mkdir "$out/signer" && cd "$out/signer"
 cp "$root/testutil/consumer/main.go" .
+cp "$root/testutil/consumer/ceremonies.go.txt" ceremonies.go
 cp "$root/testutil/consumer/consumer.mod" go.mod
 cp "$root/testutil/consumer/consumer.sum" go.sum
 versions >"$out/before"

@@ -3,7 +3,8 @@
 // the mnemonic on its standard input, and writes the envelope to its standard output.
 //
 // Here it is built with the versions of this repository, so that it stays one that builds.
-// scripts/consumer.sh builds it in a module of its own, with consumer.mod as go.mod: SDK 0.53.
+// scripts/consumer.sh builds it in a module of its own, with consumer.mod as go.mod, SDK 0.53, and
+// the ceremonies of go-tss (ceremonies.go.txt) beside it.
 package main
 
 import (
