@@ -17,7 +17,7 @@ import (
 // proofs alone.
 
 // gasPerParameters is what the check of a member's parameters costs before it is done. It takes
-// about 0.7 ms; see gasPerProof for how much gas that is.
+// about 1 ms; see gasPerProof for how much gas that is.
 const gasPerParameters = 25_000
 
 // checkGrouped checks whether a vote for a result has a group part as its keygen demands. It costs

@@ -47,6 +47,15 @@ func TestQueriesSayWhatIsWrong(t *testing.T) {
 		{"the proofs of a name out of form", codes.InvalidArgument, func() (any, error) {
 			return q.Proofs(ctx, &types.QueryProofsRequest{Vault: "zz"})
 		}},
+		{"the group part of a vault that is not split", codes.NotFound, func() (any, error) {
+			return q.Group(ctx, &types.QueryGroupRequest{Vault: vault.name()})
+		}},
+		{"the group part of a vault that does not exist", codes.NotFound, func() (any, error) {
+			return q.Group(ctx, &types.QueryGroupRequest{Vault: newVault("x").name()})
+		}},
+		{"the group part of a name out of form", codes.InvalidArgument, func() (any, error) {
+			return q.Group(ctx, &types.QueryGroupRequest{Vault: "zz"})
+		}},
 		{"a stranger's proof", codes.NotFound, func() (any, error) {
 			return q.Proof(ctx, &types.QueryProofRequest{Vault: vault.name(), Member: stranger})
 		}},
