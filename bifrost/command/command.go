@@ -17,6 +17,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	// An empty Linux has no certificates to hold a node or a store against: these count there, and
+	// only there.
+	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/tssbackup/tssbackup/bifrost/process"
 )
