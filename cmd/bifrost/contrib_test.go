@@ -28,7 +28,7 @@ func TestWhatContribRunsIsThere(t *testing.T) {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for line := range strings.Lines(string(data)) {
-			if args, ok := strings.CutPrefix(line, "ExecStart=/usr/local/bin/bifrost "); ok {
+			if args, ok := strings.CutPrefix(line, "ExecStart=bifrost "); ok {
 				lines = append(lines, strings.Fields(args))
 			}
 		}
