@@ -20,7 +20,7 @@ MEMBERS ?= 7,10
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 MAILPIT := github.com/axllent/mailpit@v1.33.1
 
-.PHONY: help demo test test-sinks test-page test-processes test-large test-race consumer build install lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts man clean
+.PHONY: help demo test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -73,6 +73,12 @@ build: ## the four binaries, into build/
 install: ## the four binaries, into GOBIN
 	CGO_ENABLED=0 go install -ldflags '$(LDFLAGS)' $(BINARIES)
 
+dist: ## what is shipped, into build/dist: archives, packages, images, sums
+	scripts/dist.sh build/dist
+
+dist-check: ## that what is shipped is reproducible, and runs where it should: as root, on Debian
+	scripts/dist-check.sh
+
 lint: $(TOOLS)/golangci-lint ## style, import table, protos
 	$(TOOLS)/golangci-lint run ./... $(NESTED)
 	scripts/proto.sh lint
@@ -104,7 +110,7 @@ stock-tools: build ## envelopes, homes and their backups against Debian's tools
 memory: build ## what sealing and opening take of it, at the real work factor
 	scripts/memory.sh
 
-alerts: ## the alerts for Prometheus, on series of theirs, with promtool
+alerts: ## the alerts for Prometheus, on series of theirs, with promtool, and the dashboards
 	scripts/alerts.sh
 
 man: ## write docs/man anew; a test compares it with the commands
