@@ -84,10 +84,10 @@ func (h *host) logs() string {
 	return text.String()
 }
 
-// TestRecipesWorkWhenPasted runs the README's own lines on two hosts: the first makes a chain, the
+// TestRecipesWorkWhenPasted runs the own lines of docs/try.md on two hosts: the first makes a chain, the
 // second joins it. Both end with a registered signer.
 func TestRecipesWorkWhenPasted(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "try.md"))
 	require.NoError(t, err)
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/tssbackupd", "./cmd/bifrost")
