@@ -105,7 +105,7 @@ run() { # image, then its arguments
 	podman --runtime=runc --events-backend=file run --rm --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
 		--network=host --read-only --cap-drop=all --security-opt=no-new-privileges --pids-limit=100 "$@"
 }
-for name in bifrost recover-keyshares tssbackupd; do
+for name in bifrost recover-keyshares tssbackupd tssbackup-watch; do
 	podman load -q -i "$tmp/first/${name}_0.1.0_linux_$arch.oci.tar" >/dev/null
 	image=localhost/$name:v0.1.0
 	[[ $(podman image inspect --format '{{.User}}' "$image") == 65532:65532 ]] || fail "$name runs as root"
@@ -114,6 +114,6 @@ for name in bifrost recover-keyshares tssbackupd; do
 done
 run localhost/bifrost:v0.1.0 init --chain-id check-1 \
 	--operator cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2 >/dev/null 2>&1 || fail "bifrost cannot write its home"
-podman rmi -f localhost/bifrost:v0.1.0 localhost/recover-keyshares:v0.1.0 localhost/tssbackupd:v0.1.0 >/dev/null
+podman rmi -f localhost/bifrost:v0.1.0 localhost/recover-keyshares:v0.1.0 localhost/tssbackupd:v0.1.0 localhost/tssbackup-watch:v0.1.0 >/dev/null
 say "bifrost writes into its volume, and nowhere else"
 echo "-- done"

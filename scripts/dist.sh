@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 out=$(realpath -m "$1")
 root=$PWD
 tools=$root/build/tools
-names=(recover-keyshares bifrost tssbackupd)
+names=(recover-keyshares bifrost tssbackupd tssbackup-watch)
 read -ra arches <<<"${ARCHES-amd64 arm64}"
 read -ra darwins <<<"${DARWIN-amd64 arm64}"
 
