@@ -180,3 +180,32 @@ func TestWhatIsCheckedHasAPlace(t *testing.T) {
 	}
 	require.True(t, slices.Equal(b[:256], honest.N.Bytes()), "N is the first")
 }
+
+// FuzzParseGroup has whatever is taken for a group part come back as it was, from its entries and
+// from what a chain keeps of it.
+func FuzzParseGroup(f *testing.F) {
+	f.Add(make([]byte, sanity.GroupMemberBytes), 1)
+	f.Add(make([]byte, 3*sanity.GroupMemberBytes), 3)
+	f.Add([]byte{}, 0)
+	f.Fuzz(func(t *testing.T, group []byte, members int) {
+		entries, err := sanity.ParseGroup(group, members)
+		if err != nil {
+			return
+		}
+		again, err := sanity.MakeGroup(entries)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(group, again))
+		var numbers []byte
+		for _, e := range entries {
+			numbers = append(numbers, e.Parameters...)
+			if p := e.ReadParameters(); sanity.CheckParameters(p) == nil {
+				place, err := p.Bytes()
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(e.Parameters, place))
+			}
+		}
+		again, err = sanity.AssembleGroup(sanity.GroupPoints(entries), numbers)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(group, again))
+	})
+}
