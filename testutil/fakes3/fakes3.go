@@ -101,10 +101,10 @@ func (s *Server) serve(
 ) {
 	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	switch {
+	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKey+"/"):
+		fail(w, http.StatusForbidden, "InvalidAccessKeyId") // who has no key signs no time either
 	case err != nil || time.Now().Add(s.Ahead).Sub(signed).Abs() > maxSkew:
 		fail(w, http.StatusForbidden, "RequestTimeTooSkewed")
-	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKey+"/"):
-		fail(w, http.StatusForbidden, "InvalidAccessKeyId")
 	case bucket != Bucket:
 		fail(w, http.StatusNotFound, "NoSuchBucket")
 	case r.Method == http.MethodGet && key == "":
