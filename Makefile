@@ -68,10 +68,10 @@ consumer: ## a signer on an older SDK imports the modules without the SDK, and n
 
 # Without cgo, as releases are: a process that does nothing has 59 MB then, not 70 to 78.
 build: ## the four binaries, into build/
-	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o build/ $(BINARIES)
 
 install: ## the four binaries, into GOBIN
-	CGO_ENABLED=0 go install -ldflags '$(LDFLAGS)' $(BINARIES)
+	CGO_ENABLED=0 go install -trimpath -ldflags '$(LDFLAGS)' $(BINARIES)
 
 dist: ## what is shipped, into build/dist: archives, packages, images, sums
 	scripts/dist.sh build/dist
