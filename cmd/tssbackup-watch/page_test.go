@@ -143,6 +143,29 @@ func TestThePageInABrowser(t *testing.T) {
 			}
 		})
 	}
+	t.Run("it renews itself", func(t *testing.T) {
+		own := newServer(f, "v0.1.0").Handler
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/":
+				if asked++; asked > 1 {
+					newServer(h, "v0.1.0").Handler.ServeHTTP(w, r)
+					return
+				}
+			case "/events":
+				w.Header().Set("Content-Type", "text/event-stream")
+				fmt.Fprint(w, "retry: 100000\ndata: {\"content\":99}\n\n")
+				return
+			}
+			own.ServeHTTP(w, r)
+		}))
+		defer server.Close()
+		dom := chromium(t, "--virtual-time-budget=8000", "--dump-dom", server.URL)
+		require.Contains(t, dom, "The chain stands still")
+		require.Contains(t, dom, "The vault is recoverable")
+		require.NotContains(t, dom, "validator-10")
+	})
 	t.Run("without script", func(t *testing.T) {
 		dom := chromium(t, "--dump-dom", watched(t, f)+"/still")
 		require.Contains(t, dom, "Every vault is recoverable")
