@@ -31,15 +31,17 @@ echo "-- built twice, in two folders"
 minisign -G -W -p "$tmp/key.pub" -s "$tmp/key" >/dev/null
 export ARCHES=$arch DARWIN=""
 version() { VERSION=$1 MINISIGN_KEY=$tmp/key "$2/scripts/dist.sh" "$tmp/$3" >/dev/null; }
-version 0.1.0 . first
-git clone -q . "$tmp/elsewhere"
-mkdir "$tmp/elsewhere/build" && cp -r build/tools "$tmp/elsewhere/build/"
-version 0.1.0 "$tmp/elsewhere" second
+for clone in one two; do
+	git clone -q . "$tmp/$clone"
+	mkdir -p build/tools "$tmp/$clone/build" && ln -s "$PWD/build/tools" "$tmp/$clone/build/"
+done
+version 0.1.0 "$tmp/one" first
+version 0.1.0 "$tmp/two" second
 diff <(cd "$tmp/first" && sha256sum -- *.deb *.rpm *.gz *.tar *.json) <(cd "$tmp/second" && sha256sum -- *.deb *.rpm *.gz *.tar *.json) ||
 	fail "two builds differ"
 (cd "$tmp/first" && sha256sum --quiet -c SHA256SUMS && minisign -Vqm SHA256SUMS -p "$tmp/key.pub")
 say "$(find "$tmp/first" -type f | wc -l) files, the same; their sums are signed"
-version 0.1.1 . next
+version 0.1.1 "$tmp/one" next
 
 echo "-- lintian"
 lintian --allow-root --fail-on error,warning --suppress-tags "$(grep -v '^#' contrib/package/lintian-tags | paste -sd,)" "$tmp"/first/*.deb
