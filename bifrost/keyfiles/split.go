@@ -54,8 +54,8 @@ func FindSecrets(files []envelope.File) (envelope.File, bool) {
 }
 
 // Join makes a member's two keyshare files of the vault, the secp256k1 one first, of the secrets
-// file in its envelope and the group part. What they are [Check] tells; that they are what was split
-// the hash in the secrets does. The caller wipes them. Its error wraps [ErrKeyshares], and
+// file in its envelope and the group part. What they are [Check] tells; that they are what was
+// split the hash in the secrets does. The caller wipes them. Its error wraps [ErrKeyshares], and
 // [keyshare.ErrNotJoined] when secrets of this vault and epoch do not fit the group part.
 func Join(v vault.Vault, file envelope.File, group []byte) ([]envelope.File, error) {
 	secrets, err := sanity.ParseSecrets(file.Data)
