@@ -1,3 +1,6 @@
+// The race detector's own memory is none of the package's.
+//go:build !race
+
 package envelope
 
 import (
