@@ -307,7 +307,11 @@ func TestALaterPublicationOfASplitVault(t *testing.T) {
 	name := types.VaultName(w.keygen(1).Vault)
 	w.eventually("the backup is there", func() bool { return w.published(name, late) })
 	late.halt()
-	require.Equal(t, [][]string{{"secrets-" + name + ".json"}}, late.contents)
+	// Where it saw the keygen open still, it has sealed for the vote that came too late as well.
+	require.NotEmpty(t, late.contents)
+	for _, sealed := range late.contents {
+		require.Equal(t, []string{"secrets-" + name + ".json"}, sealed)
+	}
 }
 
 // A chain that turns split backups on has unsplit vaults beside, and the other way round.
