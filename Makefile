@@ -20,13 +20,16 @@ MEMBERS ?= 7,10
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 MAILPIT := github.com/axllent/mailpit@v1.33.1
 
-.PHONY: help demo test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts man clean
+.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 demo: build ## four validators churn, back up, lose a signer, recover it and sign
 	go run ./testutil/demo
+
+demo-watch: build ## the same, with the public page live beside it until ^C
+	go run ./testutil/demo -watch
 
 # The longest ones first, so that nothing waits for them in the end.
 test: ## every test
@@ -112,6 +115,9 @@ memory: build ## what sealing and opening take of it, at the real work factor
 
 alerts: ## the alerts for Prometheus, on series of theirs, with promtool, and the dashboards
 	scripts/alerts.sh
+
+dashboards: ## the demo with its page, and each expression of the dashboards asked of a Prometheus that scrapes both
+	scripts/dashboards.sh
 
 man: ## write docs/man anew; a test compares it with the commands
 	go test ./cmd/bifrost ./cmd/recover-keyshares ./cmd/tssbackup-watch -run '^TestThatPagesTellOfEveryCommand$$' -write-pages

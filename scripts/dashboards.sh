@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the demo, has a Prometheus scrape its signers, and asks it each expression of the dashboards of contrib/grafana: one that
-# gives no series is about nothing that there is.
+# Runs the demo with the public page, has a Prometheus scrape its signers and the page, and asks it each expression of the
+# dashboards of contrib/grafana: one that gives no series is about nothing that there is.
 #
 #   scripts/dashboards.sh
 set -euo pipefail
@@ -18,14 +18,18 @@ stop() {
 }
 trap stop EXIT
 
-KEEP=1 make demo
+KEEP=1 make demo-watch
 targets=$(sed -n '/^\[metrics\]/,/^\[log/s/^listen = \("[^"]*"\)$/\1/p' .demo/signer*/config.toml | paste -sd,)
+page=$(sed -n 's,^  "page": "http://\(.*\)"$,\1,p' .demo/summary.json)
 cat >"$tmp/prometheus.yml" <<YML
 global: {scrape_interval: 1s}
 scrape_configs:
   - job_name: bifrost
     static_configs:
       - targets: [$targets]
+  - job_name: tssbackup-watch
+    static_configs:
+      - targets: ["$page"]
 YML
 port=$((20000 + RANDOM % 10000))
 "$prometheus" --config.file="$tmp/prometheus.yml" --storage.tsdb.path="$tmp/data" \

@@ -32,6 +32,7 @@ func newMetrics(s *server) *prometheus.Registry {
 		{"vault_failed_proofs", "Proofs that fail a check here. Any is an emergency.", []string{"vault", "status"}},
 		{"churn_open", "1 while a churn is open.", nil},
 		{"churn_failed", "1 when the latest churn has failed.", nil},
+		{"failed_keygens", "Keygens of the latest churn that have failed.", nil},
 		{"sit_out", "Validators that sit out.", nil},
 		{"streams", "Clients that listen.", nil},
 		{"looks_total", "Looks at the chain.", nil},
@@ -88,6 +89,13 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge("churn_open", truth(len(v.Churns) > 0 && v.Churns[0].Status == "open"))
 	gauge("churn_failed", truth(len(v.Churns) > 0 && v.Churns[0].Status == "failed"))
+	failed := 0
+	if len(v.Churns) > 0 {
+		for _, k := range v.Churns[0].Keygens {
+			failed += int(truth(k.Status == "failed"))
+		}
+	}
+	gauge("failed_keygens", float64(failed))
 	gauge("sit_out", float64(len(v.SitOut)))
 	gauge("streams", float64(m.streams.Load()))
 	m.follower.mu.Lock()

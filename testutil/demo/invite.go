@@ -13,7 +13,7 @@ func (n *network) invite(w io.Writer) {
 	node := "--node " + first.NodeURL()
 	nodes := "--node " + first.RPC + " --node " + second.RPC
 	fmt.Fprintf(w, "\nThe network goes on running. To try things on it, paste:\n\n")
-	for _, line := range []string{
+	lines := []string{
 		"export PATH=" + quoted(n.Bin) + ":$PATH XDG_STATE_HOME=" +
 			quoted(filepath.Join(n.Dir, "state")),
 		"ADDRESS=" + first.Address + " VAULT=" + n.vault.Vault,
@@ -26,7 +26,11 @@ func (n *network) invite(w io.Writer) {
 		"bifrost doctor --home " + quoted(first.SignerHome) + " --node " + second.RPC,
 		"curl " + first.API + "/tssbackup/v1/coverage",
 		"curl http://" + first.Metrics + "/metrics",
-	} {
+	}
+	if n.Page != "" {
+		lines = append(lines, "curl "+n.Page+"/coverage.json   # or open "+n.Page)
+	}
+	for _, line := range lines {
 		fmt.Fprintln(w, strings.TrimRight("  "+line, " "))
 	}
 	fmt.Fprintf(w, "\nStop it with:\n\n  kill $(cat %s)\n", quoted(n.pidFile()))

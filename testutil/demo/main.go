@@ -3,6 +3,9 @@
 // the loss of one signer's whole home, its recovery from 24 words, and a signature by the recovered
 // vault.
 //
+// With -watch the public page shows the chain meanwhile, must say what happened, and stays until an
+// interrupt when a person looks at a terminal.
+//
 // It exits with 0 when all of it held and with 1 when anything did not. It leaves
 // .demo/summary.json; with KEEP=1 the network goes on running.
 package main
@@ -10,26 +13,32 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 // members is the number of validators, each with a signer.
 const members = 4
 
 func main() {
+	watch := flag.Bool("watch", false, "serve the public page while the story goes")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, *watch); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context, watch bool) (err error) {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -51,10 +60,7 @@ func run(ctx context.Context) (err error) {
 	}()
 
 	story := &story{}
-	steps := []struct {
-		title string
-		do    func(context.Context) (string, error)
-	}{
+	steps := []step{
 		{"four validators make a chain", net.startValidators},
 		{"four signers start and are registered", net.startSigners},
 		{"governance starts a churn", net.startChurn},
@@ -63,6 +69,15 @@ func run(ctx context.Context) (err error) {
 		{"one signer loses its whole home", net.loseSigner},
 		{"24 words bring its keyshares back", net.recoverSigner},
 		{"all sign with the vault again", net.signWithVault},
+	}
+	if watch {
+		if err := net.findPage(); err != nil {
+			return err
+		}
+		fmt.Printf("The public page is at %s as soon as there is a chain.\n", net.Page)
+		steps = slices.Insert(steps, 3, step{"the page shows the keygen", net.seeKeygen})
+		steps = slices.Insert(steps, 1, step{"anyone can look at its page", net.startPage})
+		steps = append(steps, step{"the page says whether all can be recovered", net.seeRecoverable})
 	}
 	for i, step := range steps {
 		if err := story.tell(ctx, i+1, len(steps), step.title, step.do); err != nil {
@@ -73,5 +88,14 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	story.print(net)
+	if watch && !keep && term.IsTerminal(int(os.Stdout.Fd())) {
+		fmt.Printf("\nThe network and its page %s stay until an interrupt (^C).\n", net.Page)
+		<-ctx.Done()
+	}
 	return nil
+}
+
+type step struct {
+	title string
+	do    func(context.Context) (string, error)
 }

@@ -19,6 +19,7 @@ type network struct {
 	members []*member
 	vault   vault
 	lost    map[string][]byte // the victim's keyshare files as they were
+	Page    string            // where the public page is, empty when there is none
 }
 
 // member is a member of the network and of its vault.
@@ -36,7 +37,7 @@ type envelope struct {
 }
 
 func newNetwork(bin, dir string) (*network, error) {
-	for _, name := range []string{"tssbackupd", "bifrost", "recover-keyshares"} {
+	for _, name := range []string{"tssbackupd", "bifrost", "recover-keyshares", "tssbackup-watch"} {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
 			return nil, fmt.Errorf("%w: run make build", err)
 		}

@@ -307,7 +307,8 @@ func (n *network) writeSummary() error {
 		ChainID string    `json:"chain_id"`
 		Vault   vault     `json:"vault"`
 		Members []*member `json:"members"`
-	}{n.ChainID, n.vault, n.members}
+		Page    string    `json:"page,omitempty"`
+	}{n.ChainID, n.vault, n.members, n.Page}
 	raw, err := json.MarshalIndent(summary, "", "  ")
 	if err != nil {
 		return err
