@@ -22,6 +22,12 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				},
 				{RpcMethod: "Signers", Use: "signers", Short: "List the registered signers"},
 				{
+					RpcMethod:      "SignerTerm",
+					Use:            "signer-term [address]",
+					Short:          "Show which instance of a signer may act",
+					PositionalArgs: args("address"),
+				},
+				{
 					RpcMethod:      "Churn",
 					Use:            "churn [id]",
 					Short:          "Show one churn",
@@ -123,6 +129,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"possession",
 					),
 				},
+				{RpcMethod: "ClaimSigner", Skip: true},
 				{RpcMethod: "TssJoin", Skip: true},
 				{RpcMethod: "TssPool", Skip: true},
 				{RpcMethod: "TssCheck", Skip: true},

@@ -48,7 +48,8 @@ var (
 //   - 1: what there was before the first release.
 //   - 2: a churn may have named members. What version 1 wrote means the same.
 //   - 3: keygens and vaults may be split. What version 2 wrote means the same.
-const consensusVersion = 3
+//   - 4: signers have terms. What version 3 wrote means the same: nobody has claimed one.
+const consensusVersion = 4
 
 // AppModule is the tssbackup module of an app.
 type AppModule struct {
@@ -106,7 +107,7 @@ func (am AppModule) RegisterServices(cfg module.Configurator) {
 		envelopes = am.archive
 	}
 	types.RegisterQueryServer(cfg.QueryServer(), keeper.NewQueryServer(am.keeper, envelopes))
-	for i, migrate := range []module.MigrationHandler{migrate1to2, migrate2to3} {
+	for i, migrate := range []module.MigrationHandler{migrate1to2, migrate2to3, migrate3to4} {
 		err := cfg.RegisterMigration(types.ModuleName, uint64(i)+1, migrate)
 		if err != nil {
 			panic(err) // it is registered twice
@@ -120,6 +121,10 @@ func migrate1to2(sdk.Context) error { return nil }
 // migrate2to3 changes nothing: the keygens and vaults of version 2 are not split, and neither are
 // those that follow until the parameters say so.
 func migrate2to3(sdk.Context) error { return nil }
+
+// migrate3to4 changes nothing: a signer that has not claimed is in term 0, of which are the messages
+// of version 3.
+func migrate3to4(sdk.Context) error { return nil }
 
 // DefaultGenesis is the state of a new chain.
 func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {

@@ -2,21 +2,26 @@
 // for everything else.
 //
 // A transaction is exempt when it holds exactly one message, a MsgTssPool, a MsgTssJoin, a
-// MsgTssCheck or a MsgPublishBackup, pays no fee, names no fee granter, is signed by the member
-// alone, and the module's state says that this member may send this message now: the keygen is open
-// and the member has not voted, its vault has not signed, or the backup is missing. Its gas limit
+// MsgTssCheck, a MsgPublishBackup or a MsgClaimSigner, pays no fee, names no fee granter, is signed
+// by the member alone, and the module's state says that this member may send this message now: it
+// is of the term that holds, and the keygen is open and the member has not voted, its vault has not
+// signed, or the backup is missing. A claim is free for who has something to act for. Its gas limit
 // is bounded by its size and its size by its envelope. What any member can send free of charge is
-// bounded by a count in state: of each keygen a few attempts, and an attempt counts also when its
-// message fails, because what an ante handler writes stays. CheckTx and ReCheckTx count in the
-// check state, so the bound holds for the mempool too.
+// bounded by a count in state: of each keygen a few attempts, and a few claims in a window of
+// blocks. An attempt counts also when its message fails, because what an ante handler writes stays.
+// CheckTx and ReCheckTx count in the check state, so the bound holds for the mempool too.
 //
 // What fails in the ante chain of a block is not counted. So an exempt transaction has no timeout
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
 // before the next block.
 //
-// For the same reason a vote of a split keygen that names the group part, instead of carrying it,
-// passes CheckTx only on a node that has committed the vote that carries it: messages do not run in
-// the check state, so a group part in the mempool is not known there. And a hash that is known
+// For the same reason a claim changes the term from the next block on: what is sent beside it
+// counts in its block, and CheckTx and ReCheckTx, which look at the next block, refuse it afterwards. Of
+// several claims of one term in a block all but the first fail uncounted; CheckTx bounds how many.
+//
+// For the same reason also a vote of a split keygen that names the group part, instead of carrying
+// it, passes CheckTx only on a node that has committed the vote that carries it: messages do not
+// run in the check state, so a group part in the mempool is not known there. And a hash that is known
 // stays known while its keygen is open. So such a vote never fails in a block for its group part
 // where it passed before: not when the vote with the group part comes later, is not executed, or
 // fails. A vote that carries the group part is good before and after it is known.
@@ -63,8 +68,8 @@ import (
 // and group part: keys, signatures, memo, and the addresses of many blamed members.
 const maxOverhead = 32 << 10
 
-// maxSmall bounds the bytes of an exempt transaction with a join or a check. It has about 450, and
-// a memo.
+// maxSmall bounds the bytes of an exempt transaction with a join, a check or a claim. It has about
+// 450, with all addresses in a claim 600, and a memo.
 const maxSmall = 1 << 10
 
 // Keeper is what the decorators ask of the module's state.

@@ -369,6 +369,14 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 			},
 		},
 		{
+			name: "a claim with all addresses that fit",
+			make: func(c *chain) []byte {
+				claim := c.claim(c.other, 0)
+				claim.Addresses = strings.Repeat("x", types.MaxAddresses)
+				return c.Tx(c.other, network.TxOptions{Memo: "and a memo"}, claim)
+			},
+		},
+		{
 			name: "the publication of a backup that is missing",
 			make: func(c *chain) []byte {
 				c.activate()

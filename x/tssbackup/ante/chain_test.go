@@ -1,6 +1,7 @@
 package ante_test
 
 import (
+	"bytes"
 	"testing"
 
 	"cosmossdk.io/collections"
@@ -69,6 +70,14 @@ func (c *chain) blame(member network.Account) *types.MsgTssPool {
 		Signer:   member.Bech32(),
 		KeygenId: keygenID,
 		Blame:    &types.Blame{Members: []string{c.other.Bech32()}, Reason: "silent"},
+	}
+}
+
+// claim is a member's claim of the term after the expected one.
+func (c *chain) claim(member network.Account, expected uint64) *types.MsgClaimSigner {
+	return &types.MsgClaimSigner{
+		Signer: member.Bech32(), ExpectedTerm: expected,
+		Nonce: bytes.Repeat([]byte{byte(c.Sequence(member))}, types.ClaimNonceSize),
 	}
 }
 

@@ -149,6 +149,94 @@ func TestFloods(t *testing.T) {
 			},
 		},
 		{
+			name: "a vote in the block of a claim counts, before it and after it",
+			run: func(t *testing.T, c *chain) {
+				first, second := c.asked[0], c.asked[1]
+				for _, result := range c.Block(
+					c.Tx(first, network.TxOptions{}, c.claim(first, 0)),
+					c.Tx(first, network.TxOptions{}, c.vote(first)),
+					c.Tx(second, network.TxOptions{}, c.vote(second)),
+					c.Tx(second, network.TxOptions{}, c.claim(second, 0)),
+				) {
+					require.Zero(t, result.Code, result.Log)
+				}
+			},
+		},
+		{
+			name: "a vote in the mempool is stale after the block of a claim, and one of the new term is not",
+			run: func(t *testing.T, c *chain) {
+				member := c.asked[0]
+				next := c.Sequence(member) + 1
+				vote := c.TxAt(member, next, network.TxOptions{}, c.vote(member))
+				claim := c.Tx(member, network.TxOptions{}, c.claim(member, 0))
+				c.requireOK(c.Check(claim).Code)
+				c.requireOK(c.Check(vote).Code)
+				early := c.vote(member)
+				early.Term = 1
+				res := c.Check(c.TxAt(member, next+1, network.TxOptions{}, early))
+				requireError(t, types.ErrOtherTerm, res.Codespace, res.Code, res.Log)
+				c.requireOK(c.Block(claim)[0].Code)
+				res = c.Recheck(vote)
+				requireError(t, types.ErrOtherTerm, res.Codespace, res.Code, res.Log)
+				require.Zero(t, c.attempts(member), "it takes no attempt")
+				of := c.TxAt(member, next, network.TxOptions{}, early)
+				c.requireOK(c.Check(of).Code)
+				c.requireOK(c.Block(of)[0].Code)
+			},
+		},
+		{
+			name: "of two claims of one term the first in the block stands",
+			run: func(t *testing.T, c *chain) {
+				member := c.other
+				next := c.Sequence(member)
+				one, two := c.claim(member, 0), c.claim(member, 0)
+				two.Nonce[0] ^= 1
+				first := c.TxAt(member, next, network.TxOptions{}, one)
+				second := c.TxAt(member, next+1, network.TxOptions{}, two)
+				c.requireOK(c.Check(first).Code)
+				c.requireOK(c.Check(second).Code)
+				results := c.Block(first, second)
+				c.requireOK(results[0].Code)
+				requireError(t, types.ErrOtherTerm, results[1].Codespace, results[1].Code, results[1].Log)
+				term, err := c.App.TssbackupKeeper.Terms.Get(c.Ctx(), member.Address())
+				require.NoError(t, err)
+				require.EqualValues(t, 1, term.Term)
+				require.Equal(t, one.Nonce, term.Nonce)
+			},
+		},
+		{
+			name: "claims are bounded in the mempool and in blocks, also those that fail, until their window is over",
+			run: func(t *testing.T, c *chain) {
+				member := c.other
+				next := c.Sequence(member)
+				for i := range types.MaxExemptClaims {
+					claim := c.TxAt(member, next+uint64(i), network.TxOptions{}, c.claim(member, 0))
+					c.requireOK(c.Check(claim).Code)
+				}
+				res := c.Check(c.TxAt(member, next+types.MaxExemptClaims, network.TxOptions{}, c.claim(member, 0)))
+				requireError(t, types.ErrTooManyAttempts, res.Codespace, res.Code, res.Log)
+				c.Block()
+				begin := c.Height + 1
+				// The gas suffices for the ante chain and not for the handler.
+				opts := network.TxOptions{Gas: c.anteGas(member, c.claim(member, 0)) + 1_000}
+				for i := range types.MaxExemptClaims + 1 {
+					claim := c.TxAt(member, next+uint64(i), opts, c.claim(member, 0))
+					result := c.Block(claim)[0]
+					if i < types.MaxExemptClaims {
+						requireError(t, sdkerrors.ErrOutOfGas, result.Codespace, result.Code, result.Log)
+					} else {
+						requireError(t, types.ErrTooManyAttempts, result.Codespace, result.Code, result.Log)
+					}
+				}
+				for c.Height+1 < begin+types.ClaimWindowBlocks {
+					c.Block()
+				}
+				claim := c.TxAt(member, next+types.MaxExemptClaims, network.TxOptions{}, c.claim(member, 0))
+				result := c.Block(claim)[0]
+				require.Zero(t, result.Code, result.Log)
+			},
+		},
+		{
 			name: "checks that fail count with joins, and take no vote from a member",
 			run: func(t *testing.T, c *chain) {
 				c.certify()

@@ -11,9 +11,9 @@ import (
 )
 
 // ExemptVote reports whether a message may pass without a fee now. For a message that is neither a
-// vote, a join, a check nor a publication, ok is false and there is no error. One that is not
-// eligible has an error that says why; one that is has ok and what is still to be done: check the
-// form of the envelope and the signature of the transaction, and count the attempt.
+// vote, a join, a check, a publication nor a claim, ok is false and there is no error. One that is
+// not eligible has an error that says why; one that is has ok and what is still to be done: check
+// the form of the envelope and the signature of the transaction, and count the attempt.
 //
 // It costs a few reads, and says nothing about whether the message will succeed.
 func (k Keeper) ExemptVote(
@@ -21,6 +21,10 @@ func (k Keeper) ExemptVote(
 	msg sdk.Msg,
 ) (v types.Exemption, ok bool, err error) {
 	switch msg := msg.(type) {
+	case *types.MsgClaimSigner:
+		if v, err = k.exemptClaim(ctx, msg); err != nil {
+			return types.Exemption{}, false, err
+		}
 	case *types.MsgTssJoin:
 		b, err := k.checkJoiner(ctx, msg)
 		if err != nil {
@@ -85,11 +89,14 @@ func (b ballot) small() types.Exemption {
 
 // CountAttempt adds one to the exempt attempts of a member for a keygen: to vote or to publish, or
 // to join or to check. The error wraps ErrTooManyAttempts when there were MaxExemptAttempts before,
-// or MaxExemptJoins.
+// or MaxExemptJoins. A claim is one of the signer's MaxExemptClaims in ClaimWindowBlocks.
 func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	count, err := k.attempts(ctx, v)
 	if err != nil {
 		return err
+	}
+	if v.Claim {
+		return k.countClaim(ctx, v.Member)
 	}
 	counts, _ := k.counted(v)
 	return counts.Set(ctx, collections.Join(v.KeygenID, []byte(v.Member)), count+1)
@@ -106,6 +113,14 @@ func (k Keeper) counted(
 
 // attempts is how many there were, when another one is exempt.
 func (k Keeper) attempts(ctx context.Context, v types.Exemption) (uint64, error) {
+	if v.Claim {
+		w, err := k.claimWindow(ctx, v.Member)
+		if err == nil && w.Count >= types.MaxExemptClaims {
+			err = types.ErrTooManyAttempts.Wrapf("%d claims since block %d, more from block %d on",
+				w.Count, w.Start, w.Start+types.ClaimWindowBlocks)
+		}
+		return uint64(w.Count), err
+	}
 	counts, limit := k.counted(v)
 	count, err := counts.Get(ctx, collections.Join(v.KeygenID, []byte(v.Member)))
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {

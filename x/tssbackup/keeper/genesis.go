@@ -38,6 +38,16 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	for _, t := range gs.SignerTerms {
+		if err := k.Terms.Set(ctx, t.Address, t.Term); err != nil {
+			return err
+		}
+	}
+	for _, w := range gs.Claims {
+		if err := k.Claims.Set(ctx, w.Address, w.Window); err != nil {
+			return err
+		}
+	}
 	for _, s := range gs.SitOuts {
 		if err := k.SitOuts.Set(ctx, s.Operator, s.SitOut); err != nil {
 			return err
@@ -208,6 +218,12 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, s := range gs.Signers {
 		latest = max(latest, s.Signer.Height)
 	}
+	for _, t := range gs.SignerTerms {
+		latest = max(latest, t.Term.Height)
+	}
+	for _, w := range gs.Claims {
+		latest = max(latest, w.Window.Start)
+	}
 	for _, c := range gs.Churns {
 		latest = max(latest, c.OpenedHeight, c.ClosedHeight)
 	}
@@ -268,6 +284,15 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 				gs.SignerOwners,
 				types.GenesisSignerOwner{Address: address, Owner: o},
 			)
+		}),
+		each(ctx, k.Terms, func(address []byte, t types.SignerTerm) {
+			gs.SignerTerms = append(
+				gs.SignerTerms,
+				types.GenesisSignerTerm{Address: address, Term: t},
+			)
+		}),
+		each(ctx, k.Claims, func(address []byte, w types.ClaimWindow) {
+			gs.Claims = append(gs.Claims, types.GenesisClaimWindow{Address: address, Window: w})
 		}),
 		each(ctx, k.SitOuts, func(operator []byte, s types.SitOut) {
 			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, SitOut: s})

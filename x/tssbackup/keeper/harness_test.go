@@ -189,6 +189,8 @@ func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error)
 	switch msg := msg.(type) {
 	case *types.MsgRegisterSigner:
 		_, err = srv.RegisterSigner(ctx, msg)
+	case *types.MsgClaimSigner:
+		_, err = srv.ClaimSigner(ctx, msg)
 	case *types.MsgTssJoin:
 		_, err = srv.TssJoin(ctx, msg)
 	case *types.MsgTssPool:

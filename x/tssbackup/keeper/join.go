@@ -17,7 +17,7 @@ import (
 // attempt can still begin, and the member has not voted. It is cheap, and says nothing about what
 // the join holds.
 func (k Keeper) checkJoiner(ctx context.Context, msg *types.MsgTssJoin) (ballot, error) {
-	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId)
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term)
 	if err != nil {
 		return ballot{}, err
 	}

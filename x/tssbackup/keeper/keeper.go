@@ -38,6 +38,9 @@ type Keeper struct {
 	// the latest recipient key of each. An address never changes its owner, and a recipient key's
 	// index only rises.
 	SignerOwners collections.Map[[]byte, types.SignerOwner]
+	// Terms are the latest claims, by the signer's address, and Claims count those that cost no fee.
+	Terms  collections.Map[[]byte, types.SignerTerm]
+	Claims collections.Map[[]byte, types.ClaimWindow]
 	// SitOuts are what is known of the faults of operators, until they do not count any more.
 	SitOuts collections.Map[[]byte, types.SitOut]
 	Churns  collections.Map[uint64, types.Churn]
@@ -148,6 +151,20 @@ func NewKeeper(
 			"signer_owners",
 			collections.BytesKey,
 			codec.CollValue[types.SignerOwner](cdc),
+		),
+		Terms: collections.NewMap(
+			sb,
+			types.SignerTermsPrefix,
+			"signer_terms",
+			collections.BytesKey,
+			codec.CollValue[types.SignerTerm](cdc),
+		),
+		Claims: collections.NewMap(
+			sb,
+			types.ClaimsPrefix,
+			"claims",
+			collections.BytesKey,
+			codec.CollValue[types.ClaimWindow](cdc),
 		),
 		SitOuts: collections.NewMap(
 			sb,

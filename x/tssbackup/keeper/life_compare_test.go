@@ -24,6 +24,7 @@ import (
 func (l *life) compare(rt *rapid.T) {
 	t := l.t
 	l.compareSigners()
+	l.compareTerms()
 	l.compareChurns()
 	var told []string
 	for _, call := range l.hooks.calls {

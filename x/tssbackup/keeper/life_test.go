@@ -37,6 +37,8 @@ func TestLife(t *testing.T) {
 			"all blame": l.allBlame,
 			"publish":   l.publish,
 			"retire":    l.retire,
+			"claim":     l.claim,
+			"fenced":    l.fenced,
 			"validator": l.changeValidator,
 			"replay":    l.replay,
 			"params":    l.changeParams,
@@ -69,6 +71,8 @@ func newLife(t *testing.T, rt *rapid.T) *life {
 		height: 1,
 		sitOut: map[*validator]modelSitOut{},
 		owner:  map[string]*validator{},
+		terms:  map[string]modelTerm{},
+		claims: map[string]types.ClaimWindow{},
 	}}
 	l.hooks = &fakeHooks{}
 	l.c.k.SetHooks(l.hooks)
@@ -369,7 +373,7 @@ func (l *life) castJoin(k *modelKeygen, address string, exempt bool) {
 	}
 	l.joins++
 	msg := newJoin(k.id, m.key, fmt.Sprint("join ", l.joins)).msg
-	msg.Signer = address
+	msg.Signer, msg.Term = address, l.m.term(address)
 	want := k.mayJoin(address, l.m.height)
 	l.ante(msg, k, address, want, exempt)
 	require.ErrorIs(l.t, l.c.run(msg), want)
@@ -420,6 +424,7 @@ func (l *life) check(rt *rapid.T) {
 
 func (l *life) castCheck(k *modelKeygen, address string, vault vaultKeys, exempt bool) {
 	msg := vault.signed(k.id, address)
+	msg.Term = l.m.term(address)
 	want := k.mayCheck(address)
 	l.ante(msg, k, address, want, exempt)
 	if want == nil && (vault.name() != k.certificate.vault.name() || !vault.ed.Equal(k.certificate.vault.ed)) {
@@ -485,6 +490,7 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 		env = envelope(fmt.Sprint(k.id, address), 100)
 	}
 	msg := vault.result(k.id, address, env)
+	msg.Term = l.m.term(address)
 	if isMember && with != plain {
 		vault.prove(msg, k.keys(), member.key, member.recipient)
 		switch with {
@@ -623,6 +629,7 @@ func (l *life) allBlame(rt *rapid.T) {
 
 func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt bool) {
 	msg := blame(k.id, address, blamed...)
+	msg.Term = l.m.term(address)
 	want := k.mayBlame(address, l.m.height)
 	l.ante(msg, k, address, want, exempt)
 	if want == nil {
@@ -646,7 +653,9 @@ func (l *life) publish(rt *rapid.T) {
 	v := rapid.SampledFrom(l.m.vaults).Draw(rt, "vault")
 	address := l.anyMember(rt, v.keygen)
 	env := envelope(fmt.Sprint(address, rapid.IntRange(0, 3).Draw(rt, "envelope")), 100)
-	msg := &types.MsgPublishBackup{Signer: address, Vault: v.keys.name(), KeysharesBackup: env}
+	msg := &types.MsgPublishBackup{
+		Signer: address, Vault: v.keys.name(), KeysharesBackup: env, Term: l.m.term(address),
+	}
 	member, isMember := v.keygen.member(address)
 	forged := rapid.IntRange(0, 3).Draw(rt, "forged") == 0
 	if isMember && rapid.Bool().Draw(rt, "prove") {
@@ -811,6 +820,7 @@ func answers(t testing.TB, c *chain) []string {
 	}
 	add(c.query.Coverage(c.ctx, &types.QueryCoverageRequest{}))
 	require.NoError(t, c.k.SignerOwners.Walk(c.ctx, nil, func(address []byte, _ types.SignerOwner) (bool, error) {
+		add(c.query.SignerTerm(c.ctx, &types.QuerySignerTermRequest{Address: bech(address)}))
 		add(c.query.History(c.ctx, &types.QueryHistoryRequest{Member: bech(address), Pagination: all}))
 		return false, nil
 	}))

@@ -21,8 +21,43 @@ type model struct {
 	churns  []*modelChurn
 	keygens []*modelKeygen // of all churns
 	vaults  []*modelVault
+	// terms are the latest claims of each signer, and claims count those that cost no fee.
+	terms  map[string]modelTerm
+	claims map[string]types.ClaimWindow
 	// told is what hooks were told of failed keygens.
 	told []string
+}
+
+// modelTerm is the latest claim of a signer.
+type modelTerm struct {
+	number uint64
+	height int64
+}
+
+// term is the one that holds in this block.
+func (m *model) term(address string) uint64 {
+	t, ok := m.terms[address]
+	if ok && t.height == m.height {
+		return t.number - 1
+	}
+	return t.number
+}
+
+// acts reports whether a signer has something to act for.
+func (m *model) acts(address string) bool {
+	if v := m.owner[address]; v.account() == address && !v.gone {
+		return true
+	}
+	for _, v := range m.vaults {
+		if _, ok := v.keygen.member(address); ok && v.live() {
+			return true
+		}
+	}
+	c := m.open()
+	return c != nil && slices.ContainsFunc(c.keygens, func(k *modelKeygen) bool {
+		_, ok := k.member(address)
+		return ok && k.status != failed
+	})
 }
 
 // modelSitOut is the latest fault of a validator: how many in a row it was, and when it is over.

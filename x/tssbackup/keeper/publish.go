@@ -119,7 +119,8 @@ func (k Keeper) acceptLaterProof(
 	return k.acceptProof(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
-// checkPublisher finds the live vault that a publication names, of which the signer is a member.
+// checkPublisher finds the live vault that a publication names, of which the signer is a member
+// whose term this is.
 func (k Keeper) checkPublisher(
 	ctx context.Context,
 	msg *types.MsgPublishBackup,
@@ -139,5 +140,5 @@ func (k Keeper) checkPublisher(
 	if _, ok := types.FindMember(vault.Members, signer); !ok {
 		return nil, vault, nil, types.ErrNotMember.Wrapf("%s in vault %s", msg.Signer, msg.Vault)
 	}
-	return pubKey, vault, signer, nil
+	return pubKey, vault, signer, k.checkTerm(ctx, signer, msg.Term)
 }

@@ -123,6 +123,39 @@ func (s queryServer) Signers(
 	return &types.QuerySignersResponse{Signers: signers, Pagination: page}, nil
 }
 
+// SignerTerm tells in which term a signer's messages count in the next block.
+func (s queryServer) SignerTerm(
+	ctx context.Context,
+	req *types.QuerySignerTermRequest,
+) (*types.QuerySignerTermResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	signer, err := s.k.accounts.AddressCodec().StringToBytes(req.Address)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if _, err := s.k.SignerOwners.Get(ctx, signer); err != nil {
+		return nil, missing(err, "%s was never registered as a signer", req.Address)
+	}
+	term, err := s.k.claimed(ctx, signer)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	window, err := s.k.claimWindow(ctx, signer)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	res := &types.QuerySignerTermResponse{
+		Term: term.Term, Nonce: hex.EncodeToString(term.Nonce), Height: term.Height,
+		Addresses: term.Addresses, FreeClaims: types.MaxExemptClaims - window.Count,
+	}
+	if window.Count > 0 {
+		res.FreeClaimsHeight = window.Start + types.ClaimWindowBlocks
+	}
+	return res, nil
+}
+
 // Churn returns one churn.
 func (s queryServer) Churn(
 	ctx context.Context,

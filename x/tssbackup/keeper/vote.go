@@ -30,11 +30,12 @@ type ballot struct {
 	certificate *types.Certificate
 }
 
-// openBallot checks whether a keygen is open, and the signer a member that has not voted.
+// openBallot checks whether a keygen is open, and the signer a member that has not voted and whose
+// term this is.
 func (k Keeper) openBallot(
-	ctx context.Context, address string, keygenID uint64,
+	ctx context.Context, address string, keygenID, term uint64,
 ) (ballot, error) {
-	b, err := k.memberOfOpen(ctx, address, keygenID)
+	b, err := k.memberOfOpen(ctx, address, keygenID, term)
 	if err != nil {
 		return ballot{}, err
 	}
@@ -48,9 +49,9 @@ func (k Keeper) openBallot(
 	return b, nil
 }
 
-// memberOfOpen checks whether a keygen is open, and the signer a member.
+// memberOfOpen checks whether a keygen is open, and the signer a member whose term this is.
 func (k Keeper) memberOfOpen(
-	ctx context.Context, address string, keygenID uint64,
+	ctx context.Context, address string, keygenID, term uint64,
 ) (ballot, error) {
 	signer, err := k.accounts.AddressCodec().StringToBytes(address)
 	if err != nil {
@@ -77,6 +78,9 @@ func (k Keeper) memberOfOpen(
 	if !ok {
 		return ballot{}, types.ErrNotMember.Wrapf("%s in keygen %d", address, keygenID)
 	}
+	if err := k.checkTerm(ctx, signer, term); err != nil {
+		return ballot{}, err
+	}
 	certificate, err := k.certificate(ctx, keygenID)
 	return ballot{signer: signer, member: member, keygen: keygen, certificate: certificate}, err
 }
@@ -85,7 +89,7 @@ func (k Keeper) memberOfOpen(
 // that has not voted, and there is an envelope exactly when there must be one, and a proof when
 // there must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
-	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId)
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term)
 	if err != nil {
 		return ballot{}, err
 	}

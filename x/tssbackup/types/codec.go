@@ -11,6 +11,7 @@ import (
 // RegisterLegacyAminoCodec registers the messages for amino JSON signing.
 func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgRegisterSigner{}, "tssbackup/MsgRegisterSigner")
+	legacy.RegisterAminoMsg(cdc, &MsgClaimSigner{}, "tssbackup/MsgClaimSigner")
 	legacy.RegisterAminoMsg(cdc, &MsgTssJoin{}, "tssbackup/MsgTssJoin")
 	legacy.RegisterAminoMsg(cdc, &MsgTssPool{}, "tssbackup/MsgTssPool")
 	legacy.RegisterAminoMsg(cdc, &MsgTssCheck{}, "tssbackup/MsgTssCheck")
@@ -24,6 +25,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 	registry.RegisterImplementations((*sdk.Msg)(nil),
 		&MsgRegisterSigner{},
+		&MsgClaimSigner{},
 		&MsgTssJoin{},
 		&MsgTssPool{},
 		&MsgTssCheck{},

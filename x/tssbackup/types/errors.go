@@ -56,4 +56,6 @@ var (
 	ErrTooFewMembers      = errors.Register(ModuleName, 43, "too few members")
 	ErrInvalidGroup       = errors.Register(ModuleName, 44, "invalid group part")
 	ErrGroupUnknown       = errors.Register(ModuleName, 45, "group part is not in state")
+	ErrOtherTerm          = errors.Register(ModuleName, 46, "another term of the signer holds")
+	ErrInvalidClaim       = errors.Register(ModuleName, 47, "invalid claim")
 )

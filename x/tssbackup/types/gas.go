@@ -19,13 +19,13 @@ const (
 )
 
 // SignerGas is the gas limit of a transaction with this one message, for whoever sends what a
-// signer sends: MsgTssJoin, MsgTssPool, MsgTssCheck and MsgPublishBackup, with a fee or without
-// one, and MsgRegisterSigner, which its operator pays for. It is enough for each of them, and no
-// more than the chain takes from one that pays no fee, where a byte of a transaction costs x/auth's
-// 10 gas or more.
+// signer sends: MsgTssJoin, MsgTssPool, MsgTssCheck, MsgPublishBackup and MsgClaimSigner, with a fee
+// or without one, and MsgRegisterSigner, which its operator pays for. It is enough for each of them,
+// and no more than the chain takes from one that pays no fee, where a byte of a transaction costs
+// x/auth's 10 gas or more.
 //
 // members is of how many members the keygen or the vault is that a message is about. A vote says by
-// itself what it costs, and a registration is about neither: they may have 0.
+// itself what it costs, and a registration and a claim are about neither: they may have 0.
 func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 	bytes := gasPerByte * uint64(proto.Size(msg))
 	e := Exemption{Members: members}
@@ -36,7 +36,7 @@ func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 		if msg.PublicShares != nil {
 			e.Members = len(msg.PublicShares.Secp256k1)
 		}
-	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup:
+	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup, *MsgClaimSigner:
 	case *MsgRegisterSigner:
 		return registerGas + bytes, nil
 	default:

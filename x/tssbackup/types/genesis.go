@@ -51,7 +51,8 @@ func (gs GenesisState) Validate() error {
 		certificates: map[uint64]Certificate{},
 	}
 	for _, check := range []func(GenesisState) error{
-		g.checkSigners, g.checkRecipients, g.checkChurns, g.checkKeygens, g.checkVaults,
+		g.checkSigners, g.checkTerms, g.checkRecipients, g.checkChurns, g.checkKeygens,
+		g.checkVaults,
 		g.checkSessions, g.checkCertificates, g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
 	} {
@@ -127,6 +128,40 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 			return fmt.Errorf("sit-out %d is not in ascending order", i)
 		}
 		last = s.Operator
+	}
+	return nil
+}
+
+// checkTerms checks the claims, which are those of signers that were registered.
+func (g genesisIndex) checkTerms(gs GenesisState) error {
+	var last []byte
+	for i, t := range gs.SignerTerms {
+		if _, ok := g.owners[string(t.Address)]; !ok {
+			return fmt.Errorf("term %d is of no signer", i)
+		}
+		if bytes.Compare(last, t.Address) >= 0 {
+			return fmt.Errorf("term %d is not in ascending order", i)
+		}
+		last = t.Address
+		if t.Term.Term == 0 || t.Term.Term == math.MaxUint64 || t.Term.Height < 0 {
+			return fmt.Errorf("term %d has no number, no next one, or a negative height", i)
+		}
+		if err := CheckClaim(t.Term.Nonce, t.Term.Addresses); err != nil {
+			return fmt.Errorf("term %d: %w", i, err)
+		}
+	}
+	last = nil
+	for i, w := range gs.Claims {
+		if _, ok := g.owners[string(w.Address)]; !ok {
+			return fmt.Errorf("claims %d are of no signer", i)
+		}
+		if bytes.Compare(last, w.Address) >= 0 {
+			return fmt.Errorf("claims %d are not in ascending order", i)
+		}
+		last = w.Address
+		if w.Window.Start < 0 || w.Window.Count == 0 || w.Window.Count > MaxExemptClaims {
+			return fmt.Errorf("claims %d are not 1 to %d", i, MaxExemptClaims)
+		}
 	}
 	return nil
 }

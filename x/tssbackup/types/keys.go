@@ -53,6 +53,8 @@ var (
 	StagedPrefix          = collections.NewPrefix(27)
 	GroupsPrefix          = collections.NewPrefix(28)
 	GroupParametersPrefix = collections.NewPrefix(29)
+	SignerTermsPrefix     = collections.NewPrefix(30)
+	ClaimsPrefix          = collections.NewPrefix(31)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the
@@ -146,6 +148,12 @@ func SignerKey(operator []byte) []byte {
 // address.
 func SignerOwnerKey(address []byte) []byte {
 	return slices.Concat(SignerOwnersPrefix.Bytes(), address)
+}
+
+// SignerTermKey is the raw store key of the SignerTerm record of a signer, by its raw account
+// address. It is absent before the signer's first claim.
+func SignerTermKey(address []byte) []byte {
+	return slices.Concat(SignerTermsPrefix.Bytes(), address)
 }
 
 // PublicSharesKey is the raw store key of the PublicShares record of an epoch with this hash, which

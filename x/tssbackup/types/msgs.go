@@ -2,6 +2,7 @@ package types
 
 import (
 	"encoding/hex"
+	"fmt"
 	"unicode/utf8"
 
 	"cosmossdk.io/core/address"
@@ -142,8 +143,25 @@ func MaxProofBytes(members int) uint64 {
 	return uint64(verenc.MaxProofSize(2)) + (256+SignatureSize)*uint64(members)
 }
 
-// Exemption is what the ante handler learns of a vote, a join, a check or a publication that may
-// pass without a fee.
+// CheckClaim checks what a claim says beside its term: a nonce of its size, and addresses that can
+// be printed.
+func CheckClaim(nonce []byte, addresses string) error {
+	if len(nonce) != ClaimNonceSize {
+		return fmt.Errorf("a nonce of %d bytes, not %d", len(nonce), ClaimNonceSize)
+	}
+	if len(addresses) > MaxAddresses {
+		return fmt.Errorf("addresses of %d bytes, more than %d", len(addresses), MaxAddresses)
+	}
+	for i, c := range []byte(addresses) {
+		if c < ' ' || c > '~' {
+			return fmt.Errorf("byte %d of the addresses is no printable ASCII character", i+1)
+		}
+	}
+	return nil
+}
+
+// Exemption is what the ante handler learns of a vote, a join, a check, a publication or a claim
+// that may pass without a fee.
 type Exemption struct {
 	// KeygenID is the keygen whose attempts of the member are counted.
 	KeygenID uint64
@@ -152,8 +170,10 @@ type Exemption struct {
 	// Envelope is empty for a blame and for the vote of a member that is not asked. Otherwise its
 	// form is still to be checked.
 	Envelope []byte
-	// Small reports whether it is a join or a check, which are counted apart.
+	// Small reports whether it is a join, a check or a claim, which are counted apart.
 	Small bool
+	// Claim reports whether it is a claim, which is about no keygen.
+	Claim bool
 	// Members is how many members' public shares and signatures the message carries, or proves by,
 	// or joins it may make a session of; 0 when none.
 	Members int

@@ -18,6 +18,16 @@ const (
 	// MaxExemptJoins is the same for joins and checks: a member that restarts joins again. All of
 	// them together have as many bytes as one vote.
 	MaxExemptJoins = 128
+	// MaxExemptClaims is how many claims a signer may send without a fee in ClaimWindowBlocks,
+	// failing ones included: a bifrost claims when it starts.
+	MaxExemptClaims = 3
+	// ClaimWindowBlocks is in how many blocks from the first of them on. It is about five minutes
+	// of blocks of six seconds.
+	ClaimWindowBlocks = 50
+	// ClaimNonceSize is the size of a claim's nonce in bytes.
+	ClaimNonceSize = 32
+	// MaxAddresses is the length of a claim's addresses in bytes.
+	MaxAddresses = 256
 	// MaxBlameReason is the length of a blame's reason in bytes.
 	MaxBlameReason = 256
 
