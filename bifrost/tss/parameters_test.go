@@ -104,12 +104,14 @@ func unprovenRound1(p *eckeygen.LocalPreParams) *eckeygen.KGRound1Message {
 	}
 }
 
-// In real ceremonies: who sends parameters that it cannot prove is named by every honest member,
-// and nobody else is.
+// Who sends parameters that it cannot prove is named by every honest member, and nobody else is. The
+// first row is one of a ceremony over the network; in all, what the honest say is on tape, and what
+// they look at is not.
 func TestParametersWithoutAProofAreRefused(t *testing.T) {
-	const bad, victim = 0, 1
-	own, theirs := preParams(t, bad), preParams(t, victim)
-	for _, c := range []struct {
+	const victim = 1
+	own, theirs := preParams(t, malicious), preParams(t, victim)
+	played := ecTape(t)
+	for i, c := range []struct {
 		name   string
 		commit bool
 		change func(t *testing.T, m *eckeygen.KGRound1Message)
@@ -137,32 +139,50 @@ func TestParametersWithoutAProofAreRefused(t *testing.T) {
 		{"others than it committed to", false, func(*testing.T, *eckeygen.KGRound1Message) {}, "not what its author committed to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			made := 0
-			net := newCluster(t, 3, func(cfg *Config) {
-				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
-				made++
-			})
 			m := unprovenRound1(own)
 			c.change(t, m)
-			net.tamper(bad, sendRound1(c.commit, m))
-			errs := net.eachWith(bad, func(ctx context.Context, i int, nd *Node) error {
-				_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
-				return err
-			})
+			tamper := sendRound1(c.commit, m)
+			w := worldOf(t, len(played.parts), tapedSession, played.play)
+			w.tamper = func(_ *world, s *session, to int, f *frame) []sent {
+				return []sent{{frame: tamper(s, to, f)}}
+			}
+			w.run(t)
+			w.requireVerdict(t, cell{shows: true, reason: c.want})
+			if i > 0 {
+				return
+			}
+			net, errs := realKeygen(t, tamper)
 			for i := range net.nodes {
-				if i != bad {
-					net.requireBlame(t, errs[i], c.want, bad)
+				if i != malicious {
+					net.requireBlame(t, errs[i], c.want, malicious)
 				}
 			}
 		})
 	}
 }
 
-// In real ceremonies: one member gets a wrong share, or a share with a proof for another, cannot go
-// on, and shows why. All name the author, also the others, who never saw the share.
+// realKeygen is a keygen of three in which the last is malicious.
+func realKeygen(t *testing.T, tamper tamper) (*cluster, []error) {
+	t.Helper()
+	made := 0
+	net := newCluster(t, 3, func(cfg *Config) {
+		cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
+		made++
+	})
+	net.tamper(malicious, tamper)
+	return net, net.eachWith(malicious, func(ctx context.Context, i int, nd *Node) error {
+		_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
+		return err
+	})
+}
+
+// One member gets a wrong share, or a share with a proof for another, cannot go on, and shows why.
+// All name the author, also the others, who never saw the share. The second row is one of a ceremony
+// over the network too.
 func TestWrongSecp256k1SharesAreShown(t *testing.T) {
-	const bad, victim = 0, 2
-	for _, c := range []struct {
+	const victim = 0
+	played := ecTape(t)
+	for i, c := range []struct {
 		name, want string
 		change     func(s *session, f *frame) *frame
 	}{
@@ -174,25 +194,25 @@ func TestWrongSecp256k1SharesAreShown(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			made := 0
-			net := newCluster(t, 3, func(cfg *Config) {
-				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
-				made++
-			})
-			net.tamper(bad, func(s *session, _ int, f *frame) *frame {
-				if f.kind == frameMessage && int(f.slot.author) == bad && f.slot.instance == 0 &&
-					f.slot.step == ecdsaKeygen.shares {
+			tamper := func(s *session, _ int, f *frame) *frame {
+				if ofOwn(s, f) && f.slot.instance == 0 && f.slot.step == ecdsaKeygen.shares && s.public {
 					return c.change(s, f)
 				}
 				return f
-			})
-			errs := net.eachWith(bad, func(ctx context.Context, i int, nd *Node) error {
-				_, err := nd.Keygen(ctx, net.keygenOf(i, 2, "attempt"))
-				return err
-			})
+			}
+			w := worldOf(t, len(played.parts), tapedSession, played.play)
+			w.tamper = func(_ *world, s *session, to int, f *frame) []sent {
+				return []sent{{frame: tamper(s, to, f)}}
+			}
+			w.run(t)
+			w.requireVerdict(t, cell{shows: true, reason: c.want})
+			if i == 0 {
+				return
+			}
+			net, errs := realKeygen(t, tamper)
 			for i := range net.nodes {
-				if i != bad {
-					net.requireBlame(t, errs[i], c.want, bad)
+				if i != malicious {
+					net.requireBlame(t, errs[i], c.want, malicious)
 				}
 			}
 		})

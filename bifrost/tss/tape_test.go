@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/bnb-chain/tss-lib/v2/common"
@@ -34,6 +35,7 @@ type tape struct {
 	last     check
 	lastStep uint8
 
+	mu         sync.Mutex
 	remembered map[hash]any
 }
 
@@ -79,6 +81,8 @@ func beside(k *known, author, step int, what string) []byte {
 // The proof of parameters leaves them with whoever looks, so this does it again.
 func (tp *tape) remember(step int, what string, c check) check {
 	return func(k *known, from int, content proto.Message) error {
+		tp.mu.Lock()
+		defer tp.mu.Unlock()
 		key := hash(sha256.Sum256(append(beside(k, from, step, what), packed(content)...)))
 		if _, ok := tp.remembered[key]; !ok {
 			tp.remembered[key] = c(k, from, content)
@@ -100,6 +104,8 @@ func (tp *tape) rememberShare(c shareCheck) shareCheck {
 	return func(
 		k *known, share []byte, pf [][]byte, author, receiver int,
 	) (tsslib.ParsedMessage, error) {
+		tp.mu.Lock()
+		defer tp.mu.Unlock()
 		what := bytes.Join(append([][]byte{{byte(receiver)}, share}, pf...), []byte("|"))
 		key := hash(sha256.Sum256(beside(k, author, int(k.protocol.opening)+1, string(what))))
 		if _, ok := tp.remembered[key]; !ok {
@@ -148,10 +154,23 @@ func checkEdLast(k *known, from int, content proto.Message) error {
 	return nil
 }
 
-// ecTape computes the messages as tss-lib does. Only the proofs of h1 and h2 are none: to make and
+var (
+	ecTaped  *tape
+	makeTape sync.Once
+)
+
+// ecTape is the tape of an ECDSA keygen of four, made once.
+func ecTape(t *testing.T) *tape {
+	t.Helper()
+	makeTape.Do(func() { ecTaped = newECTape(t) })
+	require.NotNil(t, ecTaped, "another test could not make it")
+	return ecTaped
+}
+
+// newECTape computes the messages as tss-lib does. Only the proofs of h1 and h2 are none: to make and
 // verify them takes longer than all the rest, and no message comes to where tss-lib would look at
 // them that is not as its author committed to.
-func ecTape(t *testing.T) *tape {
+func newECTape(t *testing.T) *tape {
 	t.Helper()
 	var vault *crypto.ECPoint
 	tp := newTape(ecdsaKeygen, 4, func(k *known, from int, content proto.Message) error {
