@@ -19,8 +19,12 @@ MEMBERS ?= 7,10
 # The servers that sinks are tested with.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 MAILPIT := github.com/axllent/mailpit@v1.33.1
+# What the chart is checked with.
+HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
+KUBERNETES := k8s.io/kubernetes@v1.34.2
+MONITORS := github.com/prometheus-operator/prometheus-operator@v0.85.0
 
-.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards man clean
+.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards chart man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -115,6 +119,15 @@ memory: build ## what sealing and opening take of it, at the real work factor
 
 alerts: ## the alerts for Prometheus, on series of theirs, with promtool, and the dashboards
 	scripts/alerts.sh
+
+# helm, and the modules in which Kubernetes and Prometheus publish the schemas of their objects.
+chart: $(TOOLS)/helm ## the Helm chart: lint, what it renders against those schemas, and against what bifrost is
+	go test -tags chart -run 'Chart' ./cmd/bifrost -helm $(TOOLS)/helm \
+		-kubernetes "$$(GOWORK=off go mod download -json $(KUBERNETES) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')" \
+		-monitors "$$(GOWORK=off go mod download -json $(MONITORS) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')"
+
+$(TOOLS)/helm:
+	GOWORK=off GOFLAGS= GOBIN=$(TOOLS) go install $(HELM)
 
 dashboards: ## the demo with its page, and each expression of the dashboards asked of a Prometheus that scrapes both
 	scripts/dashboards.sh

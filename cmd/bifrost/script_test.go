@@ -23,6 +23,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fakekubectl"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
@@ -47,7 +48,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bifrost": main, "kubectl": fakeKubectl})
+	testscript.Main(m, map[string]func(){"bifrost": main, "kubectl": fakekubectl.Main})
 }
 
 func address(t testing.TB, words string) string {

@@ -29,6 +29,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
+	"github.com/tssbackup/tssbackup/testutil/fakekubectl"
 	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/flaky"
@@ -47,7 +48,9 @@ var mnemonics = []string{
 }
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"recover-keyshares": main, curlStandIn: curl})
+	testscript.Main(m, map[string]func(){
+		"recover-keyshares": main, curlStandIn: curl, "kubectl": fakekubectl.Main,
+	})
 }
 
 // members are three members and two vaults of theirs. The scripts are about the first member.
@@ -156,6 +159,11 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			// Two nodes that agree are the least that is trusted at first.
+			contrib, err := filepath.Abs(filepath.Join("..", "..", "contrib"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("CONTRIB", contrib)
 			env.Setenv("ONE", url)
 			env.Setenv("NODE", twoNodes(url))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
