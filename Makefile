@@ -24,7 +24,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUBERNETES := k8s.io/kubernetes@v1.34.2
 MONITORS := github.com/prometheus-operator/prometheus-operator@v0.85.0
 
-.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards chart man clean
+.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check dist-check-quick lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards chart man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -56,7 +56,7 @@ $(TOOLS)/ipfs:
 test-page: $(TOOLS)/axe.min.js ## the public page in a browser, which it installs
 	@command -v chromium >/dev/null || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
-	go test -tags page -timeout 5m -run '^TestThePage' ./cmd/tssbackup-watch -axe $(TOOLS)/axe.min.js
+	go test -tags page -timeout 5m -run '^TestThePage' ./cmd/tssbackup-watch -axe $(TOOLS)/axe.min.js $(PICTURES)
 
 $(TOOLS)/axe.min.js:
 	scripts/axe.sh $@
@@ -85,6 +85,9 @@ dist: ## what is shipped, into build/dist: archives, packages, images, sums
 
 dist-check: ## that what is shipped is reproducible, and runs where it should: as root, on Debian
 	scripts/dist-check.sh
+
+dist-check-quick: ## the part of it that runs nothing, of two packages
+	scripts/dist-check.sh quick
 
 lint: $(TOOLS)/golangci-lint ## style, import table, protos
 	$(TOOLS)/golangci-lint run ./... $(NESTED)

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Runs in the container of scripts/dist-check.sh, under its systemd: bifrost's package from its installation to its purge. The
-# chain is not there, so that bifrost waits for it; that it starts, keeps its home and stops is what a package is for.
+# Runs in the container of scripts/dist-check.sh, under its systemd: the packages of bifrost and of the public page from their
+# installation to their purge. The chain is not there, so that they wait for it; that they start, keep their homes and stop is
+# what a package is for.
 set -euo pipefail
 cd /root
 home=/var/lib/bifrost
@@ -18,7 +19,7 @@ answers() {
 }
 as_bifrost() { setpriv --reuid=bifrost --regid=bifrost --clear-groups "$@"; }
 
-dpkg -i bifrost_*.deb tssbackupd_*.deb
+dpkg -i bifrost_*.deb tssbackupd_*.deb tssbackup-watch_*.deb
 [[ $(stat -c '%U %a' $home) == 'bifrost 700' ]]
 [[ $(systemctl is-enabled bifrost.service) == disabled ]]
 [[ $(systemctl is-active bifrost.service) == inactive ]]
@@ -30,7 +31,14 @@ install -D -m 0600 $home/mnemonic /etc/bifrost/mnemonic
 systemctl enable --now bifrost
 answers
 say "configured, started: status answers"
-systemd-analyze verify /usr/lib/systemd/system/bifrost*.service /usr/lib/systemd/system/tssbackupd.service
+for unit in /usr/lib/systemd/system/{bifrost,bifrost-backup,tssbackupd,tssbackup-watch}.service; do
+	systemd-analyze verify "$unit"
+	# From 0, which can do nothing, to 100.
+	systemd-analyze security --offline=true --threshold=20 "$unit" >security || {
+		cat security
+		exit 1
+	}
+done
 before=$(systemctl show -p MainPID --value bifrost)
 sums=$(find $home -name mnemonic -exec sha256sum {} +)
 
@@ -54,4 +62,36 @@ dpkg -i bifrost_*.deb
 systemctl enable --now bifrost
 answers
 say "installed again: it starts with the home that was there"
+
+state=/var/lib/tssbackup-watch
+# shows waits until the page is there. Without a node it says that nothing is verified yet.
+shows() {
+	for ((i = 0; i < 300; i++)); do
+		if { exec 3<>/dev/tcp/127.0.0.1/8980; } 2>/dev/null; then
+			printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3
+			! grep -q '^tssbackup_watch_state{state="starting"} 1' <&3 || return 0
+		fi
+		read -rt 0.1 <> <(:) || true
+	done
+	systemctl status tssbackup-watch --no-pager || true
+	exit 1
+}
+[[ $(stat -c '%U %a' $state) == 'tssbackup-watch 700' ]]
+[[ $(systemctl is-active tssbackup-watch.service) == inactive ]]
+cat >/etc/tssbackup-watch.conf <<END
+TSSBACKUP_WATCH_NODE=http://127.0.0.1:1,http://127.0.0.1:2
+TSSBACKUP_WATCH_TRUST_HEIGHT=1
+TSSBACKUP_WATCH_TRUST_HASH=$(printf '%064d' 1)
+END
+systemctl enable --now tssbackup-watch
+shows
+[[ $(stat -c %U "/proc/$(systemctl show -p MainPID --value tssbackup-watch)") == tssbackup-watch ]]
+say "the public page: configured, started, it answers"
+dpkg -i next/tssbackup-watch_*.deb
+shows
+tssbackup-watch version | grep -qx 'tssbackup-watch v0.1.1'
+dpkg -P tssbackup-watch
+[[ $(systemctl is-active tssbackup-watch.service) != active ]]
+[[ -f $state/history.db ]]
+say "the public page: upgraded, purged, what it has seen is left"
 echo "all is well"

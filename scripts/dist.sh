@@ -7,7 +7,7 @@
 #   NAME_VERSION_linux_ARCH.cdx.json                 what each binary is made of (CycloneDX)
 #   SHA256SUMS, and SHA256SUMS.minisig by the key that MINISIGN_KEY names
 #
-# usage: scripts/dist.sh FOLDER        ARCHES="amd64 arm64" DARWIN="amd64 arm64" by default
+# usage: scripts/dist.sh FOLDER        ARCHES="amd64 arm64" DARWIN="amd64 arm64" by default, and all NAMES
 #
 # VERSION is that of the tag, or 0.0.0 and the commit's time and name. Tools are installed into build/tools.
 set -euo pipefail
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 out=$(realpath -m "$1")
 root=$PWD
 tools=$root/build/tools
-names=(recover-keyshares bifrost tssbackupd tssbackup-watch)
+read -ra names <<<"${NAMES-recover-keyshares bifrost tssbackupd tssbackup-watch}"
 read -ra arches <<<"${ARCHES-amd64 arm64}"
 read -ra darwins <<<"${DARWIN-amd64 arm64}"
 
@@ -85,21 +85,24 @@ pages() { # name folder
 
 # layout makes the tree of a package: what it has beside the binary.
 layout() { # name folder
-	local name=$1 dir=$2 package=contrib/package unit script units=()
+	local name=$1 dir=$2 package=contrib/package kind=tool unit script units=()
 	pages "$name" "$dir"
-	[[ -f $package/first-steps/$name ]] || return 0
-	mkdir -p "$dir"/usr/lib/{systemd/system,sysusers.d,tmpfiles.d}
-	cp "$package/first-steps/$name" "$dir/usr/share/doc/$name/first-steps"
-	cp "$package/sysusers/$name.conf" "$dir/usr/lib/sysusers.d/"
-	cp "$package/tmpfiles/$name.conf" "$dir/usr/lib/tmpfiles.d/"
+	# Not below doc, which some images leave out.
+	install -D "$package/first-steps/$name" "$dir/usr/share/$name/first-steps"
+	if [[ -f $package/sysusers/$name.conf ]]; then
+		kind=service
+		mkdir -p "$dir"/usr/lib/{systemd/system,sysusers.d,tmpfiles.d}
+		cp "$package/sysusers/$name.conf" "$dir/usr/lib/sysusers.d/"
+		cp "$package/tmpfiles/$name.conf" "$dir/usr/lib/tmpfiles.d/"
+	fi
 	for unit in contrib/systemd/"$name".* contrib/systemd/"$name"-*; do
 		[[ -f $unit ]] || continue
 		cp "$unit" "$dir/usr/lib/systemd/system/"
-		[[ $unit != *-*.service ]] || continue # a timer starts it
+		[[ $unit != *-*.service || $unit == */"$name".service ]] || continue # a timer starts it
 		units+=("$(basename "$unit")")
 	done
 	mkdir -p "$stage/packages/scripts/$name"
-	for script in "$package"/service/*.sh; do
+	for script in "$package/$kind"/*.sh; do
 		sed "s/@NAME@/$name/g; s/@UNITS@/${units[*]}/g" "$script" >"$stage/packages/scripts/$name/$(basename "$script")"
 	done
 }
@@ -141,8 +144,10 @@ tool_archive() { # os arch
 		"$share"/fish/vendor_completions.d/* "$dir/completions/"
 	archive "archive-$1-$2" "recover-keyshares_${VERSION}_$1_$2.tar.gz"
 }
-for arch in "${arches[@]}"; do tool_archive linux "$arch"; done
-for arch in "${darwins[@]}"; do tool_archive darwin "$arch"; done
+if [[ " ${names[*]} " == *" recover-keyshares "* ]]; then
+	for arch in "${arches[@]}"; do tool_archive linux "$arch"; done
+	for arch in "${darwins[@]}"; do tool_archive darwin "$arch"; done
+fi
 
 cd "$out"
 sha256sum -- * >"$stage/sums" && mv "$stage/sums" SHA256SUMS && chmod 0644 SHA256SUMS

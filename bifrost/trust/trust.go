@@ -113,7 +113,8 @@ func (o *Options) Connect(ctx context.Context) ([]*chain.Client, chain.Trust, er
 		Confirm: func(first chain.FirstHeader) error { return o.confirm(ctx, first) },
 	}
 	if len(o.Nodes) == 0 {
-		return nil, trust, command.Usage(errors.New("--node is missing"))
+		return nil, trust, command.Usage(errors.New("--node is missing: give two nodes of the " +
+			"chain, --node http://HOST:26657 --node http://ANOTHER:26657"))
 	}
 	clients := make([]*chain.Client, len(o.Nodes))
 	for i, address := range o.Nodes {

@@ -11,5 +11,5 @@ if [ -d /run/systemd/system ]; then
 	esac
 fi
 case "$1:$2" in
-configure: | 1:*) cat /usr/share/doc/@NAME@/first-steps ;;
+configure: | 1:*) cat /usr/share/@NAME@/first-steps ;;
 esac

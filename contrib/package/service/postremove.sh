@@ -1,6 +1,6 @@
 #!/bin/sh
-# After the files are gone. The home stays, also when everything else is purged: keyshares are in it that nobody can make
-# again. So its user stays too.
+# After the files are gone. The home stays, also when everything else is purged: of a signer, keyshares are in it that
+# nobody can make again. So its user stays too.
 set -e
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
