@@ -3,24 +3,22 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"html"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/testutil/browser"
 	"github.com/tssbackup/tssbackup/testutil/hostile"
+	"github.com/tssbackup/tssbackup/testutil/network"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 var (
@@ -28,72 +26,46 @@ var (
 	pictures = flag.Bool("write-pictures", false, "write the pictures of docs")
 )
 
-// inspect has axe-core look at the page, and leaves what it finds in the document.
-const inspect = `axe.run(document).then(found => {
-	document.documentElement.dataset.axe = JSON.stringify(found.violations.map(v =>
-		({ id: v.id, impact: v.impact, at: v.nodes.map(n => n.html).slice(0, 3) })));
-});`
+// The sizes at which pages are looked at.
+var (
+	wide   = browser.As{Width: 1280, Height: 1000}
+	tablet = browser.As{Width: 820, Height: 1000, Dark: true}
+	phone  = browser.As{Width: 390, Height: 844}
+	sizes  = map[string]browser.As{"wide": wide, "tablet": tablet, "phone": phone}
+)
 
-// chromium runs the browser on an address and returns what it prints.
-func chromium(t *testing.T, args ...string) string {
-	var stdout bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "chromium", append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
-	}, args...)...)
-	cmd.Stdout = &stdout
-	cmd.WaitDelay = time.Second
-	require.NoError(t, cmd.Run())
-	return stdout.String()
+// picture keeps what a page looks like, if that was asked for.
+func picture(t *testing.T, p *browser.Page, name string) {
+	if *pictures && name != "" {
+		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "docs", name+".png"), p.Picture(), 0o600))
+	}
 }
 
-// watched serves what a follower sees, with axe-core in the page, which is under the page's policy
-// as the page's own script is.
-func watched(t *testing.T, f *follower) string {
-	own := newServer(f, "v0.1.0").Handler
+// wellMade looks at a page as somebody would who cannot see it, has no mouse, or a small screen: axe-core
+// finds nothing serious, nothing is wider than the page, and the page has asked nobody else for
+// anything.
+func wellMade(t *testing.T, p *browser.Page, url string) {
 	library, err := os.ReadFile(*axe)
 	require.NoError(t, err, "make test-page gives -axe")
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/axe.js":
-			w.Header().Set("Content-Type", "text/javascript")
-			_, _ = w.Write(append(library, inspect...))
-			return
-		case "/still":
-			r.URL.Path = "/"
-			own.ServeHTTP(quiet{w}, r)
-			return
-		case "/events":
-			// The browser's clock runs ahead, and would wait for a stream.
-			w.WriteHeader(http.StatusNoContent)
-			return
-		case "/inspected":
-			r.URL.Path = "/"
-			r.Header.Del("Accept-Encoding")
-			var rec httptest.ResponseRecorder
-			rec.Body = &bytes.Buffer{}
-			own.ServeHTTP(&rec, r)
-			for name, values := range rec.Result().Header {
-				w.Header()[name] = values
-			}
-			page := strings.Replace(rec.Body.String(), "</body>", `<script src="/axe.js"></script></body>`, 1)
-			fmt.Fprint(w, page)
-			return
-		}
-		own.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
+	p.Eval(string(library)+"; true", nil)
+	var violations []struct {
+		ID, Impact string
+		At         []string
+	}
+	p.Eval(`axe.run(document).then(found => found.violations.map(v =>
+		({id: v.id, impact: v.impact, at: v.nodes.map(n => n.html).slice(0, 3)})))`, &violations)
+	for _, v := range violations {
+		require.NotContains(t, []string{"serious", "critical"}, v.Impact, "%s: %s", v.ID, v.At)
+	}
+	var width, room int
+	p.Eval("document.documentElement.scrollWidth", &width)
+	p.Eval("document.documentElement.clientWidth", &room)
+	require.LessOrEqual(t, width, room, "nobody scrolls to the side")
+	require.NotEmpty(t, p.Requests())
+	for _, address := range p.Requests() {
+		require.True(t, strings.HasPrefix(address, url+"/"), address)
+	}
 }
-
-// quiet is a page whose policy lets no script run.
-type quiet struct{ http.ResponseWriter }
-
-func (q quiet) Write(data []byte) (int, error) {
-	q.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'none'")
-	return q.ResponseWriter.Write(data)
-}
-
-func (q quiet) Unwrap() http.ResponseWriter { return q.ResponseWriter }
 
 // TestThePageInABrowser looks at the page of a network in its daily life, of one of which a vault is
 // lost and a node hides it, and of a chain that stands still.
@@ -116,71 +88,122 @@ func TestThePageInABrowser(t *testing.T) {
 	still.clock = still.clock.Add(20 * time.Minute)
 	require.NoError(t, h.once(t.Context()))
 
-	found := regexp.MustCompile(`data-axe="([^"]*)"`)
+	chromium := browser.New(t)
 	for name, tc := range map[string]struct {
+		s    *scene
 		f    *follower
 		says string
-		args []string
 	}{
-		"a day":                {f, "Every vault is recoverable", nil},
-		"a day, dark, a phone": {f, "Every vault is recoverable", []string{"--force-dark-mode", "--blink-settings=preferredColorScheme=0", "--window-size=500,900"}},
-		"a vault is lost":      {g, "1 vault is not recoverable, when it was last verified", nil},
-		"it stands still":      {h, "The chain stands still", nil},
+		"a day":           {day, f, "Every vault is recoverable"},
+		"a vault is lost": {lost, g, "1 vault is not recoverable, when it was last verified"},
+		"it stands still": {still, h, "The chain stands still"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dom := chromium(t, append(tc.args, "--virtual-time-budget=5000", "--dump-dom", watched(t, tc.f)+"/inspected")...)
-			require.Contains(t, dom, tc.says)
-			require.NotContains(t, dom, `<script>alert`)
-			match := found.FindStringSubmatch(dom)
-			require.NotNil(t, match, "axe-core has run")
-			var violations []struct {
-				ID, Impact string
-				At         []string
-			}
-			require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(match[1])), &violations))
-			for _, v := range violations {
-				require.NotContains(t, []string{"serious", "critical"}, v.Impact, "%s: %s", v.ID, v.At)
-			}
-		})
-	}
-	t.Run("it renews itself", func(t *testing.T) {
-		own := newServer(f, "v0.1.0").Handler
-		asked := 0
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/":
-				if asked++; asked > 1 {
-					newServer(h, "v0.1.0").Handler.ServeHTTP(w, r)
-					return
+		url := tc.s.server(tc.f)
+		for size, as := range sizes {
+			t.Run(name+", "+size, func(t *testing.T) {
+				p := chromium.Open(url+"/", as)
+				require.Contains(t, p.HTML(), tc.says)
+				require.NotContains(t, p.HTML(), `<script>alert`)
+				wellMade(t, p, url)
+				if tc.f == f {
+					picture(t, chromium.Open(url+"/", as), "watch-"+size)
 				}
-			case "/events":
-				w.Header().Set("Content-Type", "text/event-stream")
-				fmt.Fprint(w, "retry: 100000\ndata: {\"content\":99}\n\n")
-				return
-			}
-			own.ServeHTTP(w, r)
-		}))
-		defer server.Close()
-		dom := chromium(t, "--virtual-time-budget=8000", "--dump-dom", server.URL)
-		require.Contains(t, dom, "The chain stands still")
-		require.Contains(t, dom, "The vault is recoverable")
-		require.NotContains(t, dom, "validator-10")
-	})
-	t.Run("without script", func(t *testing.T) {
-		dom := chromium(t, "--dump-dom", watched(t, f)+"/still")
-		require.Contains(t, dom, "Every vault is recoverable")
-		require.Contains(t, dom, "1 backup is missing, of validator-10")
-	})
-	if *pictures {
-		url := watched(t, f)
-		for name, args := range map[string][]string{
-			"watch-wide":   {"--window-size=1280,1000"},
-			"watch-tablet": {"--window-size=820,1000", "--blink-settings=preferredColorScheme=0"},
-			"watch-phone":  {"--window-size=500,1000"},
-		} {
-			path, err := filepath.Abs("../../docs/" + name + ".png")
-			require.NoError(t, err)
-			chromium(t, append(args, "--screenshot="+path, url)...)
+			})
 		}
+	}
+	t.Run("without script", func(t *testing.T) {
+		as := phone
+		as.NoScript = true
+		html := chromium.Open(day.server(f)+"/", as).HTML()
+		require.Contains(t, html, "Every vault is recoverable")
+		require.Contains(t, html, "1 backup is missing, of validator-10")
+	})
+}
+
+// TestThePageOfALiveNetwork has the browser show real validators at every size at once, through a
+// churn, a member that is lost, nodes that hide a vault, and the end of all blocks. Nobody loads a page
+// again: each renews itself.
+func TestThePageOfALiveNetwork(t *testing.T) {
+	n := network.New(t, network.Config{ChainID: "harbor-1", Tssbackup: func(gs *types.GenesisState) {
+		gs.Params.KeygenDeadline, gs.Params.RetryInterval, gs.Params.PenaltyBlocks = 40, 500, 10_000
+	}})
+	n.RegisterSigners()
+	one, other := hostile.New(t, n.Validators[0].RPC()), hostile.New(t, n.Validators[1].RPC())
+	s := newScene(t, 0)
+	f := s.follower(one.URL, other.URL)
+	var ahead atomic.Int64
+	f.looker.repeat = f.looker.auditOf
+	f.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	url := s.server(f)
+	chromium := browser.New(t)
+	open := map[string]*browser.Page{}
+	for size, as := range sizes {
+		open[size] = chromium.Open(url+"/", as)
+	}
+	// shows has every page say something, and keeps the picture of the phone if it has a name.
+	shows := func(name string, says ...string) {
+		t.Helper()
+		for size, p := range open {
+			for _, text := range says {
+				p.Await(fmt.Sprintf("document.body.innerText.includes(%q)", text))
+			}
+			if size == "phone" {
+				picture(t, p, name)
+			}
+		}
+	}
+	look := func() {
+		t.Helper()
+		n.WaitBlocks(2)
+		require.NoError(t, f.once(t.Context()), s.log)
+	}
+
+	shows("", "Nothing is verified yet")
+	churn := n.StartChurn()
+	look()
+	shows("watch-live-churn", "There is no vault yet", n.ChainID, "keygen 1 open", n.Validators[3].Moniker)
+	n.Publish(churn)
+	look()
+	shows("", "The vault is recoverable", "4 of 4", "keygen 1 ready")
+
+	// A signer is lost after it has joined the next keygen.
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
+	gone := n.Validators[3]
+	for i, v := range n.Validators[:3] {
+		vote := ballot.Vote(network.NewVault("the next"), v.Signer, network.Seal(t, v.Signer, 2000))
+		if ballot.Split && i > 0 {
+			vote = ballot.Named(vote)
+		}
+		n.SendVote(v.Signer, vote)
+	}
+	n.WaitChurn(types.ChurnStatus_CHURN_STATUS_FAILED)
+	look()
+	shows("watch-live-lost-member", "The vault is recoverable", "sits out: "+gone.Moniker, "keygen 2 failed")
+
+	hide(one)
+	look()
+	require.Len(t, f.latest().Vaults, 1, "the other node is asked")
+	require.Contains(t, s.log.String(), strings.TrimPrefix(one.URL, "http://"), "who lies is named")
+	hide(other)
+	n.WaitBlocks(2)
+	require.Error(t, f.once(t.Context()), "nobody is left to be believed")
+	shows("watch-live-hidden", "The vault is recoverable, when it was last verified", "not what the validators have signed")
+	one.Tell(hostile.Lie{})
+	other.Tell(hostile.Lie{})
+	look()
+	shows("", "The vault is recoverable", "keygen 2 failed")
+
+	n.Stop(2)
+	n.Stop(3)
+	ahead.Store(int64(5 * time.Minute))
+	require.NoError(t, f.once(t.Context()), s.log)
+	for _, p := range open {
+		p.Eval("{ const now = Date.now; Date.now = () => now() + 300_000 }", nil)
+	}
+	shows("watch-live-still", "The chain stands still", "5 min ago")
+	for _, p := range open {
+		wellMade(t, p, url)
+		asked := slices.DeleteFunc(p.Requests(), func(address string) bool { return address != url+"/" })
+		require.Greater(t, len(asked), 1, "it has fetched itself, and was not loaded again")
 	}
 }

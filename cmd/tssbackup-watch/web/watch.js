@@ -24,7 +24,7 @@ function take(other) {
 	const open = new Map();
 	for (const d of document.querySelectorAll("details[id]")) open.set(d.id, d.open);
 	const focus = document.activeElement && document.activeElement.id;
-	for (const id of ["say", "reasons", "vaults", "time", "churns"]) {
+	for (const id of ["chain", "say", "reasons", "vaults", "time", "churns", "about"]) {
 		const mine = document.getElementById(id), theirs = other.getElementById(id);
 		if (!mine || !theirs) continue;
 		for (const d of theirs.querySelectorAll("details[id]")) {
