@@ -19,20 +19,8 @@ stop() {
 trap stop EXIT
 
 KEEP=1 make demo-watch
-targets=$(sed -n '/^\[metrics\]/,/^\[log/s/^listen = \("[^"]*"\)$/\1/p' .demo/signer*/config.toml | paste -sd,)
-page=$(sed -n 's,^  "page": "http://\(.*\)"$,\1,p' .demo/summary.json)
-cat >"$tmp/prometheus.yml" <<YML
-global: {scrape_interval: 1s}
-scrape_configs:
-  - job_name: bifrost
-    static_configs:
-      - targets: [$targets]
-  - job_name: tssbackup-watch
-    static_configs:
-      - targets: ["$page"]
-YML
 port=$((20000 + RANDOM % 10000))
-"$prometheus" --config.file="$tmp/prometheus.yml" --storage.tsdb.path="$tmp/data" \
+"$prometheus" --config.file=.demo/prometheus.yml --storage.tsdb.path="$tmp/data" \
   --web.listen-address="127.0.0.1:$port" --log.level=error &
 pids+=($!)
 (cd contrib/grafana && GOWORK=off go test . -count=1 -prometheus "http://127.0.0.1:$port")

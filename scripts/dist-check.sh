@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What `make dist` makes, tried as its users will: built twice it is the same, the packages satisfy lintian, and under a real
 # systemd the services are installed, started, upgraded, removed and purged, with the homes as they were in the end; the .rpm's
-# scripts run; the tool starts on an empty Linux; the images run without root, rights and anything to write on; and a new user gets
-# from the tool's package to keyshares by what is printed.
+# scripts run; the tool starts on an empty Linux; the images run without root, rights and anything to write on, also as a network
+# of them that makes vaults; the chart's pods run; and a new user gets # from the tool's package to keyshares by what is printed.
 #
 # usage: scripts/dist-check.sh [quick]        as root, on Debian; installs what is missing with apt-get
 #
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 case "$*" in
 '') needed=(jq:jq minisign:minisign lintian:lintian expect:expect mmdebstrap:mmdebstrap systemd-container:systemd-nspawn rpm:rpm
-	podman:podman runc:runc qemu-user-static:qemu-aarch64-static) ;;
+	podman:podman runc:runc podman-compose:podman-compose qemu-user-static:qemu-aarch64-static) ;;
 quick) needed=(jq:jq minisign:minisign lintian:lintian) ;;
 *)
 	echo "usage: scripts/dist-check.sh [quick]" >&2
@@ -185,8 +185,20 @@ for name in bifrost recover-keyshares tssbackupd tssbackup-watch; do
 done
 run localhost/bifrost:v0.1.0 init --chain-id check-1 \
 	--operator cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2 >/dev/null 2>&1 || fail "bifrost cannot write its home"
-podman rmi -f localhost/bifrost:v0.1.0 localhost/recover-keyshares:v0.1.0 localhost/tssbackupd:v0.1.0 localhost/tssbackup-watch:v0.1.0 >/dev/null
 say "bifrost writes into its volume, and nowhere else"
+
+echo "-- a network of containers, through a keygen"
+make build >/dev/null
+scripts/containers.sh v0.1.0 >"$tmp/containers" 2>&1 || {
+	cat "$tmp/containers"
+	fail "a network of containers"
+}
+grep -E '^Verdict|^   another keygen' "$tmp/containers" | sed 's/^ *//; s/^/   /'
+echo "-- the chart's pods, as containers"
+make "$PWD/build/tools/helm" >/dev/null
+go test -tags chart -count=1 -timeout 10m -run '^TestRenderedPodsRunInContainers$' ./cmd/bifrost -helm "$PWD/build/tools/helm" \
+	-images v0.1.0 -genesis "$PWD/.demo/validator0/config/genesis.json"
+podman rmi -f localhost/bifrost:v0.1.0 localhost/recover-keyshares:v0.1.0 localhost/tssbackupd:v0.1.0 localhost/tssbackup-watch:v0.1.0 >/dev/null
 
 echo "-- a new user, in a fresh container, on the demo's network"
 # As Debian's images do, which leave the documentation out.

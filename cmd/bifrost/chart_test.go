@@ -7,13 +7,17 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
@@ -481,4 +485,129 @@ func TestValuesThatTheChartRefuses(t *testing.T) {
 			require.Contains(t, strings.NewReplacer(".", "/", "'", "").Replace(out), row.says)
 		})
 	}
+}
+
+// Where scripts/dist-check.sh has images and a network.
+var (
+	images  = flag.String("images", "", "tag of the images, which podman has as localhost/NAME:TAG")
+	genesis = flag.String("genesis", "", "genesis of a network, with validators")
+)
+
+// TestRenderedPodsRunInContainers does what a kubelet does with the pods: their containers run one
+// after the other with podman, as the user, with the arguments and the volumes that the chart gives
+// them, whose roots belong to the group alone. It needs root.
+func TestRenderedPodsRunInContainers(t *testing.T) {
+	raw, err := os.ReadFile(*genesis)
+	require.NoError(t, err)
+	var chain struct {
+		ID string `json:"chain_id"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &chain))
+	objects := rendered(t, `
+chainId: `+chain.ID+`
+images: {registry: localhost, tag: `+*images+`}
+signer: {operator: `+operator+`, node: "http://127.0.0.1:26657"}
+node: {genesis: {configMap: {name: genesis}}}
+`)
+	config := find(t, objects, "ConfigMap", "harbor-signer").Data["config.toml"]
+	dir := t.TempDir()
+	volume := func(name string, mode os.FileMode, files map[string]string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.Mkdir(path, 0o700))
+		for file, content := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(path, file), []byte(content), 0o600))
+			require.NoError(t, os.Chown(filepath.Join(path, file), 0, 65532))
+			require.NoError(t, os.Chmod(filepath.Join(path, file), mode))
+		}
+		require.NoError(t, os.Chown(path, 0, 65532))
+		require.NoError(t, os.Chmod(path, 0o770|os.ModeSetgid))
+		return path
+	}
+	signers := map[string]string{
+		"home": volume("signer", 0, nil), "backups": volume("backups", 0, nil),
+		"mnemonic": volume("mnemonic", 0o440, map[string]string{"mnemonic": mnemonics[0]}),
+		"config":   volume("config", 0o644, map[string]string{"config.toml": config}),
+	}
+	nodes := map[string]string{
+		"home": volume("node", 0, nil), "genesis": volume("genesis", 0o644, map[string]string{"genesis.json": string(raw)}),
+	}
+
+	node := find(t, objects, "StatefulSet", "harbor-node").pods()[0]
+	signer := find(t, objects, "StatefulSet", "harbor-signer").pods()[0]
+	job := find(t, objects, "CronJob", "harbor-backup").pods()[0]
+	// A pod that starts again finds the volumes as the first left them.
+	for range 2 {
+		podman(t, node.InitContainers[0], nodes)
+		stopNode := podmanServes(t, node.Containers[0], nodes)
+		out := podman(t, signer.InitContainers[0], signers)
+		require.Contains(t, out, "register-signer")
+		stop := podmanServes(t, signer.Containers[0], signers)
+		podman(t, job.InitContainers[0], signers)
+		podman(t, job.Containers[0], signers)
+		stop()
+		stopNode()
+	}
+	require.NoFileExists(t, filepath.Join(signers["home"], ".local", "share", "bifrost", "mnemonic"))
+}
+
+// podmanArgs are those of a container of a pod.
+func podmanArgs(c container, volumes map[string]string) []string {
+	args := []string{
+		"--runtime=runc", "--events-backend=file", "run", "--rm", "--network=host",
+		"--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096", "--user=65532:65532",
+		"--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges",
+	}
+	for _, e := range c.Env {
+		args = append(args, "--env="+e.Name+"="+e.Value)
+	}
+	for _, m := range c.VolumeMounts {
+		mount := filepath.Join(volumes[m.Name], m.SubPath) + ":" + m.MountPath
+		if m.ReadOnly {
+			mount += ":ro"
+		}
+		args = append(args, "--volume="+mount)
+	}
+	return append(append(args, c.Image), c.Args...)
+}
+
+// podman runs a container to its end, which is a good one.
+func podman(t *testing.T, c container, volumes map[string]string) string {
+	t.Helper()
+	out, err := exec.Command("podman", podmanArgs(c, volumes)...).CombinedOutput()
+	require.NoError(t, err, "%s: %s", c.Name, out)
+	return string(out)
+}
+
+// podmanServes runs a container until its liveness probe is answered, and returns what stops it.
+func podmanServes(t *testing.T, c container, volumes map[string]string) (stop func()) {
+	t.Helper()
+	var log bytes.Buffer
+	cmd := exec.Command("podman", podmanArgs(c, volumes)...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+	})
+	t.Cleanup(stop)
+	probe := c.LivenessProbe.HTTPGet
+	at := slices.IndexFunc(c.Ports, func(p struct {
+		Name          string
+		ContainerPort int
+	},
+	) bool {
+		return p.Name == probe.Port
+	})
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", c.Ports[at].ContainerPort, probe.Path)
+	require.Eventually(t, func() bool {
+		res, err := http.Get(url)
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	}, time.Minute, 200*time.Millisecond, "%s does not answer", c.Name)
+	return stop
 }

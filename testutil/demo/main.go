@@ -4,7 +4,8 @@
 // vault.
 //
 // With -watch the public page shows the chain meanwhile, must say what happened, and stays until an
-// interrupt when a person looks at a terminal.
+// interrupt when a person looks at a terminal. It leaves .demo/compose.yaml, by which docker
+// compose has the same network run again from images.
 //
 // It exits with 0 when all of it held and with 1 when anything did not. It leaves
 // .demo/summary.json; with KEEP=1 the network goes on running.
@@ -29,21 +30,25 @@ const members = 4
 
 func main() {
 	watch := flag.Bool("watch", false, "serve the public page while the story goes")
+	bin := flag.String("bin", "build", "folder of the binaries")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *watch); err != nil {
+	if err := run(ctx, *bin, *watch); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, watch bool) (err error) {
-	root, err := os.Getwd()
+func run(ctx context.Context, bin string, watch bool) (err error) {
+	if bin, err = filepath.Abs(bin); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(".demo")
 	if err != nil {
 		return err
 	}
-	net, err := newNetwork(filepath.Join(root, "build"), filepath.Join(root, ".demo"))
+	net, err := newNetwork(bin, dir)
 	if err != nil {
 		return err
 	}
@@ -88,6 +93,12 @@ func run(ctx context.Context, watch bool) (err error) {
 		return err
 	}
 	story.print(net)
+	if watch {
+		if err := net.writeCompose(); err != nil {
+			return err
+		}
+		fmt.Printf("As containers: VERSION=… docker compose -f %s up\n", net.composeFile())
+	}
 	if watch && !keep && term.IsTerminal(int(os.Stdout.Fd())) {
 		fmt.Printf("\nThe network and its page %s stay until an interrupt (^C).\n", net.Page)
 		<-ctx.Done()

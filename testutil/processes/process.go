@@ -128,6 +128,17 @@ func (p *Processes) Pids() []string {
 	return pids
 }
 
+// Running are the command lines of the processes that were started and not stopped, by their names.
+func (p *Processes) Running() map[string][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lines := map[string][]string{}
+	for name, proc := range p.running {
+		lines[name] = proc.cmd.Args
+	}
+	return lines
+}
+
 // Command runs a binary to its end and returns its standard output. An error holds what it said on
 // standard error.
 func Command(ctx context.Context, bin string, args ...string) ([]byte, error) {
