@@ -66,10 +66,10 @@ func (p *Publisher) carryGroup(
 		if err != nil {
 			return err
 		}
-		if c := k.Certificate; c != nil {
-			if !bytes.Equal(c.SharesHash, s.hash) {
-				return errOtherShares
-			}
+		if err := certifiesOther(k, s); err != nil {
+			return err
+		}
+		if k.Certificate != nil {
 			msg.GroupHash = s.hash
 			return nil
 		}
@@ -87,4 +87,21 @@ func (p *Publisher) carryGroup(
 		case <-time.After(p.cfg.Poll):
 		}
 	}
+}
+
+// checkGroup errs with errOtherShares when the members have agreed on another group part by now:
+// nothing has to be sealed for a vote that cannot be cast.
+func (p *Publisher) checkGroup(ctx context.Context, epoch uint64, s *keyshares) error {
+	k, err := p.ask(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	return certifiesOther(k, s)
+}
+
+func certifiesOther(k vault.Keygen, s *keyshares) error {
+	if k.Certificate != nil && !bytes.Equal(k.Certificate.SharesHash, s.hash) {
+		return errOtherShares
+	}
+	return nil
 }

@@ -27,6 +27,11 @@ func (p *Publisher) result(
 		PubKey:        next.Vault,
 		PubKeyEd25519: next.PubKeyEd25519,
 	}
+	if v.Split {
+		if err := p.checkGroup(ctx, next.Epoch, s); err != nil {
+			return nil, err
+		}
+	}
 	if isAsked {
 		var err error
 		if msg.KeysharesBackup, err = p.seal(ctx, v, s); err != nil {
