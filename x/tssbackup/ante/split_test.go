@@ -2,21 +2,15 @@ package ante_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"math/big"
-	"sync"
 	"testing"
 
 	"cosmossdk.io/collections"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/app"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/appchain"
-	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -51,47 +45,11 @@ func newSplitChain(t testing.TB, members int, change func(*types.Params)) *split
 	for _, m := range keygen.Members {
 		c.keys = append(c.keys, m.PubKey)
 	}
-	public := c.vault.Deal(c.keys).Public
-	entries := make([]sanity.GroupMember, members)
-	for i, m := range keygen.Members {
-		own, ok := public.Of(m.Address())
-		require.True(t, ok)
-		entries[i] = sanity.GroupMember{
-			Secp256k1: own[0].Point, Ed25519: own[1].Point, Parameters: parameters()[i%len(parameters())],
-		}
-	}
-	var err error
-	c.group, err = sanity.MakeGroup(entries)
-	require.NoError(t, err)
-	result := types.Result{PubKey: c.vault.PubKey(), PubKeyEd25519: c.vault.PubKeyEd25519()}
-	result.SharesHash, err = types.GroupHash(result.PubKey, result.PubKeyEd25519, keygen.Members, sanity.GroupPoints(entries))
-	require.NoError(t, err)
-	c.hash = result.SharesHash
-	for _, m := range c.ballot.Members {
-		key := secp256k1.PrivKeyFromBytes(m.Key.Bytes())
-		c.certificate = append(c.certificate, ecdsa.SignCompact(key, types.DoneMessage(c.ballot.Session, result), true)[1:]...)
-	}
+	vote := c.ballot.Vote(c.vault, c.ballot.Members[0], nil)
+	c.group, c.certificate = vote.Group, vote.Certificate
+	c.hash = c.ballot.Named(vote).GroupHash
 	return c
 }
-
-// parameters are those of the fixtures, as they stand in a group part.
-var parameters = sync.OnceValue(func() (all [][]byte) {
-	for _, file := range fixture.PreParams() {
-		var pre struct {
-			PaillierSK        struct{ N *big.Int }
-			NTildei, H1i, H2i *big.Int
-		}
-		if err := json.Unmarshal(file.Data, &pre); err != nil {
-			panic(err)
-		}
-		numbers, err := sanity.Parameters{N: pre.PaillierSK.N, NTilde: pre.NTildei, H1: pre.H1i, H2: pre.H2i}.Bytes()
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, numbers)
-	}
-	return all
-})
 
 // secretsEnvelope is how long an envelope is that holds a member's own secrets alone.
 const secretsEnvelope = 1_150

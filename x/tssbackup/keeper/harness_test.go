@@ -7,10 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +30,6 @@ import (
 
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
-	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -101,7 +98,8 @@ func startChain(t testing.TB, params types.Params, validators int) (*chain, []*v
 // certificate until the 28th, and then, without one, votes that the keygen failed.
 const testDeadline = 32
 
-// testParams are parameters with short times, which require no proofs.
+// testParams are parameters with short times, which require no proofs, and have votes bring public
+// shares whole; splitParams have keygens be split.
 func testParams() types.Params {
 	p := types.DefaultParams()
 	p.KeygenDeadline = testDeadline
@@ -111,6 +109,7 @@ func testParams() types.Params {
 	p.MaxEnvelopeBytes = 128 << 10
 	p.ProofsOptional = true
 	p.ProofRetention = 15
+	p.SplitBackups = false
 	return p
 }
 
@@ -494,41 +493,18 @@ func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	return msg
 }
 
-// group is the group part of members whose parameters are those of the fixtures.
+// group is the group part of the members.
 func (v vaultKeys) group(members []types.Member) []byte {
-	shares := v.deal(members).Public
-	entries := make([]sanity.GroupMember, len(members))
-	for i, m := range members {
-		own, _ := shares.Of(m.Address())
-		entries[i] = sanity.GroupMember{
-			Secp256k1: own[0].Point, Ed25519: own[1].Point, Parameters: parameters()[i%len(parameters())],
-		}
-	}
-	group, err := sanity.MakeGroup(entries)
-	if err != nil {
-		panic(err)
-	}
-	return group
+	return v.deal(members).Group(keysOf(members))
 }
 
-// parameters are those of the fixtures, as they stand in a group part.
-var parameters = sync.OnceValue(func() (all [][]byte) {
-	for _, file := range fixture.PreParams() {
-		var pre struct {
-			PaillierSK        struct{ N *big.Int }
-			NTildei, H1i, H2i *big.Int
-		}
-		if err := json.Unmarshal(file.Data, &pre); err != nil {
-			panic(err)
-		}
-		numbers, err := sanity.Parameters{N: pre.PaillierSK.N, NTilde: pre.NTildei, H1: pre.H1i, H2: pre.H2i}.Bytes()
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, numbers)
+func keysOf(members []types.Member) [][]byte {
+	keys := make([][]byte, len(members))
+	for i, m := range members {
+		keys[i] = m.PubKey
 	}
-	return all
-})
+	return keys
+}
 
 // prove gives a vote the public shares of the members and, when it has an envelope, a fake proof by
 // m to its recipient key with this index.
@@ -552,10 +528,7 @@ func (v vaultKeys) statement(shares types.PublicShares, keygen uint64, m types.M
 
 // deal deals the vault's keys out among members.
 func (v vaultKeys) deal(members []types.Member) *dealer.Dealt {
-	keys := make([][]byte, len(members))
-	for i, m := range members {
-		keys[i] = m.PubKey
-	}
+	keys := keysOf(members)
 	name := string(slices.Concat(append(keys, v.pubKey(), v.pubKeyEd25519())...))
 	if d, ok := dealt.Load(name); ok {
 		return d.(*dealer.Dealt)
