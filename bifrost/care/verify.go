@@ -35,6 +35,8 @@ type Records interface {
 	) ([]byte, error)
 	// Group is a [restore.GroupSource]: the group part as state holds it, verified.
 	Group(ctx context.Context, v vault.Vault) ([]byte, error)
+	// CarriedGroup is another, which takes it out of the block that carries it.
+	CarriedGroup(ctx context.Context, v vault.Vault) ([]byte, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
 }

@@ -2,9 +2,7 @@ package chain
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -14,7 +12,7 @@ import (
 // [ErrNotFound] when state keeps none, or none any more.
 func (s *State) Group(ctx context.Context, v vault.Vault) ([]byte, error) {
 	if !v.Split || len(v.SharesHash) == 0 {
-		return nil, fmt.Errorf("group part of vault %s: %w: its record names none", v.Name(), ErrNotFound)
+		return nil, fmt.Errorf("group part of vault %s: %w: state keeps none", v.Name(), ErrNotFound)
 	}
 	values, err := s.read(ctx,
 		types.GroupKey(v.Epoch, v.SharesHash), types.GroupParametersKey(v.Epoch, v.SharesHash))
@@ -38,51 +36,20 @@ func (s *State) Group(ctx context.Context, v vault.Vault) ([]byte, error) {
 	return group, nil
 }
 
-// CarriedGroup looks for the group part of a split vault in the blocks that carry its members'
-// backups, the oldest first: one of them has it, unless a member carried it that was asked for no
-// backup. It is for when state keeps none any more, and nodes are not believed: what they show has
-// the hash in the record, if that has one.
-func (s *State) CarriedGroup(ctx context.Context, v vault.Vault) ([]byte, error) {
-	var keys [][]byte
-	for _, m := range v.Members {
-		keys = append(keys, types.BackupKey(v.Epoch, m.Address()))
+// CarriedGroup takes the group part of a split vault out of the block that carries it, which the
+// vault's record names, in one round trip. It is for when state keeps none any more, and nodes are
+// not believed: what they show has the hash in the record. The error wraps [ErrNotFound] when a
+// node shows the block without it.
+func (s *State) CarriedGroup(ctx context.Context, v vault.Vault) (group []byte, err error) {
+	if v.Group == nil {
+		return nil, fmt.Errorf("group part of vault %s: %w: its record names none", v.Name(), ErrNotFound)
 	}
-	values, err := s.read(ctx, keys...)
-	if err != nil {
-		return nil, err
-	}
-	var heights []int64
-	for _, value := range values {
-		backup, err := decodeBackup(value)
-		if err != nil {
-			return nil, err
+	err = s.Block(ctx, v.Group.Height, func(txs [][]byte) error {
+		var ok bool
+		if group, ok = v.FindGroup(txs); !ok {
+			return fmt.Errorf("%w: the group part of vault %s", ErrNotFound, v.Name())
 		}
-		if backup == nil {
-			continue
-		}
-		for _, c := range backup.Commitments() {
-			heights = append(heights, c.Height)
-		}
-	}
-	slices.Sort(heights)
-	failed := []error{fmt.Errorf("group part of vault %s: %w: no block of its %d backups carries it",
-		v.Name(), ErrNotFound, len(heights))}
-	for _, height := range slices.Compact(heights) {
-		var group []byte
-		err := s.Block(ctx, height, func(txs [][]byte) (err error) {
-			var ok bool
-			if group, ok = v.FindGroup(txs); !ok {
-				err = fmt.Errorf("%w: the group part of vault %s", ErrNotFound, v.Name())
-			}
-			return err
-		})
-		if err == nil {
-			return group, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		failed = append(failed, err)
-	}
-	return nil, errors.Join(failed...)
+		return nil
+	})
+	return group, err
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -115,6 +116,43 @@ func TestProofsOfASplitVault(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Group(ctx, vault)
 	require.ErrorIs(t, err, ErrState, "the points in state have another hash than the vault names")
+}
+
+// TestTheBlockOfACarrierThatWasNotAsked has state keep a group part no more, of which the block holds
+// no envelope of any member.
+func TestTheBlockOfACarrierThatWasNotAsked(t *testing.T) {
+	ctx := t.Context()
+	p := newProofs(t, 12)
+	p.split(t)
+	v := &p.Vaults[0]
+	group := p.Groups[v.Vault]
+	delete(p.Groups, v.Vault)
+	sum := sha256.Sum256(group)
+	v.Group = &types.GroupNameInfo{Hash: v.SharesHash, Sha256: hex.EncodeToString(sum[:]), Height: 3}
+	v.SharesHash = ""
+	vote, err := (&types.MsgTssPool{Group: group}).Marshal()
+	require.NoError(t, err)
+	other, err := (&types.MsgTssPool{Group: append([]byte{9}, group[1:]...)}).Marshal()
+	require.NoError(t, err)
+	p.Blocks[3] = [][]byte{other, []byte("a transfer"), vote}
+	s, err := p.head(t, p.trust(), p.url, p.url)
+	require.NoError(t, err)
+	vault, err := s.Vault(ctx, vaultKey(1))
+	require.NoError(t, err)
+	_, err = s.Group(ctx, vault)
+	require.ErrorIs(t, err, ErrNotFound)
+	before := p.Requests[""]
+	got, err := s.CarriedGroup(ctx, vault)
+	require.NoError(t, err)
+	require.Equal(t, group, got)
+	require.LessOrEqual(t, p.Requests[""]-before, 1, "the record names the block")
+
+	p.Blocks[3] = [][]byte{other}
+	_, err = s.CarriedGroup(ctx, vault)
+	require.ErrorIs(t, err, ErrNotFound)
+	vault.Group = nil
+	_, err = s.CarriedGroup(ctx, vault)
+	require.ErrorIs(t, err, ErrNotFound)
 }
 
 // split makes the first vault a split one. What is in its group part, nobody looks at here.

@@ -36,15 +36,27 @@ func Files(get func(ctx context.Context, name string) ([]byte, error)) Source {
 // of [vault.Vault.EncodeGroup], from where get takes a file.
 func GroupFiles(get func(ctx context.Context, name string) ([]byte, error)) GroupSource {
 	return func(ctx context.Context, v vault.Vault) ([]byte, error) {
-		if len(v.SharesHash) == 0 {
-			return nil, fmt.Errorf("%w: the vault's record names none any more", ErrGroup)
+		hash := v.NamedGroup()
+		if hash == nil {
+			return nil, fmt.Errorf("%w: the vault's record names none", ErrGroup)
 		}
-		data, err := get(ctx, GroupFile(v.SharesHash))
+		data, err := get(ctx, GroupFile(hash))
 		if err != nil {
 			return nil, err
 		}
 		_, group, err := vault.ParseGroup(data)
 		return group, err
+	}
+}
+
+// GroupsBySum is a [GroupSource] over a place that knows files by their SHA-256 alone, and keeps a
+// group part as its bytes, under the name that an envelope with that hash would have.
+func GroupsBySum(get func(ctx context.Context, name string) ([]byte, error)) GroupSource {
+	return func(ctx context.Context, v vault.Vault) ([]byte, error) {
+		if v.Group == nil {
+			return nil, fmt.Errorf("%w: the vault's record names none", ErrGroup)
+		}
+		return get(ctx, EnvelopeFile(v.Group.Sha256))
 	}
 }
 

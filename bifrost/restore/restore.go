@@ -288,10 +288,11 @@ func (cfg Config) group(ctx context.Context, v vault.Vault) ([]byte, error) {
 
 // wantedGroup says what a vault's secrets need, for whoever looks for it.
 func wantedGroup(v vault.Vault) string {
-	if len(v.SharesHash) == 0 {
+	hash := v.NamedGroup()
+	if hash == nil {
 		return fmt.Sprintf("the group part of its epoch %d", v.Epoch)
 	}
-	return fmt.Sprintf("the group part with the group hash %x", v.SharesHash)
+	return fmt.Sprintf("the group part with the group hash %x", hash)
 }
 
 func (cfg Config) save(files []envelope.File, result *Result) error {

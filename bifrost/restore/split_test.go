@@ -3,6 +3,7 @@ package restore
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -37,6 +38,8 @@ func (w *world) split(t *testing.T) []byte {
 	require.NoError(t, err)
 	v.SharesHash, err = v.GroupHash(group)
 	require.NoError(t, err)
+	sum := sha256.Sum256(group)
+	v.Group = &types.GroupName{Hash: v.SharesHash, Sha256: sum[:], Height: 5}
 	secrets, err := keyfiles.SecretsFile(*v, files, group)
 	require.NoError(t, err)
 	w.chain.publish(w.active.Name(), w.seal(t, 0, fixture.File(secrets)))
@@ -63,9 +66,9 @@ func TestASplitVaultIsRestoredWithItsGroupPart(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		group func(group []byte) GroupSource
-		// forgotten says that the record names no group part any more.
-		forgotten bool
-		err       error
+		// deleted says that state keeps the group part no more.
+		deleted bool
+		err     error
 	}{
 		{"as the state has it", func(g []byte) GroupSource { return have(g, nil) }, false, nil},
 		{"from the second of two", func(g []byte) GroupSource {
@@ -74,9 +77,9 @@ func TestASplitVaultIsRestoredWithItsGroupPart(t *testing.T) {
 		{"from the second, when the first serves another", func(g []byte) GroupSource {
 			return EitherGroup(have(altered(g), nil), have(g, nil))
 		}, false, nil},
-		{"when the record names none any more", func(g []byte) GroupSource { return have(g, nil) }, true, nil},
+		{"when state keeps none any more", func(g []byte) GroupSource { return have(g, nil) }, true, nil},
 		{"another one", func(g []byte) GroupSource { return have(altered(g), nil) }, false, ErrGroup},
-		{"another one, when the record names none any more", func(g []byte) GroupSource { return have(altered(g), nil) }, true, ErrKeyshares},
+		{"another one, when state keeps none any more", func(g []byte) GroupSource { return have(altered(g), nil) }, true, ErrGroup},
 		{"a part of it", func(g []byte) GroupSource { return have(g[1:], nil) }, false, vault.ErrGroup},
 		{"nobody has it", func([]byte) GroupSource { return EitherGroup(have(nil, gone), have(nil, gone)) }, false, gone},
 		{"nobody is asked", func([]byte) GroupSource { return nil }, false, ErrGroup},
@@ -84,7 +87,7 @@ func TestASplitVaultIsRestoredWithItsGroupPart(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
 			group := w.split(t)
-			if row.forgotten {
+			if row.deleted {
 				w.chain.vaults[0].SharesHash = nil
 			}
 			cfg := w.config(t)
@@ -155,13 +158,36 @@ func TestGroupPartsAreKeptAsFiles(t *testing.T) {
 	data, err := v.EncodeGroup(group)
 	require.NoError(t, err)
 	source := GroupFiles(func(_ context.Context, name string) ([]byte, error) {
-		require.Equal(t, "envelopes/"+hexOf(v.SharesHash)+".group", name)
+		require.Equal(t, "envelopes/"+hexOf(v.Group.Hash)+".group", name)
 		return data, nil
 	})
 	got, err := source(t.Context(), v)
 	require.NoError(t, err)
 	require.Equal(t, group, got)
 	v.SharesHash = nil
+	got, err = source(t.Context(), v)
+	require.NoError(t, err, "the record names it for ever")
+	require.Equal(t, group, got)
+	v.Group = nil
+	_, err = source(t.Context(), v)
+	require.ErrorIs(t, err, ErrGroup)
+}
+
+// Where files are named by their SHA-256 alone, a group part is its bytes.
+func TestGroupPartsByTheirSHA256(t *testing.T) {
+	w := newWorld(t)
+	group := w.split(t)
+	v := w.chain.vaults[0]
+	v.SharesHash = nil
+	source := GroupsBySum(func(_ context.Context, name string) ([]byte, error) {
+		sum := sha256.Sum256(group)
+		require.Equal(t, "envelopes/"+hexOf(sum[:])+".age", name)
+		return group, nil
+	})
+	got, err := source(t.Context(), v)
+	require.NoError(t, err)
+	require.Equal(t, group, got)
+	v.Group = nil
 	_, err = source(t.Context(), v)
 	require.ErrorIs(t, err, ErrGroup)
 }

@@ -2,20 +2,26 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // GroupPart returns the group part of a split vault, which is named by digits of its name, and what
 // the chain's records say of the vault. Both are verified from the trusted header of the home on,
 // in which nothing is changed and a bifrost may run. Its own node and its witnesses are asked;
-// warn is told by what the records are not as well verified as they could be. The error of a vault
-// that is not split, or of which state keeps none any more, wraps [chain.ErrNotFound].
+// warn is told by what the records are not as well verified as they could be. When state keeps none
+// any more it is taken out of the block that carries it. The error of a vault that is not split, or
+// when neither has it, wraps [chain.ErrNotFound]; v is set then.
 func GroupPart(
 	ctx context.Context,
 	homeDir string, cfg home.Config, digits string, warn func(text string),
@@ -36,8 +42,54 @@ func GroupPart(
 		return v, nil, fmt.Errorf("vault %s is not split: each member's envelope holds its whole "+
 			"keyshares: %w", v.Name(), chain.ErrNotFound)
 	}
-	group, err = records.Group(ctx, v)
+	group, err = groupOf(ctx, records, v)
 	return v, group, err
+}
+
+func groupOf(ctx context.Context, records care.Records, v vault.Vault) ([]byte, error) {
+	group, err := records.Group(ctx, v)
+	if !errors.Is(err, chain.ErrNotFound) {
+		return group, err
+	}
+	group, carried := records.CarriedGroup(ctx, v)
+	if carried != nil {
+		return nil, errors.Join(err, carried)
+	}
+	return group, nil
+}
+
+// OwnGroup makes the group part of a split vault of what a member, given by its compressed public
+// key, has of it: its whole keyshares. It is the one that the vault's record names.
+func OwnGroup(
+	store *keystore.Store, v vault.Vault, prefix string, member []byte,
+) ([]byte, error) {
+	names, err := keyfiles.Names(v, prefix)
+	if err != nil {
+		return nil, err
+	}
+	var files []envelope.File
+	defer func() {
+		for _, f := range files {
+			sanity.Wipe(f.Data)
+		}
+	}()
+	for _, name := range names {
+		data, err := store.Load(v.Epoch, name)
+		if err != nil {
+			return nil, fmt.Errorf("this member's own keyshares: %w", err)
+		}
+		files = append(files, envelope.File{Name: name, Data: data})
+	}
+	keys, err := keyfiles.Check(v, files, member)
+	if err != nil {
+		return nil, err
+	}
+	defer keys.Wipe()
+	group, err := keys.GroupPart()
+	if err != nil {
+		return nil, err
+	}
+	return group, v.CheckGroup(group)
 }
 
 // namedVault finds the vault that digits name: one that lives, or by its whole name any.

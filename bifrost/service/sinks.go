@@ -271,10 +271,7 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 	named, names, groups := map[string]publishedFile{}, []string{}, []string{}
 	for _, v := range vaults {
 		if v.Split {
-			name, err := e.groupName(ctx, records, v)
-			if err != nil {
-				return nil, err
-			}
+			name := e.groupName(v)
 			groups = append(groups, name)
 			named[name] = publishedFile{vault: v}
 		}
@@ -297,18 +294,11 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 }
 
 // groupName is the name of the group part of a vault in the sink.
-func (e *envelopes) groupName(
-	ctx context.Context, records care.Records, v vault.Vault,
-) (string, error) {
-	if !e.bySum {
-		return restore.GroupFile(v.SharesHash), nil
+func (e *envelopes) groupName(v vault.Vault) string {
+	if e.bySum && v.Group != nil {
+		return restore.EnvelopeFile(v.Group.Sha256)
 	}
-	group, err := records.Group(ctx, v)
-	if err != nil {
-		return "", fmt.Errorf("the group part of vault %s: %w", v.Name(), err)
-	}
-	sum := sha256.Sum256(group)
-	return restore.EnvelopeFile(sum[:]), nil
+	return restore.GroupFile(v.NamedGroup())
 }
 
 // Read implements [sink.Source].

@@ -5,15 +5,22 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
@@ -23,6 +30,7 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fakeipfs"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
+	"github.com/tssbackup/tssbackup/testutil/homekeys"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -82,11 +90,20 @@ type groupRecords struct {
 	vaults []vault.Vault
 	group  []byte
 	err    error
+	// carried is in a block, when it is there.
+	carried []byte
 }
 
 func (r groupRecords) Vaults(context.Context, []byte) ([]vault.Vault, error) { return r.vaults, nil }
 
 func (r groupRecords) Group(context.Context, vault.Vault) ([]byte, error) { return r.group, r.err }
+
+func (r groupRecords) CarriedGroup(context.Context, vault.Vault) ([]byte, error) {
+	if r.carried == nil {
+		return nil, chain.ErrNoBlock
+	}
+	return r.carried, nil
+}
 
 func (r groupRecords) Backup(_ context.Context, v vault.Vault, _ []byte) ([]types.Commitment, error) {
 	sum := sha256.Sum256(envelopeOf(v))
@@ -109,6 +126,8 @@ func newGroupRecords(t *testing.T) groupRecords {
 	var err error
 	v.SharesHash, err = v.GroupHash(group)
 	require.NoError(t, err)
+	sum := sha256.Sum256(group)
+	v.Group = &types.GroupName{Hash: v.SharesHash, Sha256: sum[:], Height: 1}
 	whole := vault.Vault{PubKey: dealer.NewPrivateKeys("whole").PubKey()}
 	return groupRecords{vaults: []vault.Vault{v, whole}, group: group}
 }
@@ -189,4 +208,61 @@ func TestNamesOfGroupParts(t *testing.T) {
 	require.ErrorIs(t, CheckGroup(restore.GroupFile(make([]byte, 32)), data), sink.ErrAltered)
 	require.ErrorIs(t, CheckGroup(name, data[1:]), sink.ErrAltered)
 	require.ErrorIs(t, CheckGroup(name, bytes.Replace(data, []byte("Bwc"), []byte("Bgc"), 1)), sink.ErrAltered)
+}
+
+// TestWhereAGroupPartIsFound has state keep it, then a block alone, and then the member itself.
+func TestWhereAGroupPartIsFound(t *testing.T) {
+	records := newGroupRecords(t)
+	ctx, v := t.Context(), records.vaults[0]
+	group, err := groupOf(ctx, records, v)
+	require.NoError(t, err)
+	require.Equal(t, records.group, group)
+	records.err, records.carried = fmt.Errorf("state: %w", chain.ErrNotFound), []byte("carried")
+	group, err = groupOf(ctx, records, v)
+	require.NoError(t, err)
+	require.Equal(t, records.carried, group)
+	records.carried = nil
+	_, err = groupOf(ctx, records, v)
+	require.ErrorIs(t, err, chain.ErrNotFound)
+	records.err = chain.ErrState
+	_, err = groupOf(ctx, records, v)
+	require.ErrorIs(t, err, chain.ErrState, "a node that lies is no reason to look elsewhere")
+	require.NotErrorIs(t, err, chain.ErrNotFound)
+}
+
+func TestTheGroupPartOfOwnKeyshares(t *testing.T) {
+	var keys [][]byte
+	for _, name := range []string{"a", "b", "c"} {
+		keys = append(keys, dealer.NewPrivateKeys(name).PubKey())
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	dealt := dealer.NewVault("own", "cosmos", keys)
+	v := vault.Vault{PubKey: dealt.PubKey(), Vault: types.Vault{PubKeyEd25519: dealt.PubKeyEd25519(), Epoch: 3, Split: true}}
+	for _, key := range keys {
+		v.Members = append(v.Members, types.Member{PubKey: key})
+	}
+	want := dealt.Deal(keys).Group(keys)
+	hash, err := v.GroupHash(want)
+	require.NoError(t, err)
+	v.Group = &types.GroupName{Hash: hash}
+	mnemonic, err := sanity.ParseMnemonic([]byte(homekeys.Words))
+	require.NoError(t, err)
+	store, err := keystore.Open(t.TempDir(), homekeys.Of(t, mnemonic))
+	require.NoError(t, err)
+	_, err = OwnGroup(store, v, "cosmos", keys[1])
+	require.ErrorIs(t, err, fs.ErrNotExist)
+
+	var files []envelope.File
+	for _, f := range dealt.Files[1] {
+		files = append(files, envelope.File(f))
+	}
+	require.NoError(t, store.Save(3, files))
+	group, err := OwnGroup(store, v, "cosmos", keys[1])
+	require.NoError(t, err)
+	require.Equal(t, want, group)
+	_, err = OwnGroup(store, v, "cosmos", keys[0])
+	require.ErrorIs(t, err, keyfiles.ErrKeyshares)
+	v.Group.Hash = make([]byte, 32)
+	_, err = OwnGroup(store, v, "cosmos", keys[1])
+	require.ErrorIs(t, err, vault.ErrGroup)
 }

@@ -121,6 +121,16 @@ func OpenReader(address string, c Credentials) (Reader, error) {
 	return Open(address, c)
 }
 
+// ByHash reports whether a place knows files by their SHA-256 alone, as IPFS does: a name stands
+// for what has the hash in it.
+func ByHash(r Reader) bool {
+	switch r.(type) {
+	case *node, *gateway:
+		return true
+	}
+	return false
+}
+
 // parse reads a URL that has no credentials in it.
 func parse(address string) (*url.URL, error) {
 	u, err := url.Parse(address)

@@ -99,15 +99,28 @@ func (v Vault) GroupHash(group []byte) ([]byte, error) {
 	return types.GroupHash(v.PubKey, v.PubKeyEd25519, v.Members, sanity.GroupPoints(entries))
 }
 
+// NamedGroup is the group hash that the vault's record names, also when state keeps the group part
+// no more. It is nil when there is no record yet, or the vault is not split.
+func (v Vault) NamedGroup() []byte {
+	switch {
+	case v.Group != nil:
+		return v.Group.Hash
+	case v.Split:
+		return v.SharesHash
+	}
+	return nil
+}
+
 // CheckGroup errs with [ErrGroup] unless bytes are the group part of the vault, as the hash in its
-// record tells. A record that names none any more tells nothing, and takes all that has the form.
+// record tells. Before there is a record it takes all that has the form.
 func (v Vault) CheckGroup(group []byte) error {
 	hash, err := v.GroupHash(group)
+	named := v.NamedGroup()
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrGroup, err)
-	case len(v.SharesHash) > 0 && !bytes.Equal(hash, v.SharesHash):
-		return fmt.Errorf("%w: its hash is %x, and the record has %x", ErrGroup, hash, v.SharesHash)
+	case len(named) > 0 && !bytes.Equal(hash, named):
+		return fmt.Errorf("%w: its hash is %x, and the record has %x", ErrGroup, hash, named)
 	}
 	return nil
 }

@@ -148,7 +148,8 @@ func TestAGroupPartIsHeldAgainstTheRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, public.Hash(v.PubKey, v.PubKeyEd25519), hash)
 
-	require.NoError(t, v.CheckGroup(group), "a record that names none any more")
+	require.NoError(t, v.CheckGroup(group), "there is no record yet")
+	require.Nil(t, v.NamedGroup())
 	require.ErrorIs(t, v.CheckGroup(group[1:]), vault.ErrGroup)
 	v.SharesHash = own
 	require.NoError(t, v.CheckGroup(group))
@@ -196,4 +197,94 @@ func TestAGroupPartIsFoundInTheTransactionsOfABlock(t *testing.T) {
 	}
 	_, ok := vault.Vault{}.FindGroup([][]byte{carrier})
 	require.False(t, ok)
+}
+
+// A record names the group part for ever, and no other is taken for it once state keeps none.
+func TestADeletedGroupPartIsStillNamed(t *testing.T) {
+	v, group := grouped(t)
+	hash, err := v.GroupHash(group)
+	require.NoError(t, err)
+	v.Group = &types.GroupName{Hash: hash}
+	require.Equal(t, hash, v.NamedGroup())
+	require.NoError(t, v.CheckGroup(group))
+	other := bytes.Clone(group)
+	other[len(other)-1]++
+	require.ErrorIs(t, v.CheckGroup(other), vault.ErrGroup)
+}
+
+// genesisOf is the exported genesis of a chain with these vaults.
+func genesisOf(t testing.TB, groups []types.GenesisGroup, vaults ...vault.Vault) []byte {
+	state := types.GenesisState{Groups: groups}
+	for _, v := range vaults {
+		state.Vaults = append(state.Vaults, types.GenesisVault{PubKey: v.PubKey, Vault: v.Vault})
+	}
+	raw, err := (&jsonpb.Marshaler{OrigName: true, EmitDefaults: true}).MarshalToString(&state)
+	require.NoError(t, err)
+	return []byte(`{"chain_id":"a","app_state":{"bank":{},"tssbackup":` + raw + `}}`)
+}
+
+func TestGroupPartsOfAGenesis(t *testing.T) {
+	v, group := grouped(t)
+	hash, err := v.GroupHash(group)
+	require.NoError(t, err)
+	whole := vault.Vault{PubKey: dealer.NewPrivateKeys("whole").PubKey(), Vault: types.Vault{Epoch: 8, PubKeyEd25519: v.PubKeyEd25519}}
+	good := types.GenesisGroup{KeygenId: 9, Hash: hash, Group: group, Height: 4}
+	open := types.GenesisGroup{KeygenId: 10, Hash: hash, Group: group}
+	data := genesisOf(t, []types.GenesisGroup{good, open}, whole, v)
+	require.True(t, vault.IsGenesis(data))
+	vaults, groups, err := vault.ParseGenesis(data)
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{group}, groups, "that of a keygen that is open is no vault's")
+	require.Equal(t, []any{v.PubKey, v.PubKeyEd25519, v.Epoch, v.MemberKeys()},
+		[]any{vaults[0].PubKey, vaults[0].PubKeyEd25519, vaults[0].Epoch, vaults[0].MemberKeys()})
+
+	altered := good
+	altered.Group = append([]byte{9}, group[1:]...)
+	other := v
+	other.Members = other.Members[1:]
+	short := good
+	short.Hash = hash[:31]
+	for name, c := range map[string]struct {
+		data []byte
+		says string
+	}{
+		"another chain's":          {[]byte(`{"app_state":{"bank":{}}}`), "no state of the module tssbackup"},
+		"cut off":                  {data[:len(data)-4], "not a genesis"},
+		"a state that is none":     {[]byte(`{"app_state":{"tssbackup":7}}`), "not a genesis"},
+		"no group part":            {genesisOf(t, nil, v), "the group part of no vault"},
+		"an altered group part":    {genesisOf(t, []types.GenesisGroup{altered}, v), "not the group part"},
+		"a hash that is too short": {genesisOf(t, []types.GenesisGroup{short}, v), "has 31 bytes"},
+		"other members":            {genesisOf(t, []types.GenesisGroup{good}, other), "not the group part"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := vault.ParseGenesis(c.data)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+	answer, err := v.EncodeGroup(group)
+	require.NoError(t, err)
+	for _, data := range [][]byte{nil, []byte("null"), []byte("[]"), answer, []byte(`{"app_state":`)} {
+		require.False(t, vault.IsGenesis(data))
+	}
+}
+
+func FuzzParseGenesis(f *testing.F) {
+	v, group := grouped(f)
+	hash, err := v.GroupHash(group)
+	require.NoError(f, err)
+	f.Add(genesisOf(f, []types.GenesisGroup{{KeygenId: 9, Hash: hash, Group: group}}, v))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		vaults, groups, err := vault.ParseGenesis(data)
+		if err != nil {
+			return
+		}
+		require.Len(t, groups, len(vaults))
+		for i, v := range vaults {
+			kept, err := v.EncodeGroup(groups[i])
+			require.NoError(t, err)
+			_, same, err := vault.ParseGroup(kept)
+			require.NoError(t, err)
+			require.Equal(t, groups[i], same)
+		}
+	})
 }

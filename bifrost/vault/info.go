@@ -31,8 +31,22 @@ func FromInfo(info types.VaultInfo) (v Vault, err error) {
 	if v.SharesHash, err = optional("shares hash", info.SharesHash, types.HashSize); err != nil {
 		return v, err
 	}
+	if info.Group != nil {
+		if v.Group, err = decodeGroupName(*info.Group); err != nil {
+			return v, err
+		}
+	}
 	v.Members, _, err = decodeMembers(info.Members)
 	return v, err
+}
+
+func decodeGroupName(info types.GroupNameInfo) (*types.GroupName, error) {
+	hash, err := decodeHex("group hash", info.Hash, types.HashSize)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := decodeHex("SHA-256 of the group part", info.Sha256, types.HashSize)
+	return &types.GroupName{Hash: hash, Sha256: sum, Height: info.Height}, err
 }
 
 func decodeMembers(infos []types.MemberInfo) ([]types.Member, []types.Recipient, error) {

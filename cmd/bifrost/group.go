@@ -12,9 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
@@ -48,13 +51,19 @@ of its digits. What the nodes of config.toml say is verified from the trusted he
 of this home on, as a running bifrost does, which may go on meanwhile. The file is
 the JSON that the chain's query group shows, without the block: recover-keyshares open
 takes it with --group, and it belongs beside envelopes that are kept. It never
-replaces a file that differs.`,
+replaces a file that differs.
+
+When the chain's state keeps the group part no more it is taken out of the block that
+carried it, and when the nodes have pruned that, it is made of the keyshares in this
+home, with its mnemonic. It is the one that the vault's record names, or none.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.exportGroup(cmd.Context(), args[0], out)
 		},
 	}
 	export.Flags().StringVar(&out, "out", "", "file for the group part")
+	export.Flags().StringVar(&a.mnemonicFile, "mnemonic-file", "",
+		"file that holds the mnemonic, - for standard input; needed only for the keyshares here")
 	cmd.AddCommand(export)
 	return cmd
 }
@@ -72,6 +81,13 @@ func (a *app) exportGroup(ctx context.Context, digits, out string) error {
 	}
 	warn := func(text string) { a.Warn(command.OneLine(text)) }
 	v, group, err := service.GroupPart(ctx, a.home, cfg, strings.ToLower(digits), warn)
+	if errors.Is(err, chain.ErrNotFound) && v.NamedGroup() != nil {
+		a.Warn(command.OneLine(err.Error()) + ": it is made of the keyshares in this home")
+		err = a.openKeystore(ctx, func(store *keystore.Store, key *signer.Key) (err error) {
+			group, err = service.OwnGroup(store, v, cfg.Prefix, key.PubKey())
+			return err
+		})
+	}
 	if err != nil {
 		return err
 	}
@@ -84,7 +100,7 @@ func (a *app) exportGroup(ctx context.Context, digits, out string) error {
 	}
 	sum := sha256.Sum256(group)
 	res := &exportedGroup{
-		Vault: v.Name(), Epoch: v.Epoch, File: out, GroupHash: hex.EncodeToString(v.SharesHash),
+		Vault: v.Name(), Epoch: v.Epoch, File: out, GroupHash: hex.EncodeToString(v.NamedGroup()),
 		SHA256: hex.EncodeToString(sum[:]), Members: len(v.Members),
 	}
 	err = a.Print(res, func(w io.Writer) {

@@ -71,6 +71,9 @@ again with the vault's group part, which is public and the same for all members:
 
   tssbackupd query tssbackup group VAULT --output json > group.json
 
+It may also be a genesis that the chain exported, which has the group parts of all
+its vaults.
+
 With --format mpcium it reads a folder of mpcium's encrypted incremental backups, with
 the backup encryption key and no mnemonic, and writes each share as tss-lib's data,
 after checking it. It does so only when no backup is missing, torn or changed up to
@@ -88,7 +91,8 @@ the newest that the folder names; --salvage writes the rest and ends with code 5
 	cmd.Flags().StringVar(&o.tx, "tx", "", "file that holds a saved transaction")
 	cmd.Flags().StringVar(&o.block, "block", "", "file that holds a saved block")
 	cmd.Flags().StringArrayVar(&o.groups, "group", nil,
-		"file that holds the group part of a split vault, as the query group prints it; give several")
+		"file that holds the group part of a split vault, as the query group prints it, or an "+
+			"exported genesis; give several")
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "",
 		"file that holds mpcium's backup encryption key, - for standard input")
 	cmd.Flags().StringVar(&o.nodeName, "node-name", "",

@@ -15,8 +15,12 @@ import (
 	"github.com/tssbackup/tssbackup/sanity"
 )
 
-// maxGroupFile bounds a file that holds a group part: that of 512 members has less than 1 MB.
-const maxGroupFile = 8 << 20
+const (
+	// maxGroupFile bounds a file that holds a group part: that of 512 members has less than 1 MB.
+	maxGroupFile = 8 << 20
+	// maxGenesis bounds the genesis of a whole chain.
+	maxGenesis = 1 << 30
+)
 
 // groupPart is one that the user gave.
 type groupPart struct {
@@ -28,17 +32,28 @@ type groupPart struct {
 // readGroups reads the files of --group.
 func (o *opening) readGroups() (groups []groupPart, err error) {
 	for _, path := range o.groups {
-		data, err := readFile(path, maxGroupFile)
+		data, err := readFile(path, maxGenesis)
 		if err != nil {
 			return nil, err
 		}
-		g := groupPart{path: path}
-		if g.vault, g.part, err = parseGroup(data); err != nil {
+		vaults, parts, err := parseGroups(data)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w: not a group part: %w", path, restore.ErrKeyshares, err)
 		}
-		groups = append(groups, g)
+		for i, v := range vaults {
+			groups = append(groups, groupPart{path, v, parts[i]})
+		}
 	}
 	return groups, nil
+}
+
+// parseGroups reads the group parts of a chain's exported genesis, or the one of a saved answer.
+func parseGroups(data []byte) ([]vault.Vault, [][]byte, error) {
+	if vault.IsGenesis(data) {
+		return vault.ParseGenesis(data)
+	}
+	v, group, err := parseGroup(data)
+	return []vault.Vault{v}, [][]byte{group}, err
 }
 
 // parseGroup reads a saved answer of the query Group, in any of the encodings that answers are

@@ -125,7 +125,11 @@ func (a *app) otherSource() (restore.Source, restore.GroupSource, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return restore.Files(r.Get), restore.GroupFiles(r.Get), nil
+	groups := restore.GroupFiles(r.Get)
+	if sink.ByHash(r) {
+		groups = restore.GroupsBySum(r.Get)
+	}
+	return restore.Files(r.Get), groups, nil
 }
 
 // store is where the keyshares go.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/cosmos/gogoproto/jsonpb"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -46,6 +47,9 @@ func cmdGroup(ts *testscript.TestScript, _ bool, args []string) {
 		slices.SortFunc(v.Members, func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) })
 		switch args[2] {
 		case "good":
+		case "genesis": // with the group part of another vault before it
+			ts.Check(os.WriteFile(ts.MkAbs(args[0]), s.genesis(ts, "retiring", "active"), 0o600))
+			return
 		case "another-epoch":
 			v.Epoch += 7
 		case "other-member": // one of the members has another key, and the hash is right
@@ -102,4 +106,22 @@ func (s *scene) sealSplit(vault string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", vault, err)
 	}
 	return sealSecrets(s.mnemonics[0], file)
+}
+
+// genesis is the one that a chain with these vaults exports.
+func (s *scene) genesis(ts *testscript.TestScript, vaults ...string) []byte {
+	var state types.GenesisState
+	for _, name := range vaults {
+		_, group, err := s.split(name, 0, 0)
+		ts.Check(err)
+		v := s.members.record(name)
+		slices.SortFunc(v.Members, func(a, b types.Member) int { return bytes.Compare(a.PubKey, b.PubKey) })
+		hash, err := v.GroupHash(group)
+		ts.Check(err)
+		state.Vaults = append(state.Vaults, types.GenesisVault{PubKey: v.PubKey, Vault: v.Vault})
+		state.Groups = append(state.Groups, types.GenesisGroup{KeygenId: v.Epoch, Hash: hash, Group: group})
+	}
+	raw, err := (&jsonpb.Marshaler{OrigName: true, EmitDefaults: true}).MarshalToString(&state)
+	ts.Check(err)
+	return []byte(`{"chain_id":"a","app_state":{"tssbackup":` + raw + `}}`)
 }

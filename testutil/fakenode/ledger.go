@@ -306,6 +306,9 @@ func record(v types.VaultInfo) types.Vault {
 		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash), Split: v.Split,
 		ActiveHeight: v.ActiveHeight,
 	}
+	if g := v.Group; g != nil {
+		vault.Group = &types.GroupName{Hash: raw(g.Hash), Sha256: raw(g.Sha256), Height: g.Height}
+	}
 	for _, m := range v.Members {
 		vault.Members = append(vault.Members, types.Member{PubKey: raw(m.PubKey), Asked: m.Asked})
 	}

@@ -345,6 +345,13 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		SharesHash:    result.SharesHash,
 		Split:         c.Split,
 	}
+	if c.Split {
+		group, err := k.Groups.Get(ctx, collections.Join(c.Id, result.SharesHash))
+		if err != nil {
+			return types.Vault{}, err
+		}
+		vault.Group = group.Name(result.SharesHash)
+	}
 	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
 		return types.Vault{}, err
 	}

@@ -263,6 +263,10 @@ func TestTheGroupPartOfASplitVault(t *testing.T) {
 			for key := range c.dump() {
 				require.NotContains(t, []string{"1c", "1d"}, key[:2], "the group part is gone")
 			}
+			vault, err = c.query.Vault(c.ctx, &types.QueryVaultRequest{Vault: first.name()})
+			require.NoError(t, err)
+			require.Empty(t, vault.Vault.SharesHash)
+			require.Equal(t, &types.GroupNameInfo{Hash: res.GroupHash, Sha256: res.Sha256, Height: carried}, vault.Vault.Group)
 			require.Equal(t, c.dump(), exportInto(t, c).dump())
 		})
 	}
@@ -554,7 +558,14 @@ func TestGenesisOfSplitKeygens(t *testing.T) {
 		"a split vault that lives without its group part": func(gs *types.GenesisState) {
 			vaultOf(gs, 1).SharesHash, gs.Groups = nil, gs.Groups[1:]
 		},
-		"a vote on a split keygen without a hash": func(gs *types.GenesisState) { gs.Votes[0].Vote.Result.SharesHash = nil },
+		"a split vault that names no group part":          func(gs *types.GenesisState) { vaultOf(gs, 1).Group = nil },
+		"a vault that is not split and names one":         func(gs *types.GenesisState) { vaultOf(gs, 2).Group = vaultOf(gs, 1).Group },
+		"a vault that names two group parts":              func(gs *types.GenesisState) { vaultOf(gs, 1).Group.Hash[0] ^= 1 },
+		"a vault with half a SHA-256 of its group part":   func(gs *types.GenesisState) { vaultOf(gs, 1).Group.Sha256 = make([]byte, 16) },
+		"a vault with another SHA-256 of its group part":  func(gs *types.GenesisState) { vaultOf(gs, 1).Group.Sha256[0] ^= 1 },
+		"a vault whose group part is of another block":    func(gs *types.GenesisState) { vaultOf(gs, 1).Group.Height++ },
+		"a vault whose group part is of a block below it": func(gs *types.GenesisState) { vaultOf(gs, 1).Group.Height = -1 },
+		"a vote on a split keygen without a hash":         func(gs *types.GenesisState) { gs.Votes[0].Vote.Result.SharesHash = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bz, err := testCodec.Marshal(good)

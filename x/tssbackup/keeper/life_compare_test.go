@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -306,6 +307,7 @@ func (l *life) compareVaults() {
 		require.Equal(t, []int64{v.active, v.retiring, v.retired}, []int64{got.ActiveHeight, got.RetiringHeight, got.RetiredHeight})
 		require.EqualValues(t, v.keygen.needed, got.Needed)
 		require.Len(t, got.Members, len(v.keygen.members))
+		l.compareGroup(v, got)
 
 		cov, err := l.c.query.Coverage(l.c.ctx, &types.QueryCoverageRequest{Vault: v.keys.name()})
 		require.NoError(t, err)
@@ -330,12 +332,22 @@ func (l *life) compareVaults() {
 			require.Equal(t, m.Asked && len(shas) == 0, slices.Contains(c.Missing, m.Address))
 		}
 	}
-	n := 0
+	var n, groups, parameters int
 	require.NoError(t, l.c.k.PublicShares.Walk(l.c.ctx, nil, func(collections.Pair[uint64, []byte], types.PublicShares) (bool, error) {
 		n++
 		return false, nil
 	}))
-	require.Equal(t, l.m.results(), n, "the public shares of open keygens' results and of vaults, and no others")
+	require.NoError(t, l.c.k.Groups.Walk(l.c.ctx, nil, func(collections.Pair[uint64, []byte], types.Group) (bool, error) {
+		groups++
+		return false, nil
+	}))
+	require.NoError(t, l.c.k.GroupParameters.Walk(l.c.ctx, nil, func(collections.Pair[uint64, []byte], []byte) (bool, error) {
+		parameters++
+		return false, nil
+	}))
+	wantShares, wantGroups := l.m.results()
+	require.Equal(t, wantShares, n, "the public shares of open keygens' results and of vaults, and no others")
+	require.Equal(t, []int{wantGroups, wantGroups}, []int{groups, parameters}, "and so the group parts")
 	item, err := l.c.k.LiveVaults.Get(l.c.ctx)
 	if len(l.m.vaults) == 0 {
 		require.True(t, errors.Is(err, collections.ErrNotFound))
@@ -367,22 +379,52 @@ func (l *life) compareProofs(v *modelVault) {
 	}
 }
 
-// results is how many results there are whose public shares state keeps: one of a keygen at most.
-func (m *model) results() int {
-	n := 0
+// compareGroup checks what state has of the group part of a vault, and what names it for ever.
+func (l *life) compareGroup(v *modelVault, got types.VaultInfo) {
+	t := l.t
+	require.Equal(t, v.keygen.split, got.Split)
+	require.Equal(t, v.shares, got.SharesHash != "")
+	res, err := l.c.query.Group(l.c.ctx, &types.QueryGroupRequest{Vault: v.keys.name()})
+	require.Equal(t, v.shares && v.keygen.split, err == nil)
+	if !v.keygen.split {
+		require.Nil(t, got.Group)
+		return
+	}
+	group := v.keys.group(v.keygen.keys())
+	sum := sha256.Sum256(group)
+	vote := &types.MsgTssPool{PubKey: v.keys.name(), PubKeyEd25519: got.PubKeyEd25519, Group: group}
+	name := &types.GroupNameInfo{
+		Hash:   hex.EncodeToString(resultOf(vote, v.keygen.keys()).SharesHash),
+		Sha256: hex.EncodeToString(sum[:]), Height: v.carried,
+	}
+	require.Equal(t, name, got.Group)
+	if err == nil {
+		require.Equal(t, group, res.Group)
+		require.Equal(t, *name, types.GroupNameInfo{Hash: res.GroupHash, Sha256: res.Sha256, Height: res.Height})
+	}
+}
+
+// results is how many results there are whose public shares, or whose group parts, state keeps: one
+// of a keygen at most.
+func (m *model) results() (shares, groups int) {
+	count := func(split bool) {
+		if split {
+			groups++
+		} else {
+			shares++
+		}
+	}
 	for _, v := range m.vaults {
 		if v.shares {
-			n++
+			count(v.keygen.split)
 		}
 	}
-	c := m.open()
-	if c == nil {
-		return n
-	}
-	for _, k := range c.keygens {
-		if k.certificate != nil && k.certificate.shares {
-			n++
+	if c := m.open(); c != nil {
+		for _, k := range c.keygens {
+			if k.certificate != nil && k.certificate.shares {
+				count(k.split)
+			}
 		}
 	}
-	return n
+	return shares, groups
 }

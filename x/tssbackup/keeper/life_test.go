@@ -121,6 +121,7 @@ func genParams() *rapid.Generator[types.Params] {
 			rapid.Uint64Range(0, 20).Draw(t, "penalty window")
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
 		p.ProofsOptional = rapid.IntRange(0, 2).Draw(t, "proofs optional") == 0
+		p.SplitBackups = rapid.Bool().Draw(t, "split backups")
 		p.KeygenRetention = rapid.SampledFrom([]uint64{0, 1, 5, 20}).Draw(t, "keygen retention")
 		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
 		return p
@@ -317,13 +318,21 @@ func (l *life) anyVault(rt *rapid.T, k *modelKeygen) vaultKeys {
 
 func (l *life) made(k *modelKeygen) vaultKeys { return newVault(fmt.Sprint("made ", k.id)) }
 
-// What a vote for a result comes with.
+// What a vote for a result comes with. In a split keygen its group part stands for the public
+// shares: a vote carries it unless one stands, and else names it.
 const (
 	plain       = iota // neither public shares nor a proof
 	withShares         // public shares alone
 	whole              // public shares and, beside an envelope, a proof
 	falseShares        // those of another vault
 	falseProof
+	// In a split keygen alone.
+	carrying     // the group part, whether one stands or not
+	nameOnly     // its hash, whether one stands or not
+	namingOther  // a hash that is none
+	carryAndName // both
+	sharesBeside // public shares beside the group part
+	lastSplit
 )
 
 // usual is what votes in a keygen come with: all that is required, and in every other keygen also
@@ -340,7 +349,7 @@ func (l *life) vote(rt *rapid.T) {
 	k := l.anyKeygen(rt)
 	with := usual(k)
 	if rapid.IntRange(0, 2).Draw(rt, "unusual") == 0 {
-		with = rapid.IntRange(plain, falseProof).Draw(rt, "with")
+		with = rapid.IntRange(plain, lastSplit-1).Draw(rt, "with")
 	}
 	certificate := needed
 	if rapid.IntRange(0, 2).Draw(rt, "certificate") == 0 {
@@ -505,14 +514,26 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 			}
 		}
 	}
+	if k.split && isMember {
+		l.group(msg, k, vault, with)
+	}
 	certified := l.certify(msg, k, certificate)
 	want := k.mayVote(address)
 	switch {
 	case want != nil:
-	case k.requires && msg.PublicShares == nil:
+	case k.requires && !k.split && msg.PublicShares == nil:
 		want = types.ErrInvalidShares
 	case k.requires && env != nil && msg.Proof == nil:
 		want = types.ErrProofMissing
+	case k.split && msg.PublicShares != nil:
+		want = types.ErrInvalidShares
+	case k.split && (len(msg.Group) != 0) == (len(msg.GroupHash) != 0):
+		want = types.ErrInvalidGroup
+	case k.split && len(msg.GroupHash) != 0 && len(msg.Certificate) != 0:
+		want = types.ErrInvalidGroup
+	case len(msg.GroupHash) != 0 && (k.certificate == nil || with == namingOther || with == falseShares ||
+		!same(vault, *k.certificate.vault)):
+		want = types.ErrGroupUnknown
 	case k.certificate != nil:
 		if vault.name() != k.certificate.vault.name() || !vault.ed.Equal(k.certificate.vault.ed) {
 			want = types.ErrCertified
@@ -521,11 +542,12 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 		want = types.ErrNoCertificate
 	}
 	l.ante(msg, k, address, want, exempt)
+	shares := msg.PublicShares != nil || k.split
 	switch {
 	case want != nil:
 	case l.m.vaultNamed(vault.name()) != nil:
 		want = types.ErrVaultExists
-	case k.certificate != nil && (k.certificate.shares != (msg.PublicShares != nil) || msg.PublicShares != nil && with == falseShares):
+	case k.certificate != nil && (k.certificate.shares != shares || shares && with == falseShares):
 		want = types.ErrCertified
 	case k.certificate == nil && !certified:
 		want = types.ErrInvalidCertificate
@@ -539,15 +561,45 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 		return
 	}
 	if k.certificate == nil {
-		k.certificate = &modelCertificate{vault: &vault, shares: msg.PublicShares != nil, attempt: k.attempt, height: l.m.height}
+		k.certificate = &modelCertificate{
+			vault: &vault, shares: shares, attempt: k.attempt, height: l.m.height,
+		}
 	}
-	vote := modelVote{vault: &vault, height: l.m.height, shares: msg.PublicShares != nil, proven: msg.Proof != nil}
+	vote := modelVote{vault: &vault, height: l.m.height, shares: shares, proven: msg.Proof != nil}
 	if env != nil {
 		vote.sha = commitment(env)
 	}
 	k.votes[address] = vote
 	delete(k.attempts, address)
 }
+
+// group has a member's vote in a split keygen bring the group part, or name it.
+func (l *life) group(msg *types.MsgTssPool, k *modelKeygen, vault vaultKeys, with int) {
+	if with != sharesBeside {
+		msg.PublicShares = nil
+	}
+	of := vault
+	if with == falseShares {
+		of = newVault("false shares")
+	}
+	group := of.group(k.keys())
+	carried := *msg
+	carried.Group = group
+	hash := resultOf(&carried, k.keys()).SharesHash
+	carries := k.certificate == nil || with == carrying || with == carryAndName
+	if carries && with != nameOnly && with != namingOther {
+		msg.Group = group
+	}
+	switch {
+	case with == namingOther:
+		msg.GroupHash = newVault("no vault").pubKey()[:32]
+	case len(msg.Group) == 0 || with == carryAndName:
+		msg.GroupHash = hash
+	}
+}
+
+// same reports whether two vaults have the same keys.
+func same(a, b vaultKeys) bool { return a.name() == b.name() && a.ed.Equal(b.ed) }
 
 // certify gives a vote what it brings, and reports whether that is signed by all members in the
 // latest attempt.
@@ -562,9 +614,7 @@ func (l *life) certify(msg *types.MsgTssPool, k *modelKeygen, with int) bool {
 	} else if attempts > 0 {
 		session = l.sessions[k.id][attempts-1]
 	}
-	result, err := msg.ParseResult()
-	require.NoError(l.t, err)
-	msg.Certificate = certificate(k.keys(), session, result)
+	msg.Certificate = certificate(k.keys(), session, resultOf(msg, k.keys()))
 	if with == falseCertificate {
 		msg.Certificate[len(msg.Certificate)-1] ^= 1
 	}

@@ -101,12 +101,14 @@ type modelKeygen struct {
 	smalls      map[string]uint64 // of joins and checks
 	// requires tells that a vote counts with a proof alone.
 	requires bool
+	// split tells that votes bring a group part, or name it, in place of public shares.
+	split bool
 }
 
 // modelCertificate is the result that all members of a keygen have.
 type modelCertificate struct {
 	vault   *vaultKeys
-	shares  bool // the result has public shares
+	shares  bool // the result has public shares, or a group part
 	attempt int
 	height  int64
 	checked bool // the vault has signed
@@ -136,7 +138,8 @@ type modelVault struct {
 	active, retiring int64
 	retired          int64
 	backups          map[string][]string // hashes, the latest, then the first
-	shares           bool                // state keeps the public shares
+	shares           bool                // state keeps the public shares, or the group part
+	carried          int64               // the block that carries the group part, 0 without one
 	proven           map[string]bool
 	expires          int64 // when the proofs are deleted; 0 while that is not known
 	deleted          bool
@@ -463,6 +466,7 @@ func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMemb
 	return &modelKeygen{
 		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
 		members: members, threshold: threshold(n), bears: n - threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
+		split: m.params.SplitBackups,
 		votes: map[string]modelVote{}, attempts: map[string]uint64{}, smalls: map[string]uint64{}, joined: map[string]bool{},
 	}
 }
@@ -499,6 +503,9 @@ func (m *model) complete(c *modelChurn) {
 			backups: map[string][]string{}, proven: map[string]bool{},
 		}
 		v.shares = k.certificate.shares
+		if k.split {
+			v.carried = k.certificate.height
+		}
 		for address, vote := range k.votes {
 			if vote.sha != "" {
 				v.backups[address] = []string{vote.sha}

@@ -283,6 +283,7 @@ func (k Keeper) vaultInfo(
 		Members:        members,
 		SharesHash:     hex.EncodeToString(vault.SharesHash),
 		Split:          vault.Split,
+		Group:          vault.Group.Info(),
 	}, err
 }
 

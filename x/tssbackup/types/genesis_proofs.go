@@ -2,6 +2,7 @@ package types
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -121,6 +122,11 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 		delete(results, key{p.KeygenId, string(p.Hash)})
 		if err := p.check(r, g.membersOf(p.KeygenId)); err != nil {
 			return fmt.Errorf("group part %d: %w", i, err)
+		}
+		vault, made := g.vaults[string(g.made[p.KeygenId])]
+		if sum := sha256.Sum256(p.Group); made &&
+			(!bytes.Equal(sum[:], vault.Group.Sha256) || p.Height != vault.Group.Height) {
+			return fmt.Errorf("group part %d is not as its vault names it", i)
 		}
 	}
 	if len(results) > 0 {

@@ -46,6 +46,9 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		if v.Split && v.IsLive() && len(v.SharesHash) == 0 {
 			return fmt.Errorf("vault %d lives without its group part", i)
 		}
+		if err := v.checkGroupName(); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
 		if v.Threshold != k.Threshold {
 			return fmt.Errorf("vault %d has another threshold than its keygen", i)
 		}

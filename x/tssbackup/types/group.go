@@ -3,6 +3,7 @@ package types
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,6 +34,38 @@ func (g Group) Part(parameters []byte) ([]byte, error) {
 		return nil, errors.New("the group part does not have the hash of its record")
 	}
 	return group, nil
+}
+
+// Name is what the record of a vault keeps of the group part for ever, which has this group hash.
+func (g Group) Name(hash []byte) *GroupName {
+	return &GroupName{Hash: hash, Sha256: g.Sha256, Height: g.Height}
+}
+
+// Info is the name in text.
+func (n *GroupName) Info() *GroupNameInfo {
+	if n == nil {
+		return nil
+	}
+	return &GroupNameInfo{
+		Hash: hex.EncodeToString(n.Hash), Sha256: hex.EncodeToString(n.Sha256), Height: n.Height,
+	}
+}
+
+// checkGroupName errs unless a vault names a group part when it is split, the one that state keeps
+// if it keeps any, and else none.
+func (v Vault) checkGroupName() error {
+	n := v.Group
+	switch {
+	case v.Split != (n != nil):
+		return errors.New("it is split and names no group part, or the other way round")
+	case n == nil:
+		return nil
+	case len(n.Hash) != HashSize || len(n.Sha256) != HashSize || n.Height < 0:
+		return errors.New("the name of its group part is malformed")
+	case len(v.SharesHash) > 0 && !bytes.Equal(v.SharesHash, n.Hash):
+		return errors.New("it names two group parts")
+	}
+	return nil
 }
 
 // Of are the public shares of a member, given by its raw address: of both keys, secp256k1 first, as
