@@ -34,8 +34,10 @@ const (
 type attack struct {
 	name    string
 	members int
-	make    func(c *churn) (from network.Account, msg sdk.Msg)
-	want    *errorsmod.Error
+	// whole has votes bring public shares instead of a group part.
+	whole bool
+	make  func(c *churn) (from network.Account, msg sdk.Msg)
+	want  *errorsmod.Error
 	// reason is what the error says when the dear check is what failed.
 	reason string
 	// least is what the check itself costs.
@@ -87,6 +89,7 @@ var attacks = []attack{
 	{
 		name:    "votes whose public shares of a vault of 40 are not those of its keys",
 		members: 40,
+		whole:   true,
 		make: func(c *churn) (network.Account, sdk.Msg) {
 			_, others := c.Asked(keygenID)
 			vote := c.ballot.Vote(c.vault, others[0], nil)
@@ -98,6 +101,21 @@ var attacks = []attack{
 		want:   types.ErrInvalidShares,
 		reason: "not those of one key",
 		least:  2 * 40 * (2_500 + 8*40),
+	},
+	{
+		name:    "votes whose group part of a vault of 40 has parameters out of form",
+		members: 40,
+		make: func(c *churn) (network.Account, sdk.Msg) {
+			_, others := c.Asked(keygenID)
+			vote := c.ballot.Vote(c.vault, others[0], nil)
+			last := vote.Group[len(vote.Group)-512:] // H1 and H2 of the last member
+			copy(last[256:], last[:256])
+			c.ballot.Certify(vote) // though all others had signed for it
+			return others[0], vote
+		},
+		want:   types.ErrInvalidGroup,
+		reason: "member 40",
+		least:  40 * 25_000,
 	},
 	{
 		name:    "votes whose certificates lack one signature of 40",
@@ -119,18 +137,21 @@ var attacks = []attack{
 func newAttack(t *testing.T, a attack, consensus func(*cmttypes.ConsensusParams)) (c *churn, tx func() []byte, gas uint64) {
 	t.Helper()
 	c = newChurn(t, appchain.Config{
-		Members:   a.members,
-		Funds:     1_000_000,
-		Params:    func(p *types.Params) { p.Sample = types.Fraction{Numerator: 1, Denominator: 2} },
+		Members: a.members,
+		Funds:   1_000_000,
+		Params: func(p *types.Params) {
+			p.Sample, p.SplitBackups = types.Fraction{Numerator: 1, Denominator: 2}, !a.whole
+		},
 		Consensus: consensus,
 	})
 	from, msg := a.make(c)
 	send := func(gas uint64) []byte {
 		return c.Tx(from, network.TxOptions{Gas: gas, Fee: sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1))}, msg)
 	}
+	enough := max(2_000_000, 3*a.least)
 	// The account's first transaction sets its key, which costs more.
-	c.Block(send(2_000_000))
-	result := c.Block(send(2_000_000))[0]
+	c.Block(send(enough))
+	result := c.Block(send(enough))[0]
 	requireError(t, a.want, result)
 	require.Contains(t, result.Log, a.reason)
 	gas = uint64(result.GasUsed)

@@ -39,7 +39,7 @@ func TestASignersMessagesTakeNoMoreGasThanSaid(t *testing.T) {
 				t.Logf("%s: %d of %d gas", sdk.MsgTypeURL(msg), result.GasUsed, gas)
 			}
 			// The last join makes a session of all.
-			ballot := network.Ballot{ChainID: chainID, KeygenID: keygenID}
+			ballot := network.Ballot{ChainID: chainID, KeygenID: keygenID, Split: true}
 			for _, m := range c.Signers {
 				send(m, ballot.Join(m))
 			}

@@ -90,10 +90,15 @@ func TestParallelExecutionGivesTheSameState(t *testing.T) {
 		return first.Tx(from, network.TxOptions{Gas: 2_000_000, Fee: appchain.Fee}, msg)
 	}
 
-	// All votes but one in one block, and one of them twice.
+	// All votes but one in one block, and one of them twice. Some carry the group part, and some of
+	// those after the first name it.
 	var votes [][]byte
 	for i, m := range first.Signers[1:] {
-		votes = append(votes, tx(m, first.vote(m)))
+		vote := first.vote(m)
+		if i%3 == 1 {
+			vote = first.ballot.Named(vote)
+		}
+		votes = append(votes, tx(m, vote))
 		switch i {
 		case 0:
 			votes = append(votes, tx(m, first.ballot.Check(first.vault, m)))

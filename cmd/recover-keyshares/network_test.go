@@ -24,6 +24,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/cid"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
@@ -35,8 +36,12 @@ import (
 
 // TestRecoveryFromAChain takes the way of the data on a real chain: four signers vote with their
 // envelopes, as bifrost sends them, and the command gets each member's keyshares back over RPC.
+// They are whole: the keygen is not split.
 func TestRecoveryFromAChain(t *testing.T) {
-	n := network.New(t, network.Config{Node: func(_ int, cfg *network.NodeConfig) { cfg.Comet.TxIndex.Indexer = "kv" }})
+	n := network.New(t, network.Config{
+		Node:      func(_ int, cfg *network.NodeConfig) { cfg.Comet.TxIndex.Indexer = "kv" },
+		Tssbackup: func(gs *types.GenesisState) { gs.Params.SplitBackups = false },
+	})
 	n.RegisterSigners()
 	ctx := t.Context()
 
@@ -119,9 +124,7 @@ func recoverAll(t *testing.T, n *network.Network, vault *dealer.Vault, args ...s
 // TestRecoveryOfASplitVault recovers from secrets and the group part in state, and once state has
 // none any more, from the block that carried it.
 func TestRecoveryOfASplitVault(t *testing.T) {
-	n := network.New(t, network.Config{Tssbackup: func(gs *types.GenesisState) {
-		gs.Params.SplitBackups, gs.Params.RetirementDelay, gs.Params.ProofRetention = true, 1, 1
-	}})
+	n := network.New(t, network.Config{Tssbackup: expiring})
 	n.RegisterSigners()
 	first := n.BackUp()
 	n.WaitBlocks(2)
@@ -141,16 +144,28 @@ func TestRecoveryOfASplitVault(t *testing.T) {
 	recoverAll(t, n, first.Vault, append([]string{"--vault", first.Vault.Name()}, nodes...)...)
 }
 
-// pruned is a network of which no node holds the block of any vote.
-func pruned(t *testing.T) (*network.Network, *network.Backups) {
+// expiring has vaults retire, and their proofs and group parts be deleted, as soon as that may be.
+func expiring(gs *types.GenesisState) { gs.Params.RetirementDelay, gs.Params.ProofRetention = 1, 1 }
+
+// pruned is a network of which no node holds the block of any vote. With expired the vault is
+// retired, and state has its group part no more.
+func pruned(t *testing.T, expired bool) (*network.Network, *network.Backups) {
 	const blocks = 40 // enough for a command that is slow between two questions
 	n := network.New(t, network.Config{
 		Consensus:     network.ShortEvidence,
 		TimeoutCommit: 50 * time.Millisecond,
 		Node:          network.Prune(blocks, pruningtypes.NewCustomPruningOptions(blocks, 10)),
+		Tssbackup:     expiring,
 	})
 	n.RegisterSigners()
 	b := n.BackUp()
+	if expired {
+		n.BackUp()
+		n.Wait(func() bool {
+			_, err := n.Query().Group(t.Context(), &types.QueryGroupRequest{Vault: b.Vault.Name()})
+			return err != nil
+		}, "the group part of the retired vault is deleted")
+	}
 	n.WaitHeight(slices.Max(b.Heights) + blocks + 10)
 	for _, v := range n.Validators {
 		v.RequirePruned(b.Heights...)
@@ -160,19 +175,24 @@ func pruned(t *testing.T) (*network.Network, *network.Backups) {
 }
 
 func TestRecoveryFromPrunedNodes(t *testing.T) {
-	n, b := pruned(t)
+	n, b := pruned(t, false)
 	recoverAll(t, n, b.Vault, "--trust-first", "--node", n.Validators[2].RPC(), "--node", n.Validators[3].RPC())
 }
 
-// recoverFromIPFS recovers what a node of IPFS has alone: the chain's nodes have pruned the blocks
-// of the votes and lost their archives, and hold nothing but the records.
+// recoverFromIPFS recovers what a node of IPFS has alone, and then what a folder has: the chain's
+// nodes have pruned the blocks of the votes, lost their archives and deleted the group part, and
+// hold nothing but the records.
 func recoverFromIPFS(t *testing.T, node, gateway string) {
-	n, b := pruned(t)
+	n, b := pruned(t, true)
 	to, err := sink.Open(node, sink.Credentials{})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	folder, err := sink.Open("file://"+dir, sink.Credentials{})
 	require.NoError(t, err)
 	for _, sealed := range b.Envelopes {
 		sum := sha256.Sum256(sealed)
 		require.NoError(t, to.Put(t.Context(), restore.EnvelopeFile(sum[:]), sealed))
+		require.NoError(t, folder.Put(t.Context(), restore.EnvelopeFile(sum[:]), sealed))
 		for _, v := range n.Validators {
 			var lost int
 			require.NoError(t, filepath.WalkDir(tssbackup.ArchiveDir(v.Home), func(path string, d fs.DirEntry, err error) error {
@@ -185,14 +205,33 @@ func recoverFromIPFS(t *testing.T, node, gateway string) {
 			require.Equal(t, 1, lost, "the archive of %s", v)
 		}
 	}
-	nodes := []string{"--trust-first", "--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC()}
+	args := []string{
+		"--trust-first", "--vault", b.Vault.Name(), "--node", n.Validators[0].RPC(), "--node", n.Validators[1].RPC(),
+	}
 	words := filepath.Join(t.TempDir(), "words")
 	require.NoError(t, os.WriteFile(words, []byte(n.Validators[0].Signer.Mnemonic), 0o600))
-	out, err := exec.Command("recover-keyshares",
-		append([]string{"--mnemonic-file", words, "--out", t.TempDir()}, nodes...)...).CombinedOutput()
-	require.Error(t, err, "no node of the chain has an envelope: %s", out)
-	for _, from := range []string{node, gateway} {
-		recoverAll(t, n, b.Vault, append(nodes, "--from", from)...)
+	fails := func(more ...string) string {
+		cmd := append([]string{"--mnemonic-file", words, "--out", t.TempDir()}, append(args, more...)...)
+		out, err := exec.Command("recover-keyshares", cmd...).CombinedOutput()
+		require.Error(t, err, "%s", out)
+		return string(out)
+	}
+	fails() // no node of the chain has an envelope
+	require.Contains(t, fails("--from", gateway), "the group part is missing")
+
+	// The group part has a name in the vault's record for ever: by its SHA-256, and by its own hash.
+	res, err := n.Query().Vault(t.Context(), &types.QueryVaultRequest{Vault: b.Vault.Name()})
+	require.NoError(t, err)
+	require.Empty(t, res.Vault.SharesHash)
+	record, err := vault.FromInfo(res.Vault)
+	require.NoError(t, err)
+	group := b.Vault.Deal(record.MemberKeys()).Group(record.MemberKeys())
+	require.NoError(t, to.Put(t.Context(), restore.EnvelopeFile(record.Group.Sha256), group))
+	file, err := record.EncodeGroup(group)
+	require.NoError(t, err)
+	require.NoError(t, folder.Put(t.Context(), restore.GroupFile(record.Group.Hash), file))
+	for _, from := range []string{node, gateway, dir} {
+		recoverAll(t, n, b.Vault, append(args, "--from", from)...)
 	}
 }
 
@@ -239,6 +278,22 @@ func TestRecoveryAfterARestartFromGenesis(t *testing.T) {
 	}
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	recoverAll(t, again, b.Vault, "--trust-first", "--node", again.Validators[3].RPC(), "--node", again.Validators[0].RPC())
+
+	// Offline the exported genesis has the group part for an envelope that somebody kept.
+	again.StopAll()
+	work := t.TempDir()
+	words, genesis, kept := filepath.Join(work, "words"), filepath.Join(work, "genesis.json"), filepath.Join(work, "envelope")
+	require.NoError(t, again.ExportGenesis("tssbackup-third").SaveAs(genesis))
+	require.NoError(t, os.WriteFile(words, []byte(again.Validators[0].Signer.Mnemonic), 0o600))
+	require.NoError(t, os.WriteFile(kept, b.Envelopes[0], 0o600))
+	out := filepath.Join(work, "keyshares")
+	said, err := exec.Command("recover-keyshares", "open", "--mnemonic-file", words, "--out", out, "--group", genesis, kept).CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	for _, f := range b.Vault.Files[0] {
+		data, err := os.ReadFile(filepath.Join(out, f.Name))
+		require.NoError(t, err)
+		require.Equal(t, f.Data, data)
+	}
 }
 
 // send sends a vote as bifrost does, and holds what a node answers on the way against what package

@@ -24,7 +24,8 @@ func (d *Dealt) Group(members [][]byte) []byte {
 	for i, m := range sorted {
 		p, address := preParams[i%len(preParams)], types.SignerAddress(m)
 		entries[i] = sanity.GroupMember{
-			Secp256k1: point(d.Public.Secp256k1, address), Ed25519: point(d.Public.Ed25519, address),
+			Secp256k1: point(d.Public.Secp256k1, address),
+			Ed25519:   point(d.Public.Ed25519, address),
 			Parameters: must(sanity.Parameters{
 				N: p.PaillierSK.N, NTilde: p.NTildei, H1: p.H1i, H2: p.H2i,
 			}.Bytes()),

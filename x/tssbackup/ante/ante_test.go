@@ -335,7 +335,9 @@ func TestEligibleTransactionsPassWithoutFee(t *testing.T) {
 			make: func(c *chain) []byte {
 				vote := c.vote(c.asked[0])
 				vote.KeysharesBackup = network.Seal(c.t, c.asked[0], 500<<10)
-				return c.Tx(c.asked[0], network.TxOptions{Gas: 6_000_000}, vote)
+				gas, err := types.SignerGas(vote, len(c.Members))
+				require.NoError(c.t, err)
+				return c.Tx(c.asked[0], network.TxOptions{Gas: gas}, vote)
 			},
 		},
 		{

@@ -169,9 +169,7 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 	b.envelopes = append(b.envelopes, sealed)
 	faults := disk.FailAt(t, tssbackup.ArchiveDir(full.Home), 2)
 
-	vote := ballot.Vote(b.vault, voter.Signer, sealed)
-	tx := n.Sign(voter.Signer, network.TxOptions{Gas: 1_000_000 + 10*uint64(len(sealed))}, vote)
-	require.Zero(t, n.Broadcast(tx).Code)
+	require.Zero(t, n.Broadcast(naming(t, n, ballot, b.vault, voter.Signer, sealed)).Code)
 	n.Wait(func() bool { return n.Validators[0].App().LastBlockHeight() >= full.App().LastBlockHeight()+3 }, "%s to stand still", full)
 	require.True(t, faults.Reached())
 	require.NoFileExists(t, b.path(full, 3))
@@ -185,8 +183,20 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 	b.recoverable(t, n, full)
 }
 
+// naming is the transaction of a vote that names the group part.
+func naming(
+	t *testing.T, n *network.Network, ballot network.Ballot, vault network.Vault, voter network.Account, sealed []byte,
+) []byte {
+	t.Helper()
+	vote := ballot.Named(ballot.Vote(vault, voter, sealed))
+	gas, err := types.SignerGas(vote, len(ballot.Members))
+	require.NoError(t, err)
+	return n.Sign(voter, network.TxOptions{Gas: gas}, vote)
+}
+
 // TestStateSyncBringsTheEnvelopes has a node join from a snapshot, and then be the only one that is
-// left.
+// left. It has the group part of the vault, and takes a vote that names one which another vote
+// carried before it joined.
 func TestStateSyncBringsTheEnvelopes(t *testing.T) {
 	made := network.Snapshots{}
 	n := network.New(t, made.Config(t.TempDir))
@@ -196,10 +206,28 @@ func TestStateSyncBringsTheEnvelopes(t *testing.T) {
 	// A node whose archive is not complete makes no snapshot.
 	lame := n.Validators[3]
 	require.NoError(t, os.Truncate(b.path(lame, 0), 10))
+	under, first, second := network.NewVault("under way"), n.Validators[0].Signer, n.Validators[1].Signer
+	ballot := n.Ballot(n.StartChurn().KeygenIds[0])
+	carried := n.SendVote(first, ballot.Vote(under, first, network.Seal(t, first, 1_000)))
 	published := lame.App().LastBlockHeight()
 	joined := n.JoinByStateSync(made, published)
 	require.LessOrEqual(t, made.Height(3), published)
-	joined.RequirePruned(b.heights...)
+	joined.RequirePruned(append(b.heights, carried.Height)...)
+
+	groupOf := func(v *network.Validator) *types.QueryGroupResponse {
+		res, err := types.NewQueryClient(v.ClientContext()).Group(t.Context(), &types.QueryGroupRequest{Vault: b.vault.Name()})
+		require.NoError(t, err)
+		return res
+	}
+	require.Equal(t, groupOf(n.Validators[0]), groupOf(joined))
+	tx := naming(t, n, ballot, under, second, network.Seal(t, second, 1_000))
+	checked, err := joined.Client().BroadcastTxSync(t.Context(), tx)
+	require.NoError(t, err)
+	require.Zero(t, checked.Code, checked.Log)
+	n.Wait(func() bool {
+		res, err := types.NewQueryClient(joined.ClientContext()).Keygen(t.Context(), &types.QueryKeygenRequest{Id: ballot.KeygenID})
+		return err == nil && len(res.Keygen.Votes) == 2
+	}, "the vote stands in the state of %s", joined)
 
 	n.StopAll()
 	b.recoverable(t, n, joined)

@@ -73,6 +73,7 @@ func DefaultParams() Params {
 		KeygenRetention:  defaultKeygenRetention,
 		PenaltyWindow:    defaultPenaltyWindow,
 		MaxTries:         defaultTries,
+		SplitBackups:     true,
 	}
 }
 
