@@ -2,7 +2,7 @@
 # What `make dist` makes, tried as its users will: built twice it is the same, the packages satisfy lintian, and under a real
 # systemd the services are installed, started, upgraded, removed and purged, with the homes as they were in the end; the .rpm's
 # scripts run; the tool starts on an empty Linux; the images run without root, rights and anything to write on, also as a network
-# of them that makes vaults; the chart's pods run; and a new user gets # from the tool's package to keyshares by what is printed.
+# of them that makes vaults; the chart's pods run; and a new user gets from the tool's package to keyshares by what is printed.
 #
 # usage: scripts/dist-check.sh [quick]        as root, on Debian; installs what is missing with apt-get
 #
