@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"strings"
 	"testing"
 
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -70,6 +71,10 @@ func TestASignersMessagesTakeNoMoreGasThanSaid(t *testing.T) {
 				Vault:           c.vault.Name(),
 				KeysharesBackup: network.Seal(t, others[0], 64<<10),
 				Proof:           c.vault.Prove(chainID, keygenID, c.Members, others[0]),
+			})
+			send(others[0], &types.MsgClaimSigner{
+				Signer: others[0].Bech32(), Nonce: make([]byte, types.ClaimNonceSize),
+				Addresses: strings.Repeat("x", types.MaxAddresses),
 			})
 		})
 	}

@@ -37,6 +37,9 @@ type Records interface {
 	Group(ctx context.Context, v vault.Vault) ([]byte, error)
 	// CarriedGroup is another, which takes it out of the block that carries it.
 	CarriedGroup(ctx context.Context, v vault.Vault) ([]byte, error)
+	// TermOf is the latest claim of a signer, given by its raw address, the zeroth when there is
+	// none.
+	TermOf(ctx context.Context, signer []byte) (types.SignerTerm, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
 }

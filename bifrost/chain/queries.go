@@ -35,6 +35,17 @@ func (c *Client) Signer(ctx context.Context, address string) (types.SignerInfo, 
 	return res.Signer, err
 }
 
+// SignerTerm returns the latest claim of a signer, and the block after which it was so. The term is
+// 0 before the first. The error is [ErrNotFound] for a signer that was never registered.
+func (c *Client) SignerTerm(
+	ctx context.Context, address string,
+) (types.QuerySignerTermResponse, int64, error) {
+	var res types.QuerySignerTermResponse
+	req := &types.QuerySignerTermRequest{Address: address}
+	height, err := c.queryAsOf(ctx, service+"SignerTerm", req, &res)
+	return res, height, err
+}
+
 // Keygen returns one keygen with its votes. It has no status, and there is no error, when state
 // holds none: it never opened, or failed long ago.
 func (c *Client) Keygen(ctx context.Context, id uint64) (vault.Keygen, error) {

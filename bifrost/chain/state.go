@@ -136,6 +136,20 @@ func (s *State) SignerOf(ctx context.Context, operator []byte) ([]byte, error) {
 	return signer.Address, nil
 }
 
+// TermOf returns the latest claim of a signer, given by its raw address, or the zeroth when it is
+// verified that there is none.
+func (s *State) TermOf(ctx context.Context, signer []byte) (types.SignerTerm, error) {
+	var term types.SignerTerm
+	value, err := s.read(ctx, types.SignerTermKey(signer))
+	if err != nil || len(value[0]) == 0 {
+		return term, err
+	}
+	if err := proto.Unmarshal(value[0], &term); err != nil {
+		return term, fmt.Errorf("%w: term of a signer: %w", ErrState, err)
+	}
+	return term, nil
+}
+
 // FindPrefix finds the prefix with which the chain writes its accounts, which no record holds: from
 // how a node shows the members of a vault. It believes only what is one of these members, by the
 // verified record of the vault. From then on addresses are shown with it. Without a vault, and when

@@ -9,6 +9,7 @@
 //	preparams/    for the keygens to come
 //	backups/      which manifests of backups this home wrote last
 //	sent/         which backup each mailbox got last
+//	term.json     its latest claim of the signer's term, which no backup holds
 //	restored.json says that it was built from a backup
 //	restoring     says that a restore into this home has not ended
 //	bifrost.sock  the control socket, for the owner of the home alone
@@ -60,6 +61,10 @@ func BackupsDir(home string) string { return filepath.Join(home, "backups") }
 
 // SentPath is what a home remembers of the backups that it sent to a mailbox, by the sink's name.
 func SentPath(home, sink string) string { return filepath.Join(home, "sent", sink+".json") }
+
+// TermPath is what a home remembers of its claims. No backup holds it: a home that was built from
+// one waits to be promoted when another instance has acted.
+func TermPath(home string) string { return filepath.Join(home, "term.json") }
 
 // RestoringPath is the marker of a home into which a restore has not ended. [Lock] refuses it.
 func RestoringPath(home string) string { return filepath.Join(home, "restoring") }

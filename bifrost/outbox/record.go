@@ -95,15 +95,16 @@ type Record struct {
 	// SharesHash names the public shares of the result in hex.
 	SharesHash string `json:"shares_hash,omitempty"`
 
-	// Message is the encoded MsgTssPool or MsgPublishBackup; it never changes.
+	// Message is the encoded MsgTssPool or MsgPublishBackup, without a term; it never changes.
 	Message []byte `json:"message,omitempty"`
 	Blame   bool   `json:"blame,omitempty"`
 	// EnvelopeSHA256 is the commitment in hex, empty without an envelope.
 	EnvelopeSHA256 string `json:"envelope_sha256,omitempty"`
 
-	// Tx is the message signed for Sequence.
+	// Tx is the message signed for Sequence, in Term.
 	Tx            []byte `json:"tx,omitempty"`
 	Sequence      uint64 `json:"sequence,omitempty"`
+	Term          uint64 `json:"term,omitempty"`
 	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
 
 	// Members is how many members the vault of a later publication has, or the keygen of a join or

@@ -108,7 +108,7 @@ func (p *Publisher) send(
 	}
 	r := e.rec
 	expired := r.TimeoutHeight != 0 && height >= int64(r.TimeoutHeight)
-	if len(r.Tx) == 0 || r.Sequence < a.sequence || e.resign || expired {
+	if len(r.Tx) == 0 || r.Sequence < a.sequence || r.Term != p.cfg.Term || e.resign || expired {
 		if err := p.signTx(e, height, a); err != nil {
 			return false, err
 		}
@@ -142,14 +142,16 @@ func (p *Publisher) send(
 	}
 }
 
-// signTx signs the record's message for the account's sequence.
+// signTx signs the record's message for the account's sequence, in the term of this process. The
+// message itself is without one: what was fixed in an earlier term is what is sent in a later one.
 func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	next := *e.rec
 	msg, err := messageOf(&next)
 	if err != nil {
 		return err
 	}
-	next.Sequence = a.sequence
+	setTerm(msg, p.cfg.Term)
+	next.Sequence, next.Term = a.sequence, p.cfg.Term
 	next.TimeoutHeight = uint64(next.Deadline)
 	if next.Kind == outbox.Backup {
 		next.TimeoutHeight = uint64(height) + backupTimeout

@@ -74,6 +74,8 @@ type fakeChain struct {
 	later    map[string][]*types.MsgPublishBackup
 	// refuse, when set, is asked before a vote or a publication is taken.
 	refuse func(member string) error
+	// terms are those of members that claimed.
+	terms map[string]uint64
 	// drop keeps votes and publications of a member out of blocks.
 	drop map[string]bool
 }
@@ -123,6 +125,7 @@ func newFakeChain() *fakeChain {
 		checks: map[string]int{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
 		messages: map[string][]*types.MsgTssPool{}, later: map[string][]*types.MsgPublishBackup{}, drop: map[string]bool{},
 		proofs: map[string]types.ProofInfo{}, shares: map[string]types.PublicShares{}, sent: map[string]map[string]bool{},
+		terms: map[string]uint64{},
 	}
 }
 
@@ -568,6 +571,9 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	case *types.MsgPublishBackup:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.vaults[m.Vault].Members)
+	}
+	if term := msg.(interface{ GetTerm() uint64 }); term.GetTerm() != c.terms[member] {
+		return types.ErrOtherTerm
 	}
 	free := types.VoteGas(members)
 	if m, ok := msg.(*types.MsgTssPool); ok {

@@ -99,7 +99,7 @@ func (p *Publisher) giveUp(
 	next.Step = outbox.StepMessage
 	next.Blame = true
 	next.EnvelopeSHA256, next.SharesHash = "", ""
-	next.Tx, next.Sequence, next.TimeoutHeight = nil, 0, 0
+	next.Tx, next.Sequence, next.Term, next.TimeoutHeight = nil, 0, 0, 0
 	return next, setMessage(next, &types.MsgTssPool{
 		Signer: p.cfg.Address, KeygenId: next.Epoch, Blame: blame,
 	})
@@ -137,6 +137,20 @@ func messageOf(r *outbox.Record) (proto.Message, error) {
 		return nil, fmt.Errorf("the outbox holds a malformed message: %w", err)
 	}
 	return msg, nil
+}
+
+// setTerm puts the term into a message that is signed next.
+func setTerm(msg proto.Message, term uint64) {
+	switch msg := msg.(type) {
+	case *types.MsgTssPool:
+		msg.Term = term
+	case *types.MsgTssJoin:
+		msg.Term = term
+	case *types.MsgTssCheck:
+		msg.Term = term
+	case *types.MsgPublishBackup:
+		msg.Term = term
+	}
 }
 
 // kindOf names what a record brings to state.

@@ -60,6 +60,7 @@ type member struct {
 	backup    func(context.Context) error
 	strict    bool
 	notBefore int64
+	term      uint64
 
 	mu  sync.Mutex
 	pub *Publisher
@@ -190,7 +191,7 @@ func (m *member) open() *Publisher {
 		Tss:    mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
 		Seal:   m.seal,
 		Prove:  m.prove,
-		Backup: m.backup, StrictBackup: m.strict, NotBefore: m.notBefore,
+		Backup: m.backup, StrictBackup: m.strict, NotBefore: m.notBefore, Term: m.term,
 		Log: m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)
@@ -1265,4 +1266,49 @@ func TestPublicationForARetiredVaultIsGivenUp(t *testing.T) {
 	w.chain.mu.Unlock()
 	w.eventually("it is closed", func() bool { return len(late.status().Outbox) == 0 })
 	require.Zero(t, late.counted("delivered backup"))
+}
+
+// TestWhatWasFixedInATermIsSentInTheNext has a member be started anew in a later term while its vote
+// waits for its block: the same message goes out in that term, and nothing of the earlier one is
+// taken any more.
+func TestWhatWasFixedInATermIsSentInTheNext(t *testing.T) {
+	w := newWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	m := w.members[0]
+	m.term, w.chain.terms[m.address] = 1, 1
+	w.chain.drop[m.address] = true
+	w.start()
+	w.eventually("its vote is on its way", func() bool {
+		s := m.status()
+		return len(s.Outbox) == 1 && s.Outbox[0].Step == outbox.StepTx
+	})
+	before := m.readRecord(outbox.VoteName(1))
+	require.EqualValues(t, 1, before.Term)
+	require.EqualValues(t, 1, decodedVote(t, before.Tx).Term)
+	m.halt()
+	w.chain.mu.Lock()
+	w.chain.drop, w.chain.terms[m.address] = map[string]bool{}, 2
+	w.chain.mu.Unlock()
+	require.ErrorIs(t, w.chain.Broadcast(t.Context(), before.Tx), types.ErrOtherTerm)
+	m.term = 2
+	m.run()
+	w.awaitReady(1)
+	require.Equal(t, 1, m.seals)
+	w.checkInvariants()
+	w.eventually("the record is closed", func() bool { return len(m.status().Outbox) == 0 })
+	sent := w.chain.messages[m.address]
+	require.Len(t, sent, 1)
+	require.EqualValues(t, 2, sent[0].Term)
+	var fixed types.MsgTssPool
+	require.NoError(t, proto.Unmarshal(before.Message, &fixed))
+	require.Zero(t, fixed.Term)
+	fixed.Term = 2
+	require.Equal(t, fixed.String(), sent[0].String(), "but for the term")
+}
+
+func decodedVote(t *testing.T, tx []byte) *types.MsgTssPool {
+	_, _, msg := decode(tx)
+	vote, ok := msg.(*types.MsgTssPool)
+	require.True(t, ok)
+	return vote
 }

@@ -56,6 +56,8 @@ type Config struct {
 	// StrictBackup lets no vote for a result go out before its backup; without it a vote waits for
 	// a part of its time.
 	StrictBackup bool
+	// Term is the signer's, in which this process acts: 0 where nobody claims one.
+	Term uint64
 	// NotBefore is the block that a keygen must open after for this signer to take part in it.
 	NotBefore int64
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/home"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
@@ -50,6 +51,12 @@ func (c *Control) Status(ctx context.Context) (*Status, error) {
 func (c *Control) Sign(ctx context.Context, req SignRequest) (*SignResult, error) {
 	var res SignResult
 	return &res, c.do(ctx, http.MethodPost, "/v1/sign", req, &res)
+}
+
+// Promote has a fenced bifrost claim the term after the expected one. It returns when it acts.
+func (c *Control) Promote(ctx context.Context, expect uint64) (*term.Status, error) {
+	var st term.Status
+	return &st, c.do(ctx, http.MethodPost, "/v1/promote", PromoteRequest{expect}, &st)
 }
 
 // Keyshares asks what is on the disk of the vault with this record.

@@ -34,6 +34,7 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group) error {
 	})
 	mux.HandleFunc("POST /v1/sign", s.handleSign)
 	mux.HandleFunc("POST /v1/keyshares", s.handleKeyshares)
+	mux.HandleFunc("POST /v1/promote", s.handlePromote)
 	s.serveOn(ctx, group, control, mux)
 
 	if s.cfg.Metrics.Listen == "" {
@@ -123,6 +124,27 @@ func (s *service) handleSign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, res)
+}
+
+// PromoteRequest asks a fenced bifrost to claim the term after the expected one.
+type PromoteRequest struct {
+	Expect uint64 `json:"expect"`
+}
+
+func (s *service) handlePromote(w http.ResponseWriter, r *http.Request) {
+	var req PromoteRequest
+	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	if err := s.terms.Promote(r.Context(), req.Expect); err != nil {
+		s.log.Warn().Err(err).Uint64("expected", req.Expect).Msg("this instance was not promoted")
+		writeError(w, http.StatusConflict, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.terms.Status())
 }
 
 // handleKeyshares tells what is on the disk of the vault whose record is the request.

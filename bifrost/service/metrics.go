@@ -13,6 +13,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 )
 
@@ -234,6 +235,18 @@ func (m *metrics) of(s *service) {
 			Name: "bifrost_problems",
 			Help: "Problems that bifrost status names. It is healthy when there are none.",
 		}, func() float64 { return float64(len(s.status().Problems)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_term", Help: "The latest term of the signer that was seen on chain.",
+		}, func() float64 { return float64(s.terms.Status().Term) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_fenced",
+			Help: "1 while another instance of the signer has the term, so that this one acts in nothing.",
+		}, func() float64 {
+			if s.terms.Status().State == term.Fenced {
+				return 1
+			}
+			return 0
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_damaged_vaults",
 			Help: "Vaults of which a keyshare file is damaged and not yet restored.",

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -64,6 +66,7 @@ type service struct {
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
 	outbox    *outbox.Outbox
+	terms     *term.Holder
 
 	request      *registration.Request
 	registration *registration.Watch
@@ -122,6 +125,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	)
 	s.metrics = newMetrics(s.params, s.registration)
 	if err := s.newCare(o.Mnemonic); err != nil {
+		return err
+	}
+	if err := s.openTerm(); err != nil {
 		return err
 	}
 	if err := s.newBackups(o.Mnemonic); err != nil {
@@ -316,7 +322,7 @@ func (s *service) openHome(keys *keystore.Keys) (err error) {
 	return nil
 }
 
-// work runs the ceremonies and the loop.
+// work repairs what is here, and acts in the term of this instance.
 func (s *service) work(
 	ctx context.Context,
 	state registration.State,
@@ -332,10 +338,59 @@ func (s *service) work(
 	if err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.registration.Run(ctx, state) })
+	group.Go(func() error { return s.drill.Run(ctx, s.published) })
+	group.Go(func() error {
+		for {
+			number, err := s.terms.Acquire(ctx)
+			if err != nil {
+				return err
+			}
+			if s.terms.Promoted() {
+				wait = s.repairer.Once(ctx) // what the instance before has made
+			}
+			err = s.act(ctx, number, notBefore, wait, mnemonic)
+			if !errors.Is(err, term.ErrFenced) {
+				return err
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// openTerm makes what has one instance of the signer act.
+func (s *service) openTerm() (err error) {
+	address := types.SignerAddress(s.key.PubKey())
+	s.terms, err = term.Open(term.Config{
+		ChainID: s.cfg.ChainID, Address: s.request.Address, Path: home.TermPath(s.home),
+		Chain: s.chain,
+		Sign: func(msg proto.Message, p chain.TxParams) ([]byte, error) {
+			return chain.SignTx(msg, p, s.key)
+		},
+		Verified: func(ctx context.Context) (types.SignerTerm, error) {
+			records, err := s.verifier.Look(ctx)
+			if err != nil {
+				return types.SignerTerm{}, err
+			}
+			return records.TermOf(ctx, address)
+		},
+		Log: s.log,
+	})
+	return err
+}
+
+// act runs the ceremonies and the loop in a term, and repairs after a time, until the context ends
+// or the term is another instance's.
+func (s *service) act(
+	ctx context.Context,
+	number uint64, notBefore int64, repair time.Duration, mnemonic *sanity.Mnemonic,
+) error {
+	s.log.Info().Uint64("term", number).Msg("this instance of the signer acts")
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
 		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log,
-		PreParams: s.params, Bech32Prefix: s.cfg.Prefix,
+		PreParams: s.params, Bech32Prefix: s.cfg.Prefix, Term: number,
 	})
 	sanity.Wipe(private)
 	if err != nil {
@@ -347,7 +402,7 @@ func (s *service) work(
 		backup = s.backUp
 	}
 	publisher, err := publish.New(publish.Config{
-		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore,
+		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore, Term: number,
 		ChainID: s.cfg.ChainID,
 		Address: s.request.Address,
 		PubKey:  s.key.PubKey(),
@@ -376,17 +431,25 @@ func (s *service) work(
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
-	group.Go(func() error { return s.registration.Run(ctx, state) })
-	group.Go(func() error { return s.repairer.Run(ctx, wait) })
-	group.Go(func() error {
-		return s.drill.Run(ctx, func() []string { return published(publisher.Status()) })
-	})
+	group.Go(func() error { return s.terms.Watch(ctx) })
+	group.Go(func() error { return s.repairer.Run(ctx, repair) })
 	err = group.Wait()
 	// No signing is begun any more; Close ends those that run.
 	s.mu.Lock()
-	s.tss = nil
+	s.tss, s.publisher = nil, nil
 	s.mu.Unlock()
 	return err
+}
+
+// published are the vaults that can be drilled, as far as this instance acts.
+func (s *service) published() []string {
+	s.mu.Lock()
+	publisher := s.publisher
+	s.mu.Unlock()
+	if publisher == nil {
+		return nil
+	}
+	return published(publisher.Status())
 }
 
 // notBefore is the block that a keygen must open after for this signer to take part in it: 0, or in

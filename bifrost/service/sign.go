@@ -75,7 +75,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	ready := s.tss
 	s.mu.Unlock()
 	if ready == nil {
-		return nil, errNotReady
+		return nil, fmt.Errorf("%w: %s", errNotReady, s.terms.Status().Reason)
 	}
 	if len(req.Message) == 0 || len(req.Message) > maxMessage {
 		return nil, fmt.Errorf("%w: a message of %d bytes", errBadRequest, len(req.Message))

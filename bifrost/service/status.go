@@ -10,6 +10,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 )
 
@@ -28,10 +29,12 @@ type Status struct {
 	// Error is why the signer is in this state; empty when there is nothing to say.
 	Error string `json:"state_error"`
 	// RegisterCommand is set while the signer is not registered.
-	RegisterCommand string                     `json:"register_command"`
-	PreParams       int                        `json:"preparams"`
-	FormerVaults    []registration.FormerVault `json:"former_vaults"`
-	Publish         *publish.Status            `json:"publish"`
+	RegisterCommand string `json:"register_command"`
+	// Term says whether this instance of the signer acts.
+	Term         term.Status                `json:"term"`
+	PreParams    int                        `json:"preparams"`
+	FormerVaults []registration.FormerVault `json:"former_vaults"`
+	Publish      *publish.Status            `json:"publish"`
 	// Trust is the latest header that was verified.
 	Trust *care.TrustedHeader `json:"trust"`
 	// Drill is the latest fire drill.
@@ -65,6 +68,15 @@ func (s *service) status() Status {
 		Addrs: []string{}, State: known.State, Error: known.Error,
 		RegisterCommand: known.Command, FormerVaults: known.Former,
 	}
+	var acting []string
+	st.Term = s.terms.Status()
+	if st.Term.State == term.Acting && node == nil {
+		st.Term.State, st.Term.Reason = term.Waiting, "the term is this instance's, which begins to act"
+	}
+	if known.State == registration.Ready ||
+		known.State == registration.Replaced {
+		acting = st.Term.Problems()
+	}
 	if node != nil {
 		st.Addrs = append(st.Addrs, node.Addrs()...)
 	}
@@ -89,8 +101,8 @@ func (s *service) status() Status {
 	}
 	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
-		known.Problems(), preParams, trust, s.repairer.Problems(), aside, backup, sinks, drill,
-		publishing)...)
+		known.Problems(), acting, preParams, trust, s.repairer.Problems(), aside, backup, sinks,
+		drill, publishing)...)
 	return st
 }
 

@@ -31,7 +31,7 @@ const (
 
 	maxID      = 128
 	maxReason  = 256
-	protoV2    = 2
+	protoV3    = 3
 	hashSize   = 32
 	sigSize    = 64
 	nonceSize  = 16
@@ -80,7 +80,8 @@ type frame struct {
 // A hello brings a member to a ceremony, with a key for this session alone.
 type hello struct {
 	id         string
-	digest     hash // of the ceremony's description
+	term       uint64 // of the member, in which this instance of it acts
+	digest     hash   // of the ceremony's description
 	nonce      nonce
 	key        point // the session key
 	possession sig   // by the session key
@@ -105,8 +106,9 @@ func (f *frame) encode() []byte {
 	switch f.kind {
 	case frameHello:
 		h := &f.hello
-		b = append(b, protoV2, byte(len(h.id)))
+		b = append(b, protoV3, byte(len(h.id)))
 		b = append(b, h.id...)
+		b = binary.BigEndian.AppendUint64(b, h.term)
 		b = append(b, h.digest[:]...)
 		b = append(b, h.nonce[:]...)
 		b = append(b, h.key[:]...)
@@ -165,11 +167,12 @@ func decodeFrame(b []byte) (*frame, error) {
 	f := &frame{kind: frameKind(r.byte())}
 	switch f.kind {
 	case frameHello:
-		if r.byte() != protoV2 {
+		if r.byte() != protoV3 {
 			return nil, errFrame
 		}
 		h := &f.hello
 		h.id = string(r.take(int(r.byte())))
+		h.term = r.uint64()
 		r.copy(h.digest[:])
 		r.copy(h.nonce[:])
 		r.copy(h.key[:])
@@ -243,6 +246,12 @@ func (r *reader) uint16() uint16 {
 	var b [2]byte
 	r.copy(b[:])
 	return binary.BigEndian.Uint16(b[:])
+}
+
+func (r *reader) uint64() uint64 {
+	var b [8]byte
+	r.copy(b[:])
+	return binary.BigEndian.Uint64(b[:])
 }
 
 func (r *reader) echoes() (out []echo) {

@@ -48,7 +48,7 @@ func (s *session) join(ctx context.Context) error {
 
 // newHello makes this member's, with the session key.
 func (s *session) newHello() *hello {
-	h := &hello{id: s.name, digest: s.digest}
+	h := &hello{id: s.name, term: s.term, digest: s.digest}
 	_, _ = rand.Read(h.nonce[:]) // never fails
 	copy(h.key[:], s.sessionKey.PubKey().SerializeCompressed())
 	h.possession = sign(s.sessionKey, h.possessionDigest(s.members[s.self]))

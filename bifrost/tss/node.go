@@ -24,7 +24,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-const protocolID = p2pprotocol.ID("/tssbackup/tss/3.0.0")
+const protocolID = p2pprotocol.ID("/tssbackup/tss/4.0.0")
 
 const (
 	defaultJoinTimeout = 5 * time.Minute
@@ -53,6 +53,9 @@ type Config struct {
 	// PreParams are what keygens take their pre-parameters from. Making more pauses while a
 	// ceremony runs. A node without them signs and makes no keys.
 	PreParams *PreParams
+	// Term is the signer's, in which this node acts. A peer that has heard a node of a later term
+	// of the same signer listens to this one no more.
+	Term uint64
 	// Bech32Prefix is the prefix of account addresses ("cosmos"), for the names of the keys in
 	// keyshare files.
 	Bech32Prefix string
@@ -68,6 +71,7 @@ type Node struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	terms    map[peer.ID]uint64 // the latest of each member that said hello
 	closed   bool
 	wg       sync.WaitGroup // ceremonies and the handlers of streams
 
@@ -103,6 +107,7 @@ func New(cfg Config) (*Node, error) {
 		key:      secp256k1.PrivKeyFromBytes(cfg.Key),
 		gate:     &gate{allowed: map[peer.ID]int{}},
 		sessions: map[string]*session{},
+		terms:    map[peer.ID]uint64{},
 		now:      time.Now,
 	}
 	n.cfg.Key = nil
@@ -295,12 +300,39 @@ func (n *Node) handle(st network.Stream) {
 	}
 	n.mu.Lock()
 	s := n.sessions[hello.hello.id]
+	hears := n.hears(st.Conn(), hello.hello.term)
 	n.mu.Unlock()
+	if !hears {
+		return
+	}
 	if s == nil {
 		return // not started here yet, or over; the peer tries again
 	}
 	_ = st.SetReadDeadline(time.Time{})
 	s.read(st, hello)
+}
+
+// hears reports whether what a member says in a term is listened to: nothing once it said hello in
+// a later one, whatever the own node shows of it yet. The connections to an earlier instance of the
+// member are closed: it may never read what is said there. It is called with the lock held.
+func (n *Node) hears(conn network.Conn, term uint64) bool {
+	p := conn.RemotePeer()
+	before := n.terms[p]
+	if term < before {
+		return false
+	}
+	n.terms[p] = term
+	if term == before || before == 0 {
+		return true
+	}
+	n.cfg.Log.Info().Str("peer", p.String()).Uint64("term", term).
+		Msg("another instance of this member acts by now")
+	for _, other := range n.host.Network().ConnsToPeer(p) {
+		if other != conn {
+			n.wg.Go(func() { _ = other.Close() })
+		}
+	}
+	return true
 }
 
 // join makes a session known to the stream handler and lets its members connect. The function it

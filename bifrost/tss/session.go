@@ -59,6 +59,7 @@ type description struct {
 type session struct {
 	description
 	self         int
+	term         uint64 // of this node
 	key          *secp256k1.PrivateKey
 	sessionKey   *secp256k1.PrivateKey
 	keys         *sessionKeys
@@ -139,6 +140,7 @@ func (n *Node) newSession(d description) (*session, error) {
 	s := &session{
 		description:  d,
 		self:         self,
+		term:         n.cfg.Term,
 		key:          n.key,
 		log:          n.cfg.Log.With().Str("ceremony", d.name).Logger(),
 		joinTimeout:  n.cfg.JoinTimeout,

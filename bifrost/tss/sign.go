@@ -2,6 +2,7 @@ package tss
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
@@ -40,7 +41,8 @@ func (h *hello) possessionDigest(member []byte) hash {
 
 // helloDigest is what a member signs when it joins.
 func (h *hello) helloDigest() hash {
-	b := append([]byte("tssbackup/tss/hello/v2"), h.digest[:]...)
+	b := binary.BigEndian.AppendUint64([]byte("tssbackup/tss/hello/v3"), h.term)
+	b = append(b, h.digest[:]...)
 	b = append(append(b, h.nonce[:]...), h.key[:]...)
 	return sha256.Sum256(append(b, h.possession[:]...))
 }

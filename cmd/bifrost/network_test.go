@@ -29,6 +29,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
@@ -90,6 +91,24 @@ func (s *signerProcess) terminate() {
 	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(s.t, s.cmd.Wait())
 	s.cmd = nil
+}
+
+// promote has a bifrost act that says it is fenced, which works once.
+func (s *signerProcess) promote() {
+	var fenced service.Status
+	require.Eventually(s.t, func() bool {
+		out, err := s.command("status", "--output", "json")
+		return err != nil && json.Unmarshal(out, &fenced) == nil && fenced.Term.State == term.Fenced
+	}, patience, 50*time.Millisecond, "another instance has acted")
+	require.Nil(s.t, fenced.Publish)
+	require.Contains(s.t, strings.Join(fenced.Problems, "\n"), fmt.Sprint("promote --expect ", fenced.Term.Term))
+	args := []string{"promote", "--output", "json", "--expect"}
+	_, err := s.command(append(args, fmt.Sprint(fenced.Term.Term-1))...)
+	require.Error(s.t, err, "another term is the latest")
+	out, err := s.command(append(args, fmt.Sprint(fenced.Term.Term))...)
+	require.NoError(s.t, err, string(out))
+	_, err = s.command(append(args, fmt.Sprint(fenced.Term.Term))...)
+	require.Error(s.t, err, "it works once")
 }
 
 // command runs a command against the home.
@@ -535,6 +554,7 @@ func hostLost(
 	_, err = s.command("init", "--mnemonic-file", words)
 	require.NoError(t, err)
 	s.start()
+	s.promote()
 	require.Eventually(t, func() bool {
 		st, err := s.status()
 		return err == nil && st.State == registration.Ready && st.Publish != nil &&
@@ -559,6 +579,7 @@ func hostLost(
 	_, err = s.command("init", "--mnemonic-file", words)
 	require.NoError(t, err)
 	s.start()
+	s.promote()
 	require.Eventually(t, func() bool {
 		st, err := s.status()
 		return err == nil && st.State == registration.Ready

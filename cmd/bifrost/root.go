@@ -57,6 +57,7 @@ Results go to standard output, everything else to standard error.
 		a.doctorCommand(),
 		a.configCommand(),
 		a.signCommand(),
+		a.promoteCommand(),
 		a.sealCommand(),
 		a.groupCommand(),
 		a.keystoreCommand(),

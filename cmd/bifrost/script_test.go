@@ -15,7 +15,9 @@ import (
 
 	"filippo.io/age"
 	abci "github.com/cometbft/cometbft/abci/types"
+	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -80,6 +82,8 @@ type scene struct {
 	signers, former map[string]string
 	// recipients are the signers' recipient keys by their addresses.
 	recipients map[string]types.Recipient
+	// term is that of the one signer that claims.
+	term types.QuerySignerTermResponse
 }
 
 type sceneKey struct{}
@@ -115,6 +119,14 @@ func TestScripts(t *testing.T) {
 			node, url := fakenode.New(t)
 			s := &scene{node: node, signers: map[string]string{}, former: map[string]string{}, recipients: map[string]types.Recipient{}}
 			node.Answers["/tssbackup.v1.Query/Signer"] = s.signer
+			node.Answers["/tssbackup.v1.Query/SignerTerm"] = func([]byte) abci.ResponseQuery {
+				return answer(&s.term)
+			}
+			node.Answers["/cosmos.auth.v1beta1.Query/AccountInfo"] = func([]byte) abci.ResponseQuery {
+				return abci.ResponseQuery{Value: []byte{0x0a, 4, 0x18, 7, 0x20, 3}} // number 7, sequence 3
+			}
+			s.term.FreeClaims = types.MaxExemptClaims
+			node.Broadcast = s.claim
 			node.Answers["/tssbackup.v1.Query/Keygens"] = func([]byte) abci.ResponseQuery {
 				return answer(&types.QueryKeygensResponse{})
 			}
@@ -210,6 +222,21 @@ func (s *scene) signer(data []byte) abci.ResponseQuery {
 		}
 	}
 	return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode(), Log: "not found"}
+}
+
+// claim takes the claims of a signer, as if each had a block of its own.
+func (s *scene) claim(raw []byte) (*ctypes.ResultBroadcastTx, error) {
+	var signed tx.TxRaw
+	var body tx.TxBody
+	var msg types.MsgClaimSigner
+	if err := errors.Join(proto.Unmarshal(raw, &signed), proto.Unmarshal(signed.BodyBytes, &body),
+		proto.Unmarshal(body.Messages[0].Value, &msg)); err != nil {
+		return nil, err
+	}
+	if msg.ExpectedTerm == s.term.Term {
+		s.term.Term, s.term.Nonce = s.term.Term+1, hex.EncodeToString(msg.Nonce)
+	}
+	return &ctypes.ResultBroadcastTx{}, nil
 }
 
 // register OPERATOR FILE [INDEX [OTHERFILE]] registers the signer of the mnemonic in a file with

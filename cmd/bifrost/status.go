@@ -14,6 +14,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
@@ -57,6 +58,7 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 	for _, addr := range st.Addrs {
 		row("address", addr)
 	}
+	row("term", termState(st.Term))
 	row("pre-parameters", st.PreParams)
 	if st.Trust != nil {
 		row(
@@ -153,6 +155,17 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 			fmt.Fprintln(w, " - "+strings.Join(lines, "\n   "))
 		}
 	}
+}
+
+// termState says which instance of the signer acts.
+func termState(t term.Status) string {
+	switch t.State {
+	case term.Acting:
+		return fmt.Sprintf("%d, this instance's since block %d", t.Term, t.Height)
+	case term.Fenced:
+		return fmt.Sprintf("%d, ANOTHER INSTANCE'S since block %d", t.Term, t.Height)
+	}
+	return fmt.Sprintf("%d, claiming the next", t.Term)
 }
 
 // keyshares says how a vault's keyshares are.

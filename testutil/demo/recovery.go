@@ -202,6 +202,9 @@ func (n *network) recoverSigner(ctx context.Context) (string, error) {
 	if err := n.StartSigner(m.Member); err != nil {
 		return "", err
 	}
+	if err := n.PromoteSigner(ctx, m.Member); err != nil {
+		return "", err
+	}
 	if err := n.WaitSigner(ctx, m.Member); err != nil {
 		return "", err
 	}

@@ -107,6 +107,7 @@ func (n *network) hostLost(m *processes.Member, from ...string) {
 		require.NoError(n.t, err, args)
 	}
 	require.NoError(n.t, n.StartSigner(m))
+	require.NoError(n.t, n.PromoteSigner(n.ctx, m))
 	require.NoError(n.t, n.WaitSigner(n.ctx, m))
 }
 

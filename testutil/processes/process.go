@@ -78,6 +78,17 @@ func (p *Processes) Kill(name string) {
 	}
 }
 
+// Signal sends a signal to a process that runs.
+func (p *Processes) Signal(name string, sig syscall.Signal) error {
+	p.mu.Lock()
+	proc := p.running[name]
+	p.mu.Unlock()
+	if proc == nil {
+		return fmt.Errorf("%s does not run", name)
+	}
+	return syscall.Kill(-proc.cmd.Process.Pid, sig)
+}
+
 // take gives a process to who ends it.
 func (p *Processes) take(name string) *process {
 	p.mu.Lock()

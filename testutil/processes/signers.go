@@ -14,6 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
@@ -168,6 +169,39 @@ func (n *Network) WaitSigner(ctx context.Context, m *Member) error {
 		}
 		return status.State == "ready", err
 	})
+}
+
+// PromoteSigner waits until the signer of a member says that another instance acts, as after its
+// home was lost, and has it act in place of that.
+func (n *Network) PromoteSigner(ctx context.Context, m *Member) error {
+	var expect uint64
+	what := m.SignerName() + " to be fenced"
+	err := Await(ctx, time.Minute, what, func(ctx context.Context) (bool, error) {
+		if err := n.Alive(m.SignerName()); err != nil {
+			return false, err
+		}
+		t, err := n.Term(ctx, m.SignerHome)
+		expect = t.Term
+		return t.State == term.Fenced, err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = Command(ctx, n.Path("bifrost"), "promote", "--home", m.SignerHome,
+		"--expect", fmt.Sprint(expect))
+	return err
+}
+
+// Term is what the bifrost that runs in a home says of its signer's term.
+func (n *Network) Term(ctx context.Context, home string) (term.Status, error) {
+	var status struct {
+		Term term.Status `json:"term"`
+	}
+	out, err := Command(ctx, n.Path("bifrost"), "status", "--home", home, "--output", "json")
+	if json.Unmarshal(out, &status) == nil && status.Term.State != "" {
+		return status.Term, nil // it has a problem
+	}
+	return status.Term, err
 }
 
 // StartChurn has governance open a churn: a proposal, a vote of each validator. It returns when
