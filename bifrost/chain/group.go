@@ -14,8 +14,7 @@ func (s *State) Group(ctx context.Context, v vault.Vault) ([]byte, error) {
 	if !v.Split || len(v.SharesHash) == 0 {
 		return nil, fmt.Errorf("group part of vault %s: %w: state keeps none", v.Name(), ErrNotFound)
 	}
-	values, err := s.read(ctx,
-		types.GroupKey(v.Epoch, v.SharesHash), types.GroupParametersKey(v.Epoch, v.SharesHash))
+	values, err := s.read(ctx, groupKeys(v)...)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +33,13 @@ func (s *State) Group(ctx context.Context, v vault.Vault) ([]byte, error) {
 		return nil, fmt.Errorf("%w: vault %s: %w", ErrState, v.Name(), err)
 	}
 	return group, nil
+}
+
+// groupKeys are where state has the group part of a split vault.
+func groupKeys(v vault.Vault) [][]byte {
+	return [][]byte{
+		types.GroupKey(v.Epoch, v.SharesHash), types.GroupParametersKey(v.Epoch, v.SharesHash),
+	}
 }
 
 // CarriedGroup takes the group part of a split vault out of the block that carries it, which the

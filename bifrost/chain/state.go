@@ -371,6 +371,7 @@ func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byt
 
 // Envelope fetches the bytes that a commitment stands for: each node is asked for its archive
 // first, then for the block that carries them. A node that answers with other bytes is reported.
+// After it [State.Group] of a split vault asks no node, where one takes several questions at once.
 // The error is [ErrNoEnvelope] when a node showed the block and it was not in it, else why the last
 // node had none.
 func (s *State) Envelope(
@@ -382,6 +383,9 @@ func (s *State) Envelope(
 	}
 	var failed []error
 	for _, n := range s.nodes {
+		if envelope := s.envelopeWithGroup(ctx, n, v, address, c); envelope != nil {
+			return envelope, nil
+		}
 		envelope, err := n.ArchivedEnvelope(ctx, v.Name(), address, c)
 		if err != nil && ctx.Err() == nil {
 			if errors.Is(err, ErrNoEnvelope) {
@@ -399,6 +403,53 @@ func (s *State) Envelope(
 		failed = append(failed, fmt.Errorf("%s: %w", n.Name(), err))
 	}
 	return nil, errors.Join(failed...)
+}
+
+// envelopeWithGroup asks a node's archive for an envelope of a split vault, and in the same request
+// for the group part, which is wanted next. What is not as it should be is as if it had not been
+// asked: it is asked again, by itself, and there is the reason.
+func (s *State) envelopeWithGroup(
+	ctx context.Context, n *Client, v vault.Vault, address string, c types.Commitment,
+) []byte {
+	if !v.Split || len(v.SharesHash) == 0 || n.noBatch.Load() {
+		return nil
+	}
+	keys := groupKeys(v)
+	if _, ok := s.known[string(keys[0])]; ok {
+		return nil
+	}
+	data, err := proto.Marshal(&types.QueryEnvelopeRequest{
+		Vault: v.Name(), Member: address, Sha256: hex.EncodeToString(c.Sha256),
+	})
+	if err != nil {
+		return nil
+	}
+	batch := n.rpc.NewBatch()
+	if _, err := batch.ABCIQuery(ctx, service+"Envelope", data); err != nil {
+		return nil
+	}
+	opts := rpcclient.ABCIQueryOptions{Height: s.Height(), Prove: true}
+	for _, key := range keys {
+		path := storePath(types.StoreKey)
+		if _, err := batch.ABCIQueryWithOptions(ctx, path, key, opts); err != nil {
+			return nil
+		}
+	}
+	answers, err := batch.Send(ctx)
+	if err != nil || len(answers) != 1+len(keys) {
+		return nil
+	}
+	values, err := verifiedValues(answers[1:], types.StoreKey, s.header.AppHash, keys, s.Height())
+	for i := range values {
+		s.known[string(keys[i])] = values[i]
+	}
+	var res types.QueryEnvelopeResponse
+	answer, ok := answers[0].(*ctypes.ResultABCIQuery)
+	if err != nil || !ok || !answer.Response.IsOK() ||
+		proto.Unmarshal(answer.Response.Value, &res) != nil || !c.Matches(res.Envelope) {
+		return nil
+	}
+	return res.Envelope
 }
 
 // ArchivedEnvelope asks the node's archive for the bytes that a commitment of a member, given in
@@ -530,6 +581,18 @@ func (c *Client) readOnce(
 			len(keys),
 		)
 	}
+	return verifiedValues(answers, store, appHash, keys, opts.Height)
+}
+
+// verifiedValues are those in the answers to questions for keys, verified against the root of the
+// state of a height.
+func verifiedValues(
+	answers []any,
+	store string,
+	appHash []byte,
+	keys [][]byte,
+	height int64,
+) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	for i, answer := range answers {
 		res, ok := answer.(*ctypes.ResultABCIQuery)
@@ -544,7 +607,7 @@ func (c *Client) readOnce(
 				return nil, behind
 			}
 			if strings.Contains(err.Log, "version does not exist") {
-				return nil, fmt.Errorf("%w: its state of height %d: %w", ErrNoBlock, opts.Height, err)
+				return nil, fmt.Errorf("%w: its state of height %d: %w", ErrNoBlock, height, err)
 			}
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}

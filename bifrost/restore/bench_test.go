@@ -84,13 +84,13 @@ func (s *scene) recoverVerified(ctx context.Context, m *meter, nodes []*chain.Cl
 }
 
 // maxTripsAfter is how many it may take after the light client's: the live vaults, the vault's
-// records, the envelope, and the group part of a split vault.
-const maxTripsAfter = 4
+// records, and the envelope, of a split vault with the group part.
+const maxTripsAfter = 3
 
 // TestRoundTrips holds the whole recovery of one vault to the round trips that it needs.
 func TestRoundTrips(t *testing.T) {
 	t.Run("whole", func(t *testing.T) { roundTrips(t, splitConfig(false), maxTrips) })
-	t.Run("split", func(t *testing.T) { roundTrips(t, splitConfig(true), maxTrips+1) })
+	t.Run("split", func(t *testing.T) { roundTrips(t, splitConfig(true), maxTrips) })
 }
 
 // splitConfig is that of a network whose keygens are split, or not.
