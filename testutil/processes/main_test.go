@@ -49,7 +49,9 @@ func build() error {
 		{"build", "-o", bin, module + "cmd/tssbackupd", module + "cmd/bifrost"},
 		{"test", "-c", "-tags", "adversary", "-o", filepath.Join(bin, "adversary"), module + "bifrost/tss"},
 	} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as in a release
+		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go %v: %w: %s", args, err, out)
 		}
 	}

@@ -128,6 +128,16 @@ func (p *Processes) StopAll() {
 	wg.Wait()
 }
 
+// Pid is the number of a process that was started and not stopped, 0 if there is none of the name.
+func (p *Processes) Pid(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if proc := p.running[name]; proc != nil {
+		return proc.cmd.Process.Pid
+	}
+	return 0
+}
+
 // Pids are the numbers of the processes that were started and not stopped.
 func (p *Processes) Pids() []string {
 	p.mu.Lock()
