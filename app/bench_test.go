@@ -4,19 +4,32 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"cosmossdk.io/log/v2"
 	cmttypes "github.com/cometbft/cometbft/types"
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/cosmos-sdk/client/flags"
+	"github.com/cosmos/cosmos-sdk/store/v2/snapshots"
+	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
+	"github.com/cosmos/cosmos-sdk/testutil/sims"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/appchain"
 	"github.com/tssbackup/tssbackup/testutil/network"
 	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/archive"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -51,15 +64,16 @@ type ballots struct {
 }
 
 // newBallots prepares the votes of n members.
-func newBallots(b *testing.B, n int, k kind) ballots {
+func newBallots(b *testing.B, n int, k kind, options sims.AppOptionsMap) ballots {
 	b.Helper()
 	c := newChurn(b, appchain.Config{
-		Members: n,
+		Members: n, Options: options,
 		Params: func(p *types.Params) {
 			p.MaxVaultMembers = 512
 			p.ProofsOptional = k == plain
 			p.SplitBackups = k == split
 		},
+		Funds: 1_000, MaxMemo: 1 << 20, // for the transfers that votes are held against
 		// All votes go into one block, so that blocks of every size are measured alike.
 		Consensus: func(p *cmttypes.ConsensusParams) {
 			p.Block.MaxBytes = cmttypes.MaxBlockSizeBytes
@@ -135,10 +149,10 @@ func BenchmarkFinalizeBlock(b *testing.B) {
 		sizes = sizes[:1]
 	}
 	for _, n := range sizes {
-		without := sync.OnceValue(func() ballots { return newBallots(b, n, plain) })
+		without := sync.OnceValue(func() ballots { return newBallots(b, n, plain, nil) })
 		for _, k := range []kind{whole, split} {
 			b.Run(fmt.Sprintf("%d members/%s", n, k), func(b *testing.B) {
-				proven, plain := newBallots(b, n, k), without()
+				proven, plain := newBallots(b, n, k, nil), without()
 				statements, proofs := proven.proofsOf()
 				block, baseline, verify := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 				var grown int
@@ -185,10 +199,19 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkVote tells what a vote costs a node besides what is verified: FinalizeBlock of a block of
-// all votes, less the proofs, and less what is verified once for a keygen: the public shares, and the
-// members' signatures in the certificate. The block and the verifications alone run by turns on one
-// core, and the least time of the processor counts. Times are for each vote.
+// BenchmarkVote tells what a vote costs a node besides what is verified, on one core, in time of the
+// processor. Blocks and verifications run by turns, and the least of each counts. All is for each
+// vote, in µs:
+//
+//   - proof: the verification of its proof;
+//   - beyond: the block of all votes, less the proofs, and less what is verified once for a keygen: the
+//     public shares or the group part, and the members' signatures in the certificate;
+//   - check: CheckTx, which decodes the transaction and runs the ante handler, and verifies no proof;
+//   - transfer and transfer-check: the same of as many transfers of coins, of the same sizes, by the
+//     same members: what any transaction costs.
+//
+// Of a split keygen check is that of the votes which name the group part. What a vote costs in the module
+// alone, without the differences of large times, is measured by the benchmark of package keeper.
 func BenchmarkVote(b *testing.B) {
 	sizes := []int{4, 40}
 	if testing.Short() {
@@ -201,46 +224,143 @@ func BenchmarkVote(b *testing.B) {
 	}
 }
 
+// transfers are as many as there are votes, by the same members and of the same sizes.
+func (v ballots) transfers(b *testing.B) (out [][]byte) {
+	c := v.Fork(b)
+	for i, m := range v.Signers {
+		transfer := func(memo int) []byte {
+			opts := network.TxOptions{Gas: math.MaxInt64, Memo: strings.Repeat("m", memo)}
+			send := banktypes.NewMsgSend(m.Address(), c.Rich.Address(), sdk.NewCoins(sdk.NewInt64Coin(network.Denom, 1)))
+			return c.TxAt(m, c.Sequence(m)-1, opts, send)
+		}
+		memo := max(0, len(v.votes[i])-len(transfer(0)))
+		out = append(out, transfer(memo))
+	}
+	return out
+}
+
+// least is the shortest time that something took.
+type least time.Duration
+
+func (l *least) note(b *testing.B, work func()) {
+	runtime.GC()
+	start := cpuTime(b)
+	work()
+	if took := least(cpuTime(b) - start); *l == 0 || took < *l {
+		*l = took
+	}
+}
+
 func benchmarkVote(b *testing.B, n int, k kind) {
-	proven := newBallots(b, n, k)
+	proven := newBallots(b, n, k, nil)
+	transfers := proven.transfers(b)
 	statements, proofs := proven.proofsOf()
 	shares, digest := proven.dealt().Public, sha256.Sum256(nil)
 	signature, err := proven.Signers[0].Key.Sign(nil)
 	require.NoError(b, err)
+	group, err := sanity.ParseGroup(proven.dealt().Group(proven.Members), n)
+	require.NoError(b, err)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	measure := func(least *time.Duration, work func()) {
-		runtime.GC()
-		start := cpuTime(b)
-		work()
-		if took := cpuTime(b) - start; *least == 0 || took < *least {
-			*least = took
+	finalize := func(c *appchain.Chain, txs [][]byte) {
+		for _, result := range c.Finalize(txs...) {
+			require.Zero(b, result.Code, result.Log)
 		}
 	}
-	var block, verify, once time.Duration
+	check := func(c *appchain.Chain, txs [][]byte) {
+		for _, tx := range txs {
+			res := c.Check(tx)
+			require.Zero(b, res.Code, res.Log)
+		}
+	}
+	var block, transfer, checkVote, checkTransfer, verify, once least
 	for b.Loop() {
 		for range 3 {
 			fork := proven.Fork(b)
-			measure(&block, func() { fork.Finalize(proven.votes...) })
-			measure(&verify, func() {
+			block.note(b, func() { finalize(fork, proven.votes) })
+			verify.note(b, func() {
 				for i := range proofs {
 					_, err := verenc.Verify(statements[i], proofs[i])
 					require.NoError(b, err)
 				}
 			})
-			measure(&once, func() {
+			fork = proven.Fork(b)
+			transfer.note(b, func() { finalize(fork, transfers) })
+			fork = proven.Fork(b)
+			fork.Block(proven.votes[0])
+			for range 5 {
+				fork.Block()
+				checkVote.note(b, func() { check(fork, proven.votes[1:]) })
+				fork.Block()
+				checkTransfer.note(b, func() { check(fork, transfers[1:]) })
+			}
+			once.note(b, func() {
 				require.NoError(b, shares.Check(proven.vault.PubKey(), proven.vault.PubKeyEd25519()))
 				for range n {
 					require.True(b, types.VerifySecp256k1(proven.Members[0], digest[:], signature))
+				}
+				for i := 0; i < n && k == split; i++ {
+					require.NoError(b, sanity.CheckParameters(group[i].ReadParameters()))
 				}
 			})
 		}
 	}
 	beyond := block - verify - once
-	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
+	per := func(d least, votes int) float64 { return float64(d) / 1000 / float64(votes) }
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(per(verify), "proof-µs")
-	b.ReportMetric(per(once), "once-µs")
-	b.ReportMetric(per(beyond), "beyond-µs")
+	b.ReportMetric(per(verify, n), "proof-µs")
+	b.ReportMetric(per(once, n), "once-µs")
+	b.ReportMetric(per(beyond, n), "beyond-µs")
 	b.ReportMetric(float64(beyond)/float64(verify+once), "beyond/verified")
+	b.ReportMetric(per(transfer, n), "transfer-µs")
+	b.ReportMetric(per(checkVote, n-1), "check-µs")
+	b.ReportMetric(per(checkTransfer, n-1), "transfer-check-µs")
+}
+
+// BenchmarkSnapshot makes snapshots for state sync of a chain with one vault, as a node does: of the
+// state, compressed, and of the archive. The least time counts.
+func BenchmarkSnapshot(b *testing.B) {
+	sizes := []int{4, 20, 40, 100}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, n := range sizes {
+		for _, k := range []kind{whole, split} {
+			b.Run(fmt.Sprintf("%d members/%s", n, k), func(b *testing.B) {
+				v := newBallots(b, n, k, sims.AppOptionsMap{flags.FlagHome: b.TempDir()})
+				for _, result := range v.Block(v.votes...) {
+					require.Zero(b, result.Code, result.Log)
+				}
+				v.Block()
+				dir := b.TempDir()
+				store, err := snapshots.NewStore(dbm.NewMemDB(), dir)
+				require.NoError(b, err)
+				state := v.App.CommitMultiStore()
+				manager := snapshots.NewManager(store, snapshottypes.NewSnapshotOptions(1, 0), state, nil, log.NewNopLogger())
+				require.NoError(b, manager.RegisterExtensions(
+					archive.NewSnapshotter(state, v.App.TssbackupKeeper, v.App.Archive, log.NewNopLogger())))
+				took, size := time.Duration(math.MaxInt64), int64(0)
+				for b.Loop() {
+					start := time.Now()
+					made, err := manager.Create(uint64(v.Height))
+					require.NoError(b, err)
+					took = min(took, time.Since(start))
+					size = 0
+					chunks, err := filepath.Glob(filepath.Join(dir, "*", "*", "*"))
+					require.NoError(b, err)
+					for _, chunk := range chunks {
+						info, err := os.Stat(chunk)
+						require.NoError(b, err)
+						size += info.Size()
+					}
+					require.NoError(b, store.Delete(made.Height, made.Format))
+				}
+				require.Greater(b, size, int64(bytesOf(v.envelopes)), "envelopes do not get smaller")
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(took.Microseconds())/1000, "ms/snapshot")
+				b.ReportMetric(float64(size), "B")
+				b.ReportMetric(float64(size)/float64(bytesOf(v.envelopes)), "B/archive")
+			})
+		}
+	}
 }

@@ -56,6 +56,8 @@ type Config struct {
 	// Params changes the module's parameters, and Consensus those of the chain.
 	Params    func(*types.Params)
 	Consensus func(*cmttypes.ConsensusParams)
+	// MaxMemo is how long a memo may be, the SDK's default if it is 0.
+	MaxMemo uint64
 	// Options are what app.toml and the flags say. Without a home the app keeps no archive.
 	Options sims.AppOptionsMap
 	// Parallel has the app execute transactions as the options say, in the way of the SDK: at once
@@ -274,8 +276,12 @@ func (c *Chain) genesis() map[string]json.RawMessage {
 
 	bank := banktypes.DefaultGenesisState()
 	bank.Balances = balances
+	auth := authtypes.DefaultParams()
+	if c.cfg.MaxMemo > 0 {
+		auth.MaxMemoCharacters = c.cfg.MaxMemo
+	}
 	state[authtypes.ModuleName] = cdc.MustMarshalJSON(
-		authtypes.NewGenesisState(authtypes.DefaultParams(), accounts),
+		authtypes.NewGenesisState(auth, accounts),
 	)
 	state[banktypes.ModuleName] = cdc.MustMarshalJSON(bank)
 	state[stakingtypes.ModuleName] = cdc.MustMarshalJSON(staking)
