@@ -34,6 +34,10 @@ func (h toldHooks) AfterKeygenFailed(context.Context, uint64, []types.HookMember
 	return nil
 }
 
+func (h toldHooks) AfterHeartbeatMissed(context.Context, types.HookMember, uint64, uint64) error {
+	return nil
+}
+
 func hooks(name string) types.TssbackupHooksWrapper {
 	return types.TssbackupHooksWrapper{TssbackupHooks: toldHooks(name)}
 }

@@ -95,7 +95,7 @@ func possessionWithNonce(k *RecipientKey, chainID string, address []byte) []byte
 	h := sum512("possession nonce", k.sk.scalar()[:], msg)
 	nonce := edwards{}.wide(&h)
 	r := secretMult(edwards{}, &nonce)
-	c := possessionChallenge(r, k.public[:], msg)
+	c := signatureChallenge(r, k.public[:], msg)
 	s := edwards{}.mulAdd(&c, k.sk.scalar(), &nonce)
 	return append(r, s[:]...)
 }

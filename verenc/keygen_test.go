@@ -195,7 +195,7 @@ func requireSigns(t testing.TB, key Share, public []byte) {
 	h := sha512.Sum512(append(key.Bytes(), msg...))
 	nonce := edwards{}.wide(&h)
 	r := secretMult(edwards{}, &nonce)
-	c := possessionChallenge(r, public, msg)
+	c := signatureChallenge(r, public, msg)
 	s := edwards{}.mulAdd(&c, key.x.scalar(), &nonce)
 	require.True(t, ed25519.Verify(public, msg, append(bytes.Clone(r), s[:]...)))
 }

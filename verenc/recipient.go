@@ -60,31 +60,72 @@ func CheckRecipient(public []byte) error {
 // Possess proves to a chain that the signer with this address, given as raw bytes, holds the key:
 // an Ed25519 signature by the key's scalar, with a nonce hedged by fresh randomness.
 func (k *RecipientKey) Possess(chainID string, address []byte) ([]byte, error) {
-	msg := possession(chainID, address)
-	fresh := make([]byte, 32)
-	if _, err := rand.Read(fresh); err != nil {
-		return nil, fmt.Errorf("verenc: %w", err)
-	}
-	h := sum512("possession nonce", k.sk.scalar()[:], fresh, msg)
-	nonce := edwards{}.wide(&h)
-	defer clear(nonce[:])
-	clear(h[:])
-	r := secretMult(edwards{}, &nonce)
-	c := possessionChallenge(r, k.public[:], msg)
-	s := edwards{}.mulAdd(&c, k.sk.scalar(), &nonce)
-	sig := append(bytes.Clone(r), s[:]...)
-	if err := VerifyPossession(k.public[:], chainID, address, sig); err != nil {
-		return nil, fmt.Errorf("own proof of possession: %w", err)
-	}
-	return sig, nil
+	return k.sign("possession", possession(chainID, address))
 }
 
 // VerifyPossession checks a proof of possession. It returns an error unless the public key decodes
 // strictly, the signature has 64 bytes and a scalar below the order, and it verifies without a
 // cofactor, as in Go's crypto/ed25519.
 func VerifyPossession(public []byte, chainID string, address, sig []byte) error {
+	return verifySignature("proof of possession", public, possession(chainID, address), sig)
+}
+
+// Beat is what a heartbeat says: that whoever holds the recipient key of a member has it in hand
+// after a block.
+type Beat struct {
+	ChainID string
+	Epoch   uint64
+	// Member is the member's raw address.
+	Member []byte
+	// Height and AppHash are those of the block, in whose header the hash is.
+	Height  int64
+	AppHash []byte
+	// Kind is the sender's word for where it was made.
+	Kind uint32
+}
+
+// message is "tssbackup/verenc/v1/heartbeat" || lp(chain id) || u64(epoch) || lp(member) ||
+// u64(height) || lp(app hash) || u32(kind), where lp(b) = u32 big-endian length || b.
+func (b Beat) message() []byte {
+	m := lp([]byte(domain+"heartbeat"), []byte(b.ChainID))
+	m = lp(binary.BigEndian.AppendUint64(m, b.Epoch), b.Member)
+	m = lp(binary.BigEndian.AppendUint64(m, uint64(b.Height)), b.AppHash)
+	return binary.BigEndian.AppendUint32(m, b.Kind)
+}
+
+// SignBeat signs a heartbeat with the key, as Possess does.
+func (k *RecipientKey) SignBeat(b Beat) ([]byte, error) {
+	return k.sign("heartbeat", b.message())
+}
+
+// VerifyBeat checks the signature of a heartbeat, as strictly as VerifyPossession.
+func VerifyBeat(public []byte, b Beat, sig []byte) error {
+	return verifySignature("heartbeat", public, b.message(), sig)
+}
+
+// sign signs a message, whose tag is part of its nonce too.
+func (k *RecipientKey) sign(tag string, msg []byte) ([]byte, error) {
+	fresh := make([]byte, 32)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, fmt.Errorf("verenc: %w", err)
+	}
+	h := sum512(tag+" nonce", k.sk.scalar()[:], fresh, msg)
+	nonce := edwards{}.wide(&h)
+	defer clear(nonce[:])
+	clear(h[:])
+	r := secretMult(edwards{}, &nonce)
+	c := signatureChallenge(r, k.public[:], msg)
+	s := edwards{}.mulAdd(&c, k.sk.scalar(), &nonce)
+	sig := append(bytes.Clone(r), s[:]...)
+	if err := verifySignature("own "+tag, k.public[:], msg, sig); err != nil {
+		return nil, err
+	}
+	return sig, nil
+}
+
+func verifySignature(what string, public, msg, sig []byte) error {
 	if len(sig) != 64 {
-		return fmt.Errorf("verenc: a proof of possession has 64 bytes, not %d", len(sig))
+		return fmt.Errorf("verenc: a %s has 64 bytes, not %d", what, len(sig))
 	}
 	s, err := new(edwards25519.Scalar).SetCanonicalBytes(sig[32:])
 	if err != nil {
@@ -94,11 +135,11 @@ func VerifyPossession(public []byte, chainID string, address, sig []byte) error 
 	if err != nil {
 		return fmt.Errorf("recipient key: %w", err)
 	}
-	c := possessionChallenge(sig[:32], public, possession(chainID, address))
+	c := signatureChallenge(sig[:32], public, msg)
 	r := pk.Negate(pk)
 	r.VarTimeDoubleScalarBaseMult(edScalar(&c), r, s)
 	if !bytes.Equal(r.Bytes(), sig[:32]) {
-		return errors.New("verenc: the proof of possession is not by this key for this signer")
+		return fmt.Errorf("verenc: the %s is not by this key for this signer", what)
 	}
 	return nil
 }
@@ -107,7 +148,7 @@ func possession(chainID string, address []byte) []byte {
 	return lp(lp([]byte(domain+"possession"), []byte(chainID)), address)
 }
 
-func possessionChallenge(r, public, msg []byte) scalar {
+func signatureChallenge(r, public, msg []byte) scalar {
 	h := sha512.New()
 	h.Write(r)
 	h.Write(public)

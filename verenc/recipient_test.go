@@ -79,7 +79,7 @@ func TestPossessionUnderKeysWithTorsion(t *testing.T) {
 			chainID := fmt.Sprint("chain-", attempt)
 			nonce := madeUpScalar(t, Ed25519, fmt.Sprint(attempt))
 			r := secretMult(edwards{}, &nonce)
-			c := possessionChallenge(r, pk, possession(chainID, nil))
+			c := signatureChallenge(r, pk, possession(chainID, nil))
 			s := edwards{}.mulAdd(&c, &secret, &nonce)
 			sig := append(bytes.Clone(r), s[:]...)
 			if ed25519.Verify(pk, possession(chainID, nil), sig) {
@@ -101,7 +101,7 @@ func TestPossessionIsCofactorless(t *testing.T) {
 		p, err := new(edwards25519.Point).SetBytes(secretMult(edwards{}, &nonce))
 		require.NoError(t, err)
 		r := p.Add(p, off).Bytes()
-		c := possessionChallenge(r, key.Public(), msg)
+		c := signatureChallenge(r, key.Public(), msg)
 		s := edwards{}.mulAdd(&c, key.sk.scalar(), &nonce)
 		sig := append(r, s[:]...)
 		require.False(t, ed25519.Verify(key.Public(), msg, sig))

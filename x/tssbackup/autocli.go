@@ -108,6 +108,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						{ProtoField: "vault", Optional: true},
 					},
 				},
+				{RpcMethod: "Beacons", Use: "beacons", Short: "Show what a heartbeat may sign now"},
+				{RpcMethod: "Pause", Use: "pause", Short: "Show whether the chain has paused the module"},
 			},
 		},
 		Tx: &autocliv1.ServiceCommandDescriptor{
@@ -134,6 +136,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "TssPool", Skip: true},
 				{RpcMethod: "TssCheck", Skip: true},
 				{RpcMethod: "PublishBackup", Skip: true},
+				{RpcMethod: "Heartbeat", Skip: true},
 				{
 					RpcMethod:   "StartChurn",
 					Use:         "start-churn",

@@ -48,7 +48,8 @@ var (
 //   - 1: what there was before the first release.
 //   - 2: a churn may have named members. What version 1 wrote means the same.
 //   - 3: keygens and vaults may be split. What version 2 wrote means the same.
-//   - 4: signers have terms. What version 3 wrote means the same: nobody has claimed one.
+//   - 4: signers have terms, heartbeats are due, and the chain may pause. What version 3 wrote
+//     means the same: nobody has claimed a term, and no heartbeat is due.
 const consensusVersion = 4
 
 // AppModule is the tssbackup module of an app.
@@ -123,7 +124,7 @@ func migrate1to2(sdk.Context) error { return nil }
 func migrate2to3(sdk.Context) error { return nil }
 
 // migrate3to4 changes nothing: a signer that has not claimed is in term 0, of which are the messages
-// of version 3.
+// of version 3, and no heartbeat is due and no pause allowed until the parameters say so.
 func migrate3to4(sdk.Context) error { return nil }
 
 // DefaultGenesis is the state of a new chain.

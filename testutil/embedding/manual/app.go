@@ -327,6 +327,11 @@ func (*treasury) AfterKeygenFailed(
 	return nil
 }
 
+// AfterHeartbeatMissed is where a chain may jail.
+func (*treasury) AfterHeartbeatMissed(context.Context, types.HookMember, uint64, uint64) error {
+	return nil
+}
+
 // Active is the vault that became active last, nil if none has.
 func (app *App) Active() []byte {
 	app.treasury.mu.Lock()

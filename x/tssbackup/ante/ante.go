@@ -2,29 +2,33 @@
 // for everything else.
 //
 // A transaction is exempt when it holds exactly one message, a MsgTssPool, a MsgTssJoin, a
-// MsgTssCheck, a MsgPublishBackup or a MsgClaimSigner, pays no fee, names no fee granter, is signed
-// by the member alone, and the module's state says that this member may send this message now: it
-// is of the term that holds, and the keygen is open and the member has not voted, its vault has not
-// signed, or the backup is missing. A claim is free for who has something to act for. Its gas limit
-// is bounded by its size and its size by its envelope. What any member can send free of charge is
-// bounded by a count in state: of each keygen a few attempts, and a few claims in a window of
-// blocks. An attempt counts also when its message fails, because what an ante handler writes stays.
-// CheckTx and ReCheckTx count in the check state, so the bound holds for the mempool too.
+// MsgTssCheck, a MsgPublishBackup, a MsgHeartbeat or a MsgClaimSigner, pays no fee, names no fee
+// granter, is signed by the member alone, and the module's state says that this member may send
+// this message now: it is of the term that holds, and the keygen is open and the member has not
+// voted, its vault has not signed, or the backup is missing. A heartbeat has no term, and is free
+// for a member of an epoch that lives; a claim is free for who has something to act for. Its gas
+// limit is bounded by its size and its size by its envelope. What any member can send free of
+// charge is bounded by a count in state: of each keygen a few attempts, and a few claims and
+// heartbeats in a window of blocks. An attempt counts also when its message fails, because what an
+// ante handler writes stays. CheckTx and ReCheckTx count in the check state, so the bound holds for
+// the mempool too.
 //
 // What fails in the ante chain of a block is not counted. So an exempt transaction has no timeout
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
 // before the next block.
 //
 // For the same reason a claim changes the term from the next block on: what is sent beside it
-// counts in its block, and CheckTx and ReCheckTx, which look at the next block, refuse it afterwards. Of
-// several claims of one term in a block all but the first fail uncounted; CheckTx bounds how many.
+// counts in its block, and CheckTx and ReCheckTx, which look at the next block, refuse it
+// afterwards. Of several claims of one term in a block all but the first fail uncounted; CheckTx
+// bounds how many. And what beacon a heartbeat signs is left to its message to refuse: it may have
+// become too old on the way.
 //
 // For the same reason also a vote of a split keygen that names the group part, instead of carrying
 // it, passes CheckTx only on a node that has committed the vote that carries it: messages do not
-// run in the check state, so a group part in the mempool is not known there. And a hash that is known
-// stays known while its keygen is open. So such a vote never fails in a block for its group part
-// where it passed before: not when the vote with the group part comes later, is not executed, or
-// fails. A vote that carries the group part is good before and after it is known.
+// run in the check state, so a group part in the mempool is not known there. And a hash that is
+// known stays known while its keygen is open. So such a vote never fails in a block for its group
+// part where it passed before: not when the vote with the group part comes later, is not executed,
+// or fails. A vote that carries the group part is good before and after it is known.
 //
 // Everything else pays as in any other chain: several messages in one transaction, a vote inside
 // another message, a vote with a fee, a backup that is published once more. A single vote without a
@@ -213,7 +217,7 @@ func (d FeeDecorator) checkBounds(
 ) error {
 	size := uint64(len(ctx.TxBytes()))
 	limit := uint64(len(vote.Envelope)) + vote.MaxBytes() + maxOverhead
-	if vote.Small {
+	if vote.Small || vote.Heartbeat {
 		limit = maxSmall
 	}
 	if size > limit {

@@ -35,14 +35,19 @@ type chain struct {
 	ballot network.Ballot
 }
 
-func newChain(t *testing.T, minGasPrices string) *chain {
+func newChain(t *testing.T, minGasPrices string, change ...func(*types.Params)) *chain {
 	t.Helper()
 	c := &chain{t: t, vault: network.NewVault("ante")}
 	c.Chain = appchain.New(t, appchain.Config{
 		ChainID:      chainID,
 		Members:      memberCount,
 		MinGasPrices: minGasPrices,
-		Params:       func(p *types.Params) { p.Sample = types.Fraction{Numerator: 1, Denominator: 2} },
+		Params: func(p *types.Params) {
+			p.Sample = types.Fraction{Numerator: 1, Denominator: 2}
+			for _, f := range change {
+				f(p)
+			}
+		},
 	})
 	var others []network.Account
 	c.asked, others = c.Asked(keygenID)

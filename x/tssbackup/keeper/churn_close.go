@@ -16,8 +16,8 @@ import (
 // EndBlocker closes what is decided, retires what has waited long enough, deletes the proofs of
 // what has been retired for long enough and what failed in a churn long ago, and opens a churn when
 // one is due. Its work is bounded by the members of two churns (of the one whose failures are
-// deleted, each of max_tries tries), the vaults that are not retired, and those that were retired
-// in one block.
+// deleted, each of max_tries tries), the vaults that are not retired, those that were retired in
+// one block, and 64 heartbeats that did not come.
 //
 // It returns the envelopes that the block published, in the order of their hashes, which it takes
 // out of the state: the caller has the node's archive write them before the block is committed.
@@ -34,16 +34,25 @@ func (k Keeper) endChurns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	paused, err := k.endPause(ctx)
+	if err != nil {
+		return err
+	}
 	if err := k.closeChurn(ctx, params); err != nil {
 		return err
 	}
-	if err := k.retireDue(ctx, params); err != nil {
-		return err
+	if !paused {
+		if err := k.retireDue(ctx, params); err != nil {
+			return err
+		}
 	}
 	if err := k.deleteExpired(ctx); err != nil {
 		return err
 	}
 	if err := k.deleteFailed(ctx); err != nil {
+		return err
+	}
+	if err := k.endHeartbeats(ctx, params); err != nil || paused {
 		return err
 	}
 	return k.openDue(ctx, params)
@@ -296,7 +305,7 @@ func (k Keeper) completeChurn(
 	made := make([]types.LiveVault, len(keygens))
 	for i, c := range keygens {
 		var err error
-		if vaults[i], err = k.activate(ctx, c); err != nil {
+		if vaults[i], err = k.activate(ctx, params, c); err != nil {
 			return err
 		}
 		made[i] = types.LiveVault{PubKey: c.Vault, Epoch: c.Id}
@@ -324,7 +333,9 @@ func (k Keeper) completeChurn(
 
 // activate writes down a keygen's vault and its members' backups. The members move from the keygen
 // to the vault, and the votes become the backups.
-func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
+func (k Keeper) activate(
+	ctx context.Context, params types.Params, c closing,
+) (types.Vault, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	result, ok := c.verdict()
 	if !ok || !bytes.Equal(result.PubKey, c.Vault) {
@@ -356,6 +367,9 @@ func (k Keeper) activate(ctx context.Context, c closing) (types.Vault, error) {
 		return types.Vault{}, err
 	}
 	if err := k.indexMembers(ctx, vault); err != nil {
+		return types.Vault{}, err
+	}
+	if err := k.awaitHeartbeats(ctx, params, vault); err != nil {
 		return types.Vault{}, err
 	}
 	proven, err := k.countProven(ctx, c.Id, c.Members)

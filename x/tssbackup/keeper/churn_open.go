@@ -17,7 +17,7 @@ import (
 )
 
 // StartChurn opens a churn now, for the embedding chain and for MsgStartChurn. The error is
-// ErrChurnOpen while one is open.
+// ErrChurnOpen while one is open, and ErrPaused while the module is paused.
 //
 // Without operators the members are the bonded validators who have a signer and do not sit out.
 // When they are too few, an event says so and the churn returned is empty.
@@ -38,6 +38,13 @@ func (k Keeper) StartChurn(
 	}
 	if open {
 		return types.Churn{}, types.ErrChurnOpen
+	}
+	pause, err := k.pause(ctx)
+	if err != nil {
+		return types.Churn{}, err
+	}
+	if pause.Since != 0 {
+		return types.Churn{}, types.ErrPaused.Wrapf("since block %d", pause.Since)
 	}
 	params, err := k.Params.Get(ctx)
 	if err != nil {

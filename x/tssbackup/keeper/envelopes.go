@@ -159,12 +159,14 @@ func (k Keeper) appendBackups(ctx context.Context, kept []Kept, v types.LiveVaul
 
 // backup is what state knows of the envelopes of a member of a vault. The error wraps
 // ErrVaultNotFound or collections.ErrNotFound.
-func (k Keeper) backup(ctx context.Context, pubKey, member []byte) (types.Backup, error) {
-	vault, err := k.vault(ctx, pubKey)
-	if err != nil {
-		return types.Backup{}, err
+func (k Keeper) backup(
+	ctx context.Context, pubKey, member []byte,
+) (vault types.Vault, backup types.Backup, err error) {
+	if vault, err = k.vault(ctx, pubKey); err != nil {
+		return vault, backup, err
 	}
-	return k.Backups.Get(ctx, collections.Join(vault.Epoch, member))
+	backup, err = k.Backups.Get(ctx, collections.Join(vault.Epoch, member))
+	return vault, backup, err
 }
 
 // commitmentOf finds the commitment with this hash, in hex, among those to the envelopes of a
@@ -174,7 +176,7 @@ func (k Keeper) commitmentOf(
 	pubKey, member []byte,
 	hash string,
 ) (types.Commitment, error) {
-	backup, err := k.backup(ctx, pubKey, member)
+	_, backup, err := k.backup(ctx, pubKey, member)
 	if err != nil {
 		return types.Commitment{}, err
 	}

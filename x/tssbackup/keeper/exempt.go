@@ -11,9 +11,9 @@ import (
 )
 
 // ExemptVote reports whether a message may pass without a fee now. For a message that is neither a
-// vote, a join, a check, a publication nor a claim, ok is false and there is no error. One that is
-// not eligible has an error that says why; one that is has ok and what is still to be done: check
-// the form of the envelope and the signature of the transaction, and count the attempt.
+// vote, a join, a check, a publication, a heartbeat nor a claim, ok is false and there is no error.
+// One that is not eligible has an error that says why; one that is has ok and what is still to be
+// done: check the form of the envelope and the signature of the transaction, and count the attempt.
 //
 // It costs a few reads, and says nothing about whether the message will succeed.
 func (k Keeper) ExemptVote(
@@ -37,6 +37,12 @@ func (k Keeper) ExemptVote(
 			return types.Exemption{}, false, err
 		}
 		v = b.small()
+	case *types.MsgHeartbeat:
+		b, err := k.checkBeater(ctx, msg)
+		if err != nil {
+			return types.Exemption{}, false, err
+		}
+		v = b.exemption(msg.Epoch)
 	case *types.MsgTssPool:
 		b, err := k.checkBallot(ctx, msg)
 		if err != nil {
@@ -88,31 +94,36 @@ func (b ballot) small() types.Exemption {
 }
 
 // CountAttempt adds one to the exempt attempts of a member for a keygen: to vote or to publish, or
-// to join or to check. The error wraps ErrTooManyAttempts when there were MaxExemptAttempts before,
-// or MaxExemptJoins. A claim is one of the signer's MaxExemptClaims in ClaimWindowBlocks.
+// to join or to check. Of heartbeats those in a window of blocks are counted, so that what came too
+// late keeps nobody from sending the next. The error wraps ErrTooManyAttempts when there were
+// MaxExemptAttempts before, MaxExemptJoins, or MaxExemptHeartbeats. A claim is one of the signer's
+// MaxExemptClaims in ClaimWindowBlocks.
 func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	count, err := k.attempts(ctx, v)
 	if err != nil {
 		return err
 	}
-	if v.Claim {
+	key := collections.Join(v.KeygenID, []byte(v.Member))
+	switch {
+	case v.Claim:
 		return k.countClaim(ctx, v.Member)
+	case v.Heartbeat:
+		return k.HeartbeatAttempts.Set(ctx, key, types.WindowCount{
+			Window: heartbeatWindow(ctx), Count: count + 1,
+		})
+	case v.Small:
+		return k.JoinAttempts.Set(ctx, key, count+1)
 	}
-	counts, _ := k.counted(v)
-	return counts.Set(ctx, collections.Join(v.KeygenID, []byte(v.Member)), count+1)
+	return k.Attempts.Set(ctx, key, count+1)
 }
 
-func (k Keeper) counted(
-	v types.Exemption,
-) (counts collections.Map[collections.Pair[uint64, []byte], uint64], limit uint64) {
-	if v.Small {
-		return k.JoinAttempts, types.MaxExemptJoins
-	}
-	return k.Attempts, types.MaxExemptAttempts
+// heartbeatWindow is the number of the window in which exempt heartbeats are counted now.
+func heartbeatWindow(ctx context.Context) uint64 {
+	return uint64(sdk.UnwrapSDKContext(ctx).BlockHeight()) / types.BeaconInterval
 }
 
 // attempts is how many there were, when another one is exempt.
-func (k Keeper) attempts(ctx context.Context, v types.Exemption) (uint64, error) {
+func (k Keeper) attempts(ctx context.Context, v types.Exemption) (count uint64, err error) {
 	if v.Claim {
 		w, err := k.claimWindow(ctx, v.Member)
 		if err == nil && w.Count >= types.MaxExemptClaims {
@@ -121,8 +132,21 @@ func (k Keeper) attempts(ctx context.Context, v types.Exemption) (uint64, error)
 		}
 		return uint64(w.Count), err
 	}
-	counts, limit := k.counted(v)
-	count, err := counts.Get(ctx, collections.Join(v.KeygenID, []byte(v.Member)))
+	key := collections.Join(v.KeygenID, []byte(v.Member))
+	limit := uint64(types.MaxExemptAttempts)
+	switch {
+	case v.Heartbeat:
+		limit = types.MaxExemptHeartbeats
+		var in types.WindowCount
+		if in, err = k.HeartbeatAttempts.Get(ctx, key); in.Window == heartbeatWindow(ctx) {
+			count = in.Count
+		}
+	case v.Small:
+		limit = types.MaxExemptJoins
+		count, err = k.JoinAttempts.Get(ctx, key)
+	default:
+		count, err = k.Attempts.Get(ctx, key)
+	}
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
 		return 0, err
 	}

@@ -122,7 +122,31 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	if err := k.initHeartbeats(ctx, gs); err != nil {
+		return err
+	}
 	return k.initProofs(ctx, gs)
+}
+
+// initHeartbeats writes what belongs to heartbeats and pauses.
+func (k Keeper) initHeartbeats(ctx context.Context, gs types.GenesisState) error {
+	for _, h := range gs.Heartbeats {
+		if err := k.setHeartbeat(ctx, h.Epoch, h.Member, h.Heartbeat); err != nil {
+			return err
+		}
+	}
+	for _, a := range gs.HeartbeatAttempts {
+		key := collections.Join(a.Epoch, a.Member)
+		if err := k.HeartbeatAttempts.Set(ctx, key, a.Count); err != nil {
+			return err
+		}
+	}
+	if len(gs.Beacons) != 0 {
+		if err := k.Beacons.Set(ctx, types.Beacons{List: gs.Beacons}); err != nil {
+			return err
+		}
+	}
+	return k.setPause(ctx, gs.Pause)
 }
 
 // initProofs writes what belongs to proofs. A stored form names the context that it was made in,
@@ -245,6 +269,13 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, p := range gs.Proofs {
 		latest = max(latest, p.Proof.Height)
 	}
+	for _, h := range gs.Heartbeats {
+		latest = max(latest, h.Heartbeat.MachineHeight, h.Heartbeat.PaperHeight)
+	}
+	for _, b := range gs.Beacons {
+		latest = max(latest, b.Height)
+	}
+	latest = max(latest, gs.Pause.Since)
 	return latest
 }
 
@@ -273,6 +304,14 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		return nil, err
 	}
 	gs.LiveChurnId = live.ChurnId
+	if gs.Pause, err = k.pause(ctx); err != nil {
+		return nil, err
+	}
+	beacons, err := k.beacons(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gs.Beacons = beacons.List
 
 	var groupErr error // of a group part that cannot be put together
 	err = errors.Join(
@@ -375,6 +414,20 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			gs.Proofs = append(
 				gs.Proofs,
 				types.GenesisProof{KeygenId: key.K1(), Member: key.K2(), Proof: p},
+			)
+		}),
+		each(ctx, k.Heartbeats, func(key collections.Pair[uint64, []byte], h types.Heartbeat) {
+			gs.Heartbeats = append(
+				gs.Heartbeats,
+				types.GenesisHeartbeat{Epoch: key.K1(), Member: key.K2(), Heartbeat: h},
+			)
+		}),
+		each(ctx, k.HeartbeatAttempts, func(
+			key collections.Pair[uint64, []byte], c types.WindowCount,
+		) {
+			gs.HeartbeatAttempts = append(
+				gs.HeartbeatAttempts,
+				types.GenesisWindowCount{Epoch: key.K1(), Member: key.K2(), Count: c},
 			)
 		}),
 		each(ctx, k.ProofExpiries, func(key collections.Pair[uint64, uint64], _ []byte) {

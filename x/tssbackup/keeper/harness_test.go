@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cosmossdk.io/core/address"
+	"cosmossdk.io/core/header"
 	"github.com/cosmos/cosmos-sdk/codec"
 	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
@@ -198,6 +199,8 @@ func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error)
 		_, err = srv.TssCheck(ctx, msg)
 	case *types.MsgPublishBackup:
 		_, err = srv.PublishBackup(ctx, msg)
+	case *types.MsgHeartbeat:
+		_, err = srv.Heartbeat(ctx, msg)
 	case *types.MsgStartChurn:
 		_, err = srv.StartChurn(ctx, msg)
 	case *types.MsgRetireVault:
@@ -218,12 +221,19 @@ func (c *chain) mustRun(msg sdk.Msg) {
 // endBlock ends the block and begins the next.
 func (c *chain) endBlock() {
 	c.t.Helper()
-	ctx := c.ctx.WithEventManager(sdk.NewEventManager())
+	ctx := c.ctx.WithEventManager(sdk.NewEventManager()).
+		WithHeaderInfo(header.Info{AppHash: appHash(c.ctx.BlockHeight())})
 	var err error
 	c.ended, err = c.k.EndBlocker(ctx)
 	require.NoError(c.t, err)
 	c.events = ctx.EventManager().Events()
 	c.ctx = c.ctx.WithBlockHeight(c.ctx.BlockHeight() + 1)
+}
+
+// appHash is the one in the header of the block at this height.
+func appHash(height int64) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "app hash %d", height))
+	return sum[:]
 }
 
 func (c *chain) endBlocks(n int) {
@@ -639,6 +649,13 @@ func (h *fakeHooks) AfterKeygenFailed(ctx context.Context, id uint64, blamed, si
 		return strings.Join(list, ",")
 	}
 	return h.note(ctx, fmt.Sprintf("failed %d blamed [%s] silent [%s]", id, names(blamed), names(silent)))
+}
+
+func (h *fakeHooks) AfterHeartbeatMissed(
+	ctx context.Context, member types.HookMember, epoch, missed uint64,
+) error {
+	operator := mustString(valCodec.BytesToString(member.Operator))
+	return h.note(ctx, fmt.Sprintf("missed %d of %d by %s", missed, epoch, operator))
 }
 
 func (h *fakeHooks) note(ctx context.Context, call string) error {

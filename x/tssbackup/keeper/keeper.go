@@ -38,7 +38,8 @@ type Keeper struct {
 	// the latest recipient key of each. An address never changes its owner, and a recipient key's
 	// index only rises.
 	SignerOwners collections.Map[[]byte, types.SignerOwner]
-	// Terms are the latest claims, by the signer's address, and Claims count those that cost no fee.
+	// Terms are the latest claims, by the signer's address, and Claims count those that cost no
+	// fee.
 	Terms  collections.Map[[]byte, types.SignerTerm]
 	Claims collections.Map[[]byte, types.ClaimWindow]
 	// SitOuts are what is known of the faults of operators, until they do not count any more.
@@ -98,6 +99,17 @@ type Keeper struct {
 	// ChurnExpiries are the churns that failed, or that have failed tries, and whose failures are
 	// deleted from a height on, by height and number. Its values say nothing.
 	ChurnExpiries collections.Map[collections.Pair[uint64, uint64], bool]
+	// Heartbeats are kept by epoch and member while the epoch's vault is not retired, and
+	// HeartbeatsDue by the height at whose end an interval is missed, the epoch and the member. The
+	// latter's values say nothing.
+	Heartbeats    collections.Map[collections.Pair[uint64, []byte], types.Heartbeat]
+	HeartbeatsDue collections.Map[dueKey, bool]
+	// HeartbeatAttempts count the exempt heartbeats of a member in an epoch, in its latest window.
+	HeartbeatAttempts collections.Map[collections.Pair[uint64, []byte], types.WindowCount]
+	// Beacons are what a heartbeat may sign; absent until there is one.
+	Beacons collections.Item[types.Beacons]
+	// Pauses is absent while there is no pause and was none.
+	Pauses collections.Item[types.Pause]
 	// Staged are the envelopes of this block, by their hash. EndBlocker takes them out, so that no
 	// committed state holds one.
 	Staged collections.Map[[]byte, []byte]
@@ -334,6 +346,39 @@ func NewKeeper(
 			"churn_expiries",
 			types.HeightKeyCodec,
 			collections.BoolValue,
+		),
+		Heartbeats: collections.NewMap(
+			sb,
+			types.HeartbeatsPrefix,
+			"heartbeats",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.Heartbeat](cdc),
+		),
+		HeartbeatsDue: collections.NewMap(
+			sb,
+			types.HeartbeatsDuePrefix,
+			"heartbeats_due",
+			types.DueKeyCodec,
+			collections.BoolValue,
+		),
+		HeartbeatAttempts: collections.NewMap(
+			sb,
+			types.HeartbeatAttemptsPrefix,
+			"heartbeat_attempts",
+			types.EpochMemberKeyCodec,
+			codec.CollValue[types.WindowCount](cdc),
+		),
+		Beacons: collections.NewItem(
+			sb,
+			types.BeaconsPrefix,
+			"beacons",
+			codec.CollValue[types.Beacons](cdc),
+		),
+		Pauses: collections.NewItem(
+			sb,
+			types.PausePrefix,
+			"pause",
+			codec.CollValue[types.Pause](cdc),
 		),
 		Staged: collections.NewMap(
 			sb,

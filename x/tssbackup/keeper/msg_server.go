@@ -228,6 +228,9 @@ func (s msgServer) UpdateParams(
 	if err := s.k.Params.Set(ctx, msg.Params); err != nil {
 		return nil, err
 	}
+	if err := s.k.turnHeartbeats(ctx, before, msg.Params); err != nil {
+		return nil, err
+	}
 	if msg.Params.ChurnInterval != before.ChurnInterval {
 		if err := s.k.scheduleChurn(ctx, msg.Params.ChurnInterval); err != nil {
 			return nil, err

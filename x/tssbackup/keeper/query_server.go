@@ -395,7 +395,7 @@ func (s queryServer) Backup(
 	if err != nil {
 		return nil, invalid(err)
 	}
-	backup, err := s.k.backup(ctx, pubKey, member)
+	vault, backup, err := s.k.backup(ctx, pubKey, member)
 	if err != nil {
 		return nil, missing(err, "%s has published no backup of vault %s", req.Member, req.Vault)
 	}
@@ -403,6 +403,9 @@ func (s queryServer) Backup(
 	if backup.Latest != nil {
 		first := backup.First.Info()
 		res.First = &first
+	}
+	if res.Heartbeat, err = s.k.knownHeartbeat(ctx, vault.Epoch, member); err != nil {
+		return nil, statusOf(err)
 	}
 	return res, nil
 }
@@ -602,4 +605,34 @@ func (s queryServer) Coverage(
 		func(a, b types.VaultCoverage) int { return int(a.Status) - int(b.Status) },
 	)
 	return res, nil
+}
+
+// Beacons returns what a heartbeat may sign now.
+func (s queryServer) Beacons(
+	ctx context.Context,
+	req *types.QueryBeaconsRequest,
+) (*types.QueryBeaconsResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	beacons, err := s.k.beacons(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryBeaconsResponse{Beacons: beacons.List}, nil
+}
+
+// Pause tells whether the module is paused.
+func (s queryServer) Pause(
+	ctx context.Context,
+	req *types.QueryPauseRequest,
+) (*types.QueryPauseResponse, error) {
+	if req == nil {
+		return nil, errEmptyRequest
+	}
+	pause, err := s.k.pause(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &types.QueryPauseResponse{Pause: pause}, nil
 }

@@ -64,6 +64,10 @@ func (k Keeper) retireActive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pause, err := k.pause(ctx)
+	if err != nil {
+		return err
+	}
 	for _, v := range live.Vaults {
 		vault, err := k.Vaults.Get(ctx, v.PubKey)
 		if err != nil {
@@ -74,6 +78,7 @@ func (k Keeper) retireActive(ctx context.Context) error {
 		}
 		vault.Status = types.VaultStatus_VAULT_STATUS_RETIRING
 		vault.RetiringHeight = sdkCtx.BlockHeight()
+		vault.RetiringPaused = pause.Blocks(vault.RetiringHeight)
 		if err := k.Vaults.Set(ctx, v.PubKey, vault); err != nil {
 			return err
 		}
@@ -85,12 +90,17 @@ func (k Keeper) retireActive(ctx context.Context) error {
 	return nil
 }
 
-// retireDue retires the vaults that have been retiring for the retirement delay.
+// retireDue retires the vaults that have been retiring for the retirement delay, without the time
+// for which the module was paused meanwhile.
 func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 	if params.RetirementDelay == 0 {
 		return nil
 	}
 	live, err := k.live(ctx)
+	if err != nil {
+		return err
+	}
+	pause, err := k.pause(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,8 +110,9 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 		if err != nil {
 			return err
 		}
+		delay := params.RetirementDelay + pause.Total - vault.RetiringPaused
 		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING ||
-			height < vault.RetiringHeight+int64(params.RetirementDelay) {
+			height < vault.RetiringHeight+int64(delay) {
 			continue
 		}
 		if err := k.retire(ctx, v.PubKey, vault); err != nil {
@@ -133,6 +144,9 @@ func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) er
 		return err
 	}
 	if err := k.removeCeremony(ctx, vault.Epoch, vault.Members); err != nil {
+		return err
+	}
+	if err := k.forgetHeartbeats(ctx, vault); err != nil {
 		return err
 	}
 	if err := k.expireProofs(ctx, pubKey, vault.Epoch); err != nil {

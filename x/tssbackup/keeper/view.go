@@ -317,8 +317,22 @@ func (k Keeper) memberRecords(
 	case !errors.Is(err, collections.ErrNotFound):
 		return r, err
 	}
+	if r.Heartbeat, err = k.knownHeartbeat(ctx, epoch, m.Address()); err != nil {
+		return r, err
+	}
 	r.Proof, err = k.proofOf(ctx, epoch, m.Address())
 	return r, err
+}
+
+// knownHeartbeat is what state knows of a member's heartbeats in an epoch, nil when nothing.
+func (k Keeper) knownHeartbeat(
+	ctx context.Context, epoch uint64, member []byte,
+) (*types.Heartbeat, error) {
+	beat, err := k.Heartbeats.Get(ctx, collections.Join(epoch, member))
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, nil
+	}
+	return &beat, err
 }
 
 // membership shows what a member was, and has done, in an epoch of a vault.

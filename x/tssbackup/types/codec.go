@@ -16,6 +16,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgTssPool{}, "tssbackup/MsgTssPool")
 	legacy.RegisterAminoMsg(cdc, &MsgTssCheck{}, "tssbackup/MsgTssCheck")
 	legacy.RegisterAminoMsg(cdc, &MsgPublishBackup{}, "tssbackup/MsgPublishBackup")
+	legacy.RegisterAminoMsg(cdc, &MsgHeartbeat{}, "tssbackup/MsgHeartbeat")
 	legacy.RegisterAminoMsg(cdc, &MsgStartChurn{}, "tssbackup/MsgStartChurn")
 	legacy.RegisterAminoMsg(cdc, &MsgRetireVault{}, "tssbackup/MsgRetireVault")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "tssbackup/MsgUpdateParams")
@@ -30,6 +31,7 @@ func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 		&MsgTssPool{},
 		&MsgTssCheck{},
 		&MsgPublishBackup{},
+		&MsgHeartbeat{},
 		&MsgStartChurn{},
 		&MsgRetireVault{},
 		&MsgUpdateParams{},

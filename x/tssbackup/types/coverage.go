@@ -8,6 +8,8 @@ type MemberRecords struct {
 	Backup *Backup
 	// Proof is empty when state keeps nothing of one.
 	Proof Proof
+	// Heartbeat is nil when state knows of none that was due or came.
+	Heartbeat *Heartbeat
 
 	Address, Operator string
 }
@@ -48,7 +50,9 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 // envelope shows that the vault's keys could be rebuilt; a member is proven when its keyshares come
 // back too.
 func (m MemberRecords) Coverage() MemberCoverage {
-	c := MemberCoverage{Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked}
+	c := MemberCoverage{
+		Address: m.Address, Operator: m.Operator, Asked: m.Member.Asked, Heartbeat: m.Heartbeat,
+	}
 	if m.Backup == nil {
 		return c
 	}

@@ -58,4 +58,7 @@ var (
 	ErrGroupUnknown       = errors.Register(ModuleName, 45, "group part is not in state")
 	ErrOtherTerm          = errors.Register(ModuleName, 46, "another term of the signer holds")
 	ErrInvalidClaim       = errors.Register(ModuleName, 47, "invalid claim")
+	ErrInvalidHeartbeat   = errors.Register(ModuleName, 48, "invalid heartbeat")
+	ErrPaused             = errors.Register(ModuleName, 49, "module is paused")
+	ErrNotPaused          = errors.Register(ModuleName, 50, "module is not paused")
 )

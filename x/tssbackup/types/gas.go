@@ -19,10 +19,10 @@ const (
 )
 
 // SignerGas is the gas limit of a transaction with this one message, for whoever sends what a
-// signer sends: MsgTssJoin, MsgTssPool, MsgTssCheck, MsgPublishBackup and MsgClaimSigner, with a fee
-// or without one, and MsgRegisterSigner, which its operator pays for. It is enough for each of them,
-// and no more than the chain takes from one that pays no fee, where a byte of a transaction costs
-// x/auth's 10 gas or more.
+// signer sends: MsgTssJoin, MsgTssPool, MsgTssCheck, MsgPublishBackup, MsgHeartbeat and
+// MsgClaimSigner, with a fee or without one, and MsgRegisterSigner, which its operator pays for. It
+// is enough for each of them, and no more than the chain takes from one that pays no fee, where a
+// byte of a transaction costs x/auth's 10 gas or more.
 //
 // members is of how many members the keygen or the vault is that a message is about. A vote says by
 // itself what it costs, and a registration and a claim are about neither: they may have 0.
@@ -37,6 +37,8 @@ func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 			e.Members = len(msg.PublicShares.Secp256k1)
 		}
 	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup, *MsgClaimSigner:
+	case *MsgHeartbeat:
+		e.Heartbeat = true
 	case *MsgRegisterSigner:
 		return registerGas + bytes, nil
 	default:
@@ -44,6 +46,10 @@ func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 	}
 	return e.MaxGas() + bytes, nil
 }
+
+// HeartbeatGas is what an exempt heartbeat may use beyond the gas for its size and its signature,
+// for a vault of so many members, whose record is read in the ante handler and by the message.
+func HeartbeatGas(members int) uint64 { return 200_000 + 500*uint64(members) }
 
 // VoteGas is what a transaction without a fee may use beyond the gas for its size and its
 // signature, when it carries the public shares of so many members, 0 when it carries none. A proof

@@ -55,6 +55,7 @@ func (gs GenesisState) Validate() error {
 		g.checkVaults,
 		g.checkSessions, g.checkCertificates, g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
+		g.checkHeartbeats, checkBeacons, checkPause,
 	} {
 		if err := check(gs); err != nil {
 			return ErrInvalidGenesis.Wrap(err.Error())

@@ -29,6 +29,10 @@ type TssbackupHooks interface {
 	// silent at the deadline. Both may be empty. It does not run for a keygen that was ready, also
 	// when its churn fails later.
 	AfterKeygenFailed(ctx context.Context, keygenID uint64, blamed, silent []HookMember) error
+	// AfterHeartbeatMissed runs once for each interval that a member of a vault that is not retired
+	// let pass without a heartbeat. missed counts them in this epoch, this one included: a churn
+	// begins a new one. It does not run where heartbeat_interval is 0.
+	AfterHeartbeatMissed(ctx context.Context, member HookMember, epoch, missed uint64) error
 }
 
 // TssbackupHooksWrapper is what a module provides to depinject to have its hooks called, or what an

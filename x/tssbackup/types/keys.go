@@ -55,6 +55,12 @@ var (
 	GroupParametersPrefix = collections.NewPrefix(29)
 	SignerTermsPrefix     = collections.NewPrefix(30)
 	ClaimsPrefix          = collections.NewPrefix(31)
+
+	HeartbeatsPrefix        = collections.NewPrefix(32)
+	HeartbeatsDuePrefix     = collections.NewPrefix(33)
+	HeartbeatAttemptsPrefix = collections.NewPrefix(34)
+	BeaconsPrefix           = collections.NewPrefix(35)
+	PausePrefix             = collections.NewPrefix(36)
 )
 
 // EpochMemberKeyCodec encodes the (epoch, member) of a vote, an attempt, a backup or a proof: the
@@ -73,6 +79,11 @@ var MemberEpochKeyCodec = collections.PairKeyCodec(collections.BytesKey, collect
 // HeightKeyCodec encodes the (height, number) of what happens at a height to an epoch or a churn:
 // both in 8 bytes, big-endian.
 var HeightKeyCodec = collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
+
+// DueKeyCodec encodes the (height, epoch, member) of a heartbeat that is due: height and epoch in 8
+// bytes each, big-endian, then the member's address.
+var DueKeyCodec = collections.TripleKeyCodec(
+	collections.Uint64Key, collections.Uint64Key, collections.BytesKey)
 
 // LiveVaultsKey is the raw store key of the LiveVaults item, which names every vault that is not
 // retired. It is absent until the first vault is active.
@@ -178,6 +189,17 @@ func GroupParametersKey(epoch uint64, hash []byte) []byte {
 // epoch of a vault.
 func ProofKey(epoch uint64, member []byte) []byte {
 	return epochKey(ProofsPrefix, epoch, member)
+}
+
+// HeartbeatKey is the raw store key of the Heartbeat record of a member, by its raw account
+// address, in an epoch of a vault.
+func HeartbeatKey(epoch uint64, member []byte) []byte {
+	return epochKey(HeartbeatsPrefix, epoch, member)
+}
+
+// BeaconsKey is the raw store key of the Beacons item. It is absent until there is one.
+func BeaconsKey() []byte {
+	return bytes.Clone(BeaconsPrefix.Bytes())
 }
 
 func epochKey(prefix collections.Prefix, epoch uint64, rest []byte) []byte {

@@ -174,6 +174,8 @@ type Exemption struct {
 	Small bool
 	// Claim reports whether it is a claim, which is about no keygen.
 	Claim bool
+	// Heartbeat reports whether it is a heartbeat, of which those in a window are counted.
+	Heartbeat bool
 	// Members is how many members' public shares and signatures the message carries, or proves by,
 	// or joins it may make a session of; 0 when none.
 	Members int
@@ -198,6 +200,8 @@ func (e Exemption) MaxBytes() uint64 {
 // signature.
 func (e Exemption) MaxGas() uint64 {
 	switch {
+	case e.Heartbeat:
+		return HeartbeatGas(e.Members)
 	case e.NamesGroup:
 		return NamingVoteGas
 	case e.CarriesGroup:

@@ -28,6 +28,12 @@ const (
 	ClaimNonceSize = 32
 	// MaxAddresses is the length of a claim's addresses in bytes.
 	MaxAddresses = 256
+	// BeaconInterval is the number of blocks from one beacon to the next. A heartbeat may sign the
+	// latest or the one before, and so one that is at most twice as old.
+	BeaconInterval = 100
+	// MaxExemptHeartbeats is how many heartbeats a member may send for one epoch without a fee, in
+	// each window of BeaconInterval blocks, failing ones included.
+	MaxExemptHeartbeats = 3
 	// MaxBlameReason is the length of a blame's reason in bytes.
 	MaxBlameReason = 256
 
@@ -37,12 +43,14 @@ const (
 	// sign in or for votes that it failed. See Keygen.CertificateDeadline.
 	minKeygenDeadline = 2 * deadlineParts
 	minVaultMembers   = 5
-	maxVaultMembers   = 512
-	maxBlocks         = 1 << 32
-	maxDenominator    = 1_000_000
-	minEnvelopeBytes  = 1 << 10
-	maxEnvelopeBytes  = 4 << 20
-	defaultMaxMembers = 40
+	// A beacon is good for so long: whoever has one has the time to sign it.
+	minHeartbeatInterval = 2 * BeaconInterval
+	maxVaultMembers      = 512
+	maxBlocks            = 1 << 32
+	maxDenominator       = 1_000_000
+	minEnvelopeBytes     = 1 << 10
+	maxEnvelopeBytes     = 4 << 20
+	defaultMaxMembers    = 40
 	// Each try costs somebody who was at fault, so that a few are enough.
 	defaultTries = 3
 	maxTries     = 16
@@ -53,6 +61,8 @@ const (
 	defaultKeygenRetention = 432_000
 	// defaultPenaltyWindow is about a month too: several churns, whatever their interval.
 	defaultPenaltyWindow = 432_000
+	// defaultMaxPause is about two days: longer than it takes to make and run a new version.
+	defaultMaxPause = 28_800
 )
 
 // DefaultParams returns the parameters of a new chain. Churns open by MsgStartChurn alone until a
@@ -74,6 +84,7 @@ func DefaultParams() Params {
 		PenaltyWindow:    defaultPenaltyWindow,
 		MaxTries:         defaultTries,
 		SplitBackups:     true,
+		MaxPause:         defaultMaxPause,
 	}
 }
 
@@ -94,6 +105,9 @@ func (p Params) Validate() error {
 		{"proof_retention", p.ProofRetention},
 		{"keygen_retention", p.KeygenRetention},
 		{"penalty_window", p.PenaltyWindow},
+		{"heartbeat_interval", p.HeartbeatInterval},
+		{"heartbeat_grace", p.HeartbeatGrace},
+		{"max_pause", p.MaxPause},
 	} {
 		if b.value > maxBlocks {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))
@@ -138,6 +152,12 @@ func (p Params) Validate() error {
 	if n := int(p.MaxVaultMembers); coverageErr == nil && sampleErr == nil && validSize &&
 		p.Sample.Numerator < p.Sample.Denominator && p.Asked(n) == p.Needed(n) {
 		fail("sample is below 1, and min_coverage of %d members bears none that is absent", n)
+	}
+	if p.HeartbeatInterval != 0 && p.HeartbeatInterval < minHeartbeatInterval {
+		fail("heartbeat_interval is below %d blocks, and not 0", minHeartbeatInterval)
+	}
+	if p.HeartbeatInterval == 0 && p.HeartbeatGrace != 0 {
+		fail("heartbeat_grace is set, and there is no heartbeat_interval")
 	}
 	if p.MaxTries < 1 || p.MaxTries > maxTries {
 		fail("max_tries is not in 1 to %d", maxTries)

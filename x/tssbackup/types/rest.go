@@ -8,6 +8,7 @@ import "github.com/golang/protobuf/proto" //nolint:staticcheck // where grpc-gat
 //nolint:staticcheck // as above
 func init() {
 	proto.RegisterEnum("tssbackup.v1.ChurnStatus", ChurnStatus_name, ChurnStatus_value)
+	proto.RegisterEnum("tssbackup.v1.HeartbeatKind", HeartbeatKind_name, HeartbeatKind_value)
 	proto.RegisterEnum("tssbackup.v1.KeygenStatus", KeygenStatus_name, KeygenStatus_value)
 	proto.RegisterEnum("tssbackup.v1.VaultStatus", VaultStatus_name, VaultStatus_value)
 }
