@@ -18,6 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // Node is a node as the loop sees it. While it catches up it has no height.
@@ -73,6 +74,23 @@ func Prove(
 				publish.ErrRecipient, st.Recipient, key.Public(), index)
 		}
 		return verenc.Prove(key, st, shares)
+	}
+}
+
+// SignBeat signs heartbeats with the recipient key of the mnemonic, which the caller wipes when the
+// loop has ended.
+func SignBeat(mnemonic *sanity.Mnemonic) func(verenc.Beat, types.Recipient) ([]byte, error) {
+	return func(b verenc.Beat, recipient types.Recipient) ([]byte, error) {
+		key, err := signer.DeriveRecipient(mnemonic, recipient.Index)
+		if err != nil {
+			return nil, err
+		}
+		defer key.Wipe()
+		if !bytes.Equal(key.Public(), recipient.Key) {
+			return nil, fmt.Errorf("%w: it holds %x, and the mnemonic derives %x at index %d",
+				publish.ErrRecipient, recipient.Key, key.Public(), recipient.Index)
+		}
+		return key.SignBeat(b)
 	}
 }
 

@@ -55,6 +55,8 @@ type Drill struct {
 
 	mu   sync.Mutex
 	last *DrillResult
+	// beatErr is why heartbeats were not sent after the latest drill that was to be their ground.
+	beatErr error
 }
 
 // NewDrill has done nothing yet.
@@ -66,9 +68,19 @@ func NewDrill(c Config) *Drill {
 	return d
 }
 
-// Run drills until the context ends: after each publication, and daily. Published are the vaults
-// whose backup stands and whose keyshares are here.
-func (d *Drill) Run(ctx context.Context, published func() []string) error {
+// Heartbeats are what a drill is the ground for; publish.Publisher sends them.
+type Heartbeats interface {
+	// HeartbeatsWanted are the names of the vaults for which one is to be sent.
+	HeartbeatsWanted() []string
+	// Heartbeat sends one for a vault whose backup has just come back.
+	Heartbeat(ctx context.Context, vault string) error
+}
+
+// Run drills until the context ends: after each publication, daily, and before each heartbeat.
+// Published are the vaults whose backup stands and whose keyshares are here.
+func (d *Drill) Run(
+	ctx context.Context, published func() []string, heartbeats Heartbeats,
+) error {
 	drilled := map[string]bool{}
 	for {
 		select {
@@ -77,7 +89,9 @@ func (d *Drill) Run(ctx context.Context, published func() []string) error {
 		case <-time.After(drillPoll):
 		}
 		last, _ := d.Status()
-		if !drillDue(published(), drilled, last, time.Now()) {
+		wanted, now := heartbeats.HeartbeatsWanted(), time.Now()
+		due := drillDue(published(), drilled, last, now)
+		if !due && !d.beatDue(wanted, last, now) {
 			continue
 		}
 		result := d.Once(ctx)
@@ -85,7 +99,55 @@ func (d *Drill) Run(ctx context.Context, published func() []string) error {
 			return ctx.Err()
 		}
 		d.note(result)
+		d.noteBeat(d.beat(ctx, result, wanted, heartbeats))
 	}
+}
+
+// beatDue reports whether to drill now for heartbeats that are wanted.
+func (d *Drill) beatDue(wanted []string, last *DrillResult, now time.Time) bool {
+	if len(wanted) == 0 || last == nil {
+		return len(wanted) > 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	failed := !last.bears() || d.beatErr != nil
+	return !failed || now.Sub(last.Time) >= drillRetry
+}
+
+func (d *Drill) noteBeat(err error) {
+	d.mu.Lock()
+	d.beatErr = err
+	d.mu.Unlock()
+	if err != nil {
+		d.cfg.Log.Error().Err(err).Msg("A HEARTBEAT THAT IS DUE CANNOT BE SENT")
+	}
+}
+
+// bears reports whether a heartbeat may say that such a drill has worked. A drill with the own node
+// alone is none: the day that a backup is for, that node is gone too.
+func (r *DrillResult) bears() bool { return r.Error == "" && !r.OwnNodeOnly }
+
+// beat sends the heartbeats that are wanted for the vaults whose backups a drill brought back.
+func (d *Drill) beat(
+	ctx context.Context, result DrillResult, wanted []string, heartbeats Heartbeats,
+) error {
+	switch {
+	case len(wanted) == 0 || result.Error != "":
+		return nil
+	case !result.bears():
+		return errors.New("a drill with the own node alone is no ground for one: " +
+			"set witnesses in config.toml")
+	}
+	var failed []error
+	for _, name := range wanted {
+		drilled := slices.ContainsFunc(result.Vaults, func(v DrillVault) bool {
+			return v.Vault == name && v.Error == ""
+		})
+		if drilled {
+			failed = append(failed, heartbeats.Heartbeat(ctx, name))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // drillDue reports whether to drill now, and notes for which vaults.
@@ -132,6 +194,9 @@ func (d *Drill) Status() (last *DrillResult, problems []string) {
 	if d.last != nil && d.last.Error != "" {
 		problems = append(problems, fmt.Sprintf("the fire drill of %s failed: %s",
 			d.last.Time.Format(time.RFC3339), d.last.Error))
+	}
+	if d.beatErr != nil {
+		problems = append(problems, fmt.Sprintf("a heartbeat that is due cannot be sent: %s", d.beatErr))
 	}
 	return d.last, problems
 }

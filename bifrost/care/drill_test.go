@@ -2,6 +2,8 @@ package care
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -165,6 +167,86 @@ func TestDrillIsSaidAndCounted(t *testing.T) {
 			last, problems := d.Status()
 			require.Equal(t, row.result, *last)
 			require.Equal(t, row.problems, problems)
+		})
+	}
+}
+
+// beats notes the vaults for which heartbeats were asked for.
+type beats struct {
+	sent []string
+	err  error
+}
+
+func (b *beats) HeartbeatsWanted() []string { return nil }
+
+func (b *beats) Heartbeat(_ context.Context, vault string) error {
+	b.sent = append(b.sent, vault)
+	return b.err
+}
+
+func TestAHeartbeatFollowsADrillThatAnotherNodeServed(t *testing.T) {
+	back := []DrillVault{{Vault: "a", Height: 1}, {Vault: "b", Height: 2}, {Vault: "c", Error: "x"}}
+	refused := errors.New("refused")
+	for _, row := range []struct {
+		name   string
+		result DrillResult
+		wanted []string
+		send   error
+		sent   []string
+		err    string
+	}{
+		{"for each vault that one is wanted of", DrillResult{Node: "other", Vaults: back}, []string{"b"}, nil, []string{"b"}, ""},
+		{"for none that did not come back", DrillResult{Node: "other", Vaults: back}, []string{"c", "d"}, nil, nil, ""},
+		{"after one that failed", DrillResult{Vaults: back, Error: "x"}, []string{"a"}, nil, nil, ""},
+		{
+			"after one with the own node alone",
+			DrillResult{Node: "own", OwnNodeOnly: true, Vaults: back},
+			[]string{"a"},
+			nil, nil, "set witnesses",
+		},
+		{"when none is wanted", DrillResult{Node: "own", OwnNodeOnly: true, Vaults: back}, nil, nil, nil, ""},
+		{"and cannot be sent", DrillResult{Node: "other", Vaults: back}, []string{"a"}, refused, []string{"a"}, "refused"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var log bytes.Buffer
+			d := &Drill{cfg: Config{Log: zerolog.New(&log)}}
+			b := &beats{err: row.send}
+			d.noteBeat(d.beat(t.Context(), row.result, row.wanted, b))
+			require.Equal(t, row.sent, b.sent)
+			_, problems := d.Status()
+			if row.err == "" {
+				require.Empty(t, problems)
+				require.Empty(t, log.String())
+				return
+			}
+			require.Len(t, problems, 1)
+			require.Contains(t, problems[0], row.err)
+			require.Contains(t, log.String(), "A HEARTBEAT THAT IS DUE CANNOT BE SENT")
+		})
+	}
+}
+
+func TestADrillForAHeartbeatIsNotTriedAgainAtOnce(t *testing.T) {
+	now, a := time.Now(), []string{"a"}
+	for _, row := range []struct {
+		name   string
+		wanted []string
+		last   *DrillResult
+		err    error
+		due    bool
+	}{
+		{"none is wanted", nil, &DrillResult{Time: now.Add(-time.Hour)}, nil, false},
+		{"before the first drill", a, nil, nil, true},
+		{"after a drill that worked", a, &DrillResult{Time: now, Node: "other"}, nil, true},
+		{"just after one that failed", a, &DrillResult{Time: now, Error: "x"}, nil, false},
+		{"a while after one that failed", a, &DrillResult{Time: now.Add(-drillRetry), Error: "x"}, nil, true},
+		{"just after one with the own node alone", a, &DrillResult{Time: now, OwnNodeOnly: true}, nil, false},
+		{"just after it could not be sent", a, &DrillResult{Time: now}, errors.New("x"), false},
+		{"a while after it could not be sent", a, &DrillResult{Time: now.Add(-drillRetry)}, errors.New("x"), true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := &Drill{beatErr: row.err}
+			require.Equal(t, row.due, d.beatDue(row.wanted, row.last, now))
 		})
 	}
 }

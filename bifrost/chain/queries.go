@@ -158,6 +158,27 @@ func (c *Client) Backup(ctx context.Context, vault, member string) ([]types.Comm
 	return decodeAll(infos, types.CommitmentInfo.Commitment)
 }
 
+// Heartbeat returns what state knows of the heartbeats of a member of a vault; nil, and no error,
+// when it knows of none or the member never published.
+func (c *Client) Heartbeat(
+	ctx context.Context, vault, member string,
+) (*types.Heartbeat, error) {
+	var res types.QueryBackupResponse
+	req := &types.QueryBackupRequest{Vault: vault, Member: member}
+	err := c.query(ctx, service+"Backup", req, &res)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return res.Heartbeat, err
+}
+
+// Beacons returns what a heartbeat may sign now, the latest first: two, one or none.
+func (c *Client) Beacons(ctx context.Context) ([]types.Beacon, error) {
+	var res types.QueryBeaconsResponse
+	err := c.query(ctx, service+"Beacons", &types.QueryBeaconsRequest{}, &res)
+	return res.Beacons, err
+}
+
 // Proof returns what state keeps of the proof of a member of a vault. It is without a stored form
 // while none was accepted, and without a recipient key, and no error, when state keeps nothing and
 // takes none.

@@ -92,3 +92,24 @@ func decodeProof(value []byte) (types.Proof, error) {
 	}
 	return proof, nil
 }
+
+// decodeHeartbeat returns what state knows of a member's heartbeats: nil, when there is no record.
+func decodeHeartbeat(value []byte) (*types.Heartbeat, error) {
+	if len(value) == 0 {
+		return nil, nil
+	}
+	var beat types.Heartbeat
+	if err := proto.Unmarshal(value, &beat); err != nil {
+		return nil, fmt.Errorf("%w: heartbeat: %w", ErrState, err)
+	}
+	return &beat, nil
+}
+
+// decodeParams returns the parameters: empty ones, when there is no record.
+func decodeParams(value []byte) (types.Params, error) {
+	var params types.Params
+	if err := proto.Unmarshal(value, &params); err != nil {
+		return params, fmt.Errorf("%w: parameters: %w", ErrState, err)
+	}
+	return params, nil
+}

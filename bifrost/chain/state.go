@@ -237,9 +237,19 @@ func (s *State) coverage(ctx context.Context, v vault.Vault) (types.VaultCoverag
 			types.ProofKey(v.Epoch, raw),
 		)
 	}
-	values, err := s.read(ctx, keys...)
+	values, err := s.read(ctx, append(keys, types.ParamsKey())...)
 	if err != nil {
 		return types.VaultCoverage{}, err
+	}
+	params, err := decodeParams(values[len(keys)])
+	if err != nil {
+		return types.VaultCoverage{}, err
+	}
+	beats := make([]*types.Heartbeat, len(v.Members))
+	if params.HeartbeatInterval != 0 && v.IsLive() {
+		if beats, err = s.heartbeats(ctx, v); err != nil {
+			return types.VaultCoverage{}, err
+		}
 	}
 	members := make([]types.MemberRecords, len(v.Members))
 	for i, m := range v.Members {
@@ -251,8 +261,57 @@ func (s *State) coverage(ctx context.Context, v vault.Vault) (types.VaultCoverag
 		); err != nil {
 			return types.VaultCoverage{}, err
 		}
+		members[i].Heartbeat = beats[i]
 	}
 	return types.Coverage(v.PubKey, v.Vault, members), nil
+}
+
+// heartbeats are what state knows of the heartbeats of a vault's members, in their order.
+func (s *State) heartbeats(ctx context.Context, v vault.Vault) ([]*types.Heartbeat, error) {
+	keys := make([][]byte, len(v.Members))
+	for i, m := range v.Members {
+		keys[i] = types.HeartbeatKey(v.Epoch, m.Address())
+	}
+	values, err := s.read(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	beats := make([]*types.Heartbeat, len(keys))
+	for i, value := range values {
+		if beats[i], err = decodeHeartbeat(value); err != nil {
+			return nil, err
+		}
+	}
+	return beats, nil
+}
+
+// Slot is what a heartbeat of a member takes: the recipient key that signs it, the beacons that it
+// may sign, the latest first, and the heartbeats before, nil where none is due.
+type Slot struct {
+	Recipient types.Recipient
+	Beacons   []types.Beacon
+	Before    *types.Heartbeat
+}
+
+// Slot returns what a heartbeat takes of a member, given by its raw address, for a vault.
+func (s *State) Slot(ctx context.Context, v vault.Vault, member []byte) (slot Slot, err error) {
+	values, err := s.read(ctx,
+		types.ProofKey(v.Epoch, member), types.BeaconsKey(), types.HeartbeatKey(v.Epoch, member))
+	if err != nil {
+		return slot, err
+	}
+	proof, err := decodeProof(values[0])
+	if err != nil {
+		return slot, err
+	}
+	slot.Recipient = proof.Recipient
+	var beacons types.Beacons
+	if err := proto.Unmarshal(values[1], &beacons); err != nil {
+		return slot, fmt.Errorf("%w: beacons: %w", ErrState, err)
+	}
+	slot.Beacons = beacons.List
+	slot.Before, err = decodeHeartbeat(values[2])
+	return slot, err
 }
 
 func (s *State) memberRecords(

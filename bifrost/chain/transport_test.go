@@ -63,7 +63,7 @@ func TestAFaultThatPasses(t *testing.T) {
 			var w waits
 			timeout, count := DefaultTimeout, 2
 			if strings.HasPrefix(fault.Name, "silence") {
-				timeout, count = time.Second, 1
+				timeout, count = 2*time.Second, 1
 			}
 			c, err := New(p.URL, timeout)
 			require.NoError(t, err)

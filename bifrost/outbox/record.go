@@ -46,6 +46,8 @@ const (
 	Join Kind = "join"
 	// Check is the signatures of a new vault. No outbox keeps them either: they can be made again.
 	Check Kind = "check"
+	// Heartbeat is a heartbeat, after a drill. None is kept: another drill makes another one.
+	Heartbeat Kind = "heartbeat"
 )
 
 // IsKept reports whether an outbox keeps what is of the kind.
@@ -107,8 +109,8 @@ type Record struct {
 	Term          uint64 `json:"term,omitempty"`
 	TimeoutHeight uint64 `json:"timeout_height,omitempty"`
 
-	// Members is how many members the vault of a later publication has, or the keygen of a join or
-	// of a check.
+	// Members is how many members the vault of a later publication or of a heartbeat has, or the
+	// keygen of a join or of a check.
 	Members int `json:"members,omitempty"`
 
 	// Outcome tells how a closed record ended.
@@ -135,6 +137,8 @@ func (r *Record) Name() string {
 		return JoinName(r.Epoch)
 	case Check:
 		return CheckName(r.Epoch)
+	case Heartbeat:
+		return HeartbeatName(r.Epoch)
 	default:
 		return BackupName(r.Epoch)
 	}
@@ -148,6 +152,9 @@ func JoinName(keygenID uint64) string { return fmt.Sprintf("join-%d.json", keyge
 
 // CheckName is the name of the record of the signatures of a keygen's vault.
 func CheckName(keygenID uint64) string { return fmt.Sprintf("check-%d.json", keygenID) }
+
+// HeartbeatName is the name of the record of a heartbeat in an epoch.
+func HeartbeatName(epoch uint64) string { return fmt.Sprintf("heartbeat-%d.json", epoch) }
 
 // BackupName is the name of the record of an epoch's later publication.
 func BackupName(epoch uint64) string { return fmt.Sprintf("backup-%d.json", epoch) }

@@ -34,6 +34,11 @@ type Chain interface {
 	// Proof is what state keeps of the proof of a member of a vault. It is without a stored form
 	// while none was accepted, and when it takes none.
 	Proof(ctx context.Context, vault, member string) (types.Proof, error)
+	// Heartbeat is what state knows of the heartbeats of a member of a vault, nil when nothing:
+	// none is due on this chain, or of this vault.
+	Heartbeat(ctx context.Context, vault, member string) (*types.Heartbeat, error)
+	// Beacons are what a heartbeat may sign now, the latest first.
+	Beacons(ctx context.Context) ([]types.Beacon, error)
 	// Account is the number and the next sequence of the signer's account.
 	Account(ctx context.Context, address string) (number, sequence uint64, err error)
 	// Broadcast hands a transaction to the node, which checks it. nil means that it is in the

@@ -20,6 +20,8 @@ const (
 	// backupTimeout is the number of blocks after which a later publication that found no block is
 	// signed again.
 	backupTimeout = 100
+	// heartbeatTimeout is the same for a heartbeat.
+	heartbeatTimeout = 10
 	// resendPolls is after how many polls a transaction is handed to the node once more, which may
 	// have lost it.
 	resendPolls = 5
@@ -77,7 +79,9 @@ func (p *Publisher) idle() []*entry {
 
 // rank puts first what others wait for, and last what has no deadline.
 func rank(k outbox.Kind) int {
-	return slices.Index([]outbox.Kind{outbox.Join, outbox.Check, outbox.Vote, outbox.Backup}, k)
+	return slices.Index([]outbox.Kind{
+		outbox.Join, outbox.Check, outbox.Vote, outbox.Backup, outbox.Heartbeat,
+	}, k)
 }
 
 // account is asked for once in a poll.
@@ -153,8 +157,11 @@ func (p *Publisher) signTx(e *entry, height int64, a *account) error {
 	setTerm(msg, p.cfg.Term)
 	next.Sequence, next.Term = a.sequence, p.cfg.Term
 	next.TimeoutHeight = uint64(next.Deadline)
-	if next.Kind == outbox.Backup {
+	switch next.Kind {
+	case outbox.Backup:
 		next.TimeoutHeight = uint64(height) + backupTimeout
+	case outbox.Heartbeat: // nothing that others wait for may wait for it for long
+		next.TimeoutHeight = min(uint64(next.Deadline), uint64(height)+heartbeatTimeout)
 	}
 	gas, err := types.SignerGas(msg, next.Members)
 	if err != nil {

@@ -72,6 +72,11 @@ type fakeChain struct {
 	split    bool
 	messages map[string][]*types.MsgTssPool
 	later    map[string][]*types.MsgPublishBackup
+	// interval is that of heartbeats, 0 when none is due; beaten counts those that came to stand, and
+	// unbeaten those that did not.
+	interval         int64
+	beaten, unbeaten int
+	heartbeats       map[string]types.Heartbeat
 	// refuse, when set, is asked before a vote or a publication is taken.
 	refuse func(member string) error
 	// terms are those of members that claimed.
@@ -125,7 +130,7 @@ func newFakeChain() *fakeChain {
 		checks: map[string]int{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
 		messages: map[string][]*types.MsgTssPool{}, later: map[string][]*types.MsgPublishBackup{}, drop: map[string]bool{},
 		proofs: map[string]types.ProofInfo{}, shares: map[string]types.PublicShares{}, sent: map[string]map[string]bool{},
-		terms: map[string]uint64{},
+		terms: map[string]uint64{}, heartbeats: map[string]types.Heartbeat{},
 	}
 }
 
@@ -170,6 +175,8 @@ func (c *fakeChain) block() {
 			c.check(m)
 		case *types.MsgPublishBackup:
 			c.publish(m)
+		case *types.MsgHeartbeat:
+			c.beat(m)
 		}
 	}
 	for _, k := range c.keygens {
@@ -420,6 +427,11 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 		must(proto.Unmarshal(body.Messages[0].Value, &m))
 		return m.Signer, sequence, &m
 	}
+	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgHeartbeat{}) {
+		var m types.MsgHeartbeat
+		must(proto.Unmarshal(body.Messages[0].Value, &m))
+		return m.Signer, sequence, &m
+	}
 	if body.Messages[0].TypeUrl == sdk.MsgTypeURL(&types.MsgTssCheck{}) {
 		var m types.MsgTssCheck
 		must(proto.Unmarshal(body.Messages[0].Value, &m))
@@ -430,10 +442,10 @@ func decode(raw []byte) (member string, sequence uint64, msg proto.Message) {
 	return m.Signer, sequence, &m
 }
 
-// isSmall reports whether a message is one that can be made again: a join or a check.
+// isSmall reports whether a message is one that can be made again: a join, a check, a heartbeat.
 func isSmall(msg proto.Message) bool {
 	switch msg.(type) {
-	case *types.MsgTssJoin, *types.MsgTssCheck:
+	case *types.MsgTssJoin, *types.MsgTssCheck, *types.MsgHeartbeat:
 		return true
 	}
 	return false
@@ -543,6 +555,69 @@ func (c *fakeChain) Proof(_ context.Context, name, member string) (types.Proof, 
 	return vault.ProofFromInfo(info)
 }
 
+func (c *fakeChain) Heartbeat(_ context.Context, name, member string) (*types.Heartbeat, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.interval == 0 {
+		return nil, nil
+	}
+	beat := c.heartbeats[name+"/"+member]
+	if beat.Due == 0 {
+		beat.Due = c.interval
+	}
+	return &beat, nil
+}
+
+func (c *fakeChain) Beacons(context.Context) ([]types.Beacon, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.beacons(), nil
+}
+
+// beacons is the latest, whose hash says its height.
+func (c *fakeChain) beacons() []types.Beacon {
+	height := c.height / types.BeaconInterval * types.BeaconInterval
+	if height == 0 {
+		return nil
+	}
+	return []types.Beacon{{Height: height, AppHash: fmt.Append(nil, height)}}
+}
+
+// vaultOf names the vault of an epoch.
+func (c *fakeChain) vaultOf(epoch uint64) string {
+	for name, v := range c.vaults {
+		if v.Epoch == epoch {
+			return name
+		}
+	}
+	return ""
+}
+
+// beat takes a heartbeat that signs the latest beacon.
+func (c *fakeChain) beat(m *types.MsgHeartbeat) {
+	for _, v := range c.vaults {
+		if v.Epoch != m.Epoch {
+			continue
+		}
+		if m.BeaconHeight != c.beacons()[0].Height || c.drop[m.Signer] {
+			c.unbeaten++
+			continue
+		}
+		member, ok := memberOf(v.Members, m.Signer)
+		raw := types.SignerAddress(unhex(member.PubKey))
+		if !ok || verenc.VerifyBeat(unhex(member.RecipientKey), verenc.Beat{
+			ChainID: testChain, Epoch: m.Epoch, Member: raw, Height: m.BeaconHeight,
+			AppHash: c.beacons()[0].AppHash, Kind: uint32(m.Kind),
+		}, m.Signature) != nil {
+			continue
+		}
+		c.heartbeats[v.Vault+"/"+m.Signer] = types.Heartbeat{
+			MachineHeight: c.height, BeaconHeight: m.BeaconHeight, Due: c.height + c.interval,
+		}
+		c.beaten++
+	}
+}
+
 func (c *fakeChain) Account(_ context.Context, address string) (uint64, uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -571,11 +646,16 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	case *types.MsgPublishBackup:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.vaults[m.Vault].Members)
+	case *types.MsgHeartbeat:
+		members = len(c.vaults[c.vaultOf(m.Epoch)].Members)
 	}
-	if term := msg.(interface{ GetTerm() uint64 }); term.GetTerm() != c.terms[member] {
+	if of, ok := msg.(interface{ GetTerm() uint64 }); ok && of.GetTerm() != c.terms[member] {
 		return types.ErrOtherTerm
 	}
 	free := types.VoteGas(members)
+	if _, ok := msg.(*types.MsgHeartbeat); ok {
+		free = types.HeartbeatGas(members)
+	}
 	if m, ok := msg.(*types.MsgTssPool); ok {
 		free = types.Exemption{
 			Members: members, CarriesGroup: len(m.Group) > 0, NamesGroup: len(m.GroupHash) > 0,

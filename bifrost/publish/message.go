@@ -130,6 +130,8 @@ func messageOf(r *outbox.Record) (proto.Message, error) {
 		msg = &types.MsgTssJoin{}
 	case outbox.Check:
 		msg = &types.MsgTssCheck{}
+	case outbox.Heartbeat:
+		msg = &types.MsgHeartbeat{}
 	default:
 		msg = &types.MsgPublishBackup{}
 	}

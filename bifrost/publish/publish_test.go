@@ -188,9 +188,15 @@ func (m *member) open() *Publisher {
 				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
 			}, keySigner{m.key})
 		},
-		Tss:    mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
-		Seal:   m.seal,
-		Prove:  m.prove,
+		Tss:   mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
+		Seal:  m.seal,
+		Prove: m.prove,
+		SignBeat: func(b verenc.Beat, recipient types.Recipient) ([]byte, error) {
+			if recipient.Index != testIndex {
+				return nil, ErrRecipient
+			}
+			return dealer.RecipientKey([]byte(m.address), recipient.Index).SignBeat(b)
+		},
 		Backup: m.backup, StrictBackup: m.strict, NotBefore: m.notBefore, Term: m.term,
 		Log: m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})

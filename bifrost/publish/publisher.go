@@ -24,7 +24,7 @@ const (
 	defaultPoll = 2 * time.Second
 )
 
-// Config is what a Publisher works with. All fields but Poll, Metrics and those of
+// Config is what a Publisher works with. All fields but Poll, Metrics, SignBeat and those of
 // backups are needed.
 type Config struct {
 	ChainID string
@@ -49,6 +49,10 @@ type Config struct {
 	// ErrRecipient when that is not the statement's. It does not keep the shares, which are wiped
 	// when it returns.
 	Prove func(st verenc.Statement, index uint32, shares []verenc.Share) ([]byte, error)
+
+	// SignBeat signs a heartbeat with the mnemonic's recipient key. The error wraps ErrRecipient
+	// when that is not this one. Nil is of a signer that sends none.
+	SignBeat func(b verenc.Beat, recipient types.Recipient) ([]byte, error)
 
 	// Backup returns when all that the Store keeps is backed up elsewhere, or the context has
 	// ended. Nil is of a home without backups.
@@ -103,6 +107,8 @@ type Publisher struct {
 	// published are the epochs of which a backup was seen in state, proven those of which the proof
 	// was.
 	published, proven map[uint64]bool
+	// beats are what was last seen of the heartbeats in an epoch.
+	beats map[uint64]*beats
 
 	workers sync.WaitGroup
 }
@@ -126,6 +132,7 @@ func New(cfg Config) (*Publisher, error) {
 		signing:   map[uint64]*signing{},
 		published: map[uint64]bool{},
 		proven:    map[uint64]bool{},
+		beats:     map[uint64]*beats{},
 	}
 	p.checkFiles = func(v vault.Vault, files []envelope.File) (checkedKeyshares, error) {
 		return keyfiles.Check(v, files, cfg.PubKey)

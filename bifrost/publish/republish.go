@@ -43,6 +43,11 @@ func (p *Publisher) republish(ctx context.Context) error {
 				return err
 			}
 		}
+		if s.Published && s.Keyshares {
+			if s.Heartbeat, err = p.heartbeatOf(ctx, v); err != nil {
+				return err
+			}
+		}
 		switch {
 		case !s.Keyshares:
 			s.Error = loadErr.Error()

@@ -16,8 +16,11 @@ import (
 func (p *Publisher) settle(
 	ctx context.Context, e *entry, height int64, open map[string]vault.Keygen,
 ) (bool, error) {
-	if e.rec.Kind == outbox.Backup {
+	switch e.rec.Kind {
+	case outbox.Backup:
 		return p.settleBackup(ctx, e)
+	case outbox.Heartbeat:
+		return p.settleHeartbeat(ctx, e, height)
 	}
 	k, isOpen := open[outbox.VoteName(e.rec.Epoch)]
 	switch e.rec.Kind {

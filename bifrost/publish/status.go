@@ -43,11 +43,24 @@ type VaultStatus struct {
 	KeygenID uint64 `json:"keygen_id"`
 	// Keyshares says that the files are here, Published that state holds a commitment, Proven that
 	// it holds the proof, Asked that it should.
-	Keyshares bool   `json:"keyshares"`
-	Published bool   `json:"published"`
-	Proven    bool   `json:"proven"`
-	Asked     bool   `json:"asked"`
-	Error     string `json:"error"`
+	Keyshares bool `json:"keyshares"`
+	Published bool `json:"published"`
+	Proven    bool `json:"proven"`
+	Asked     bool `json:"asked"`
+	// Heartbeat is nil where none is due.
+	Heartbeat *HeartbeatStatus `json:"heartbeat"`
+	Error     string           `json:"error"`
+}
+
+// HeartbeatStatus tells of this member's heartbeats for a vault.
+type HeartbeatStatus struct {
+	// Height is the block of the latest, 0 when there was none, Due the height at whose end another
+	// interval is missed, and Missed how many were in this epoch.
+	Height int64  `json:"height"`
+	Due    int64  `json:"due"`
+	Missed uint64 `json:"missed"`
+	// Wanted says that the next one is to be sent, after a drill.
+	Wanted bool `json:"wanted"`
 }
 
 // Status returns a copy.

@@ -25,6 +25,7 @@ type entry struct {
 
 	attempt uint64 // the last one that this process saw begin
 	nonce   []byte // of a join
+	beacon  int64  // of a heartbeat
 	// after is the block after which a check is sent.
 	after int64
 	// backedUp says that a backup of the keyshares is made, or not waited for any more.

@@ -340,7 +340,7 @@ func (s *service) work(
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.registration.Run(ctx, state) })
-	group.Go(func() error { return s.drill.Run(ctx, s.published) })
+	group.Go(func() error { return s.drill.Run(ctx, s.published, beats{s}) })
 	group.Go(func() error {
 		for {
 			number, err := s.terms.Acquire(ctx)
@@ -417,9 +417,10 @@ func (s *service) act(
 			defer s.scrypt.Unlock()
 			return adapt.Seal(mnemonic)(files, workFactor)
 		},
-		Prove:   adapt.Prove(mnemonic),
-		Log:     s.log,
-		Metrics: s.metrics,
+		Prove:    adapt.Prove(mnemonic),
+		SignBeat: adapt.SignBeat(mnemonic),
+		Log:      s.log,
+		Metrics:  s.metrics,
 	})
 	if err != nil {
 		return err
@@ -441,15 +442,41 @@ func (s *service) act(
 	return err
 }
 
+// acting is the loop of this instance, nil while it does not act.
+func (s *service) acting() *publish.Publisher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publisher
+}
+
 // published are the vaults that can be drilled, as far as this instance acts.
 func (s *service) published() []string {
-	s.mu.Lock()
-	publisher := s.publisher
-	s.mu.Unlock()
+	publisher := s.acting()
 	if publisher == nil {
 		return nil
 	}
 	return published(publisher.Status())
+}
+
+// beats are the heartbeats of this instance while it acts.
+type beats struct{ *service }
+
+// HeartbeatsWanted implements care.Heartbeats.
+func (b beats) HeartbeatsWanted() []string {
+	publisher := b.acting()
+	if publisher == nil {
+		return nil
+	}
+	return publisher.HeartbeatsWanted()
+}
+
+// Heartbeat implements care.Heartbeats.
+func (b beats) Heartbeat(ctx context.Context, vault string) error {
+	publisher := b.acting()
+	if publisher == nil {
+		return errors.New("another instance of the signer acts")
+	}
+	return publisher.Heartbeat(ctx, vault)
 }
 
 // notBefore is the block that a keygen must open after for this signer to take part in it: 0, or in

@@ -107,7 +107,7 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 			_ = table.Flush()
 		}
 		if len(p.Vaults) > 0 {
-			fmt.Fprintln(table, "\nVAULT\tSTATUS\tKEYSHARES\tPUBLISHED\tPROVEN")
+			fmt.Fprintln(table, "\nVAULT\tSTATUS\tKEYSHARES\tPUBLISHED\tPROVEN\tHEARTBEAT")
 			for _, v := range p.Vaults {
 				published, proven := yes(v.Published), yes(v.Proven)
 				if !v.Asked {
@@ -115,12 +115,13 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 				}
 				fmt.Fprintf(
 					table,
-					"%s\t%s\t%s\t%s\t%s\n",
+					"%s\t%s\t%s\t%s\t%s\t%s\n",
 					vault.Short(v.Vault),
 					v.Status,
 					keyshares(st, v),
 					published,
 					proven,
+					heartbeat(v.Heartbeat, p.Height),
 				)
 			}
 		}
@@ -181,4 +182,15 @@ func yes(b bool) string {
 		return "yes"
 	}
 	return "NO"
+}
+
+// heartbeat says how much time the next one has, seen from a height.
+func heartbeat(h *publish.HeartbeatStatus, height int64) string {
+	switch {
+	case h == nil:
+		return "none due"
+	case h.Missed > 0:
+		return fmt.Sprintf("due in %d blocks, %d missed", h.Due-height, h.Missed)
+	}
+	return fmt.Sprintf("due in %d blocks", h.Due-height)
 }

@@ -60,6 +60,56 @@ type coveredMember struct {
 	Proven bool `json:"proven"`
 	// Proof tells what is known of the proof, null without --verify.
 	Proof *checkedProof `json:"proof"`
+	// Heartbeat is what is known of the member's heartbeats, null where none is due.
+	Heartbeat *seenHeartbeat `json:"heartbeat"`
+}
+
+// seenHeartbeat is what is known of a member's heartbeats in the vault's epoch.
+type seenHeartbeat struct {
+	// Height is the block of the latest, 0 when there was none, and Kind says where the drill was
+	// that it follows, as its sender says: machine or paper.
+	Height int64  `json:"height"`
+	Kind   string `json:"kind"`
+	// PaperHeight is the block of the latest by the words that are kept apart.
+	PaperHeight int64 `json:"paper_height"`
+	// Due is the block at whose end another interval is missed, Missed how many were.
+	Due    int64  `json:"due"`
+	Missed uint64 `json:"missed"`
+	// Overdue tells that the latest interval passed without one.
+	Overdue bool `json:"overdue"`
+}
+
+func describeHeartbeat(h *types.Heartbeat) *seenHeartbeat {
+	if h == nil || h.Due == 0 {
+		return nil
+	}
+	height, kind := h.Latest()
+	seen := &seenHeartbeat{
+		Height: height, PaperHeight: h.PaperHeight, Due: h.Due, Missed: h.Missed,
+		Overdue: h.Overdue,
+	}
+	switch kind {
+	case types.HeartbeatKind_HEARTBEAT_KIND_MACHINE:
+		seen.Kind = "machine"
+	case types.HeartbeatKind_HEARTBEAT_KIND_PAPER:
+		seen.Kind = "paper"
+	}
+	return seen
+}
+
+// text says when the latest heartbeat was, seen from a height.
+func (h *seenHeartbeat) text(now int64) string {
+	text := "no heartbeat yet"
+	if h.Height > 0 {
+		text = fmt.Sprintf("heartbeat (%s) %d blocks ago", h.Kind, now-h.Height)
+	}
+	if h.Missed > 0 {
+		text += fmt.Sprintf(", %d missed", h.Missed)
+	}
+	if h.Overdue {
+		text += ", OVERDUE"
+	}
+	return text
 }
 
 func (a *app) coverageCommand() *cobra.Command {
@@ -180,6 +230,8 @@ func judge(counted types.VaultCoverage) coveredVault {
 			Asked:    m.Asked,
 			Backups:  describeBackups(m.Commitments),
 			Proven:   m.Proven,
+
+			Heartbeat: describeHeartbeat(m.Heartbeat),
 		})
 	}
 	for _, address := range counted.Missing {
@@ -248,6 +300,9 @@ func (v *verdict) text(w io.Writer) {
 		for _, m := range c.Members {
 			if m.Proof != nil {
 				fmt.Fprintf(w, "  %s: %s\n", m.Address, m.Proof.Text)
+			}
+			if m.Heartbeat != nil {
+				fmt.Fprintf(w, "  %s: %s\n", m.Address, m.Heartbeat.text(v.Height))
 			}
 		}
 	}

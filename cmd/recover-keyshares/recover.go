@@ -44,6 +44,8 @@ type recoveredVault struct {
 	// Backup is the one that was restored, null when none was.
 	Backup *backup  `json:"backup"`
 	Files  []string `json:"files"`
+	// Heartbeat is the one that was sent, with drill --heartbeat; null when none was.
+	Heartbeat *sentHeartbeat `json:"heartbeat"`
 	// Rejected tells why later backups were passed over.
 	Rejected []string `json:"rejected"`
 	Error    string   `json:"error"`
@@ -209,7 +211,8 @@ func (a *app) conclude(r *recovery) {
 	case r.DryRun && good > 0:
 		a.Done(fmt.Sprintf("rehearsed: these words bring back the keyshares of %d of %d vaults, and "+
 			"nothing was written", good, len(r.Vaults)),
-			"put the words back where they are kept; without --dry-run the files are written")
+			"put the words back where they are kept; a recovery, without drill and --dry-run, writes "+
+				"the files")
 	case r.DryRun:
 		a.Done("rehearsed: these words bring nothing back, and nothing was written",
 			"each vault above says why; bifrost status on the signer says whether it publishes")
@@ -301,6 +304,9 @@ func (a *app) restore(
 		if result.Err != nil {
 			failed = append(failed, result.Err)
 		}
+	}
+	if a.heartbeat && runErr == nil {
+		runErr = a.beat(ctx, state, r, results, mnemonic)
 	}
 	switch {
 	case runErr != nil:
@@ -404,6 +410,9 @@ func (r *recovery) text(w io.Writer) {
 			fmt.Fprintf(w, "would be restored from block %d\n", v.Backup.Height)
 		default:
 			fmt.Fprintf(w, "restored from block %d\n", v.Backup.Height)
+		}
+		if b := v.Heartbeat; b != nil && b.Sent {
+			fmt.Fprintf(w, "  heartbeat: it signs the beacon of block %d, and stands\n", b.BeaconHeight)
 		}
 		for _, reason := range v.Rejected {
 			fmt.Fprintf(w, "  passed over: %s\n", reason)

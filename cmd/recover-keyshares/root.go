@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
@@ -30,8 +31,10 @@ type app struct {
 	operators string
 	// vaultKey is the key that vault names, nil when it names none.
 	vaultKey []byte
-	// dryRun says that nothing is written.
-	dryRun bool
+	// dryRun says that nothing is written, heartbeat that the chain is told what came back.
+	dryRun, heartbeat bool
+	// clients are the nodes, once the light client has begun.
+	clients []*chain.Client
 	// operator is set when address is that of a validator's operator, who is no member.
 	operator []byte
 }
@@ -59,13 +62,24 @@ an envelope's hash is compared with the record that the nodes prove.
 
 --dry-run is the rehearsal: everything is done up to the writing, nothing is written,
 not even what was verified, and it says what would have been. It needs no home, and
-may run on any machine, beside a bifrost too.
+may run on any machine, beside a bifrost too. drill does the same, and with --heartbeat
+tells the chain.
 
 ` + trust.Help("recover-keyshares") + `
 ` + exitCodes,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.recover(cmd.Context()) },
 	}
+	a.recoverFlags(cmd)
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,
+		"find, fetch, open and check everything, and write nothing")
+	cmd.AddCommand(a.drillCommand(), a.listCommand(), a.coverageCommand(), a.openCommand(),
+		a.rebuildCommand(), a.identityCommand())
+	return cmd
+}
+
+// recoverFlags are those of a recovery and of its rehearsal.
+func (a *app) recoverFlags(cmd *cobra.Command) {
 	a.nodeFlags(cmd)
 	a.openFlags(cmd)
 	cmd.Flags().
@@ -80,11 +94,6 @@ may run on any machine, beside a bifrost too.
 		"file with the user and the secret for the URL, in two lines")
 	a.prefixFlag(cmd)
 	a.operatorFlag(cmd)
-	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false,
-		"find, fetch, open and check everything, and write nothing")
-	cmd.AddCommand(a.listCommand(), a.coverageCommand(), a.openCommand(), a.rebuildCommand(),
-		a.identityCommand())
-	return cmd
 }
 
 func (a *app) prefixFlag(cmd *cobra.Command) {

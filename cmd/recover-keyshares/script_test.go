@@ -210,6 +210,8 @@ func TestScripts(t *testing.T) {
 			"group":    cmdGroup,
 			"secrets":  cmdSecrets,
 			"utf16":    cmdUTF16,
+
+			"heartbeats": cmdHeartbeats,
 		},
 	})
 }

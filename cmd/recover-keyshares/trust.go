@@ -25,6 +25,7 @@ func (a *app) light(ctx context.Context) (*chain.Light, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.clients = clients
 	if dir, ok := rules.Store.(chain.TrustDir); ok && a.dryRun {
 		rules.Store = keptTrust{dir}
 	}
