@@ -22,7 +22,7 @@ func TestAnUpgradeStopsTheNodeAsCosmovisorWants(t *testing.T) {
 	versions, err := upgradetypes.NewQueryClient(v.ClientContext()).
 		ModuleVersions(context.Background(), &upgradetypes.QueryModuleVersionsRequest{ModuleName: types.ModuleName})
 	require.NoError(t, err)
-	require.EqualValues(t, 3, versions.ModuleVersions[0].Version)
+	require.EqualValues(t, 4, versions.ModuleVersions[0].Version)
 
 	plan := upgradetypes.Plan{Name: "next", Height: v.Height() + 30}
 	n.Govern(&upgradetypes.MsgSoftwareUpgrade{Authority: n.Authority(), Plan: plan})

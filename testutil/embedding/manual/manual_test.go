@@ -158,7 +158,7 @@ func TestARunningChainEmbedsTheModuleAndChurns(t *testing.T) {
 	require.Equal(t, types.DefaultParams(), params)
 	versions, err := r.app().UpgradeKeeper.GetModuleVersionMap(r.ctx())
 	require.NoError(t, err)
-	require.EqualValues(t, 3, versions[types.ModuleName])
+	require.EqualValues(t, 4, versions[types.ModuleName])
 
 	// The chain's own market takes a fee for what is not exempt.
 	operator := r.Validators[1].Operator

@@ -36,7 +36,9 @@ func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 		if msg.PublicShares != nil {
 			e.Members = len(msg.PublicShares.Secp256k1)
 		}
-	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup, *MsgClaimSigner:
+	case *MsgClaimSigner:
+		e.Members = 0
+	case *MsgTssJoin, *MsgTssCheck, *MsgPublishBackup:
 	case *MsgHeartbeat:
 		e.Heartbeat = true
 	case *MsgRegisterSigner:
