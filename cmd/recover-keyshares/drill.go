@@ -43,8 +43,8 @@ func (a *app) drillCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drill --node URL --node URL",
 		Short: "Rehearse a recovery with the words that are kept apart, and write nothing",
-		Long: `drill is the recovery up to the writing, as --dry-run is: it finds, fetches, opens and
-checks everything, and says what would have been written.
+		Long: `drill is the recovery up to the writing, as --dry-run is: it finds, fetches, opens
+and checks everything, and says what would have been written.
 
 With --heartbeat it then tells the chain that the words are in hand and bring the
 keyshares back: for each vault that they do, a heartbeat signed by the recipient key

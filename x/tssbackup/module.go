@@ -123,8 +123,8 @@ func migrate1to2(sdk.Context) error { return nil }
 // those that follow until the parameters say so.
 func migrate2to3(sdk.Context) error { return nil }
 
-// migrate3to4 changes nothing: a signer that has not claimed is in term 0, of which are the messages
-// of version 3, and no heartbeat is due and no pause allowed until the parameters say so.
+// migrate3to4 changes nothing: a signer that has not claimed is in term 0, of which are the
+// messages of version 3, and no heartbeat is due and no pause allowed until the parameters say so.
 func migrate3to4(sdk.Context) error { return nil }
 
 // DefaultGenesis is the state of a new chain.
