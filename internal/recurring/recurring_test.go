@@ -44,9 +44,10 @@ func TestWhoWaitsGetsAJobThatWasBegunAfterwards(t *testing.T) {
 	w.answer <- nil
 	require.NoError(t, <-asked)
 	require.NoError(t, <-asked)
+	close(w.answer) // whoever asked may have waked it once more
 	cancel()
 	running.Wait()
-	require.True(t, j.End())
+	require.Eventually(t, j.End, time.Minute, time.Millisecond)
 	require.ErrorIs(t, j.Once(ctx), context.Canceled, "it has ended")
 }
 
