@@ -357,7 +357,7 @@ func shippedImages(t *testing.T) []string {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join("..", "..", "scripts", "dist.sh"))
 	require.NoError(t, err)
-	names := regexp.MustCompile(`(?m)^names=\((.*)\)$`).FindSubmatch(script)
+	names := regexp.MustCompile(`(?m)^read -ra names <<<"\$\{NAMES-(.*)\}"$`).FindSubmatch(script)
 	require.NotNil(t, names)
 	return strings.Fields(string(names[1]))
 }
