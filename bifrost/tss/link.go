@@ -3,6 +3,7 @@ package tss
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -101,8 +102,10 @@ func (l *link) run(ctx context.Context) {
 				backoff = minBackoff
 			}
 		}
+		// Two members that dial each other at the same moment, again and again, each from the port
+		// that it listens on, would be one connection of which both think that they began it.
 		select {
-		case <-time.After(backoff):
+		case <-time.After(backoff/2 + rand.N(backoff/2+1)):
 		case <-dial.Done():
 			return
 		}
