@@ -89,6 +89,7 @@ func (n *network) writeCompose() error {
 		if err != nil {
 			return err
 		}
+		// There is no secret in them, and Prometheus reads its own as another user.
 		if err := os.WriteFile(path, raw, 0o644); err != nil {
 			return err
 		}
