@@ -47,7 +47,7 @@ ldflags="-s -w -buildid= -X main.version=v$VERSION
 	-X github.com/cosmos/cosmos-sdk/version.AppName=tssbackupd
 	-X github.com/cosmos/cosmos-sdk/version.Version=v$VERSION"
 build() { # os arch name
-	GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$stage/$1-$2/$3" "./cmd/$3"
+	GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false -tags grpcnotrace -ldflags "$ldflags" -o "$stage/$1-$2/$3" "./cmd/$3"
 }
 archive() { # folder below the stage, file: each file of it, in one order, with one time and one owner
 	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$stage/$1" -c . | gzip -9n >"$out/$2"
@@ -56,7 +56,7 @@ archive() { # folder below the stage, file: each file of it, in one order, with 
 # pages and completions are the same everywhere: they come from the binary of this machine.
 pages() { # name folder
 	local name=$1 dir=$2 run=$stage/host/$1 page
-	[[ -x $run ]] || go build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$run" "./cmd/$name"
+	[[ -x $run ]] || go build -trimpath -buildvcs=false -tags grpcnotrace -ldflags "$ldflags" -o "$run" "./cmd/$name"
 	mkdir -p "$dir"/usr/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,doc/"$name"}
 	HOME=$stage "$run" completion bash >"$dir/usr/share/bash-completion/completions/$name"
 	HOME=$stage "$run" completion zsh >"$dir/usr/share/zsh/vendor-completions/_$name"

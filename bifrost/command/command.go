@@ -98,7 +98,6 @@ func (p Program) Command(in *Invocation) *cobra.Command {
 	cmd.SetErr(in.Stderr)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.Version = in.Version
-	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	cmd.Long += "\n\n" + p.environmentHelp()
 	cmd.PersistentFlags().
 		StringVar(&in.output, "output", outputText, "form of the results: text or json")

@@ -30,7 +30,7 @@ func TestHowAProgramEnds(t *testing.T) {
 		"failed, in JSON":           {args: []string{"do", "--output", "json"}, err: errChecked, code: 5, stdout: "{\n  \"command\": \"prog do\",\n  \"error\": {\n    \"code\": 5,\n    \"message\": \"checked\"\n  },\n  \"warnings\": []\n}\n", stderr: "prog: checked\n"},
 		"misunderstood, in JSON":    {args: []string{"do", "--no", "--output=json"}, code: 2, stdout: "{\n  \"command\": \"prog\",\n  \"error\": {\n    \"code\": 2,\n    \"message\": \"unknown flag: --no\"\n  },\n  \"warnings\": []\n}\n", stderr: "prog: unknown flag: --no\nRun 'prog --help' for usage.\n"},
 		"the version":               {args: []string{"version"}, stdout: "prog v1\n"},
-		"the version, as a flag":    {args: []string{"--version"}, stdout: "prog v1\n"},
+		"the version, as a flag":    {args: []string{"--version"}, stdout: "prog version v1\n"},
 		"a command misspelt":        {args: []string{"od"}, code: 2, stderr: "prog: unknown command \"od\" for \"prog\": did you mean do?\nRun 'prog --help' for usage.\n"},
 		"a command without a match": {args: []string{"nonsense"}, code: 2, stderr: "prog: unknown command \"nonsense\" for \"prog\"\nRun 'prog --help' for usage.\n"},
 		"a flag misspelt":           {args: []string{"do", "--outptu", "json"}, code: 2, stderr: "prog: unknown flag: --outptu: did you mean --output?\nRun 'prog --help' for usage.\n"},
