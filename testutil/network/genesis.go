@@ -32,6 +32,8 @@ const (
 const (
 	operatorFunds = 1_000_000_000_000
 	selfBond      = 1_000_000_000
+	// absentBond is what a validator without a node has bonded.
+	absentBond = 1_000_000
 )
 
 // newGenesis makes the genesis of the chain, with what the test changes in it.
@@ -120,10 +122,14 @@ func (n *Network) stakingGenesis(a App, validators []*Validator) map[string]json
 func (n *Network) createValidatorTx(a App, v *Validator) sdk.Tx {
 	pubKey, err := cryptocodec.FromCmtPubKeyInterface(v.privVal.Key.PubKey)
 	require.NoError(n.t, err)
+	bond := int64(selfBond)
+	if v.Index >= n.cfg.Running {
+		bond = absentBond
+	}
 	msg, err := stakingtypes.NewMsgCreateValidator(
 		v.OperatorAddress(),
 		pubKey,
-		sdk.NewInt64Coin(n.cfg.Chain.Denom, selfBond),
+		sdk.NewInt64Coin(n.cfg.Chain.Denom, bond),
 		stakingtypes.NewDescription(v.Moniker, "", "", "", ""),
 		stakingtypes.NewCommissionRates(
 			math.LegacyZeroDec(),

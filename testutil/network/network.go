@@ -67,6 +67,9 @@ const (
 type Config struct {
 	// Validators is the number of validators, 4 if it is 0.
 	Validators int
+	// Running is how many of them have a node, all if it is 0. Those have nearly all the power, so
+	// that the others' signers may be members of a vault of any size on one machine.
+	Running int
 	// ChainID is "tssbackup-test" if it is empty.
 	ChainID string
 	// TimeoutCommit is the pause between blocks, 200 ms if it is 0.
@@ -150,6 +153,9 @@ func New(t testing.TB, cfg Config) *Network {
 	if cfg.Validators == 0 {
 		cfg.Validators = 4
 	}
+	if cfg.Running == 0 {
+		cfg.Running = cfg.Validators
+	}
 	if cfg.ChainID == "" {
 		cfg.ChainID = "tssbackup-test"
 	}
@@ -191,7 +197,7 @@ func New(t testing.TB, cfg Config) *Network {
 			}
 		}
 	})
-	for i := range n.Validators {
+	for i := range cfg.Running {
 		n.Start(i)
 	}
 	n.WaitHeight(n.genesis.InitialHeight)

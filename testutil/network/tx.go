@@ -114,13 +114,13 @@ func (n *Network) Send(from Account, msgs ...sdk.Msg) *coretypes.ResultTx {
 func (n *Network) SendVote(from Account, vote sdk.Msg) *coretypes.ResultTx {
 	n.t.Helper()
 	gas := uint64(defaultGas)
-	if m, ok := vote.(interface{ GetKeysharesBackup() []byte }); ok {
-		gas += 10 * uint64(len(m.GetKeysharesBackup()))
-	}
-	if m, ok := vote.(*types.MsgTssPool); ok && len(m.Group)+len(m.GroupHash) > 0 {
+	switch m := vote.(type) {
+	case *types.MsgTssPool:
 		var err error
 		gas, err = types.SignerGas(m, 0)
 		require.NoError(n.t, err)
+	case *types.MsgPublishBackup:
+		gas += 10 * uint64(len(m.KeysharesBackup))
 	}
 	return n.send(from, TxOptions{Gas: gas}, vote)
 }

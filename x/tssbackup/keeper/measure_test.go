@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"cosmossdk.io/collections"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/testutil/copies"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -168,13 +168,17 @@ func TestSameInputsSameStore(t *testing.T) {
 // BenchmarkVote does for one vote what the module does for it in a block: in the ante handler, and in
 // its message. Signatures and proofs are not verified in it, nor is what is verified once for a keygen,
 // but for the carrier of a group part, whose certificate and group part it is that are. So what it
-// tells is the module's share of what a vote costs beyond verification. The least time counts.
+// tells is the module's share of what a vote costs beyond verification; a plain one has no proof at all.
+// The least time counts.
 func BenchmarkVote(b *testing.B) {
 	for _, n := range []int{4, 40, 100} {
-		for _, kind := range []string{"whole", "carrier", "hash"} {
+		for _, kind := range []string{"plain", "whole", "carrier", "hash"} {
 			b.Run(fmt.Sprintf("%d members/%s", n, kind), func(b *testing.B) {
 				params, size := splitParams(), 1_150
-				if kind == "whole" {
+				switch kind {
+				case "plain":
+					params, size = testParams(), 4_300+1_441*n
+				case "whole":
 					params, size = provenParams(), 4_300+1_441*n
 				}
 				params.MaxVaultMembers, params.MaxEnvelopeBytes = 512, 512<<10
@@ -242,38 +246,6 @@ func BenchmarkEndBlock(b *testing.B) {
 	}
 }
 
-// multiply commits a state in which the one live vault of a chain has so many copies that there are
-// so many vaults, each with an epoch of its own.
-func (c *chain) multiply(vaults int) {
-	live, err := c.k.LiveVaults.Get(c.ctx)
-	require.NoError(c.t, err)
-	first := live.Vaults[0]
-	vault, err := c.k.Vaults.Get(c.ctx, first.PubKey)
-	require.NoError(c.t, err)
-	epoch := vault.Epoch
-	shares, err := c.k.PublicShares.Get(c.ctx, collections.Join(epoch, vault.SharesHash))
-	require.NoError(c.t, err)
-	for i := len(live.Vaults); i < vaults; i++ {
-		other := first
-		other.PubKey = newVault(fmt.Sprint("vault ", i)).pubKey()
-		live.Vaults = append(live.Vaults, other)
-		vault.Epoch = 1_000_000 + uint64(i)
-		require.NoError(c.t, c.k.Vaults.Set(c.ctx, other.PubKey, vault))
-		require.NoError(c.t, c.k.PublicShares.Set(c.ctx, collections.Join(vault.Epoch, vault.SharesHash), shares))
-		for _, m := range vault.Members {
-			of, to := collections.Join(epoch, []byte(m.Address())), collections.Join(vault.Epoch, []byte(m.Address()))
-			backup, err := c.k.Backups.Get(c.ctx, of)
-			require.NoError(c.t, err)
-			require.NoError(c.t, c.k.Backups.Set(c.ctx, to, backup))
-			proof, err := c.k.Proofs.Get(c.ctx, of)
-			require.NoError(c.t, err)
-			require.NoError(c.t, c.k.Proofs.Set(c.ctx, to, proof))
-		}
-	}
-	require.NoError(c.t, c.k.LiveVaults.Set(c.ctx, live))
-	c.ctx.MultiStore().(storetypes.CommitMultiStore).Commit() // what is not committed is slow to read
-}
-
 // BenchmarkLivingVaults ends a block in which nothing happens, and asks for the coverage of all
 // vaults that are not retired, for 1, 10 and 100 of them. The least time counts. The state is what they have in it with
 // what is kept of the proofs. With -short it is vaults of 4 members alone.
@@ -289,7 +261,8 @@ func BenchmarkLivingVaults(b *testing.B) {
 		c.complete(c.startChurn()[0], newVault("first"))
 		c.endBlocks(2)
 		for _, vaults := range []int{1, 10, 100} {
-			c.multiply(vaults)
+			copies.Vaults(b, c.ctx, c.k, vaults)
+			c.ctx.MultiStore().(storetypes.CommitMultiStore).Commit() // what is not committed is slow to read
 			state := float64(c.size() + c.proofSize())
 			b.Run(fmt.Sprintf("%d members/%d vaults", n, vaults), func(b *testing.B) {
 				idle, coverage := time.Hour, time.Hour
