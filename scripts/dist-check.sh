@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What `make dist` makes, tried as its users will: built twice it is the same, the packages satisfy lintian, and under a real
-# systemd the services are installed, started, upgraded, removed and purged, with the homes as they were in the end; the .rpm's
-# scripts run; the tool starts on an empty Linux; the images run without root, rights and anything to write on, also as a network
-# of them that makes vaults; the chart's pods run; and a new user gets from the tool's package to keyshares by what is printed.
+# systemd the services are installed, started, upgraded, removed and purged, with the homes as they were in the end; without
+# one, the .rpm's scripts do the same; the tool starts on an empty Linux; the images run without root, rights and anything to
+# write on, also as a network of them that makes vaults; the chart's pods run; and a new user gets from the tool's package to
+# keyshares by what is printed.
 #
 # usage: scripts/dist-check.sh [quick]        as root, on Debian; installs what is missing with apt-get
 #
@@ -154,24 +155,30 @@ grep -qx 'all is well' "$root/root/log" || {
 sed 's/^/   /' "$root/root/log" | grep -- '-- '
 
 echo "-- the .rpm"
-mkdir -p "$tmp/rpm"
-cp -a "$root" "$tmp/rpm/root"
-rm -rf "$tmp/rpm/root/var/lib/bifrost"
-mount --bind /proc "$tmp/rpm/root/proc" # which systemd-tmpfiles needs
-proc=$tmp/rpm/root/proc
-for step in "-ivh first" "-Uvh next" "-e"; do
-	read -r flag from <<<"$step"
-	case $flag in
-	-e) rpm --root "$tmp/rpm/root" --nodeps -e bifrost >/dev/null 2>&1 ;;
-	*)
-		[[ -d $tmp/rpm/root/var/lib/rpm ]] || rpm --root "$tmp/rpm/root" --initdb
-		rpm --root "$tmp/rpm/root" --nodeps --nosignature "$flag" "$tmp/$from"/bifrost-*."$(uname -m)".rpm >/dev/null 2>&1
-		"$tmp/rpm/root/usr/bin/bifrost" version | grep -q "v$([[ $from == first ]] && echo 0.1.0 || echo 0.1.1)"
-		;;
-	esac
+cp -a "$tmp/fresh" "$tmp/rpm"
+mount --bind /proc "$tmp/rpm/proc" # which systemd-tmpfiles needs
+proc=$tmp/rpm/proc
+rpms() {
+	rpm --root "$tmp/rpm" --nodeps --nosignature "$@" >"$tmp/said" 2>&1 || {
+		cat "$tmp/said"
+		fail "rpm $*"
+	}
+}
+rpms --initdb
+for name in bifrost tssbackup-watch; do
+	home=$tmp/rpm/var/lib/$name
+	rpms -ivh "$tmp/first/$name"-*."$(uname -m)".rpm
+	grep -q "^$name is installed" "$tmp/said" || fail "$name.rpm prints no first steps"
+	[[ $(chroot "$tmp/rpm" stat -c '%U %a' "/var/lib/$name") == "$name 700" ]] || fail "$name.rpm makes no home"
+	touch "$home/kept"
+	rpms -Uvh "$tmp/next/$name"-*."$(uname -m)".rpm
+	[[ $(chroot "$tmp/rpm" "/usr/bin/$name" version) == "$name v0.1.1" ]] || fail "$name.rpm is not upgraded"
+	rpms -e "$name"
+	[[ ! -e $tmp/rpm/usr/bin/$name && -f $home/kept ]] || fail "rpm -e $name left the wrong things"
+	say "$name: installed, upgraded, removed; the home stays"
 done
-[[ ! -e $tmp/rpm/root/usr/bin/bifrost && -d $tmp/rpm/root/var/lib/bifrost ]] || fail "rpm -e left the wrong things"
-say "installed, upgraded, removed; the home stays"
+umount "$proc"
+proc=
 
 echo "-- the images"
 run() { # image, then its arguments
