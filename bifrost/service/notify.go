@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"time"
@@ -16,14 +14,13 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/process"
+	"github.com/tssbackup/tssbackup/internal/webhook"
 )
 
 const (
 	// notifyLook is the time between two looks at the problems, and pingPeriod between two pings.
 	notifyLook = time.Minute
 	pingPeriod = 5 * time.Minute
-
-	notifyTimeout = 30 * time.Second
 )
 
 // A notifier tells somebody elsewhere of problems: with a request when they are others than were
@@ -91,11 +88,7 @@ func readURL(name string) (address string, err error) {
 	}
 	err = process.Credentials(name, func(data []byte) error {
 		address = string(bytes.TrimSpace(data))
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return errors.New("it does not hold a URL of https or http")
-		}
-		return nil
+		return webhook.Check(address)
 	})
 	return address, err
 }
@@ -131,7 +124,7 @@ func (n *notifier) look(ctx context.Context, now time.Time) {
 		errs = append(errs, err)
 	}
 	if n.ping != "" && len(problems) == 0 && now.Sub(n.pinged) >= pingPeriod {
-		err := n.request(ctx, http.MethodGet, n.ping, nil)
+		err := webhook.Get(ctx, n.ping)
 		if err == nil {
 			n.pinged = now
 		}
@@ -160,31 +153,5 @@ func (n *notifier) tell(ctx context.Context, problems []string) error {
 	if err != nil {
 		return err
 	}
-	return n.request(ctx, http.MethodPost, n.webhook, body)
-}
-
-// request asks a URL, which no error shows.
-func (n *notifier) request(ctx context.Context, method, address string, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the URL to notify cannot be used")
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return fmt.Errorf("%s: %w", req.URL.Host, err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers with status %d", req.URL.Host, res.StatusCode)
-	}
-	return nil
+	return webhook.Post(ctx, n.webhook, nil, body)
 }

@@ -114,7 +114,7 @@ func TestURLsToNotifyAreInFiles(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("hunter2"), 0o600))
 	err := CheckNotify(home.Notify{WebhookFile: path})
 	require.ErrorIs(t, err, home.ErrConfig)
-	require.ErrorContains(t, err, "does not hold a URL")
+	require.ErrorContains(t, err, "not a URL of https or http")
 	require.NotContains(t, err.Error(), "hunter2")
 	require.NoError(t, os.Chmod(path, 0o644))
 	require.ErrorContains(t, CheckNotify(home.Notify{PingFile: path}), "others may read")

@@ -285,11 +285,11 @@ func explain(m audit.Member) string {
 	case audit.None:
 		return "no proof was accepted"
 	case audit.Repeated:
-		return fmt.Sprintf("checked here, in block %d", m.Height)
+		return fmt.Sprintf("checked here, in block %s", number(m.Height))
 	case audit.Accepted:
-		return fmt.Sprintf("accepted by consensus in block %d", m.Height)
+		return fmt.Sprintf("accepted by consensus in block %s", number(m.Height))
 	case audit.Imported:
-		return fmt.Sprintf("accepted in block %d under a former name of the chain", m.Height)
+		return fmt.Sprintf("accepted in block %s under a former name of the chain", number(m.Height))
 	}
 	return "the check fails: " + command.OneLine(m.Err.Error())
 }

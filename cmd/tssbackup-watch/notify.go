@@ -12,17 +12,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/tssbackup/tssbackup/internal/webhook"
 )
 
 const (
-	notifyTimeout = 30 * time.Second
 	// minSecret is how many bytes the secret has at least.
 	minSecret = 24
 	// keepNotes is how many notes wait for a receiver that does not take them; older ones are
@@ -91,8 +91,8 @@ func (r *report) problems(now time.Time) map[string]problem {
 		}
 	}
 	for _, s := range r.SitOut {
-		add(problemSitsOut, s.Operator, fmt.Sprintf("%s sits out until block %d",
-			called(s.Moniker, s.Operator), s.Until))
+		add(problemSitsOut, s.Operator, fmt.Sprintf("%s sits out until block %s",
+			called(s.Moniker, s.Operator), number(s.Until)))
 	}
 	// What keeps the page from anything newer is told like a chain that makes none: whoever is
 	// told of problems must not take silence for peace.
@@ -142,9 +142,8 @@ func newNotifier(db *bbolt.DB, urls []string, secret []byte, logger *log) (*noti
 	}
 	n := &notifier{db: db, secret: bytes.Clone(secret), log: logger}
 	for _, address := range urls {
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return nil, errors.New("what is to be notified is no URL of https or http")
+		if err := webhook.Check(address); err != nil {
+			return nil, fmt.Errorf("what is to be notified: %w", err)
 		}
 		sum := sha256.Sum256([]byte(address))
 		n.targets = append(n.targets, &target{
@@ -299,33 +298,16 @@ func (n *notifier) done(t *target, key []byte) {
 
 // post sends a note, signed as Standard Webhooks has it. No error shows the URL.
 func (n *notifier) post(ctx context.Context, t *target, body []byte, now time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("a URL cannot be used")
-	}
 	var what note
 	if err := json.Unmarshal(body, &what); err != nil {
 		return err
 	}
 	stamp := strconv.FormatInt(now.Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("webhook-id", what.ID)
-	req.Header.Set("webhook-timestamp", stamp)
-	req.Header.Set("webhook-signature", sign(n.secret, what.ID, stamp, body))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if of := (*url.Error)(nil); errors.As(err, &of) {
-			err = of.Err
-		}
-		return fmt.Errorf("%s: %w", req.URL.Host, err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers with status %d", req.URL.Host, res.StatusCode)
-	}
-	return nil
+	headers := http.Header{}
+	headers.Set("webhook-id", what.ID)
+	headers.Set("webhook-timestamp", stamp)
+	headers.Set("webhook-signature", sign(n.secret, what.ID, stamp, body))
+	return webhook.Post(ctx, t.url, headers, body)
 }
 
 // sign is the signature of a note: HMAC-SHA256 over its id, the time of sending and its body.

@@ -61,10 +61,13 @@ func TestOthersAreToldOfProblems(t *testing.T) {
 
 	s.vault(2, active, s.members, 2, 2)
 	s.Put(types.SitOutKey(s.members[0].raw), &types.SitOut{Until: 5_000_000, Count: 1})
+	s.open(3, types.ChurnStatus_CHURN_STATUS_FAILED, types.Keygen{
+		Status: types.KeygenStatus_KEYGEN_STATUS_FAILED, OpenedHeight: 4_800_000, Deadline: 4_801_800, ClosedHeight: 4_801_800,
+	}, s.members)
 	s.later(time.Second)
 	require.NoError(t, f.once(ctx))
 	n := <-notes
-	require.ElementsMatch(t, []string{problemMissing, problemMissing, problemSitsOut, problemBelow}, kinds(n.Raised))
+	require.ElementsMatch(t, []string{problemMissing, problemMissing, problemSitsOut, problemBelow, problemKeygen}, kinds(n.Raised))
 	require.Empty(t, n.Resolved)
 	require.Contains(t, n.Text, "harbor-1: ")
 	require.NotContains(t, s.log.String(), "hunter2")
@@ -105,7 +108,7 @@ func TestTheSecretAndTheURLs(t *testing.T) {
 		"a secret in base64": {"https://example.org/hook", "whsec_" + long, ""},
 		"a short secret":     {"https://example.org/hook", "short", "must have 24"},
 		"no base64":          {"https://example.org/hook", "whsec_!", "is not base64"},
-		"no URL":             {"example.org", long, "is no URL"},
+		"no URL":             {"example.org", long, "not a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newNotifier(db, []string{tc.url}, []byte(tc.secret), nil)
