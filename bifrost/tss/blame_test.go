@@ -61,9 +61,23 @@ func TestTheAbsentAreBlamed(t *testing.T) {
 	for _, i := range []int{0, 3} {
 		net.requireBlame(t, errs[i], "did not join", 1, 2)
 	}
+	require.Contains(t, net.logs.String(), "nothing was heard of a member")
+	require.Contains(t, net.logs.String(), `"dialing":`, "why is in the log")
 	for _, err := range net.keygen(t, net.all()...) {
 		require.NoError(t, err, "the same id can be tried again")
 	}
+}
+
+func TestAPortIsNotSharedWithAnotherProcess(t *testing.T) {
+	t.Parallel()
+	net := newCluster(t, 2, nil)
+	cfg := net.configs[1]
+	cfg.Key = net.keys[1]
+	for _, a := range net.nodes[0].host.Addrs() {
+		cfg.ListenAddrs = []string{a.String()}
+	}
+	_, err := New(cfg)
+	require.ErrorContains(t, err, "address already in use")
 }
 
 func TestADeadlineInTheJoinBlamesToo(t *testing.T) {

@@ -117,6 +117,8 @@ func (s *session) absent() error {
 		switch {
 		case hello == nil:
 			missing = append(missing, i)
+			s.log.Warn().Str("member", s.short(i)).AnErr("dialing", s.links[i].unopened()).
+				Msg("nothing was heard of a member")
 		case hello.digest != s.digest:
 			others = append(others, i)
 		case s.restarted[i]:

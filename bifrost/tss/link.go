@@ -3,7 +3,6 @@ package tss
 import (
 	"context"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -30,8 +29,9 @@ type link struct {
 	open   func(context.Context) (network.Stream, error)
 	mangle func([]byte) []byte // of tests: changes a frame, or drops it by giving nil
 
-	mu     sync.Mutex
-	frames [][]byte
+	mu      sync.Mutex
+	frames  [][]byte
+	trouble error // why it was not opened the last time
 
 	wake    chan struct{}
 	closing chan struct{}
@@ -61,6 +61,13 @@ func (l *link) send(b []byte) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+}
+
+// unopened is why the last attempt to reach the member failed, nil if it did not.
+func (l *link) unopened() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trouble
 }
 
 func (l *link) start() {
@@ -93,7 +100,11 @@ func (l *link) run(ctx context.Context) {
 		}
 	}()
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
-		if st, err := l.open(dial); err == nil {
+		st, err := l.open(dial)
+		l.mu.Lock()
+		l.trouble = err
+		l.mu.Unlock()
+		if err == nil {
 			began := time.Now()
 			if l.write(ctx, st) {
 				return
@@ -102,10 +113,8 @@ func (l *link) run(ctx context.Context) {
 				backoff = minBackoff
 			}
 		}
-		// Two members that dial each other at the same moment, again and again, each from the port
-		// that it listens on, would be one connection of which both think that they began it.
 		select {
-		case <-time.After(backoff/2 + rand.N(backoff/2+1)):
+		case <-time.After(backoff):
 		case <-dial.Done():
 			return
 		}

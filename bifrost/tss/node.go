@@ -114,7 +114,10 @@ func New(cfg Config) (*Node, error) {
 	n.pub = n.key.PubKey().SerializeCompressed()
 	options := []libp2p.Option{
 		libp2p.Identity(identity),
-		libp2p.Transport(tcp.NewTCPTransport),
+		// Without the reuse of ports, a port that another process listens on is an error and no
+		// silent sharing of what comes in, and two members that dial each other at the same moment
+		// make two connections.
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.ConnectionGater(n.gate),
 		libp2p.ResourceManager(limits),
