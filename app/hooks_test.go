@@ -25,6 +25,8 @@ var told []string
 
 func (h toldHooks) AfterVaultActive(context.Context, []byte, types.Vault) error { return nil }
 
+func (h toldHooks) AfterEpochActive(context.Context, []byte, types.Vault) error { return nil }
+
 func (h toldHooks) AfterVaultRetired(context.Context, []byte, types.Vault) error {
 	told = append(told, string(h))
 	return nil

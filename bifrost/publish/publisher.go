@@ -184,6 +184,10 @@ func (p *Publisher) poll(ctx context.Context) error {
 	}
 	open := map[string]vault.Keygen{}
 	for _, k := range all {
+		// A reshare is a keygen of which the keys are known, and this one makes new ones.
+		if k.Reshare != nil {
+			continue
+		}
 		if _, _, ok := k.Member(p.address); ok && k.OpenedHeight > p.cfg.NotBefore {
 			open[outbox.VoteName(k.Id)] = k
 		}

@@ -17,6 +17,7 @@ func FromInfo(info types.VaultInfo) (v Vault, err error) {
 		Status: info.Status, Epoch: info.Epoch, ChurnId: info.ChurnId,
 		Threshold: info.Threshold, Needed: info.Needed, ActiveHeight: info.ActiveHeight,
 		RetiringHeight: info.RetiringHeight, RetiredHeight: info.RetiredHeight, Split: info.Split,
+		Former: info.Former, EpochHeight: info.EpochHeight, GraceUntil: info.GraceUntil,
 	}}
 	if v.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
 		return v, err
@@ -85,6 +86,15 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 	}
 	if k.Vault, err = optional("vault", info.Vault, types.PubKeySize); err != nil {
 		return k, err
+	}
+	if r := info.Reshare; r != nil {
+		k.Reshare = &types.Reshare{Epoch: r.Epoch}
+		if k.Reshare.Vault, err = decodeHex("vault", r.Vault, types.PubKeySize); err != nil {
+			return k, err
+		}
+		if k.Reshare.Excluded, err = decodeAddresses(r.Excluded); err != nil {
+			return k, err
+		}
 	}
 	if k.Members, k.Recipients, err = decodeMembers(info.Members); err != nil {
 		return k, err

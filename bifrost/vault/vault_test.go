@@ -49,8 +49,14 @@ func TestKeygenFromInfo(t *testing.T) {
 		}},
 		Votes:  []types.VoteInfo{{Member: address, Height: 5, Vault: key, PubKeyEd25519: keyEd25519}},
 		Silent: []string{address},
+		Reshare: &types.ReshareInfo{
+			Vault: key, Epoch: 4, Threshold: 3, Dealers: []string{address}, Excluded: []string{address},
+		},
 	})
 	require.NoError(t, err)
+	require.Equal(t, &types.Reshare{
+		Vault: bytes.Repeat([]byte{2}, 33), Epoch: 4, Excluded: [][]byte{member.Address()},
+	}, k.Reshare)
 	m, recipient, ok := k.Member(member.Address())
 	require.True(t, ok)
 	require.Equal(t, types.Member{PubKey: member.Bytes(), Asked: true}, m)
@@ -64,4 +70,6 @@ func TestKeygenFromInfo(t *testing.T) {
 
 	_, err = KeygenFromInfo(types.KeygenInfo{Silent: []string{"nobody"}})
 	require.ErrorContains(t, err, `address "nobody" is none`)
+	_, err = KeygenFromInfo(types.KeygenInfo{Reshare: &types.ReshareInfo{Vault: "02"}})
+	require.ErrorContains(t, err, `the vault "02"`)
 }

@@ -144,6 +144,16 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					GovProposal: true,
 				},
 				{
+					RpcMethod: "StartReshare",
+					Use:       "start-reshare [vault]",
+					Short:     "Propose that the members of a vault hand it over, with the keys that it has",
+					Long: "Propose a ceremony in which the members of a vault give its next members keyshares of the same\n" +
+						"keys: the operators that --operators names, or the present ones that can. It does not revoke what\n" +
+						"leaked.",
+					PositionalArgs: args("vault"),
+					GovProposal:    true,
+				},
+				{
 					RpcMethod:      "RetireVault",
 					Use:            "retire-vault [vault]",
 					Short:          "Propose to retire a vault that is retiring and holds no money any more",

@@ -317,6 +317,9 @@ func (t *treasury) AfterVaultActive(_ context.Context, pubKey []byte, _ types.Va
 	return nil
 }
 
+// AfterEpochActive is where a chain may take note of a vault's members: its keys are the same.
+func (*treasury) AfterEpochActive(context.Context, []byte, types.Vault) error { return nil }
+
 // AfterVaultRetired is where a chain stops to watch a vault.
 func (*treasury) AfterVaultRetired(context.Context, []byte, types.Vault) error { return nil }
 

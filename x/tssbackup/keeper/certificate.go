@@ -101,7 +101,7 @@ func (k Keeper) certify(
 // checkChecker checks whether a member may bring the signatures of a keygen's vault now: the keygen
 // is open, and its certificate waits for them. It is cheap, and says nothing about the signatures.
 func (k Keeper) checkChecker(ctx context.Context, msg *types.MsgTssCheck) (ballot, error) {
-	b, err := k.memberOfOpen(ctx, msg.Signer, msg.KeygenId, msg.Term)
+	b, err := k.memberOfOpen(ctx, msg.Signer, msg.KeygenId, msg.Term, false)
 	if err != nil {
 		return ballot{}, err
 	}

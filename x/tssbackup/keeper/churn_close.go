@@ -46,6 +46,9 @@ func (k Keeper) endChurns(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := k.endGraces(ctx); err != nil {
+		return err
+	}
 	if err := k.deleteExpired(ctx); err != nil {
 		return err
 	}
@@ -64,6 +67,8 @@ type closing struct {
 	votes []memberVote
 	// certificate is nil while none stands.
 	certificate *types.Certificate
+	// dealing is who hands a vault to the members, nobody unless it is a reshare.
+	dealing dealing
 	// failed reports whether it failed in this block.
 	failed bool
 }
@@ -99,7 +104,7 @@ func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
 	}
 	for _, c := range keygens {
 		if c.failed {
-			if err := k.forget(ctx, c.Keygen); err != nil {
+			if err := k.forget(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -130,6 +135,9 @@ func (k Keeper) openKeygens(ctx context.Context) (types.Churn, []closing, error)
 			return types.Churn{}, nil, err
 		}
 		if keygens[i].certificate, err = k.certificate(ctx, id); err != nil {
+			return types.Churn{}, nil, err
+		}
+		if keygens[i].dealing, err = k.dealingIn(ctx, keygens[i].Keygen); err != nil {
 			return types.Churn{}, nil, err
 		}
 	}
@@ -166,7 +174,7 @@ func (k Keeper) decide(ctx context.Context, params types.Params, keygens []closi
 		if err := k.setKeygen(ctx, c.Keygen, types.KeygenStatus_KEYGEN_STATUS_OPEN); err != nil {
 			return err
 		}
-		if err := k.sitOut(ctx, params, c.Keygen); err != nil {
+		if err := k.sitOut(ctx, params, *c); err != nil {
 			return err
 		}
 		if err := k.tellDecided(ctx, *c); err != nil {
@@ -198,11 +206,11 @@ func (k Keeper) tellDecided(ctx context.Context, c closing) error {
 }
 
 // forget deletes what is of no use once a keygen has failed. Its votes stay, to be looked at.
-func (k Keeper) forget(ctx context.Context, keygen types.Keygen) error {
-	if err := k.removeCeremony(ctx, keygen.Id, keygen.Members); err != nil {
+func (k Keeper) forget(ctx context.Context, c closing) error {
+	if err := k.removeCeremony(ctx, c.Id, c.dealing.with(c.Members)); err != nil {
 		return err
 	}
-	return k.deleteProofs(ctx, keygen.Id)
+	return k.deleteProofs(ctx, c.Id)
 }
 
 // afterFailures tells the embedding chain of the keygens that failed in this block.
@@ -269,7 +277,7 @@ func (k Keeper) failChurn(
 		if c.Status != types.KeygenStatus_KEYGEN_STATUS_READY {
 			continue
 		}
-		if err := k.forget(ctx, c.Keygen); err != nil {
+		if err := k.forget(ctx, *c); err != nil {
 			return err
 		}
 		c.Status, c.Vault = types.KeygenStatus_KEYGEN_STATUS_FAILED, nil
@@ -291,21 +299,40 @@ func (k Keeper) failChurn(
 }
 
 // completeChurn makes the vaults of a churn active, all in this block, and those that were active
-// retiring.
+// retiring. A reshare begins the next epoch of its vault.
 func (k Keeper) completeChurn(
 	ctx context.Context,
 	params types.Params,
 	churn types.Churn,
 	keygens []closing,
 ) error {
+	if keygens[0].Reshare != nil {
+		return k.completeReshare(ctx, params, churn, keygens[0])
+	}
 	if err := k.retireActive(ctx); err != nil {
 		return err
 	}
 	vaults := make([]types.Vault, len(keygens))
 	made := make([]types.LiveVault, len(keygens))
 	for i, c := range keygens {
-		var err error
-		if vaults[i], err = k.activate(ctx, params, c); err != nil {
+		vaults[i] = types.Vault{
+			Status:       types.VaultStatus_VAULT_STATUS_ACTIVE,
+			ChurnId:      c.ChurnId,
+			ActiveHeight: sdk.UnwrapSDKContext(ctx).BlockHeight(),
+		}
+		counts, err := k.activate(ctx, params, c, &vaults[i])
+		if err != nil {
+			return err
+		}
+		err = sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventVaultActive{
+			Vault:         types.VaultName(c.Vault),
+			PubKeyEd25519: hex.EncodeToString(vaults[i].PubKeyEd25519),
+			KeygenId:      c.Id,
+			Published:     counts.published,
+			Threshold:     c.Threshold,
+			Proven:        counts.proven,
+		})
+		if err != nil {
 			return err
 		}
 		made[i] = types.LiveVault{PubKey: c.Vault, Epoch: c.Id}
@@ -331,79 +358,59 @@ func (k Keeper) completeChurn(
 	return nil
 }
 
-// activate writes down a keygen's vault and its members' backups. The members move from the keygen
-// to the vault, and the votes become the backups.
+// counted is how many members of an epoch have published and proven when it begins.
+type counted struct{ published, proven uint32 }
+
+// activate writes down a vault in the epoch that a keygen has made, and its members' backups. The
+// members move from the keygen to the vault, and the votes become the backups. vault has what does
+// not depend on the epoch.
 func (k Keeper) activate(
-	ctx context.Context, params types.Params, c closing,
-) (types.Vault, error) {
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	ctx context.Context, params types.Params, c closing, vault *types.Vault,
+) (n counted, err error) {
 	result, ok := c.verdict()
 	if !ok || !bytes.Equal(result.PubKey, c.Vault) {
-		return types.Vault{}, types.ErrInvalidResult.Wrapf(
-			"keygen %d is ready without a result",
-			c.Id,
-		)
+		return n, types.ErrInvalidResult.Wrapf("keygen %d is ready without a result", c.Id)
 	}
-	vault := types.Vault{
-		PubKeyEd25519: result.PubKeyEd25519,
-		Status:        types.VaultStatus_VAULT_STATUS_ACTIVE,
-		Epoch:         c.Id,
-		ChurnId:       c.ChurnId,
-		Threshold:     c.Threshold,
-		Needed:        c.Needed,
-		ActiveHeight:  sdkCtx.BlockHeight(),
-		Members:       c.Members,
-		SharesHash:    result.SharesHash,
-		Split:         c.Split,
-	}
+	vault.PubKeyEd25519 = result.PubKeyEd25519
+	vault.Epoch, vault.Members = c.Id, c.Members
+	vault.Threshold, vault.Needed = c.Threshold, c.Needed
+	vault.SharesHash, vault.Split, vault.Group = result.SharesHash, c.Split, nil
 	if c.Split {
 		group, err := k.Groups.Get(ctx, collections.Join(c.Id, result.SharesHash))
 		if err != nil {
-			return types.Vault{}, err
+			return n, err
 		}
 		vault.Group = group.Name(result.SharesHash)
 	}
-	if err := k.Vaults.Set(ctx, c.Vault, vault); err != nil {
-		return types.Vault{}, err
+	if err := k.Vaults.Set(ctx, c.Vault, *vault); err != nil {
+		return n, err
 	}
-	if err := k.indexMembers(ctx, vault); err != nil {
-		return types.Vault{}, err
+	if err := k.indexMembers(ctx, vault.Epoch, vault.Members); err != nil {
+		return n, err
 	}
-	if err := k.awaitHeartbeats(ctx, params, vault); err != nil {
-		return types.Vault{}, err
+	if err := k.awaitHeartbeats(ctx, params, *vault); err != nil {
+		return n, err
 	}
-	proven, err := k.countProven(ctx, c.Id, c.Members)
-	if err != nil {
-		return types.Vault{}, err
+	if n.proven, err = k.countProven(ctx, c.Id, c.Members); err != nil {
+		return n, err
 	}
-	published := uint32(0)
 	for _, v := range c.votes {
 		if v.Commitment != nil {
 			backup := types.Backup{First: *v.Commitment}
 			if err := k.Backups.Set(ctx, collections.Join(c.Id, v.member), backup); err != nil {
-				return types.Vault{}, err
+				return n, err
 			}
-			published++
+			n.published++
 		}
 		if err := k.Votes.Remove(ctx, collections.Join(c.Id, v.member)); err != nil {
-			return types.Vault{}, err
+			return n, err
 		}
 	}
-	if err := k.removeCeremony(ctx, c.Id, c.Members); err != nil {
-		return types.Vault{}, err
+	if err := k.removeCeremony(ctx, c.Id, c.dealing.with(c.Members)); err != nil {
+		return n, err
 	}
 	c.Members = nil
-	if err := k.setKeygen(ctx, c.Keygen, c.Status); err != nil {
-		return types.Vault{}, err
-	}
-	return vault, sdkCtx.EventManager().EmitTypedEvent(&types.EventVaultActive{
-		Vault:         types.VaultName(c.Vault),
-		PubKeyEd25519: hex.EncodeToString(result.PubKeyEd25519),
-		KeygenId:      c.Id,
-		Published:     published,
-		Threshold:     c.Threshold,
-		Proven:        proven,
-	})
+	return n, k.setKeygen(ctx, c.Keygen, c.Status)
 }
 
 // endChurn closes a churn, after its keygens, and says when those that failed are deleted.

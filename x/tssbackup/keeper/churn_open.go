@@ -32,19 +32,8 @@ func (k Keeper) StartChurn(
 	ctx context.Context,
 	operators ...sdk.ValAddress,
 ) (types.Churn, error) {
-	open, err := k.OpenChurn.Has(ctx)
-	if err != nil {
+	if err := k.checkMayOpen(ctx); err != nil {
 		return types.Churn{}, err
-	}
-	if open {
-		return types.Churn{}, types.ErrChurnOpen
-	}
-	pause, err := k.pause(ctx)
-	if err != nil {
-		return types.Churn{}, err
-	}
-	if pause.Since != 0 {
-		return types.Churn{}, types.ErrPaused.Wrapf("since block %d", pause.Since)
 	}
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -58,6 +47,25 @@ func (k Keeper) StartChurn(
 		return types.Churn{}, err
 	}
 	return k.openChurn(ctx, params, candidates, true)
+}
+
+// checkMayOpen errs while a churn is open, or a reshare, and while the module is paused.
+func (k Keeper) checkMayOpen(ctx context.Context) error {
+	open, err := k.OpenChurn.Has(ctx)
+	if err != nil {
+		return err
+	}
+	if open {
+		return types.ErrChurnOpen
+	}
+	pause, err := k.pause(ctx)
+	if err != nil {
+		return err
+	}
+	if pause.Since != 0 {
+		return types.ErrPaused.Wrapf("since block %d", pause.Since)
+	}
+	return nil
 }
 
 // openDue opens a churn when its time has come. One that is due while another is open waits.
@@ -119,36 +127,49 @@ func (k Keeper) openChurn(
 	candidates []candidate,
 	named bool,
 ) (types.Churn, error) {
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	id, err := k.ChurnSequence.Next(ctx)
+	churn, err := k.newChurn(ctx, params, named)
 	if err != nil {
 		return types.Churn{}, err
 	}
-	churn := types.Churn{
-		Id:           id,
-		Status:       types.ChurnStatus_CHURN_STATUS_OPEN,
-		OpenedHeight: sdkCtx.BlockHeight(),
-		Deadline:     sdkCtx.BlockHeight() + int64(params.KeygenDeadline),
-		Named:        named,
-	}
-	for _, group := range assign(lot(sdkCtx, id), candidates, int(params.MaxVaultMembers)) {
-		keygen, err := k.openKeygen(ctx, params, types.Keygen{ChurnId: id}, group)
+	lot := lot(sdk.UnwrapSDKContext(ctx), churn.Id)
+	for _, group := range assign(lot, candidates, int(params.MaxVaultMembers)) {
+		keygen, err := k.openKeygen(ctx, params, types.Keygen{ChurnId: churn.Id}, group)
 		if err != nil {
 			return types.Churn{}, err
 		}
 		churn.KeygenIds = append(churn.KeygenIds, keygen.Id)
 	}
-	if err := k.Churns.Set(ctx, id, churn); err != nil {
-		return types.Churn{}, err
-	}
-	if err := k.OpenChurn.Set(ctx, id); err != nil {
-		return types.Churn{}, err
-	}
 	if err := k.scheduleChurn(ctx, params.ChurnInterval); err != nil {
 		return types.Churn{}, err
 	}
-	return churn, sdkCtx.EventManager().EmitTypedEvent(&types.EventChurnOpened{
-		ChurnId:   id,
+	return churn, k.setOpen(ctx, churn)
+}
+
+// newChurn is a churn that opens now and has no keygen yet.
+func (k Keeper) newChurn(
+	ctx context.Context, params types.Params, named bool,
+) (types.Churn, error) {
+	id, err := k.ChurnSequence.Next(ctx)
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	return types.Churn{
+		Id:           id,
+		Status:       types.ChurnStatus_CHURN_STATUS_OPEN,
+		OpenedHeight: height,
+		Deadline:     height + int64(params.KeygenDeadline),
+		Named:        named,
+	}, err
+}
+
+// setOpen writes down a churn that has its keygens: from now on it is the one that is open.
+func (k Keeper) setOpen(ctx context.Context, churn types.Churn) error {
+	if err := k.Churns.Set(ctx, churn.Id, churn); err != nil {
+		return err
+	}
+	if err := k.OpenChurn.Set(ctx, churn.Id); err != nil {
+		return err
+	}
+	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventChurnOpened{
+		ChurnId:   churn.Id,
 		KeygenIds: churn.KeygenIds,
 		Deadline:  churn.Deadline,
 	})
@@ -270,7 +291,7 @@ func assign(lot []byte, candidates []candidate, size int) [][]candidate {
 }
 
 // openKeygen opens a keygen among members. It follows one that failed, or for the first time one
-// that has nothing but the number of the churn.
+// that has nothing but the number of the churn and, in a reshare, what it reshares.
 func (k Keeper) openKeygen(
 	ctx context.Context,
 	params types.Params,
@@ -309,6 +330,7 @@ func (k Keeper) openKeygen(
 		Deadline:      height + int64(params.KeygenDeadline),
 		Try:           before.Try + 1,
 		Bears:         before.Bears,
+		Reshare:       before.Reshare,
 	}
 	if before.Try == 0 {
 		keygen.Bears = uint32(n - threshold)

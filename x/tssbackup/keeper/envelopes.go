@@ -71,7 +71,8 @@ func (k Keeper) takeStaged(ctx context.Context) ([][]byte, error) {
 }
 
 // Kept are the envelopes that a restore may ask for, in the order of the store's keys: the votes of
-// the open churn, then the backups of all vaults that are not retired, the latest before the first.
+// the open churn, then the backups of all vaults that are not retired, those of an epoch in grace
+// before those of the present one, and the latest before the first.
 func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	kept, err := k.keptVotes(ctx)
 	if err != nil {
@@ -82,6 +83,12 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 		return nil, err
 	}
 	for _, v := range live.Vaults {
+		if v.GraceEpoch != 0 {
+			former := types.LiveVault{PubKey: v.PubKey, Epoch: v.GraceEpoch}
+			if kept, err = k.appendBackups(ctx, kept, former); err != nil {
+				return nil, err
+			}
+		}
 		if kept, err = k.appendBackups(ctx, kept, v); err != nil {
 			return nil, err
 		}
@@ -89,8 +96,8 @@ func (k Keeper) Kept(ctx context.Context) ([]Kept, error) {
 	return kept, nil
 }
 
-// KeptRetired are the envelopes of the vaults that were retired after this height, in the order of
-// their retirement. It reads no other vault.
+// KeptRetired are the envelopes of the vaults that were retired after this height, and of the
+// former epochs whose grace was over then, in the order of these heights. It reads no other vault.
 func (k Keeper) KeptRetired(ctx context.Context, height int64) ([]Kept, error) {
 	type retirement = collections.Pair[uint64, uint64]
 	first := collections.Join(uint64(max(height+1, 0)), uint64(0))

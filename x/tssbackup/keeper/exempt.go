@@ -89,7 +89,8 @@ func (k Keeper) ExemptVote(
 // small is the exemption of a join or a check.
 func (b ballot) small() types.Exemption {
 	return types.Exemption{
-		KeygenID: b.keygen.Id, Member: b.signer, Small: true, Members: len(b.keygen.Members),
+		KeygenID: b.keygen.Id, Member: b.signer, Small: true,
+		Members: len(b.keygen.Members) + len(b.dealing.members),
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 //
 // At most n - threshold members are taken to be malicious. So where more who voted would be at
 // fault for blame, some of them are honest, and none of them is; and where no more have voted, it
-// is the votes that failed to come, and nobody's silence is a fault.
+// is the votes that failed to come, and nobody's silence is a fault. Members of an epoch that is
+// reshared who leave it do not vote, and follow those who do; where more of that epoch would be at
+// fault for blame than it bears, none of those who leave is.
 func (c closing) atFault(due bool) (blamed, silent [][]byte) {
 	count := make(map[string]uint32)
 	voted := make(map[string]bool)
@@ -43,19 +45,34 @@ func (c closing) atFault(due bool) (blamed, silent [][]byte) {
 	if voters > bears {
 		blamed = slices.DeleteFunc(blamed, func(addr []byte) bool { return voted[string(addr)] })
 	}
+	named := 0 // of the epoch that is reshared
+	var leave [][]byte
+	for _, m := range c.dealing.members {
+		addr := m.Address()
+		if count[string(addr)] < c.Threshold {
+			continue
+		}
+		named++
+		if _, stays := types.FindMember(c.Members, addr); !stays {
+			leave = append(leave, addr)
+		}
+	}
+	if named <= len(c.dealing.members)-int(c.dealing.threshold) {
+		blamed = append(blamed, leave...)
+	}
 	return blamed, silent
 }
 
 // sitOut makes the operators of members at fault sit out, so that one dead signer cannot block
 // every churn, and twice as long when one is at fault again soon. A member that was silent about a
 // keygen that is ready all the same sits out too: the next ceremony would wait for it.
-func (k Keeper) sitOut(ctx context.Context, params types.Params, keygen types.Keygen) error {
+func (k Keeper) sitOut(ctx context.Context, params types.Params, c closing) error {
 	if params.PenaltyBlocks == 0 {
 		return nil
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	for _, m := range keygen.Members {
-		if !keygen.AtFault(m.Address()) {
+	for _, m := range c.dealing.with(c.Members) {
+		if !c.AtFault(m.Address()) {
 			continue
 		}
 		operator, err := k.operatorOf(ctx, m.Address())

@@ -62,6 +62,18 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		if err := k.setKeygen(ctx, g, types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED); err != nil {
 			return err
 		}
+		if g.Ended == nil {
+			continue
+		}
+		if err := k.indexMembers(ctx, g.Id, g.Members); err != nil {
+			return err
+		}
+		if g.Ended.GraceHeight == 0 {
+			continue
+		}
+		if err := k.indexRetirement(ctx, g.Ended.GraceHeight, g.Id, g.Vault); err != nil {
+			return err
+		}
 	}
 	for _, v := range gs.Votes {
 		if err := k.Votes.Set(ctx, collections.Join(v.KeygenId, v.Member), v.Vote); err != nil {
@@ -98,13 +110,15 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		if err := k.Vaults.Set(ctx, v.PubKey, v.Vault); err != nil {
 			return err
 		}
-		if err := k.indexMembers(ctx, v.Vault); err != nil {
+		if err := k.indexMembers(ctx, v.Vault.Epoch, v.Vault.Members); err != nil {
 			return err
 		}
 		if v.Vault.IsLive() {
 			continue
 		}
-		if err := k.indexRetirement(ctx, v.PubKey, v.Vault); err != nil {
+		if err := k.indexRetirement(
+			ctx, v.Vault.RetiredHeight, v.Vault.Epoch, v.PubKey,
+		); err != nil {
 			return err
 		}
 	}
@@ -185,9 +199,9 @@ func (k Keeper) initProofs(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
-	vaults := make(map[uint64][]byte, len(gs.Vaults))
-	for _, v := range gs.Vaults {
-		vaults[v.Vault.Epoch] = v.PubKey
+	vaults := make(map[uint64][]byte, len(gs.Keygens))
+	for _, g := range gs.Keygens {
+		vaults[g.Id] = g.Vault
 	}
 	for _, e := range gs.ProofExpiries {
 		key := collections.Join(uint64(e.Height), e.KeygenId)
@@ -229,7 +243,9 @@ func (k Keeper) initItems(ctx context.Context, gs types.GenesisState) error {
 		if v.Vault.IsLive() {
 			live.Vaults = append(
 				live.Vaults,
-				types.LiveVault{PubKey: v.PubKey, Epoch: v.Vault.Epoch},
+				types.LiveVault{
+					PubKey: v.PubKey, Epoch: v.Vault.Epoch, GraceEpoch: v.Vault.GraceEpoch(),
+				},
 			)
 		}
 	}
@@ -256,6 +272,11 @@ func latestHeight(gs types.GenesisState) int64 {
 	}
 	for _, j := range gs.Joins {
 		latest = max(latest, j.Join.Height)
+	}
+	for _, g := range gs.Keygens {
+		if g.Ended != nil {
+			latest = max(latest, g.Ended.GraceHeight)
+		}
 	}
 	for _, v := range gs.Vaults {
 		latest = max(latest, v.Vault.RetiringHeight, v.Vault.RetiredHeight)

@@ -203,6 +203,8 @@ func dispatch(ctx context.Context, srv types.MsgServer, msg sdk.Msg) (err error)
 		_, err = srv.Heartbeat(ctx, msg)
 	case *types.MsgStartChurn:
 		_, err = srv.StartChurn(ctx, msg)
+	case *types.MsgStartReshare:
+		_, err = srv.StartReshare(ctx, msg)
 	case *types.MsgRetireVault:
 		_, err = srv.RetireVault(ctx, msg)
 	case *types.MsgUpdateParams:
@@ -401,11 +403,21 @@ func (c *chain) begin(keygen types.Keygen) {
 	if session, err := c.k.Sessions.Get(c.ctx, keygen.Id); err == nil && session.Attempt > 0 {
 		return
 	}
-	for _, m := range keygen.Members {
+	for _, m := range types.Participants(keygen.Members, c.able(keygen)) {
 		if err := c.handle(newJoin(keygen.Id, m, "join").msg); err != nil {
 			return
 		}
 	}
+}
+
+// able are the members of the epoch that an open keygen reshares who may deal.
+func (c *chain) able(keygen types.Keygen) []types.Member {
+	if keygen.Reshare == nil {
+		return nil
+	}
+	vault, err := c.k.Vaults.Get(c.ctx, keygen.Reshare.Vault)
+	require.NoError(c.t, err)
+	return keygen.Reshare.Able(vault.Members)
 }
 
 // certified is a vote with the certificate of its result, in the latest attempt; it begins one when
@@ -494,7 +506,7 @@ func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 		env = envelope(fmt.Sprint(keygen.Id, m.Address()), 300)
 	}
 	msg := v.result(keygen.Id, bech(m.Address()), env)
-	if keygen.RequireProofs {
+	if keygen.RequireShares() {
 		v.prove(msg, keygen.Members, m, 0)
 	}
 	if keygen.Split {
@@ -634,6 +646,10 @@ type fakeHooks struct {
 
 func (h *fakeHooks) AfterVaultActive(ctx context.Context, pubKey []byte, vault types.Vault) error {
 	return h.note(ctx, fmt.Sprintf("active %s of %d", types.VaultName(pubKey)[:8], len(vault.Members)))
+}
+
+func (h *fakeHooks) AfterEpochActive(ctx context.Context, pubKey []byte, vault types.Vault) error {
+	return h.note(ctx, fmt.Sprintf("epoch %d of %s", vault.Epoch, types.VaultName(pubKey)[:8]))
 }
 
 func (h *fakeHooks) AfterVaultRetired(ctx context.Context, pubKey []byte, _ types.Vault) error {

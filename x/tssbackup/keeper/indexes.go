@@ -24,10 +24,10 @@ func (k Keeper) setKeygen(ctx context.Context, keygen types.Keygen, was types.Ke
 	return k.KeygensOf.Set(ctx, collections.Join(uint32(keygen.Status), keygen.Id), true)
 }
 
-// indexMembers writes down that the members of a vault are in its epoch.
-func (k Keeper) indexMembers(ctx context.Context, vault types.Vault) error {
-	for _, m := range vault.Members {
-		key := collections.Join([]byte(m.Address()), vault.Epoch)
+// indexMembers writes down that members are in an epoch.
+func (k Keeper) indexMembers(ctx context.Context, epoch uint64, members []types.Member) error {
+	for _, m := range members {
+		key := collections.Join([]byte(m.Address()), epoch)
 		if err := k.Memberships.Set(ctx, key, true); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (k Keeper) indexMembers(ctx context.Context, vault types.Vault) error {
 	return nil
 }
 
-// vaultOf is the key and the record of the vault that an epoch is of.
+// vaultOf is the key and the record of the vault that an epoch is of, present or former.
 func (k Keeper) vaultOf(ctx context.Context, epoch uint64) ([]byte, types.Vault, error) {
 	keygen, err := k.Keygens.Get(ctx, epoch)
 	if err != nil {
@@ -45,8 +45,10 @@ func (k Keeper) vaultOf(ctx context.Context, epoch uint64) ([]byte, types.Vault,
 	return keygen.Vault, vault, err
 }
 
-// indexRetirement writes down when a vault was retired.
-func (k Keeper) indexRetirement(ctx context.Context, pubKey []byte, vault types.Vault) error {
-	key := collections.Join(uint64(vault.RetiredHeight), vault.Epoch)
-	return k.Retirements.Set(ctx, key, pubKey)
+// indexRetirement writes down when a vault was retired in its epoch, or when the grace of a former
+// one was over.
+func (k Keeper) indexRetirement(
+	ctx context.Context, height int64, epoch uint64, pubKey []byte,
+) error {
+	return k.Retirements.Set(ctx, collections.Join(uint64(height), epoch), pubKey)
 }

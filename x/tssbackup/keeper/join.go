@@ -17,7 +17,7 @@ import (
 // attempt can still begin, and the member has not voted. It is cheap, and says nothing about what
 // the join holds.
 func (k Keeper) checkJoiner(ctx context.Context, msg *types.MsgTssJoin) (ballot, error) {
-	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term)
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term, true)
 	if err != nil {
 		return ballot{}, err
 	}
@@ -76,10 +76,15 @@ func (s msgServer) TssJoin(
 		&types.EventTssJoin{KeygenId: msg.KeygenId, Member: member, Attempt: join.Attempt},
 	}
 	if before.Attempt != join.Attempt {
-		session.Joined++
+		if b.votes {
+			session.Joined++
+		}
+		if b.deals {
+			session.Ready++
+		}
 	}
-	if int(session.Joined) == len(b.keygen.Members) {
-		if session, err = s.k.begin(ctx, b.keygen, join.Attempt); err != nil {
+	if int(session.Joined) == len(b.keygen.Members) && session.Ready >= b.dealing.threshold {
+		if session, err = s.k.begin(ctx, b, join.Attempt); err != nil {
 			return nil, err
 		}
 		events = append(events, &types.EventSessionBegun{
@@ -97,11 +102,11 @@ func (s msgServer) TssJoin(
 	return &types.MsgTssJoinResponse{Attempt: join.Attempt}, nil
 }
 
-// begin makes a session of all members' joins.
-func (k Keeper) begin(
-	ctx context.Context, keygen types.Keygen, attempt uint64,
-) (types.Session, error) {
+// begin makes a session of all members' joins, in a reshare with those of as many dealers as it
+// takes.
+func (k Keeper) begin(ctx context.Context, b ballot, attempt uint64) (types.Session, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	keygen := b.keygen
 	session := types.Session{Attempt: attempt, Height: sdkCtx.BlockHeight()}
 	for _, m := range keygen.Members {
 		join, err := k.Joins.Get(ctx, collections.Join(keygen.Id, []byte(m.Address())))
@@ -110,8 +115,19 @@ func (k Keeper) begin(
 		}
 		session.Members = append(session.Members, join)
 	}
-	session.Id = types.SessionID(
+	if keygen.Reshare == nil {
+		session.Id = types.SessionID(
+			sdkCtx.ChainID(), keygen.Id, attempt, keygen.Members, session.Members,
+		)
+		return session, nil
+	}
+	var err error
+	if session.Dealers, err = k.chooseDealers(ctx, b, attempt); err != nil {
+		return session, err
+	}
+	session.Id = types.ReshareSessionID(
 		sdkCtx.ChainID(), keygen.Id, attempt, keygen.Members, session.Members,
+		keygen.Reshare.Epoch, session.Dealers,
 	)
 	return session, nil
 }

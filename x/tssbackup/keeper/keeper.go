@@ -94,7 +94,8 @@ type Keeper struct {
 	// Memberships are the epochs that a member ever was in, by member and epoch, whose keygens name
 	// the vaults. Its values say nothing.
 	Memberships collections.Map[collections.Pair[[]byte, uint64], bool]
-	// Retirements are the vaults that were retired at a height, by height and epoch.
+	// Retirements are the vaults that were retired at a height, by height and epoch, and those of
+	// which a former epoch had no grace any more from then on.
 	Retirements collections.Map[collections.Pair[uint64, uint64], []byte]
 	// ChurnExpiries are the churns that failed, or that have failed tries, and whose failures are
 	// deleted from a height on, by height and number. Its values say nothing.

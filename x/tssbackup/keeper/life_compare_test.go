@@ -27,13 +27,17 @@ func (l *life) compare(rt *rapid.T) {
 	l.compareSigners()
 	l.compareTerms()
 	l.compareChurns()
-	var told []string
+	var told, epochs []string
 	for _, call := range l.hooks.calls {
 		if strings.HasPrefix(call, "failed ") {
 			told = append(told, call)
 		}
+		if strings.HasPrefix(call, "epoch ") {
+			epochs = append(epochs, call)
+		}
 	}
 	require.Equal(t, l.m.told, told, "hooks are told once of each failed try, and of no other keygen")
+	require.Equal(t, l.m.epochsBegun, epochs, "and once of each reshare that was complete")
 	votes := 0
 	for _, k := range l.m.keygens {
 		l.compareKeygen(k)
@@ -116,9 +120,11 @@ func (l *life) compareIndexes() {
 		require.Equal(t, want, got)
 	}
 	histories := map[string][]uint64{}
-	for _, v := range l.m.vaults {
-		for _, m := range v.keygen.members {
-			histories[m.address] = append(histories[m.address], v.keygen.id)
+	epochs := map[uint64]*modelEpoch{}
+	for _, e := range l.m.epochs() {
+		epochs[e.keygen.id] = e
+		for _, m := range e.keygen.members {
+			histories[m.address] = append(histories[m.address], e.keygen.id)
 		}
 	}
 	for address := range l.m.owner {
@@ -127,32 +133,36 @@ func (l *life) compareIndexes() {
 		require.NoError(t, err)
 		for _, m := range res.History {
 			got = append(got, m.Epoch)
-			v := l.m.vaultNamed(m.Vault)
-			require.Equal(t, v.keygen.id, m.Epoch)
+			v, e := l.m.vaultNamed(m.Vault), epochs[m.Epoch]
+			require.Contains(t, v.epochs(), e)
 			require.Equal(t, v.status, m.Status)
 			require.Equal(t, []int64{v.active, v.retiring, v.retired}, []int64{m.ActiveHeight, m.RetiringHeight, m.RetiredHeight})
-			member, ok := v.keygen.member(address)
+			require.Equal(t, e.ended, m.EndedHeight)
+			member, ok := e.keygen.member(address)
 			require.True(t, ok)
 			require.Equal(t, member.asked, m.Asked)
-			require.Len(t, m.Commitments, len(v.backups[address]))
-			require.Equal(t, v.proven[address], m.Proven)
+			require.Len(t, m.Commitments, len(e.backups[address]))
+			require.Equal(t, e.proven[address], m.Proven)
 		}
+		slices.Sort(histories[address])
 		require.Equal(t, histories[address], got)
 	}
-	retired := map[string]bool{}
+	var over, found []string
 	for _, v := range l.m.vaults {
+		for _, e := range v.former {
+			if e.over != 0 {
+				over = append(over, fmt.Sprint(e.over, e.keygen.id, v.keys.name()))
+			}
+		}
 		if !v.live() {
-			retired[v.keys.name()] = true
+			over = append(over, fmt.Sprint(v.retired, v.keygen.id, v.keys.name()))
 		}
 	}
 	require.NoError(t, l.c.k.Retirements.Walk(l.c.ctx, nil, func(key collections.Pair[uint64, uint64], pubKey []byte) (bool, error) {
-		v := l.m.vaultNamed(types.VaultName(pubKey))
-		require.Equal(t, []uint64{uint64(v.retired), v.keygen.id}, []uint64{key.K1(), key.K2()})
-		require.True(t, retired[v.keys.name()])
-		delete(retired, v.keys.name())
+		found = append(found, fmt.Sprint(key.K1(), key.K2(), types.VaultName(pubKey)))
 		return false, nil
 	}))
-	require.Empty(t, retired)
+	require.ElementsMatch(t, over, found, "the retired vaults, and the epochs that are over")
 }
 
 func (l *life) compareSigners() {
@@ -184,8 +194,8 @@ func (l *life) compareChurns() {
 		require.Equal(t, idsOf(want.keygens), got.KeygenIds)
 		require.Equal(t, idsOf(want.failed), got.FailedIds)
 		vaults := 0
-		for _, v := range l.m.vaults {
-			if v.keygen.churn == want {
+		for _, e := range l.m.epochs() {
+			if e.keygen.churn == want {
 				vaults++
 			}
 		}
@@ -241,6 +251,7 @@ func (l *life) compareKeygen(k *modelKeygen) {
 			require.Empty(t, m.RecipientKey, "nothing is kept of a failed keygen's proofs")
 		}
 	}
+	l.compareReshare(k, got)
 	l.compareCeremony(k, got)
 	require.Len(t, got.Votes, len(k.votes))
 	for _, vote := range got.Votes {
@@ -259,6 +270,24 @@ func (l *life) compareKeygen(k *modelKeygen) {
 		require.Equal(t, want.shares, vote.SharesHash != "")
 		require.Equal(t, want.proven && k.status != types.KeygenStatus_KEYGEN_STATUS_FAILED, vote.Proven)
 	}
+}
+
+// compareReshare checks what is shown of who hands which vault over.
+func (l *life) compareReshare(k *modelKeygen, got types.KeygenInfo) {
+	t := l.t
+	require.Equal(t, k.reshares != nil, got.Reshare != nil)
+	if k.reshares == nil {
+		return
+	}
+	require.Equal(t, []any{k.reshares.keys.name(), k.deals.id}, []any{got.Reshare.Vault, got.Reshare.Epoch})
+	require.EqualValues(t, k.deals.threshold, got.Reshare.Threshold)
+	var able []string
+	for _, m := range k.able() {
+		able = append(able, m.address)
+	}
+	require.Equal(t, able, got.Reshare.Dealers)
+	require.Equal(t, k.idle, got.Reshare.Excluded)
+	require.GreaterOrEqual(t, len(able), k.deals.threshold, "enough may deal")
 }
 
 // compareCeremony checks what is shown of the attempts at a keygen, and of their result.
@@ -296,7 +325,11 @@ func (l *life) compareVaults() {
 	var live []types.LiveVault
 	for _, v := range l.m.vaults {
 		if v.live() {
-			live = append(live, types.LiveVault{PubKey: v.keys.pubKey(), Epoch: v.keygen.id})
+			item := types.LiveVault{PubKey: v.keys.pubKey(), Epoch: v.keygen.id}
+			if v.graceUntil != 0 {
+				item.GraceEpoch = v.former[len(v.former)-1].keygen.id
+			}
+			live = append(live, item)
 		}
 		res, err := l.c.query.Vault(l.c.ctx, &types.QueryVaultRequest{Vault: v.keys.name()})
 		require.NoError(t, err)
@@ -308,10 +341,22 @@ func (l *life) compareVaults() {
 		require.EqualValues(t, v.keygen.needed, got.Needed)
 		require.Len(t, got.Members, len(v.keygen.members))
 		l.compareGroup(v, got)
+		require.Equal(t, []int64{v.began, v.graceUntil}, []int64{got.EpochHeight, got.GraceUntil})
+		require.Len(t, got.Former, len(v.former))
+		for i, e := range v.former {
+			want := types.FormerEpoch{
+				Epoch: e.keygen.id, Threshold: uint32(e.keygen.threshold),
+				Outside: uint32(e.outside(v.keygen.addresses())),
+			}
+			require.Equal(t, want, got.Former[i])
+			require.Less(t, want.Outside, want.Threshold, "no threshold of a former epoch is outside")
+		}
 
 		cov, err := l.c.query.Coverage(l.c.ctx, &types.QueryCoverageRequest{Vault: v.keys.name()})
 		require.NoError(t, err)
 		c := cov.Vaults[0]
+		require.EqualValues(t, v.keygen.id, c.Epoch)
+		require.Equal(t, []int{len(v.former) + 1, v.margin()}, []int{int(c.Epochs), int(c.Margin)})
 		require.EqualValues(t, len(v.backups), c.Published)
 		require.GreaterOrEqual(t, int(c.Published), v.keygen.needed, "no vault is active without its backups")
 		require.True(t, c.Recoverable)
@@ -414,9 +459,9 @@ func (m *model) results() (shares, groups int) {
 			shares++
 		}
 	}
-	for _, v := range m.vaults {
-		if v.shares {
-			count(v.keygen.split)
+	for _, e := range m.epochs() {
+		if e.shares {
+			count(e.keygen.split)
 		}
 	}
 	if c := m.open(); c != nil {

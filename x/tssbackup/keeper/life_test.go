@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -37,6 +38,8 @@ func TestLife(t *testing.T) {
 			"all blame": l.allBlame,
 			"publish":   l.publish,
 			"retire":    l.retire,
+			"reshare":   l.reshare,
+			"hand over": l.handOver,
 			"claim":     l.claim,
 			"fenced":    l.fenced,
 			"validator": l.changeValidator,
@@ -124,6 +127,7 @@ func genParams() *rapid.Generator[types.Params] {
 		p.SplitBackups = rapid.Bool().Draw(t, "split backups")
 		p.KeygenRetention = rapid.SampledFrom([]uint64{0, 1, 5, 20}).Draw(t, "keygen retention")
 		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
+		p.EpochGrace = rapid.SampledFrom([]uint64{0, 1, 7}).Draw(t, "epoch grace")
 		return p
 	})
 }
@@ -294,7 +298,7 @@ func (l *life) anyMember(rt *rapid.T, k *modelKeygen) string {
 	if rapid.IntRange(0, 9).Draw(rt, "stranger") == 0 {
 		return rapid.SampledFrom(l.vals).Draw(rt, "validator").account()
 	}
-	return rapid.SampledFrom(k.members).Draw(rt, "member").address
+	return rapid.SampledFrom(k.participants()).Draw(rt, "member").address
 }
 
 // anyVault draws a result: mostly the one the members made, sometimes another, one with the same
@@ -316,7 +320,12 @@ func (l *life) anyVault(rt *rapid.T, k *modelKeygen) vaultKeys {
 	return made
 }
 
-func (l *life) made(k *modelKeygen) vaultKeys { return newVault(fmt.Sprint("made ", k.id)) }
+func (l *life) made(k *modelKeygen) vaultKeys {
+	if k.reshares != nil {
+		return k.reshares.keys
+	}
+	return newVault(fmt.Sprint("made ", k.id))
+}
 
 // What a vote for a result comes with. In a split keygen its group part stands for the public
 // shares: a vote carries it unless one stands, and else names it.
@@ -338,7 +347,7 @@ const (
 // usual is what votes in a keygen come with: all that is required, and in every other keygen also
 // what is not.
 func usual(k *modelKeygen) int {
-	if k.requires || k.id%2 == 0 {
+	if k.requires || k.id%2 == 0 || k.reshares != nil {
 		return whole
 	}
 	return plain
@@ -360,7 +369,7 @@ func (l *life) vote(rt *rapid.T) {
 
 // joinAll has all members of a keygen join who may, so that another attempt begins if all may.
 func (l *life) joinAll(k *modelKeygen) {
-	for _, m := range k.members {
+	for _, m := range k.participants() {
 		l.castJoin(k, m.address, false)
 	}
 }
@@ -376,8 +385,8 @@ func (l *life) join(rt *rapid.T) {
 }
 
 func (l *life) castJoin(k *modelKeygen, address string, exempt bool) {
-	m, isMember := k.member(address)
-	if !isMember {
+	m, takesPart := k.participant(address)
+	if !takesPart {
 		m.key = types.Member{PubKey: l.m.owner[address].signer.PubKey().Bytes()}
 	}
 	l.joins++
@@ -390,14 +399,40 @@ func (l *life) castJoin(k *modelKeygen, address string, exempt bool) {
 		return
 	}
 	k.joined[address] = true
-	if len(k.joined) < len(k.members) {
+	if !k.begins() {
 		return
 	}
-	clear(k.joined)
-	k.attempt++
 	session, err := l.c.k.Sessions.Get(l.c.ctx, k.id)
 	require.NoError(l.t, err)
 	l.sessions[k.id] = append(l.sessions[k.id], session.Id)
+	l.requireDealers(k, session.Dealers)
+	clear(k.joined)
+	k.attempt++
+}
+
+// requireDealers checks that exactly a threshold of those who have joined and may deal do, and in
+// which order.
+func (l *life) requireDealers(k *modelKeygen, dealers []types.Dealer) {
+	if k.deals == nil {
+		require.Empty(l.t, dealers)
+		return
+	}
+	require.Len(l.t, dealers, k.deals.threshold)
+	require.True(l.t, slices.IsSortedFunc(dealers, func(a, b types.Dealer) int {
+		return bytes.Compare(a.PubKey, b.PubKey)
+	}))
+	for _, d := range dealers {
+		address := bech(types.SignerAddress(d.PubKey))
+		require.True(l.t, k.joined[address])
+		require.Contains(l.t, k.able(), mustMember(k.deals.member(address)))
+	}
+}
+
+func mustMember(m modelMember, ok bool) modelMember {
+	if !ok {
+		panic("no member")
+	}
+	return m
 }
 
 // agree has members vote what they made, all of them or all but a few, and mostly the vault sign.
@@ -521,7 +556,7 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	want := k.mayVote(address)
 	switch {
 	case want != nil:
-	case k.requires && !k.split && msg.PublicShares == nil:
+	case (k.requires || k.reshares != nil) && !k.split && msg.PublicShares == nil:
 		want = types.ErrInvalidShares
 	case k.requires && env != nil && msg.Proof == nil:
 		want = types.ErrProofMissing
@@ -545,7 +580,9 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	shares := msg.PublicShares != nil || k.split
 	switch {
 	case want != nil:
-	case l.m.vaultNamed(vault.name()) != nil:
+	case k.reshares != nil && k.certificate == nil && !same(vault, k.reshares.keys):
+		want = types.ErrInvalidResult
+	case k.reshares == nil && l.m.vaultNamed(vault.name()) != nil:
 		want = types.ErrVaultExists
 	case k.certificate != nil && (k.certificate.shares != shares || shares && with == falseShares):
 		want = types.ErrCertified
@@ -660,7 +697,7 @@ func (l *life) blame(rt *rapid.T) {
 // allBlame has all members who can blame one of them, or nobody, mostly when they may.
 func (l *life) allBlame(rt *rapid.T) {
 	k := l.anyKeygen(rt)
-	whom := rapid.SampledFrom(k.members).Draw(rt, "whom").address
+	whom := rapid.SampledFrom(k.participants()).Draw(rt, "whom").address
 	named := []string{whom}
 	if rapid.IntRange(0, 3).Draw(rt, "nobody") == 0 {
 		named = nil
@@ -684,7 +721,7 @@ func (l *life) castBlame(k *modelKeygen, address string, blamed []string, exempt
 	l.ante(msg, k, address, want, exempt)
 	if want == nil {
 		for i, b := range blamed {
-			if _, ok := k.member(b); !ok || b == address || slices.Contains(blamed[:i], b) {
+			if _, ok := k.participant(b); !ok || b == address || slices.Contains(blamed[:i], b) {
 				want = types.ErrInvalidBlame
 			}
 		}
@@ -707,6 +744,11 @@ func (l *life) publish(rt *rapid.T) {
 		Signer: address, Vault: v.keys.name(), KeysharesBackup: env, Term: l.m.term(address),
 	}
 	member, isMember := v.keygen.member(address)
+	epochs := []uint64{0, v.keygen.id}
+	for _, e := range v.former {
+		epochs = append(epochs, e.keygen.id)
+	}
+	msg.Epoch = rapid.SampledFrom(epochs).Draw(rt, "epoch")
 	forged := rapid.IntRange(0, 3).Draw(rt, "forged") == 0
 	if isMember && rapid.Bool().Draw(rt, "prove") {
 		shares := v.keys.deal(v.keygen.keys()).Public
@@ -719,6 +761,8 @@ func (l *life) publish(rt *rapid.T) {
 	switch {
 	case !v.live():
 		want = types.ErrVaultNotLive
+	case msg.Epoch != v.keygen.id && (msg.Epoch != 0 || len(v.former) > 0):
+		want = types.ErrOtherEpoch
 	case !isMember:
 		want = types.ErrNotMember
 	}
@@ -771,11 +815,101 @@ func (l *life) retire(rt *rapid.T) {
 	var want error
 	if v.status != types.VaultStatus_VAULT_STATUS_RETIRING {
 		want = types.ErrVaultNotRetiring
+	} else if l.m.reshared() == v {
+		want = types.ErrResharing
 	}
 	require.ErrorIs(rt, l.c.run(&types.MsgRetireVault{Authority: authority, Vault: v.keys.name()}), want)
 	if want == nil {
 		l.m.retire(v)
 	}
+}
+
+// reshare opens a reshare of any vault, to anyone or to its present members.
+func (l *life) reshare(rt *rapid.T) {
+	if len(l.m.vaults) == 0 {
+		rt.Skip("no vault")
+	}
+	v := rapid.SampledFrom(l.m.vaults).Draw(rt, "vault")
+	var named []*validator
+	if rapid.Bool().Draw(rt, "named") {
+		for _, val := range l.vals {
+			if rapid.IntRange(0, 5).Draw(rt, "in") > 0 {
+				named = append(named, val)
+			}
+		}
+	}
+	l.startReshare(v, named)
+}
+
+// handOver has a vault that is not retired be reshared to its end, mostly to its present members.
+func (l *life) handOver(rt *rapid.T) {
+	var live []*modelVault
+	for _, v := range l.m.vaults {
+		if v.live() {
+			live = append(live, v)
+		}
+	}
+	if len(live) == 0 || l.m.open() != nil {
+		rt.Skip("no vault that lives, or a churn is open")
+	}
+	v := rapid.SampledFrom(live).Draw(rt, "vault")
+	for v.graceUntil != 0 {
+		l.block(rt)
+	}
+	if l.m.open() != nil || !v.live() {
+		rt.Skip("a churn has opened, or the vault was retired")
+	}
+	var named []*validator
+	if rapid.Bool().Draw(rt, "to all") {
+		named = l.m.candidates(l.vals)
+	}
+	if !l.startReshare(v, named) {
+		return
+	}
+	k := l.m.open().keygens[0]
+	l.joinAll(k)
+	for _, m := range k.members {
+		l.castResult(k, m.address, v.keys, usual(k), needed, false)
+	}
+	l.castCheck(k, k.members[0].address, v.keys, false)
+	l.block(rt)
+}
+
+// startReshare opens a reshare, and reports whether that was to be.
+func (l *life) startReshare(v *modelVault, named []*validator) bool {
+	msg := &types.MsgStartReshare{Authority: authority, Vault: v.keys.name()}
+	for _, val := range named {
+		msg.Operators = append(msg.Operators, val.valoper())
+	}
+	next, idle, want := l.m.mayReshare(v, named)
+	require.ErrorIs(l.t, l.c.run(msg), want)
+	if want != nil {
+		return false
+	}
+	id := uint64(len(l.m.churns) + 1)
+	churn, err := l.c.k.Churns.Get(l.c.ctx, id)
+	require.NoError(l.t, err)
+	require.Len(l.t, churn.KeygenIds, 1)
+	height := l.m.height
+	c := &modelChurn{
+		status: types.ChurnStatus_CHURN_STATUS_OPEN, named: true,
+		opened: height, deadline: height + int64(l.m.params.KeygenDeadline),
+	}
+	keygen := l.c.keygen(churn.KeygenIds[0])
+	var members []modelMember
+	var got []string
+	for _, m := range keygen.Members {
+		address := bech(m.Address())
+		got = append(got, address)
+		members = append(members, modelMember{address, m.Asked, m, l.m.owner[address].recipient})
+	}
+	require.ElementsMatch(l.t, next, got)
+	k := l.m.newKeygen(c, keygen.Id, 1, members)
+	k.reshares, k.deals, k.idle = v, v.keygen, idle
+	c.keygens = []*modelKeygen{k}
+	l.m.churns = append(l.m.churns, c)
+	l.m.keygens = append(l.m.keygens, k)
+	return true
 }
 
 // changeValidator jails, bonds, removes or re-registers a validator, with another recipient key or

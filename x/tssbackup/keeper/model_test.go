@@ -24,8 +24,8 @@ type model struct {
 	// terms are the latest claims of each signer, and claims count those that cost no fee.
 	terms  map[string]modelTerm
 	claims map[string]types.ClaimWindow
-	// told is what hooks were told of failed keygens.
-	told []string
+	// told is what hooks were told of failed keygens, and epochsBegun of reshares.
+	told, epochsBegun []string
 }
 
 // modelTerm is the latest claim of a signer.
@@ -67,7 +67,9 @@ type modelSitOut struct {
 }
 
 type modelChurn struct {
-	status           types.ChurnStatus
+	status types.ChurnStatus
+	// named tells that no other follows when it fails, as none follows a reshare.
+	named            bool
 	opened, deadline int64
 	closed           int64
 	keygens          []*modelKeygen // the latest try of each vault
@@ -103,6 +105,11 @@ type modelKeygen struct {
 	requires bool
 	// split tells that votes bring a group part, or name it, in place of public shares.
 	split bool
+	// reshares is the vault that the members get, nil in a keygen, and deals the epoch whose members
+	// hand it over. idle are those of them that sat out.
+	reshares *modelVault
+	deals    *modelKeygen
+	idle     []string
 }
 
 // modelCertificate is the result that all members of a keygen have.
@@ -133,16 +140,63 @@ type modelVote struct {
 
 type modelVault struct {
 	keys             vaultKeys
-	keygen           *modelKeygen
 	status           types.VaultStatus
 	active, retiring int64
 	retired          int64
-	backups          map[string][]string // hashes, the latest, then the first
-	shares           bool                // state keeps the public shares, or the group part
-	carried          int64               // the block that carries the group part, 0 without one
-	proven           map[string]bool
-	expires          int64 // when the proofs are deleted; 0 while that is not known
-	deleted          bool
+	*modelEpoch      // the present one
+	former           []*modelEpoch
+	graceUntil       int64 // of the latest former one, 0 when it has none
+}
+
+// modelEpoch is what a keygen or a reshare gave the members of a vault.
+type modelEpoch struct {
+	keygen      *modelKeygen
+	began       int64               // 0: with the vault
+	ended, over int64               // when another one followed, and when its grace was over
+	backups     map[string][]string // hashes, the latest, then the first
+	shares      bool                // state keeps the public shares, or the group part
+	carried     int64               // the block that carries the group part, 0 without one
+	proven      map[string]bool
+	expires     int64 // when the proofs are deleted; 0 while that is not known
+	deleted     bool
+}
+
+// epochs are those that the vault has had, the present one last.
+func (v *modelVault) epochs() []*modelEpoch {
+	return append(slices.Clone(v.former), v.modelEpoch)
+}
+
+// epochs are those of all vaults.
+func (m *model) epochs() []*modelEpoch {
+	var all []*modelEpoch
+	for _, v := range m.vaults {
+		all = append(all, v.epochs()...)
+	}
+	return all
+}
+
+// outside is how many members of an epoch are not among these.
+func (e *modelEpoch) outside(addresses []string) int {
+	n := 0
+	for _, member := range e.keygen.members {
+		if !slices.Contains(addresses, member.address) {
+			n++
+		}
+	}
+	return n
+}
+
+// margin is how many more members of one former epoch would have to leave for a threshold of it to
+// be outside.
+func (v *modelVault) margin() int {
+	margin := 0
+	for _, e := range v.former {
+		left := e.keygen.threshold - e.outside(v.keygen.addresses())
+		if margin == 0 || left < margin {
+			margin = left
+		}
+	}
+	return margin
 }
 
 func (m *model) open() *modelChurn {
@@ -175,19 +229,90 @@ func (k *modelKeygen) member(address string) (modelMember, bool) {
 	return modelMember{}, false
 }
 
+func (k *modelKeygen) addresses() []string {
+	list := make([]string, len(k.members))
+	for i, m := range k.members {
+		list[i] = m.address
+	}
+	return list
+}
+
+// able are the members of the epoch that is reshared who may deal.
+func (k *modelKeygen) able() []modelMember {
+	var list []modelMember
+	if k.deals != nil {
+		for _, m := range k.deals.members {
+			if !slices.Contains(k.idle, m.address) {
+				list = append(list, m)
+			}
+		}
+	}
+	return list
+}
+
+// participants are the members and, in a reshare, those of the epoch that is reshared.
+func (k *modelKeygen) participants() []modelMember {
+	list := slices.Clone(k.members)
+	if k.deals != nil {
+		for _, m := range k.deals.members {
+			if _, ok := k.member(m.address); !ok {
+				list = append(list, m)
+			}
+		}
+	}
+	return list
+}
+
+// participant finds one who may be named for a failure.
+func (k *modelKeygen) participant(address string) (modelMember, bool) {
+	for _, m := range k.participants() {
+		if m.address == address {
+			return m, true
+		}
+	}
+	return modelMember{}, false
+}
+
+// begins reports whether all have joined that an attempt waits for: all members, and as many of those
+// who may deal as must.
+func (k *modelKeygen) begins() bool {
+	for _, m := range k.members {
+		if !k.joined[m.address] {
+			return false
+		}
+	}
+	if k.deals == nil {
+		return true
+	}
+	deal := 0
+	for _, m := range k.able() {
+		if k.joined[m.address] {
+			deal++
+		}
+	}
+	return deal >= k.deals.threshold
+}
+
 // mayVote reports whether a member may vote now.
 func (k *modelKeygen) mayVote(address string) error {
-	if k == nil || k.deleted {
-		return types.ErrKeygenNotFound
-	}
-	if k.status != open {
-		return types.ErrKeygenClosed
+	if err := k.isOpen(); err != nil {
+		return err
 	}
 	if _, ok := k.member(address); !ok {
 		return types.ErrNotMember
 	}
 	if _, ok := k.votes[address]; ok {
 		return types.ErrAlreadyVoted
+	}
+	return nil
+}
+
+func (k *modelKeygen) isOpen() error {
+	if k == nil || k.deleted {
+		return types.ErrKeygenNotFound
+	}
+	if k.status != open {
+		return types.ErrKeygenClosed
 	}
 	return nil
 }
@@ -200,7 +325,12 @@ func (k *modelKeygen) certifyUntil() int64 { return k.opened + 14*(k.deadline-k.
 
 // mayJoin reports whether a member may join the next attempt now.
 func (k *modelKeygen) mayJoin(address string, height int64) error {
-	if err := k.mayVote(address); err != nil {
+	err := k.mayVote(address)
+	if errors.Is(err, types.ErrNotMember) &&
+		slices.ContainsFunc(k.able(), func(m modelMember) bool { return m.address == address }) {
+		err = nil // it deals, and does not vote
+	}
+	if err != nil {
 		return err
 	}
 	if k.certificate != nil {
@@ -263,6 +393,54 @@ func (m *model) candidates(vals []*validator) []*validator {
 	return list
 }
 
+// mayReshare says who the members of a vault's next epoch are, who of the present one does not deal,
+// or why it is not reshared.
+func (m *model) mayReshare(v *modelVault, named []*validator) (next, idle []string, err error) {
+	switch {
+	case m.open() != nil:
+		return nil, nil, types.ErrChurnOpen
+	case !v.live():
+		return nil, nil, types.ErrVaultNotLive
+	case !v.shares, v.graceUntil != 0, len(v.former) == 15:
+		return nil, nil, types.ErrCannotReshare
+	case len(named) > 0 && len(named) < 3:
+		return nil, nil, types.ErrTooFewMembers
+	}
+	for _, val := range named {
+		switch {
+		case val.gone:
+			return nil, nil, types.ErrInvalidOperator
+		case m.height < m.sitOut[val].until:
+			return nil, nil, types.ErrSitsOut
+		}
+		next = append(next, val.account())
+	}
+	for _, member := range v.keygen.members {
+		val := m.owner[member.address]
+		sits := m.height < m.sitOut[val].until
+		if sits {
+			idle = append(idle, member.address)
+		}
+		if len(named) == 0 && val.bonded && !val.gone && !sits {
+			next = append(next, val.account())
+		}
+	}
+	switch {
+	case len(next) < 3:
+		return nil, nil, types.ErrTooFewMembers
+	case len(next) > int(m.params.MaxVaultMembers):
+		return nil, nil, types.ErrCannotReshare
+	case len(v.keygen.members)-len(idle) < v.keygen.threshold:
+		return nil, nil, types.ErrTooFewMembers
+	}
+	for _, e := range v.epochs() {
+		if e.outside(next) >= e.keygen.threshold {
+			return nil, nil, types.ErrCannotReshare
+		}
+	}
+	return next, idle, nil
+}
+
 // sizes are the sizes of the vaults of a churn of n members.
 func (m *model) sizes(n int) []int {
 	count := 1
@@ -312,11 +490,17 @@ func (m *model) endBlock(vals []*validator) (opened bool) {
 		m.close(c)
 	}
 	for _, v := range m.vaults {
-		if v.expires != 0 && m.height >= v.expires {
-			v.shares, v.proven, v.expires, v.deleted = false, nil, 0, true
-		}
-		if d := int64(m.params.RetirementDelay); d != 0 && v.status == types.VaultStatus_VAULT_STATUS_RETIRING && m.height >= v.retiring+d {
+		if d := int64(m.params.RetirementDelay); d != 0 && v.status == types.VaultStatus_VAULT_STATUS_RETIRING &&
+			m.height >= v.retiring+d && m.reshared() != v {
 			m.retire(v)
+		}
+		if v.graceUntil != 0 && m.height >= v.graceUntil {
+			m.endGrace(v)
+		}
+		for _, e := range v.epochs() {
+			if e.expires != 0 && m.height >= e.expires {
+				e.shares, e.proven, e.expires, e.deleted = false, nil, 0, true
+			}
 		}
 	}
 	m.deleteFailed()
@@ -360,7 +544,27 @@ func (m *model) deleteFailed() {
 	}
 }
 
+// reshared is the vault that is being reshared, nil when none is.
+func (m *model) reshared() *modelVault {
+	if c := m.open(); c != nil {
+		return c.keygens[0].reshares
+	}
+	return nil
+}
+
+// endGrace has the latest former epoch of a vault be over.
+func (m *model) endGrace(v *modelVault) {
+	e := v.former[len(v.former)-1]
+	e.over, v.graceUntil = m.height, 0
+	if m.params.ProofRetention > 0 {
+		e.expires = m.height + int64(m.params.ProofRetention)
+	}
+}
+
 func (m *model) retire(v *modelVault) {
+	if v.graceUntil != 0 {
+		m.endGrace(v)
+	}
 	v.status = types.VaultStatus_VAULT_STATUS_RETIRED
 	v.retired = m.height
 	if m.params.ProofRetention > 0 {
@@ -482,7 +686,7 @@ func (m *model) fail(c *modelChurn) {
 	if m.params.KeygenRetention > 0 {
 		c.expires = m.height + int64(m.params.KeygenRetention)
 	}
-	if m.params.RetryInterval > 0 {
+	if m.params.RetryInterval > 0 && !c.named {
 		m.next = m.height + int64(m.params.RetryInterval)
 	}
 }
@@ -492,32 +696,55 @@ func (m *model) complete(c *modelChurn) {
 	if m.params.KeygenRetention > 0 && len(c.failed) > 0 {
 		c.expires = m.height + int64(m.params.KeygenRetention)
 	}
+	if k := c.keygens[0]; k.reshares != nil {
+		m.hand(k.reshares, k)
+		return
+	}
 	for _, v := range m.vaults {
 		if v.status == types.VaultStatus_VAULT_STATUS_ACTIVE {
 			v.status, v.retiring = types.VaultStatus_VAULT_STATUS_RETIRING, m.height
 		}
 	}
 	for _, k := range c.keygens {
-		v := &modelVault{
-			keys: *k.vault, keygen: k, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
-			backups: map[string][]string{}, proven: map[string]bool{},
-		}
-		v.shares = k.certificate.shares
-		if k.split {
-			v.carried = k.certificate.height
-		}
-		for address, vote := range k.votes {
-			if vote.sha != "" {
-				v.backups[address] = []string{vote.sha}
-				if vote.proven {
-					v.proven[address] = true
-				}
+		m.vaults = append(m.vaults, &modelVault{
+			keys: *k.vault, status: types.VaultStatus_VAULT_STATUS_ACTIVE, active: m.height,
+			modelEpoch: newEpoch(k),
+		})
+	}
+}
+
+// hand gives a vault its next epoch, which a reshare has made.
+func (m *model) hand(v *modelVault, k *modelKeygen) {
+	v.ended = m.height
+	v.keygen.over()
+	v.former = append(v.former, v.modelEpoch)
+	v.modelEpoch = newEpoch(k)
+	v.began = m.height
+	v.graceUntil = m.height + int64(m.params.EpochGrace)
+	if m.params.EpochGrace == 0 {
+		m.endGrace(v)
+	}
+	m.epochsBegun = append(m.epochsBegun, fmt.Sprintf("epoch %d of %s", k.id, v.keys.name()[:8]))
+}
+
+// newEpoch is what a keygen or a reshare that is ready gave its members.
+func newEpoch(k *modelKeygen) *modelEpoch {
+	e := &modelEpoch{keygen: k, backups: map[string][]string{}, proven: map[string]bool{}}
+	e.shares = k.certificate.shares
+	if k.split {
+		e.carried = k.certificate.height
+	}
+	for address, vote := range k.votes {
+		if vote.sha != "" {
+			e.backups[address] = []string{vote.sha}
+			if vote.proven {
+				e.proven[address] = true
 			}
 		}
-		clear(k.votes)
-		k.over()
-		m.vaults = append(m.vaults, v)
 	}
+	clear(k.votes)
+	k.over()
+	return e
 }
 
 // won reports whether a keygen has a vault: its members have a result, the vault has signed, and
@@ -568,13 +795,42 @@ func (m *model) findFault(k *modelKeygen, due bool) {
 		}
 		k.blamed = others
 	}
+	m.findFaultOfDealers(k)
+}
+
+// findFaultOfDealers says who of an epoch that is reshared, and leaves it, is at fault: nobody when
+// more of the epoch are blamed than it bears.
+func (m *model) findFaultOfDealers(k *modelKeygen) {
+	if k.deals == nil {
+		return
+	}
+	named := 0
+	var leave []string
+	for _, member := range k.deals.members {
+		count := 0
+		for _, vote := range k.votes {
+			if slices.Contains(vote.blamed, member.address) {
+				count++
+			}
+		}
+		if count < k.threshold {
+			continue
+		}
+		named++
+		if _, stays := k.member(member.address); !stays {
+			leave = append(leave, member.address)
+		}
+	}
+	if named <= len(k.deals.members)-k.deals.threshold {
+		k.blamed = append(k.blamed, leave...)
+	}
 }
 
 func (m *model) punish(k *modelKeygen) {
 	if m.params.PenaltyBlocks == 0 {
 		return
 	}
-	for _, member := range k.members {
+	for _, member := range k.participants() {
 		if !slices.Contains(k.blamed, member.address) && !slices.Contains(k.silent, member.address) {
 			continue
 		}

@@ -175,19 +175,51 @@ func (s msgServer) StartChurn(
 	if err := s.k.checkAuthority(msg.Authority); err != nil {
 		return nil, err
 	}
-	operators := make([]sdk.ValAddress, len(msg.Operators))
-	for i, text := range msg.Operators {
-		operator, err := s.k.staking.ValidatorAddressCodec().StringToBytes(text)
-		if err != nil {
-			return nil, types.ErrInvalidOperator.Wrapf("%.100q: %s", text, err)
-		}
-		operators[i] = operator
+	operators, err := s.k.parseOperators(msg.Operators)
+	if err != nil {
+		return nil, err
 	}
 	churn, err := s.k.StartChurn(ctx, operators...)
 	if err != nil {
 		return nil, err
 	}
 	return &types.MsgStartChurnResponse{ChurnId: churn.Id, KeygenIds: churn.KeygenIds}, nil
+}
+
+// parseOperators reads the operators that a message names.
+func (k Keeper) parseOperators(texts []string) ([]sdk.ValAddress, error) {
+	operators := make([]sdk.ValAddress, len(texts))
+	for i, text := range texts {
+		operator, err := k.staking.ValidatorAddressCodec().StringToBytes(text)
+		if err != nil {
+			return nil, types.ErrInvalidOperator.Wrapf("%.100q: %s", text, err)
+		}
+		operators[i] = operator
+	}
+	return operators, nil
+}
+
+// StartReshare opens a reshare now, to the operators that are named, if any are.
+func (s msgServer) StartReshare(
+	ctx context.Context,
+	msg *types.MsgStartReshare,
+) (*types.MsgStartReshareResponse, error) {
+	if err := s.k.checkAuthority(msg.Authority); err != nil {
+		return nil, err
+	}
+	pubKey, err := types.ParseVault(msg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	operators, err := s.k.parseOperators(msg.Operators)
+	if err != nil {
+		return nil, err
+	}
+	keygen, err := s.k.StartReshare(ctx, pubKey, operators...)
+	if err != nil {
+		return nil, err
+	}
+	return &types.MsgStartReshareResponse{ChurnId: keygen.ChurnId, KeygenId: keygen.Id}, nil
 }
 
 // RetireVault says that a retiring vault holds no money any more.

@@ -149,7 +149,8 @@ func (k Keeper) deleteProofs(ctx context.Context, keygenID uint64) error {
 	)
 }
 
-// expireProofs says when the proofs of a vault that is retired now are deleted.
+// expireProofs says when the proofs of a vault that is retired now are deleted, or those of a
+// former epoch whose grace is over.
 func (k Keeper) expireProofs(ctx context.Context, pubKey []byte, keygenID uint64) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil || params.ProofRetention == 0 {
@@ -159,7 +160,8 @@ func (k Keeper) expireProofs(ctx context.Context, pubKey []byte, keygenID uint64
 	return k.ProofExpiries.Set(ctx, collections.Join(height, keygenID), pubKey)
 }
 
-// deleteExpired deletes the proofs of vaults that have been retired for long enough.
+// deleteExpired deletes the proofs of vaults that have been retired for long enough, and those of
+// epochs that have been over for as long.
 func (k Keeper) deleteExpired(ctx context.Context) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	due := collections.NewPrefixUntilPairRange[uint64, uint64](uint64(sdkCtx.BlockHeight()))
@@ -175,12 +177,7 @@ func (k Keeper) deleteExpired(ctx context.Context) error {
 		if err := k.deleteProofs(ctx, e.Key.K2()); err != nil {
 			return err
 		}
-		vault, err := k.Vaults.Get(ctx, e.Value)
-		if err != nil {
-			return err
-		}
-		vault.SharesHash = nil
-		if err := k.Vaults.Set(ctx, e.Value, vault); err != nil {
+		if err := k.forgetShares(ctx, e.Value, e.Key.K2()); err != nil {
 			return err
 		}
 		if err := k.ProofExpiries.Remove(ctx, e.Key); err != nil {
@@ -192,6 +189,25 @@ func (k Keeper) deleteExpired(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forgetShares has the record of an epoch name no public shares any more: that of its vault, or of
+// its keygen when it is a former one.
+func (k Keeper) forgetShares(ctx context.Context, pubKey []byte, epoch uint64) error {
+	vault, err := k.Vaults.Get(ctx, pubKey)
+	if err != nil {
+		return err
+	}
+	if vault.Epoch == epoch {
+		vault.SharesHash = nil
+		return k.Vaults.Set(ctx, pubKey, vault)
+	}
+	keygen, err := k.Keygens.Get(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	keygen.Ended.SharesHash = nil
+	return k.setKeygen(ctx, keygen, keygen.Status)
 }
 
 // proofOf is what state keeps of a member's proof, empty when it keeps nothing.

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -119,8 +120,8 @@ func (k Keeper) acceptLaterProof(
 	return k.acceptProof(ctx, vault.Epoch, pubKey, vault.PubKeyEd25519, signer, shares, proof)
 }
 
-// checkPublisher finds the live vault that a publication names, of which the signer is a member
-// whose term this is.
+// checkPublisher finds the live vault that a publication names, whose present epoch the envelope is
+// of and of which the signer is a member whose term this is.
 func (k Keeper) checkPublisher(
 	ctx context.Context,
 	msg *types.MsgPublishBackup,
@@ -136,6 +137,10 @@ func (k Keeper) checkPublisher(
 	}
 	if !vault.IsLive() {
 		return nil, vault, nil, types.ErrVaultNotLive.Wrap(msg.Vault)
+	}
+	if epoch := cmp.Or(msg.Epoch, vault.FirstEpoch()); epoch != vault.Epoch {
+		return nil, vault, nil, types.ErrOtherEpoch.Wrapf(
+			"the envelope is of epoch %d, and vault %s in epoch %d", epoch, msg.Vault, vault.Epoch)
 	}
 	if _, ok := types.FindMember(vault.Members, signer); !ok {
 		return nil, vault, nil, types.ErrNotMember.Wrapf("%s in vault %s", msg.Signer, msg.Vault)

@@ -324,19 +324,26 @@ func (s queryServer) retiredVaults(
 		}
 		return s.k.vaultInfo(ctx, pubKey, vault)
 	}
+	// A former epoch is over while its vault may live, and has other members than the vault.
+	isRetired := func(epoch uint64) (bool, error) {
+		_, vault, err := s.k.vaultOf(ctx, epoch)
+		return !vault.IsLive() && vault.Epoch == epoch, err
+	}
 	var vaults []types.VaultInfo
 	var page *query.PageResponse
 	var err error
 	if member == nil {
-		vaults, page, err = query.CollectionPaginate(ctx, s.k.Retirements, req,
+		vaults, page, err = query.CollectionFilteredPaginate(ctx, s.k.Retirements, req,
+			func(key collections.Pair[uint64, uint64], _ []byte) (bool, error) {
+				return isRetired(key.K2())
+			},
 			func(key collections.Pair[uint64, uint64], _ []byte) (types.VaultInfo, error) {
 				return info(key.K2())
 			})
 	} else {
 		vaults, page, err = query.CollectionFilteredPaginate(ctx, s.k.Memberships, req,
 			func(key collections.Pair[[]byte, uint64], _ bool) (bool, error) {
-				_, vault, err := s.k.vaultOf(ctx, key.K2())
-				return !vault.IsLive(), err
+				return isRetired(key.K2())
 			},
 			func(key collections.Pair[[]byte, uint64], _ bool) (types.VaultInfo, error) {
 				return info(key.K2())

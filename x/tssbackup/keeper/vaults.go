@@ -13,7 +13,8 @@ import (
 )
 
 // RetireVault says that a retiring vault holds no money any more, for the embedding chain and for
-// MsgRetireVault. Its backups stay as history.
+// MsgRetireVault. Its backups stay as history. The error is ErrVaultNotRetiring for one that is not
+// retiring, and ErrResharing while it is being reshared.
 func (k Keeper) RetireVault(ctx context.Context, pubKey []byte) error {
 	vault, err := k.vault(ctx, pubKey)
 	if err != nil {
@@ -21,6 +22,13 @@ func (k Keeper) RetireVault(ctx context.Context, pubKey []byte) error {
 	}
 	if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING {
 		return types.ErrVaultNotRetiring.Wrap(types.VaultName(pubKey))
+	}
+	reshared, err := k.reshared(ctx)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(reshared, pubKey) {
+		return types.ErrResharing.Wrap(types.VaultName(pubKey))
 	}
 	return k.retire(ctx, pubKey, vault)
 }
@@ -91,7 +99,7 @@ func (k Keeper) retireActive(ctx context.Context) error {
 }
 
 // retireDue retires the vaults that have been retiring for the retirement delay, without the time
-// for which the module was paused meanwhile.
+// for which the module was paused meanwhile. One that is being reshared waits for the end of that.
 func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 	if params.RetirementDelay == 0 {
 		return nil
@@ -104,8 +112,15 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 	if err != nil {
 		return err
 	}
+	reshared, err := k.reshared(ctx)
+	if err != nil {
+		return err
+	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	for _, v := range live.Vaults {
+		if bytes.Equal(v.PubKey, reshared) {
+			continue
+		}
 		vault, err := k.Vaults.Get(ctx, v.PubKey)
 		if err != nil {
 			return err
@@ -125,12 +140,18 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 // retire ends a retiring vault.
 func (k Keeper) retire(ctx context.Context, pubKey []byte, vault types.Vault) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	if vault.GraceUntil != 0 {
+		var err error
+		if vault, err = k.endGrace(ctx, pubKey, vault); err != nil {
+			return err
+		}
+	}
 	vault.Status = types.VaultStatus_VAULT_STATUS_RETIRED
 	vault.RetiredHeight = sdkCtx.BlockHeight()
 	if err := k.Vaults.Set(ctx, pubKey, vault); err != nil {
 		return err
 	}
-	if err := k.indexRetirement(ctx, pubKey, vault); err != nil {
+	if err := k.indexRetirement(ctx, vault.RetiredHeight, vault.Epoch, pubKey); err != nil {
 		return err
 	}
 	live, err := k.live(ctx)

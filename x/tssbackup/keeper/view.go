@@ -130,6 +130,9 @@ func (k Keeper) keygenInfo(
 		Try:           keygen.Try,
 		Split:         keygen.Split,
 	}
+	if keygen.Ended != nil {
+		info.EndedHeight = keygen.Ended.Height
+	}
 	members := keygen.Members
 	if len(members) == 0 {
 		vault, err := k.vault(ctx, keygen.Vault)
@@ -152,7 +155,14 @@ func (k Keeper) keygenInfo(
 		}
 		info.Votes = append(info.Votes, vote)
 	}
-	if err := k.showJoins(ctx, &info, keygen); err != nil {
+	dealing, err := k.dealingIn(ctx, keygen)
+	if err != nil {
+		return info, err
+	}
+	if err := k.showReshare(&info, dealing); err != nil {
+		return info, err
+	}
+	if err := k.showJoins(ctx, &info, keygen, dealing); err != nil {
 		return info, err
 	}
 	if err := k.showCertificate(ctx, &info, keygen); err != nil {
@@ -165,9 +175,29 @@ func (k Keeper) keygenInfo(
 	return info, err
 }
 
+// showReshare adds which vault a keygen reshares, and who may deal.
+func (k Keeper) showReshare(info *types.KeygenInfo, d dealing) (err error) {
+	if len(d.reshare.Vault) == 0 {
+		return nil
+	}
+	shown := &types.ReshareInfo{
+		Vault: types.VaultName(d.reshare.Vault), Epoch: d.reshare.Epoch, Threshold: d.threshold,
+	}
+	for _, m := range d.able() {
+		dealer, err := k.bech32(m.Address())
+		if err != nil {
+			return err
+		}
+		shown.Dealers = append(shown.Dealers, dealer)
+	}
+	info.Reshare = shown
+	shown.Excluded, err = k.bech32s(d.reshare.Excluded)
+	return err
+}
+
 // showJoins adds what is known of the attempts at a keygen, which is nothing once it is closed.
 func (k Keeper) showJoins(
-	ctx context.Context, info *types.KeygenInfo, keygen types.Keygen,
+	ctx context.Context, info *types.KeygenInfo, keygen types.Keygen, d dealing,
 ) error {
 	info.JoinDeadline = keygen.JoinDeadline()
 	session, err := k.session(ctx, keygen.Id)
@@ -181,8 +211,15 @@ func (k Keeper) showJoins(
 			Height:  session.Height,
 		}
 	}
-	for i, m := range keygen.Members {
-		if session.Attempt > 0 {
+	for _, d := range session.Dealers {
+		shown, err := k.joinInfo(types.Member{PubKey: d.PubKey}, d.Join)
+		if err != nil {
+			return err
+		}
+		info.Session.Dealers = append(info.Session.Dealers, shown)
+	}
+	for i, m := range types.Participants(keygen.Members, d.able()) {
+		if session.Attempt > 0 && i < len(keygen.Members) {
 			shown, err := k.joinInfo(m, session.Members[i])
 			if err != nil {
 				return err
@@ -284,6 +321,9 @@ func (k Keeper) vaultInfo(
 		SharesHash:     hex.EncodeToString(vault.SharesHash),
 		Split:          vault.Split,
 		Group:          vault.Group.Info(),
+		Former:         vault.Former,
+		EpochHeight:    vault.EpochHeight,
+		GraceUntil:     vault.GraceUntil,
 	}, err
 }
 
@@ -343,7 +383,15 @@ func (k Keeper) membership(
 	if err != nil {
 		return types.Membership{}, err
 	}
-	m, _ := types.FindMember(vault.Members, address)
+	members, endedHeight := vault.Members, int64(0)
+	if vault.Epoch != epoch {
+		keygen, err := k.Keygens.Get(ctx, epoch)
+		if err != nil {
+			return types.Membership{}, err
+		}
+		members, endedHeight = keygen.Members, keygen.Ended.Height
+	}
+	m, _ := types.FindMember(members, address)
 	r, err := k.memberRecords(ctx, epoch, m)
 	if err != nil {
 		return types.Membership{}, err
@@ -359,6 +407,7 @@ func (k Keeper) membership(
 		Asked:          c.Asked,
 		Commitments:    c.Commitments,
 		Proven:         c.Proven,
+		EndedHeight:    endedHeight,
 	}, nil
 }
 

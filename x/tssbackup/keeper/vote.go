@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -28,14 +29,19 @@ type ballot struct {
 	keygen types.Keygen
 	// certificate is nil while none stands.
 	certificate *types.Certificate
+	// dealing is who hands a vault to the members. A keygen that is no reshare has none, and it is
+	// read for joins and blames alone.
+	dealing dealing
+	// deals tells that the signer may deal, and votes that it is a member of the keygen.
+	deals, votes bool
 }
 
 // openBallot checks whether a keygen is open, and the signer a member that has not voted and whose
-// term this is.
+// term this is. One that joins may also be of those who deal.
 func (k Keeper) openBallot(
-	ctx context.Context, address string, keygenID, term uint64,
+	ctx context.Context, address string, keygenID, term uint64, joins bool,
 ) (ballot, error) {
-	b, err := k.memberOfOpen(ctx, address, keygenID, term)
+	b, err := k.memberOfOpen(ctx, address, keygenID, term, joins)
 	if err != nil {
 		return ballot{}, err
 	}
@@ -49,9 +55,10 @@ func (k Keeper) openBallot(
 	return b, nil
 }
 
-// memberOfOpen checks whether a keygen is open, and the signer a member whose term this is.
+// memberOfOpen checks whether a keygen is open, and the signer a member whose term this is, or one
+// of those who deal when it joins.
 func (k Keeper) memberOfOpen(
-	ctx context.Context, address string, keygenID, term uint64,
+	ctx context.Context, address string, keygenID, term uint64, joins bool,
 ) (ballot, error) {
 	signer, err := k.accounts.AddressCodec().StringToBytes(address)
 	if err != nil {
@@ -74,22 +81,32 @@ func (k Keeper) memberOfOpen(
 			keygen.Deadline,
 		)
 	}
-	member, ok := types.FindMember(keygen.Members, signer)
-	if !ok {
+	b := ballot{signer: signer, keygen: keygen}
+	b.member, b.votes = types.FindMember(keygen.Members, signer)
+	if joins {
+		if b.dealing, err = k.dealingIn(ctx, keygen); err != nil {
+			return ballot{}, err
+		}
+		var dealer types.Member
+		if dealer, b.deals = types.FindMember(b.dealing.able(), signer); !b.votes {
+			b.member = dealer
+		}
+	}
+	if !b.votes && !b.deals {
 		return ballot{}, types.ErrNotMember.Wrapf("%s in keygen %d", address, keygenID)
 	}
 	if err := k.checkTerm(ctx, signer, term); err != nil {
 		return ballot{}, err
 	}
-	certificate, err := k.certificate(ctx, keygenID)
-	return ballot{signer: signer, member: member, keygen: keygen, certificate: certificate}, err
+	b.certificate, err = k.certificate(ctx, keygenID)
+	return b, err
 }
 
 // checkBallot checks whether a vote may be cast now: the keygen is open, the signer is a member
 // that has not voted, and there is an envelope exactly when there must be one, and a proof when
 // there must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
-	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term)
+	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term, false)
 	if err != nil {
 		return ballot{}, err
 	}
@@ -109,7 +126,7 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, types.ErrInvalidProof.Wrap(
 			"a proof comes with an envelope and the public shares",
 		)
-	case keygen.RequireProofs && !keygen.Split && msg.PublicShares == nil:
+	case keygen.RequireShares() && !keygen.Split && msg.PublicShares == nil:
 		return ballot{}, types.ErrInvalidShares.Wrap("the keygen requires them")
 	case keygen.RequireProofs && member.Asked && len(msg.Proof) == 0:
 		return ballot{}, types.ErrProofMissing.Wrap("the keygen requires it")
@@ -137,10 +154,12 @@ func (s msgServer) TssPool(
 		return nil, err
 	}
 	if msg.Blame != nil {
+		named, err := s.k.participants(ctx, b.keygen)
+		if err != nil {
+			return nil, err
+		}
 		if vote.Blamed, err = msg.ParseBlame(
-			b.signer,
-			b.keygen.Members,
-			s.k.accounts.AddressCodec(),
+			b.signer, named, s.k.accounts.AddressCodec(),
 		); err != nil {
 			return nil, err
 		}
@@ -189,9 +208,9 @@ func (s msgServer) TssPool(
 }
 
 // checkResult reads the result and the commitment of a vote: keys that are points and name no vault
-// yet, an envelope in form, a certificate unless one stands, public shares that are those of its
-// keys or a group part that has them, and a proof that the member's shares are encrypted to its
-// recipient key.
+// yet, or in a reshare that vault, an envelope in form, a certificate unless one stands, public
+// shares that are those of its keys or a group part that has them, and a proof that the member's
+// shares are encrypted to its recipient key.
 func (k Keeper) checkResult(
 	ctx context.Context,
 	msg *types.MsgTssPool,
@@ -202,12 +221,8 @@ func (k Keeper) checkResult(
 	if err != nil {
 		return nil, nil, err
 	}
-	exists, err := k.Vaults.Has(ctx, result.PubKey)
-	if err != nil {
+	if err := k.checkKeys(ctx, b, result); err != nil {
 		return nil, nil, err
-	}
-	if exists {
-		return nil, nil, types.ErrVaultExists.Wrap(msg.PubKey)
 	}
 	var commitment *types.Commitment
 	if len(msg.KeysharesBackup) != 0 {
@@ -254,6 +269,31 @@ func (k Keeper) checkResult(
 		}
 	}
 	return &result, commitment, nil
+}
+
+// checkKeys checks that a keygen makes a vault that is not there yet, and a reshare none. Once a
+// certificate stands, a vote has its keys, which were looked at then.
+func (k Keeper) checkKeys(ctx context.Context, b ballot, result types.Result) error {
+	if b.keygen.Reshare == nil {
+		exists, err := k.Vaults.Has(ctx, result.PubKey)
+		if err == nil && exists {
+			err = types.ErrVaultExists.Wrap(types.VaultName(result.PubKey))
+		}
+		return err
+	}
+	if b.certificate != nil {
+		return nil
+	}
+	vault, err := k.vault(ctx, b.keygen.Reshare.Vault)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(result.PubKey, b.keygen.Reshare.Vault) ||
+		!bytes.Equal(result.PubKeyEd25519, vault.PubKeyEd25519) {
+		return types.ErrInvalidResult.Wrapf("a reshare of vault %s leaves it its keys",
+			types.VaultName(b.keygen.Reshare.Vault))
+	}
+	return nil
 }
 
 // sharesOfVoter are the public shares that a vote's proof is about.

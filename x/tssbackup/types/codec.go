@@ -18,6 +18,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgPublishBackup{}, "tssbackup/MsgPublishBackup")
 	legacy.RegisterAminoMsg(cdc, &MsgHeartbeat{}, "tssbackup/MsgHeartbeat")
 	legacy.RegisterAminoMsg(cdc, &MsgStartChurn{}, "tssbackup/MsgStartChurn")
+	legacy.RegisterAminoMsg(cdc, &MsgStartReshare{}, "tssbackup/MsgStartReshare")
 	legacy.RegisterAminoMsg(cdc, &MsgRetireVault{}, "tssbackup/MsgRetireVault")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "tssbackup/MsgUpdateParams")
 }
@@ -33,6 +34,7 @@ func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 		&MsgPublishBackup{},
 		&MsgHeartbeat{},
 		&MsgStartChurn{},
+		&MsgStartReshare{},
 		&MsgRetireVault{},
 		&MsgUpdateParams{},
 	)

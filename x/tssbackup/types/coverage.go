@@ -24,6 +24,9 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 		Members:   uint32(len(members)),
 		Threshold: vault.Threshold,
 		Needed:    vault.Needed,
+		Epoch:     vault.Epoch,
+		Epochs:    uint32(len(vault.Former)) + 1,
+		Margin:    vault.Margin(),
 	}
 	for _, m := range members {
 		member := m.Coverage()

@@ -61,4 +61,7 @@ var (
 	ErrInvalidHeartbeat   = errors.Register(ModuleName, 48, "invalid heartbeat")
 	ErrPaused             = errors.Register(ModuleName, 49, "module is paused")
 	ErrNotPaused          = errors.Register(ModuleName, 50, "module is not paused")
+	ErrCannotReshare      = errors.Register(ModuleName, 51, "vault cannot be reshared")
+	ErrResharing          = errors.Register(ModuleName, 52, "vault is being reshared")
+	ErrOtherEpoch         = errors.Register(ModuleName, 53, "vault is in another epoch")
 )

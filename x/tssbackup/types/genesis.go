@@ -52,7 +52,7 @@ func (gs GenesisState) Validate() error {
 	}
 	for _, check := range []func(GenesisState) error{
 		g.checkSigners, g.checkTerms, g.checkRecipients, g.checkChurns, g.checkKeygens,
-		g.checkVaults,
+		g.checkVaults, g.checkReshares,
 		g.checkSessions, g.checkCertificates, g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
 		g.checkHeartbeats, checkBeacons, checkPause,
@@ -70,7 +70,7 @@ type genesisIndex struct {
 	churns  map[uint64]Churn
 	keygens map[uint64]Keygen
 	vaults  map[string]Vault
-	made    map[uint64][]byte // the vault that a keygen made
+	made    map[uint64][]byte // the vault that a keygen made, or gave an epoch
 
 	recipients map[string][]byte // the signer that a recipient key belongs to
 
@@ -255,7 +255,10 @@ func (g genesisIndex) checkKeygens(gs GenesisState) error {
 // checkKeygen checks a keygen of a churn; followed tells that it failed and another one follows it.
 func checkKeygen(k Keygen, c Churn, followed bool) error {
 	complete := c.Status == ChurnStatus_CHURN_STATUS_COMPLETE && !followed
-	if complete {
+	if k.Ended != nil && !complete {
+		return errors.New("ended, and never an epoch")
+	}
+	if complete && k.Ended == nil {
 		if len(k.Members) != 0 {
 			return errors.New("members belong into the vault")
 		}
@@ -294,7 +297,7 @@ func checkKeygen(k Keygen, c Churn, followed bool) error {
 		return errors.New("no try, or a first one that was not opened with its churn")
 	}
 	if k.Bears == 0 || k.Threshold <= k.Bears ||
-		k.Try == 1 && !complete && int(k.Bears) != len(k.Members)-int(k.Threshold) {
+		k.Try == 1 && len(k.Members) != 0 && int(k.Bears) != len(k.Members)-int(k.Threshold) {
 		return errors.New("what it bears does not fit its first try, or is a threshold")
 	}
 	if k.Status != KeygenStatus_KEYGEN_STATUS_OPEN &&
@@ -302,12 +305,15 @@ func checkKeygen(k Keygen, c Churn, followed bool) error {
 			c.ClosedHeight != 0 && k.ClosedHeight > c.ClosedHeight) {
 		return errors.New("heights are out of order")
 	}
+	if err := checkEnded(k); err != nil {
+		return err
+	}
 	for _, list := range [][][]byte{k.Blamed, k.Silent} {
 		for _, addr := range list {
 			if err := checkAddress(addr); err != nil {
 				return err
 			}
-			if _, ok := FindMember(k.Members, addr); !ok && !complete {
+			if _, ok := FindMember(k.Members, addr); !ok && !complete && k.Reshare == nil {
 				return errors.New("who is at fault is no member")
 			}
 		}

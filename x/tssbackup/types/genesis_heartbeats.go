@@ -66,7 +66,7 @@ func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 // checkLives checks whether a member is due to send heartbeats in an epoch.
 func (g genesisIndex) checkLives(epoch uint64, member []byte, on bool) error {
 	v, ok := g.vaults[string(g.made[epoch])]
-	if !ok || !v.IsLive() || !on {
+	if !ok || !v.IsLive() || v.Epoch != epoch || !on {
 		return errors.New("it is of no vault that heartbeats are due of")
 	}
 	if _, ok := FindMember(v.Members, member); !ok {

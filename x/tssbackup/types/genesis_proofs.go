@@ -33,22 +33,35 @@ func (g genesisIndex) checkRecipients(gs GenesisState) error {
 	return nil
 }
 
-// membersOf are the members of a keygen, or of the vault that it made.
+// membersOf are the members of a keygen, or of the vault whose present epoch it is.
 func (g genesisIndex) membersOf(keygenID uint64) []Member {
-	if v, ok := g.vaults[string(g.made[keygenID])]; ok {
+	if v, ok := g.vaults[string(g.made[keygenID])]; ok && v.Epoch == keygenID {
 		return v.Members
 	}
 	return g.keygens[keygenID].Members
 }
 
+// sharesOf is what names the public shares of a keygen that made an epoch, empty when there are
+// none.
+func (g genesisIndex) sharesOf(keygenID uint64) []byte {
+	if ended := g.keygens[keygenID].Ended; ended != nil {
+		return ended.SharesHash
+	}
+	return g.vaults[string(g.made[keygenID])].SharesHash
+}
+
 // keptProofs reports whether state keeps the proofs of a keygen: all of one whose churn is open or
-// whose vault is not retired, and none of one that failed. Of a retired vault it keeps all or none.
+// whose vault is not retired, and none of one that failed. Of a retired vault it keeps all or none,
+// and so of an epoch that is over.
 func (g genesisIndex) keptProofs(k Keygen) (must, may bool) {
 	switch {
 	case k.Status == KeygenStatus_KEYGEN_STATUS_FAILED:
 		return false, false
 	case g.churns[k.ChurnId].Status == ChurnStatus_CHURN_STATUS_OPEN:
 		return true, true
+	}
+	if k.Ended != nil {
+		return k.Ended.GraceHeight == 0, true
 	}
 	v := g.vaults[string(g.made[k.Id])]
 	return v.IsLive(), true
@@ -78,12 +91,12 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 			return fmt.Errorf("a vote on keygen %d names no group part", k.Id)
 		}
 	}
-	for _, v := range gs.Vaults {
-		if len(v.Vault.SharesHash) > 0 {
-			results[key{v.Vault.Epoch, string(v.Vault.SharesHash)}] = Result{
-				PubKey:        v.PubKey,
-				PubKeyEd25519: v.Vault.PubKeyEd25519,
-				SharesHash:    v.Vault.SharesHash,
+	for epoch, pubKey := range g.made {
+		if hash := g.sharesOf(epoch); len(hash) > 0 {
+			results[key{epoch, string(hash)}] = Result{
+				PubKey:        pubKey,
+				PubKeyEd25519: g.vaults[string(pubKey)].PubKeyEd25519,
+				SharesHash:    hash,
 			}
 		}
 	}
@@ -124,8 +137,12 @@ func (g genesisIndex) checkShares(gs GenesisState) error {
 			return fmt.Errorf("group part %d: %w", i, err)
 		}
 		vault, made := g.vaults[string(g.made[p.KeygenId])]
+		name := vault.Group
+		if ended := g.keygens[p.KeygenId].Ended; ended != nil {
+			name = ended.Group
+		}
 		if sum := sha256.Sum256(p.Group); made &&
-			(!bytes.Equal(sum[:], vault.Group.Sha256) || p.Height != vault.Group.Height) {
+			(!bytes.Equal(sum[:], name.Sha256) || p.Height != name.Height) {
 			return fmt.Errorf("group part %d is not as its vault names it", i)
 		}
 	}
@@ -171,7 +188,7 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 			continue
 		}
 		proven[name(k.Id, p.Member)] = true
-		hash := g.vaults[string(g.made[k.Id])].SharesHash
+		hash := g.sharesOf(k.Id)
 		if vote, ok := votes[name(k.Id, p.Member)]; ok && vote.Result != nil &&
 			vote.Commitment != nil {
 			hash = vote.Result.SharesHash
@@ -207,11 +224,11 @@ func (g genesisIndex) checkProofs(gs GenesisState) error {
 	}
 	for i, v := range gs.Votes {
 		k := g.keygens[v.KeygenId]
-		if k.Status == KeygenStatus_KEYGEN_STATUS_FAILED || !k.RequireProofs ||
+		if k.Status == KeygenStatus_KEYGEN_STATUS_FAILED || !k.RequireShares() ||
 			v.Vote.Result == nil {
 			continue
 		}
-		if len(v.Vote.Result.SharesHash) == 0 ||
+		if len(v.Vote.Result.SharesHash) == 0 || k.RequireProofs &&
 			v.Vote.Commitment != nil && !proven[name(v.KeygenId, v.Member)] {
 			return fmt.Errorf(
 				"vote %d is without public shares or a proof, which its keygen requires",
@@ -243,17 +260,21 @@ func checkStored(p Proof) error {
 	return nil
 }
 
-// checkExpiries checks when the proofs of retired vaults are deleted.
+// checkExpiries checks when the proofs of retired vaults, and of epochs that are over, are deleted.
 func (g genesisIndex) checkExpiries(gs GenesisState) error {
 	var last GenesisProofExpiry
 	seen := map[uint64]bool{}
 	for i, e := range gs.ProofExpiries {
 		v, ok := g.vaults[string(g.made[e.KeygenId])]
-		if !ok || v.IsLive() || seen[e.KeygenId] {
+		over := v.RetiredHeight
+		if ended := g.keygens[e.KeygenId].Ended; ended != nil {
+			over = ended.GraceHeight
+		}
+		if !ok || over == 0 || seen[e.KeygenId] {
 			return fmt.Errorf("proof expiry %d is of no retired vault, or of one that has one", i)
 		}
 		seen[e.KeygenId] = true
-		if e.Height <= v.RetiredHeight {
+		if e.Height <= over {
 			return fmt.Errorf("proof expiry %d is not after the retirement", i)
 		}
 		if e.Height < last.Height || e.Height == last.Height && e.KeygenId <= last.KeygenId {

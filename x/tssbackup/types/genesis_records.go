@@ -18,6 +18,7 @@ func (g genesisIndex) checkOwned(members []Member) error {
 
 func (g genesisIndex) checkVaults(gs GenesisState) error {
 	var last []byte
+	epochs := 0
 	for i, gv := range gs.Vaults {
 		v := gv.Vault
 		if err := CheckPubKey(gv.PubKey); err != nil {
@@ -37,9 +38,14 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 			return fmt.Errorf("vault %d: %w", i, err)
 		}
 		k := g.keygens[v.Epoch]
-		if !bytes.Equal(g.made[v.Epoch], gv.PubKey) || k.ChurnId != v.ChurnId {
+		first, made := g.keygens[v.FirstEpoch()], g.made[v.FirstEpoch()]
+		if !bytes.Equal(made, gv.PubKey) || first.ChurnId != v.ChurnId || first.Reshare != nil {
 			return fmt.Errorf("vault %d was not made by its keygen", i)
 		}
+		if err := g.checkEpochs(gv); err != nil {
+			return fmt.Errorf("vault %d: %w", i, err)
+		}
+		epochs += 1 + len(v.Former)
 		if v.Split != k.Split {
 			return fmt.Errorf("vault %d is split and its keygen is not, or the other way round", i)
 		}
@@ -75,8 +81,8 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		}
 		g.vaults[string(gv.PubKey)] = v
 	}
-	if len(g.vaults) != len(g.made) {
-		return errors.New("a keygen's vault is missing")
+	if epochs != len(g.made) {
+		return errors.New("a keygen's vault is missing, or not in its epoch")
 	}
 	c := g.churns[gs.LiveChurnId]
 	if gs.LiveChurnId != 0 && c.Status != ChurnStatus_CHURN_STATUS_COMPLETE {
@@ -100,8 +106,8 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 			return fmt.Errorf("vote %d is on no keygen", i)
 		}
 		m, ok := FindMember(k.Members, v.Member)
-		if !ok {
-			return fmt.Errorf("vote %d is not a member's", i)
+		if !ok || k.Ended != nil {
+			return fmt.Errorf("vote %d is not a member's, or on a keygen that was an epoch", i)
 		}
 		if v.KeygenId < lastID || v.KeygenId == lastID && bytes.Compare(last, v.Member) >= 0 {
 			return fmt.Errorf("vote %d is not in ascending order", i)
@@ -121,8 +127,13 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
 		}
-		if _, ok := g.vaults[string(v.Vote.Result.PubKey)]; ok {
+		vault, exists := g.vaults[string(v.Vote.Result.PubKey)]
+		switch {
+		case k.Reshare == nil && exists:
 			return fmt.Errorf("vote %d is for a vault that exists", i)
+		case k.Reshare != nil && (!bytes.Equal(v.Vote.Result.PubKey, k.Reshare.Vault) ||
+			!bytes.Equal(v.Vote.Result.PubKeyEd25519, vault.PubKeyEd25519)):
+			return fmt.Errorf("vote %d changes the keys of the vault that is reshared", i)
 		}
 		if v.Vote.Commitment != nil && bytes.Equal(v.Vote.Result.PubKey, k.Vault) {
 			r := result{v.KeygenId, v.Vote.Result.Key()}
@@ -198,10 +209,7 @@ func (g genesisIndex) checkCounts(counts []GenesisAttempt, limit uint64) error {
 		if !ok {
 			return fmt.Errorf("attempt %d is for no keygen", i)
 		}
-		members := k.Members
-		if v, ok := g.vaults[string(g.made[a.KeygenId])]; ok {
-			members = v.Members
-		}
+		members := Participants(g.membersOf(k.Id), g.dealing(k).Members)
 		if _, ok := FindMember(members, a.Member); !ok {
 			return fmt.Errorf("attempt %d is not a member's", i)
 		}
@@ -220,6 +228,7 @@ func (g genesisIndex) checkCounts(counts []GenesisAttempt, limit uint64) error {
 // their siblings, which fit each other.
 func (g genesisIndex) checkSessions(gs GenesisState) error {
 	joined, attempts := map[uint64]uint32{}, map[uint64]uint64{}
+	ready := map[uint64]uint32{} // of those who may deal
 	var last GenesisSession
 	for i, s := range gs.Sessions {
 		k, ok := g.keygens[s.KeygenId]
@@ -234,8 +243,12 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 		if begun != (len(s.Session.Id) == HashSize) ||
 			begun != (len(s.Session.Members) == len(k.Members)) ||
 			begun != (s.Session.Height >= k.OpenedHeight) || s.Session.Height > k.JoinDeadline() ||
-			int(s.Session.Joined) >= len(k.Members) {
+			int(s.Session.Joined) > len(k.Members) ||
+			k.Reshare == nil && int(s.Session.Joined) == len(k.Members) {
 			return fmt.Errorf("session %d is malformed", i)
+		}
+		if err := g.checkDealers(k, s.Session); err != nil {
+			return fmt.Errorf("session %d: %w", i, err)
 		}
 		for _, j := range s.Session.Members {
 			if err := checkJoin(j, k); err != nil || j.Attempt != s.Session.Attempt {
@@ -249,7 +262,9 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 	for i, j := range gs.Joins {
 		k, ok := g.keygens[j.KeygenId]
 		attempt, begun := attempts[j.KeygenId]
-		if _, member := FindMember(k.Members, j.Member); !ok || !begun || !member {
+		_, member := FindMember(k.Members, j.Member)
+		_, deals := FindMember(g.dealing(k).Members, j.Member)
+		if !ok || !begun || !member && !deals {
 			return fmt.Errorf("join %d is of no member of an open keygen", i)
 		}
 		if j.KeygenId < before.KeygenId ||
@@ -260,13 +275,23 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 		if err := checkJoin(j.Join, k); err != nil || j.Join.Attempt > attempt+1 {
 			return fmt.Errorf("join %d is malformed", i)
 		}
-		if j.Join.Attempt == attempt+1 {
+		if j.Join.Attempt != attempt+1 {
+			continue
+		}
+		if member {
 			joined[j.KeygenId]++
+		}
+		if deals {
+			ready[j.KeygenId]++
 		}
 	}
 	for i, s := range gs.Sessions {
-		if joined[s.KeygenId] != s.Session.Joined {
+		k := g.keygens[s.KeygenId]
+		if joined[k.Id] != s.Session.Joined || ready[k.Id] != s.Session.Ready {
 			return fmt.Errorf("session %d counts other joins than there are", i)
+		}
+		if int(s.Session.Joined) == len(k.Members) && s.Session.Ready >= g.dealing(k).Threshold {
+			return fmt.Errorf("session %d waits, and nobody is missing", i)
 		}
 	}
 	return nil
@@ -276,7 +301,7 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 // with its vault not active yet.
 func inCeremony(k Keygen) bool {
 	return k.Status == KeygenStatus_KEYGEN_STATUS_OPEN ||
-		k.Status == KeygenStatus_KEYGEN_STATUS_READY && len(k.Members) != 0
+		k.Status == KeygenStatus_KEYGEN_STATUS_READY && len(k.Members) != 0 && k.Ended == nil
 }
 
 // checkCertificates checks the certificates of keygens whose vaults are not active yet, each of the
@@ -328,11 +353,10 @@ func (g genesisIndex) checkBackups(gs GenesisState) error {
 	var lastEpoch uint64
 	var last []byte
 	for i, b := range gs.Backups {
-		v, ok := g.vaults[string(g.made[b.Epoch])]
-		if !ok {
+		if _, ok := g.made[b.Epoch]; !ok {
 			return fmt.Errorf("backup %d is of no epoch of a vault", i)
 		}
-		if _, ok := FindMember(v.Members, b.Member); !ok {
+		if _, ok := FindMember(g.membersOf(b.Epoch), b.Member); !ok {
 			return fmt.Errorf("backup %d is not a member's", i)
 		}
 		if b.Epoch < lastEpoch || b.Epoch == lastEpoch && bytes.Compare(last, b.Member) >= 0 {

@@ -54,15 +54,18 @@ func (n *GroupName) Info() *GroupNameInfo {
 // checkGroupName errs unless a vault names a group part when it is split, the one that state keeps
 // if it keeps any, and else none.
 func (v Vault) checkGroupName() error {
-	n := v.Group
+	return checkGroupName(v.Split, v.Group, v.SharesHash)
+}
+
+func checkGroupName(split bool, n *GroupName, sharesHash []byte) error {
 	switch {
-	case v.Split != (n != nil):
+	case split != (n != nil):
 		return errors.New("it is split and names no group part, or the other way round")
 	case n == nil:
 		return nil
 	case len(n.Hash) != HashSize || len(n.Sha256) != HashSize || n.Height < 0:
 		return errors.New("the name of its group part is malformed")
-	case len(v.SharesHash) > 0 && !bytes.Equal(v.SharesHash, n.Hash):
+	case len(sharesHash) > 0 && !bytes.Equal(sharesHash, n.Hash):
 		return errors.New("it names two group parts")
 	}
 	return nil

@@ -22,11 +22,15 @@ type HookMember struct {
 type TssbackupHooks interface {
 	// AfterVaultActive runs when a vault may hold money.
 	AfterVaultActive(ctx context.Context, pubKey []byte, vault Vault) error
+	// AfterEpochActive runs when a reshare has given a vault its next epoch: its members, its
+	// threshold and their public shares are others, and its keys the same.
+	AfterEpochActive(ctx context.Context, pubKey []byte, vault Vault) error
 	// AfterVaultRetired runs when a vault holds no money any more.
 	AfterVaultRetired(ctx context.Context, pubKey []byte, vault Vault) error
 	// AfterKeygenFailed runs once for each try of a keygen that failed, in the block in which it
 	// did, with the members at fault: those that at least the threshold blamed, and those that were
-	// silent at the deadline. Both may be empty. It does not run for a keygen that was ready, also
+	// silent at the deadline. Both may be empty. In a reshare members of the epoch that is reshared
+	// may be blamed too. It does not run for a keygen that was ready, also
 	// when its churn fails later.
 	AfterKeygenFailed(ctx context.Context, keygenID uint64, blamed, silent []HookMember) error
 	// AfterHeartbeatMissed runs once for each interval that a member of a vault that is not retired

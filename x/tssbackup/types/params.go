@@ -63,6 +63,8 @@ const (
 	defaultPenaltyWindow = 432_000
 	// defaultMaxPause is about two days: longer than it takes to make and run a new version.
 	defaultMaxPause = 28_800
+	// defaultEpochGrace is about ten minutes: longer than any signature takes.
+	defaultEpochGrace = 100
 )
 
 // DefaultParams returns the parameters of a new chain. Churns open by MsgStartChurn alone until a
@@ -85,6 +87,7 @@ func DefaultParams() Params {
 		MaxTries:         defaultTries,
 		SplitBackups:     true,
 		MaxPause:         defaultMaxPause,
+		EpochGrace:       defaultEpochGrace,
 	}
 }
 
@@ -108,6 +111,7 @@ func (p Params) Validate() error {
 		{"heartbeat_interval", p.HeartbeatInterval},
 		{"heartbeat_grace", p.HeartbeatGrace},
 		{"max_pause", p.MaxPause},
+		{"epoch_grace", p.EpochGrace},
 	} {
 		if b.value > maxBlocks {
 			fail("%s is above %d blocks", b.name, uint64(maxBlocks))

@@ -33,12 +33,16 @@ func SessionID(
 	b = binary.BigEndian.AppendUint64(b, keygenID)
 	b = binary.BigEndian.AppendUint64(b, attempt)
 	for i, m := range members {
-		b = appendLP(b, m.PubKey)
-		b = appendLP(b, joins[i].Nonce)
-		b = appendLP(b, joins[i].SessionKey)
+		b = appendJoin(b, m.PubKey, joins[i])
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]
+}
+
+func appendJoin(b, pubKey []byte, join Join) []byte {
+	b = appendLP(b, pubKey)
+	b = appendLP(b, join.Nonce)
+	return appendLP(b, join.SessionKey)
 }
 
 // CheckJoin checks a join by the member with this compressed key: its sizes, and that its session
