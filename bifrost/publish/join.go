@@ -56,6 +56,7 @@ func (p *Publisher) join(
 			for _, m := range s.Members {
 				session.Keys = append(session.Keys, m.Key)
 			}
+			p.setErr(e, nil, nil) // nobody is waited for any more
 			return session, nil
 		}
 		p.setErr(e, p.waiting(k), nil)
