@@ -71,30 +71,32 @@ func (n *network) writeCompose() error {
 	}
 	s.Volumes = []string{n.prometheusFile() + ":/etc/prometheus/prometheus.yml:ro"}
 	services["prometheus"] = s
+	return write(n.composeFile(), map[string]any{"services": services})
+}
+
+// writePrometheus leaves what a Prometheus scrapes, also one that somebody starts at once.
+func (n *network) writePrometheus() error {
 	var targets []string
 	for _, m := range n.members {
 		targets = append(targets, m.Metrics)
 	}
-	for path, content := range map[string]any{
-		n.composeFile(): map[string]any{"services": services},
-		n.prometheusFile(): map[string]any{
-			"global": map[string]any{"scrape_interval": "1s"},
-			"scrape_configs": []any{
-				scrape("bifrost", targets...),
-				scrape("tssbackup-watch", strings.TrimPrefix(n.Page, "http://")),
-			},
+	return write(n.prometheusFile(), map[string]any{
+		"global": map[string]any{"scrape_interval": "1s"},
+		"scrape_configs": []any{
+			scrape("bifrost", targets...),
+			scrape("tssbackup-watch", strings.TrimPrefix(n.Page, "http://")),
 		},
-	} {
-		raw, err := yaml.Marshal(content)
-		if err != nil {
-			return err
-		}
-		// There is no secret in them, and Prometheus reads its own as another user.
-		if err := os.WriteFile(path, raw, 0o644); err != nil {
-			return err
-		}
+	})
+}
+
+// write makes a file of YAML. There is no secret in it, and Prometheus reads its own as another
+// user.
+func write(path string, content any) error {
+	raw, err := yaml.Marshal(content)
+	if err != nil {
+		return err
 	}
-	return nil
+	return os.WriteFile(path, raw, 0o644)
 }
 
 func scrape(job string, targets ...string) any {

@@ -31,6 +31,9 @@ func (n *network) findPage() error {
 
 // startPage serves the public page of the chain, as somebody does who runs none of the nodes.
 func (n *network) startPage(ctx context.Context) (string, error) {
+	if err := n.writePrometheus(); err != nil {
+		return "", err
+	}
 	args := append(n.verifying(nil), "--chain-id", n.ChainID,
 		"--listen", strings.TrimPrefix(n.Page, "http://"))
 	if err := n.Start(
