@@ -7,6 +7,7 @@
 package ceremony
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -31,12 +32,12 @@ type KeygenRequest struct {
 	// Keep makes this member's result durable, which is complete and checked but for the
 	// certificate, and returns the 32 bytes that members sign for it: the same at all honest
 	// members, of this session and this result. It is called once, when everything else has
-	// succeeded, from another goroutine, and has to return within a round. Its error ends the
-	// attempt for this member, and nobody else is blamed for it.
+	// succeeded, from another goroutine, and has to return before the context ends, with which the
+	// round is over. Its error ends the attempt for this member, and nobody else is blamed for it.
 	//
 	// Keygen may fail after it, and others may have a certificate all the same: who kept its own
 	// signature back has all of them. So what is kept has to stay until the keygen is over.
-	Keep func(KeygenResult) (digest []byte, err error)
+	Keep func(ctx context.Context, result KeygenResult) (digest []byte, err error)
 }
 
 // A Session is one attempt at a keygen, which has begun because all of its members joined it.

@@ -418,14 +418,15 @@ recipients = {{list .Keystore.Recipients}}
 [backup]
 # Where copies of this home are kept, sealed: the absolute path of a folder outside of
 # it, better on another machine. bifrost writes there when it has made keyshares, before
-# it votes for their vault; in every period in which something changed; and when it
-# ends. Without a folder it writes none.
+# it signs for them; before it votes; in every period in which something changed; and
+# when it ends. Without a folder it writes none, and the keyshares of a keygen are
+# lost with this host until their vote stands.
 dir = {{printf "%q" .Backup.Dir}}
 period = {{printf "%q" .Backup.Period}}
 
-# A vote waits for the copy of its keyshares for at most half of its blocks: then it is
-# cast without, and the log and the metrics alarm, because a signer that is silent pays
-# for it. With strict = true it waits on.
+# The signature for new keyshares waits for their copy, and a vote for its own, for at
+# most half of their time: then they go out without, and the log alarms, because a
+# signer that is silent pays for it. With strict = true they wait on.
 strict = {{.Backup.Strict}}
 
 # Who can open the copies beside the mnemonic and the recipients of the keystore:
@@ -490,7 +491,7 @@ ping_file = {{printf "%q" .Notify.PingFile}}
 #          this signer published; all that IPFS gets), or "both"
 # credentials_file  two lines, the id of the access key and the secret: the absolute path
 #          of a file that nobody else may read, or the name of a credential of systemd
-# required with true a vote waits for the copy as it waits for the backup
+# required with true what waits for the backup waits for the copy as well
 # max_bytes  the most that it may hold, or the largest file to mail
 #
 # [[sink]]

@@ -39,7 +39,10 @@ func (p *Publisher) deliver(ctx context.Context, height int64, open map[string]v
 			errs = append(errs, fmt.Errorf("%s: %w", e.rec.Name(), err))
 			continue
 		}
-		if settled || waiting || !e.rec.Final() || e.rec.Step == outbox.StepDone {
+		p.mu.Lock()
+		held := p.held(e)
+		p.mu.Unlock()
+		if settled || waiting || held || !e.rec.Final() || e.rec.Step == outbox.StepDone {
 			continue
 		}
 		waiting, err = p.send(ctx, e, height, account)

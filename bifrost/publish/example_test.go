@@ -20,7 +20,7 @@ func Example() {
 			Secp256k1: make([]byte, 33), Ed25519: make([]byte, 32),
 			Files: []envelope.File{{Name: "localstate-….json"}, {Name: "localstate-….json"}},
 		}
-		digest, err := r.Keep(result)
+		digest, err := r.Keep(ctx, result)
 		if err != nil {
 			return nil, err // it is not on the disk, so this member signs nothing
 		}
@@ -36,7 +36,9 @@ func Example() {
 	// What the loop asks.
 	_, err := tss.Keygen(context.Background(), ceremony.KeygenRequest{
 		Members: make([][]byte, 4), Threshold: 3,
-		Keep: func(ceremony.KeygenResult) (digest []byte, err error) { return make([]byte, 32), nil },
+		Keep: func(context.Context, ceremony.KeygenResult) (digest []byte, err error) {
+			return make([]byte, 32), nil
+		},
 	})
 	fmt.Println(err)
 	_, err = tss.Keysign(context.Background(), ceremony.KeysignRequest{})

@@ -831,7 +831,10 @@ func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony
 		{Name: keyshare.FileName(ecdsaKey), Data: file},
 		{Name: keyshare.FileName(eddsaKey), Data: append(file, ' ')},
 	}
-	digest, err := req.Keep(*res)
+	// The round of a ceremony is short here.
+	round, over := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer over()
+	digest, err := req.Keep(round, *res)
 	if err != nil {
 		return nil, err
 	}

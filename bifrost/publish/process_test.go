@@ -30,6 +30,9 @@ type mortality struct {
 	// dieBefore and dieAfter number a change to the disk, from 1.
 	dieBefore, dieAfter int
 
+	// lost says that its host is lost with the process, which is not started again there.
+	lost bool
+
 	changes, broadcasts int
 	deaths              int
 	dead                bool
@@ -119,7 +122,7 @@ func (m *member) run() {
 		defer close(m.stopped)
 		for {
 			_ = p.Run(life) // it returns no error
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || m.lost {
 				return
 			}
 			p, life = m.born(ctx)
@@ -180,8 +183,11 @@ func (s mortalTss) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]
 
 // changesOfAVote is how many changes to its disk a member makes from the keygen to the closed
 // record of its vote.
-func changesOfAVote(t *testing.T) int {
+func changesOfAVote(t *testing.T, prepare func(m *member)) int {
 	w := newWorld(t, 4)
+	for _, m := range w.members {
+		prepare(m)
+	}
 	w.chain.open(1, 1000, w.infos())
 	w.start()
 	w.awaitReady(1)

@@ -421,7 +421,7 @@ func TestKilledAfterEveryStep(t *testing.T) {
 // TestKilledBeforeAndAfterEveryChangeToTheDisk kills one member at each change that a vote makes to
 // its disk. The others have no result without it until it has kept its own, so that it loses none.
 func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
-	changes := changesOfAVote(t)
+	changes := changesOfAVote(t, func(*member) {})
 	require.Greater(t, changes, 50)
 	for n := 1; n <= changes; n++ {
 		for _, when := range []string{"before", "after"} {
@@ -1074,8 +1074,7 @@ func TestMemberThatLostItsResultNeitherBlamesNorRunsAnotherKeygen(t *testing.T) 
 	w := newWorld(t, 4)
 	w.chain.open(1, 1000, w.infos())
 	loser := w.members[3]
-	loser.dieAt = "certified"
-	// It dies with its disk.
+	loser.dieAt, loser.lost = "certified", true // it dies with its disk
 	loser.run()
 	w.eventually("it is waiting", func() bool { return len(loser.status().Outbox) == 1 })
 	for _, m := range w.members[:3] {
@@ -1083,7 +1082,7 @@ func TestMemberThatLostItsResultNeitherBlamesNorRunsAnotherKeygen(t *testing.T) 
 	}
 	w.eventually("it died", func() bool { loser.mu.Lock(); defer loser.mu.Unlock(); return loser.deaths == 1 })
 	loser.halt()
-	require.NoError(t, os.RemoveAll(filepath.Join(loser.home, "outbox")))
+	loser.home, loser.lost = t.TempDir(), false
 	w.eventually("the others have voted without it", func() bool { return len(w.keygen(1).Votes) == 3 })
 	loser.run()
 	w.eventually("it knows", func() bool {

@@ -54,11 +54,11 @@ type Config struct {
 	// when that is not this one. Nil is of a signer that sends none.
 	SignBeat func(b verenc.Beat, recipient types.Recipient) ([]byte, error)
 
-	// Backup returns when all that the Store keeps is backed up elsewhere, or the context has
-	// ended. Nil is of a home without backups.
+	// Backup returns when all that the Store and the Outbox keep is backed up elsewhere, or the
+	// context has ended. Nil is of a home without backups.
 	Backup func(context.Context) error
-	// StrictBackup lets no vote for a result go out before its backup; without it a vote waits for
-	// a part of its time.
+	// StrictBackup has this member sign for no result, and send no vote for it, before its backup;
+	// without it both wait for a part of their time.
 	StrictBackup bool
 	// Term is the signer's, in which this process acts: 0 where nobody claims one.
 	Term uint64
@@ -250,7 +250,7 @@ func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, hei
 	// From then on, and only without a certificate, the chain takes votes that it has failed.
 	late := height > k.CertificateDeadline
 	failed := late && k.Certificate == nil && !e.rec.Blame && e.rec.Step != outbox.StepDone
-	if e.stop != nil || e.over != nil || e.rec.Final() && !failed {
+	if e.stop != nil || e.over != nil || e.rec.Final() && !failed && !p.held(e) {
 		return nil
 	}
 	work, stop := context.WithCancel(ctx)

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -42,7 +43,7 @@ func (p *Publisher) keygen(
 		return nil, err
 	}
 	if k.Certificate != nil {
-		return adopt(k, next)
+		return p.adopt(k, next)
 	}
 	p.log.Info().
 		Uint64("keygen", k.Id).
@@ -53,7 +54,7 @@ func (p *Publisher) keygen(
 	defer clear(session.Secret)
 	if errors.Is(err, errCertified) {
 		if k, err = p.ask(ctx, next.Epoch); err == nil {
-			return adopt(k, next)
+			return p.adopt(k, next)
 		}
 	}
 	if err != nil {
@@ -68,8 +69,8 @@ func (p *Publisher) keygen(
 		Left:      p.watchJoins(watch, k, e.attempt),
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
-		Keep: func(res ceremony.KeygenResult) ([]byte, error) {
-			return p.keep(e, k, session.ID, res)
+		Keep: func(ctx context.Context, res ceremony.KeygenResult) ([]byte, error) {
+			return p.keep(ctx, e, k, session.ID, res)
 		},
 	})
 	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
@@ -96,13 +97,30 @@ func (p *Publisher) keygen(
 	return next, nil
 }
 
-// adopt takes the result that the chain has a certificate of, when its keyshares are here.
-func adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
-	if next.Vault != types.VaultName(k.Certificate.PubKey) ||
-		next.PubKeyEd25519 != hex.EncodeToString(k.Certificate.PubKeyEd25519) {
+// adopt takes the result that the chain has a certificate of, when its keyshares are here: in the
+// record, or in their store, where the instance before this one may have had them backed up.
+func (p *Publisher) adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
+	pubKey, pubKeyEd25519 := k.Certificate.PubKey, k.Certificate.PubKeyEd25519
+	if next.Vault == types.VaultName(pubKey) &&
+		next.PubKeyEd25519 == hex.EncodeToString(pubKeyEd25519) {
+		next.Step = outbox.StepCertified
+		return next, nil
+	}
+	s, err := p.readKeyshares(k.Makes(pubKey, pubKeyEd25519))
+	if errors.Is(err, errNoKeyshares) {
 		return nil, errLost
 	}
-	next.Step = outbox.StepCertified
+	if err != nil {
+		return nil, err
+	}
+	defer s.wipe()
+	if !bytes.Equal(s.hash, k.Certificate.SharesHash) {
+		return nil, errLost
+	}
+	next.Vault, next.PubKeyEd25519 = types.VaultName(pubKey), hex.EncodeToString(pubKeyEd25519)
+	next.Keyshares = nil
+	next.FailedBy, next.FailedReason = nil, ""
+	next.Step = outbox.StepSaved
 	return next, nil
 }
 
@@ -110,7 +128,7 @@ func adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
 // nobody can make valid any more, and returns what members sign once they have it. What is kept has
 // passed the checks that a restore makes.
 func (p *Publisher) keep(
-	e *entry, k vault.Keygen, session []byte, res ceremony.KeygenResult,
+	ctx context.Context, e *entry, k vault.Keygen, session []byte, res ceremony.KeygenResult,
 ) ([]byte, error) {
 	v := k.Makes(res.Secp256k1, res.Ed25519)
 	names, err := keyfiles.Names(v, p.cfg.Prefix)
@@ -144,6 +162,9 @@ func (p *Publisher) keep(
 	next.Keyshares = res.Files
 	next.FailedBy, next.FailedReason = nil, "" // should it be too late, that is nobody's fault
 	if err := p.save(e, &next); err != nil {
+		return nil, err
+	}
+	if err := p.backUpResult(ctx, k, res.Files); err != nil {
 		return nil, err
 	}
 	return types.DoneMessage(session, types.Result{

@@ -28,7 +28,7 @@ type entry struct {
 	beacon  int64  // of a heartbeat
 	// after is the block after which a check is sent.
 	after int64
-	// backedUp says that a backup of the keyshares is made, or not waited for any more.
+	// backedUp says that a backup of the vote is made, or not waited for any more.
 	backedUp bool
 	// keyshares are those that the proof was made of, until the message is.
 	keyshares *keyshares
@@ -56,6 +56,13 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 	// next is kept until it is on the disk: what a ceremony gave cannot be had again.
 	var next *outbox.Record
 	for {
+		p.mu.Lock()
+		held := p.held(e)
+		p.mu.Unlock()
+		// Otherwise the vote is another one from now on.
+		if held && (p.backedUp(ctx, ceremonies, e, k) == nil || ctx.Err() != nil) {
+			return
+		}
 		var err error
 		if next == nil {
 			if next, err = p.advance(ctx, ceremonies, e, k); err != nil {
@@ -72,7 +79,10 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 				Str("vault", next.Vault).
 				Bool("blame", next.Blame).
 				Msg("keygen goes on")
-			if next.Final() {
+			p.mu.Lock()
+			held = p.held(e)
+			p.mu.Unlock()
+			if next.Final() && !held {
 				return
 			}
 			next, failures = nil, 0
@@ -132,9 +142,6 @@ func (p *Publisher) advance(
 	case outbox.StepCertified:
 		return p.keepResult(k, &next)
 	case outbox.StepSaved, outbox.StepProven:
-		if err := p.backedUp(ctx, ceremonies, e, k); err != nil {
-			return nil, err
-		}
 		return p.complete(ctx, e, k, &next)
 	}
 	return nil, errOver

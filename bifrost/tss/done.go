@@ -1,6 +1,7 @@
 package tss
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -60,16 +61,27 @@ func (s *session) isDone(at slot) bool {
 func (s *session) saidDone() bool { return s.certificate != nil && s.certificate.digest != nil }
 
 // keepResult has the result kept when the other instances have theirs, unless the keygen has failed
-// in the meantime.
+// in the meantime. Who is not done by the end of its round is not waited for.
 func (s *session) keepResult() {
 	if s.certificate == nil || s.open != 1 || s.failed() {
 		return
 	}
-	results := slices.Clone(s.results[:s.certificate.number])
+	number := s.certificate.number
+	results := slices.Clone(s.results[:number])
+	end := s.roundEnd(s.instances[number].protocol.steps[0].round)
+	ctx, cancel := context.WithTimeout(context.Background(), end.Sub(s.now()))
 	s.busy++
 	s.workers.Go(func() {
-		o := outcome{instance: s.certificate.number}
-		o.result, o.err = s.keep(results)
+		select {
+		case <-s.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	s.workers.Go(func() {
+		defer cancel()
+		o := outcome{instance: number}
+		o.result, o.err = s.keep(ctx, results)
 		select {
 		case s.outcomes <- o:
 		case <-s.quit:

@@ -127,7 +127,7 @@ func (net *cluster) lastStep(ctx context.Context, id string, keep func(i int) er
 		}
 		out := &kept{digest: sha256.Sum256([]byte(id))}
 		net.kept[i] = out
-		d.keep = func([]any) ([]byte, error) {
+		d.keep = func(context.Context, []any) ([]byte, error) {
 			out.times++
 			return out.digest[:], keep(i)
 		}

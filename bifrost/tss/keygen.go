@@ -64,12 +64,12 @@ func (n *Node) Keygen(
 		}, nil
 	}
 	var out *ceremony.KeygenResult
-	d.keep = func(results []any) ([]byte, error) {
+	d.keep = func(ctx context.Context, results []any) ([]byte, error) {
 		var err error
 		if out, err = n.keygenResult(d.members, results); err != nil {
 			return nil, err
 		}
-		digest, err := r.Keep(*out)
+		digest, err := r.Keep(ctx, *out)
 		if err != nil {
 			return nil, fmt.Errorf("keeping the keygen's result: %w", err)
 		}

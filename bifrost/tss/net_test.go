@@ -155,7 +155,7 @@ func (net *cluster) keygenOf(i int, threshold int, name string) ceremony.KeygenR
 	r := ceremony.KeygenRequest{ID: "keygen-1", Members: net.members, Threshold: threshold}
 	id := sha256.Sum256([]byte(name))
 	r.Session.ID = id[:]
-	r.Keep = func(res ceremony.KeygenResult) ([]byte, error) {
+	r.Keep = func(_ context.Context, res ceremony.KeygenResult) ([]byte, error) {
 		digest := sha256.Sum256(slices.Concat(id[:], res.Secp256k1, res.Ed25519))
 		return digest[:], nil
 	}
@@ -204,7 +204,7 @@ func eddsaKeygenOf(ctx context.Context, n *Node, id string, members [][]byte, th
 	}
 	d.build = func(at seat) ([]*instance, error) { return []*instance{newEdDSAKeygen(at, threshold, nil)}, nil }
 	out := &kept{}
-	d.keep = func(results []any) ([]byte, error) {
+	d.keep = func(_ context.Context, results []any) ([]byte, error) {
 		out.times++
 		k, err := newKeyshare("cosmos", keyshare.Ed25519, results[0].(*edkeygen.LocalPartySaveData), n.pub, d.members)
 		if err != nil {

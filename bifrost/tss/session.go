@@ -44,7 +44,7 @@ type description struct {
 	build   func(at seat) ([]*instance, error)
 	// keep, of a keygen, makes the results durable and returns the 32 bytes that members sign for
 	// it. The last result is their signatures then, in the order of the members.
-	keep func(results []any) ([]byte, error)
+	keep func(ctx context.Context, results []any) ([]byte, error)
 	// session is the attempt that all members joined elsewhere. Without, they join it here.
 	session *ceremony.Session
 	// left, if there is one, gives the members that have joined the next attempt.

@@ -52,7 +52,7 @@ func TestVault(t *testing.T) {
 		if results[i], err = n.Keygen(ctx, r); err != nil {
 			return err
 		}
-		digest, err := r.Keep(*results[i])
+		digest, err := r.Keep(ctx, *results[i])
 		if err != nil {
 			return err
 		}

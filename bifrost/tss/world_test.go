@@ -2,6 +2,7 @@ package tss
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"slices"
@@ -106,7 +107,7 @@ func worldOf(
 			result = digest
 			return []*instance{in}, err
 		}
-		d.keep = func(results []any) ([]byte, error) {
+		d.keep = func(_ context.Context, results []any) ([]byte, error) {
 			l.digest = result(results[0])
 			return l.digest[:], nil
 		}

@@ -160,7 +160,7 @@ func (c ceremonies) Keygen(
 		return nil, err
 	}
 	// From here on the result is on the disk, in the outbox: this member may sign for it.
-	digest, err := r.Keep(result)
+	digest, err := r.Keep(ctx, result)
 	if err != nil {
 		return nil, err
 	}
