@@ -39,8 +39,9 @@ type Repairer struct {
 	examine func(v vault.Vault) (damaged []string, err error)
 	now     func() time.Time
 
-	// checked are the vaults whose files were found to be right; retryAt is when the others are
-	// tried again. Both belong to the one goroutine that calls Once.
+	// once is held by Once. Under it are checked, the vaults whose files were found to be right,
+	// and retryAt, when the others are tried again.
+	once    sync.Mutex
 	checked map[string]checked
 	retryAt map[string]time.Time
 
@@ -82,6 +83,8 @@ func (r *Repairer) Run(ctx context.Context, wait time.Duration) error {
 // could not be restored stays among the problems until a later look restores it or the vault is
 // retired. While the records are not verified nothing is touched; the verifier remembers why.
 func (r *Repairer) Once(ctx context.Context) time.Duration {
+	r.once.Lock()
+	defer r.once.Unlock()
 	verified, err := r.look(ctx)
 	if err != nil {
 		return lookRetry

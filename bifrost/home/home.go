@@ -9,6 +9,7 @@
 //	preparams/    for the keygens to come
 //	backups/      which manifests of backups this home wrote last
 //	sent/         which backup each mailbox got last
+//	standby/      copies of the backups that it follows while it stands by
 //	term.json     its latest claim of the signer's term, which no backup holds
 //	restored.json says that it was built from a backup
 //	restoring     says that a restore into this home has not ended
@@ -61,6 +62,9 @@ func BackupsDir(home string) string { return filepath.Join(home, "backups") }
 
 // SentPath is what a home remembers of the backups that it sent to a mailbox, by the sink's name.
 func SentPath(home, sink string) string { return filepath.Join(home, "sent", sink+".json") }
+
+// StandbyDir is the folder into which a home that stands by copies the backups that it follows.
+func StandbyDir(home string) string { return filepath.Join(home, "standby") }
 
 // TermPath is what a home remembers of its claims. No backup holds it: a home that was built from
 // one waits to be promoted when another instance has acted.

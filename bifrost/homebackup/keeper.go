@@ -28,7 +28,9 @@ type KeeperConfig struct {
 	// Dir is the folder of the backups.
 	Dir string
 	// Period is the time between two looks at the home.
-	Period  time.Duration
+	Period time.Duration
+	// Wanted reports whether the home is to be backed up now; nil is always.
+	Wanted  func() bool
 	Log     zerolog.Logger
 	Metrics Metrics
 }
@@ -128,6 +130,9 @@ func (k *Keeper) Close() {
 
 // once makes a backup.
 func (k *Keeper) once(ctx context.Context) error {
+	if k.cfg.Wanted != nil && !k.cfg.Wanted() {
+		return nil
+	}
 	c, err := k.create(ctx)
 	k.note(c, err)
 	return err

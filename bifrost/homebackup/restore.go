@@ -50,6 +50,8 @@ type Plan struct {
 	cause error
 	keys  Keys
 	files []planned
+	// open are the files that are Left.
+	open []planned
 	// manifests name the files: Manifest first, and those whose keyshares were added to it.
 	manifests []sealedManifest
 	// archive is that of an exported file, of this size.
@@ -152,7 +154,7 @@ func (p *Plan) add(ctx context.Context, f File, from source, check Check) error 
 	case len(bad) > 0:
 		p.spoil(bad[0])
 	case f.isOpen():
-		p.Left = append(p.Left, f.Name)
+		p.Left, p.open = append(p.Left, f.Name), append(p.open, planned{f, from})
 	case f.IsMnemonic():
 		p.Unopened = append(p.Unopened, f.Name)
 	default:

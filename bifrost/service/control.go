@@ -90,11 +90,12 @@ func handleLive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"state": "alive"})
 }
 
-// handleReady says whether bifrost has a problem. It has had its older name, /health, for longer.
+// handleReady says whether bifrost acts and has no problem. It has had its older name, /health, for
+// longer.
 func (s *service) handleReady(w http.ResponseWriter, _ *http.Request) {
 	st := s.status()
 	code := http.StatusOK
-	if len(st.Problems) > 0 {
+	if len(st.Problems) > 0 || st.State == StateStandby {
 		code = http.StatusServiceUnavailable
 	}
 	writeJSON(w, code, map[string]any{"state": st.State, "problems": st.Problems})
@@ -126,7 +127,8 @@ func (s *service) handleSign(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, res)
 }
 
-// PromoteRequest asks a fenced bifrost to claim the term after the expected one.
+// PromoteRequest asks a bifrost that is fenced or stands by to claim the term after the expected
+// one.
 type PromoteRequest struct {
 	Expect uint64 `json:"expect"`
 }

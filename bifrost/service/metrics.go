@@ -248,6 +248,15 @@ func (m *metrics) of(s *service) {
 			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_standby",
+			Help: "1 while this instance stands by, for another that acts.",
+		}, func() float64 {
+			if s.terms.Status().State == term.Standby {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_damaged_vaults",
 			Help: "Vaults of which a keyshare file is damaged and not yet restored.",
 		}, func() float64 { return float64(len(s.repairer.Damaged())) }),

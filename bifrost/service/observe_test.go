@@ -43,7 +43,7 @@ func observed(t *testing.T, m *fakemember.Member) *service {
 	s.params = tss.NewPreParams(home.PreParamsDir(m.Home), homekeys.New(t), s.log)
 	s.metrics = newMetrics(s.params, s.registration)
 	require.NoError(t, s.newCare(m.Mnemonic))
-	require.NoError(t, s.openTerm())
+	require.NoError(t, s.openTerm(false))
 	s.metrics.of(s)
 	return s
 }

@@ -42,6 +42,8 @@ type Options struct {
 	// Former lets bifrost run although the operator has another signer by now, for the vaults that
 	// still live under this one.
 	Former bool
+	// Follow has this instance stand by: it waits to be promoted, and follows backups until then.
+	Follow *Follow
 	Log    zerolog.Logger
 	// Version is shown in the status.
 	Version string
@@ -59,7 +61,9 @@ type service struct {
 	params  *tss.PreParams
 	// backups is nil when the configuration has no folder for them.
 	backups *homebackup.Keeper
-	sinks   []keptSink
+	// follower is nil of an instance that is not to stand by.
+	follower *homebackup.Follower
+	sinks    []keptSink
 	mailers []*mailer
 	// backupKeys open the backups.
 	backupKeys homebackup.Keys
@@ -127,12 +131,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
 	}
-	if err := s.openTerm(); err != nil {
+	if err := s.openTerm(o.Follow != nil); err != nil {
 		return err
 	}
 	if err := s.newBackups(o.Mnemonic); err != nil {
 		return err
 	}
+	s.newFollower(o.Follow)
 	if err := s.newSinks(); err != nil {
 		return err
 	}
@@ -264,6 +269,10 @@ func (s *service) newBackups(mnemonic *sanity.Mnemonic) error {
 	}
 	s.backups = homebackup.NewKeeper(homebackup.KeeperConfig{
 		Owner: owner, Dir: s.cfg.Backup.Dir, Period: time.Duration(s.cfg.Backup.Period),
+		// One that stands by makes none: the newest is that of who acts.
+		Wanted: func() bool {
+			return s.follower == nil || s.terms.Status().State == term.Acting
+		},
 		Log: s.log, Metrics: events{s.metrics, s},
 	})
 	return nil
@@ -341,16 +350,17 @@ func (s *service) work(
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.registration.Run(ctx, state) })
 	group.Go(func() error { return s.drill.Run(ctx, s.published, beats{s}) })
+	group.Go(func() error { return s.repairer.Run(ctx, wait) })
 	group.Go(func() error {
 		for {
-			number, err := s.terms.Acquire(ctx)
+			number, err := s.acquire(ctx)
 			if err != nil {
 				return err
 			}
 			if s.terms.Promoted() {
-				wait = s.repairer.Once(ctx) // what the instance before has made
+				s.catchUp(ctx)
 			}
-			err = s.act(ctx, number, notBefore, wait, mnemonic)
+			err = s.act(ctx, number, notBefore, mnemonic)
 			if !errors.Is(err, term.ErrFenced) {
 				return err
 			}
@@ -360,7 +370,7 @@ func (s *service) work(
 }
 
 // openTerm makes what has one instance of the signer act.
-func (s *service) openTerm() (err error) {
+func (s *service) openTerm(standby bool) (err error) {
 	address := types.SignerAddress(s.key.PubKey())
 	s.terms, err = term.Open(term.Config{
 		ChainID: s.cfg.ChainID, Address: s.request.Address, Path: home.TermPath(s.home),
@@ -375,16 +385,15 @@ func (s *service) openTerm() (err error) {
 			}
 			return records.TermOf(ctx, address)
 		},
-		Log: s.log,
+		Standby: standby, Log: s.log,
 	})
 	return err
 }
 
-// act runs the ceremonies and the loop in a term, and repairs after a time, until the context ends
-// or the term is another instance's.
+// act runs the ceremonies and the loop in a term until the context ends or the term is another
+// instance's.
 func (s *service) act(
-	ctx context.Context,
-	number uint64, notBefore int64, repair time.Duration, mnemonic *sanity.Mnemonic,
+	ctx context.Context, number uint64, notBefore int64, mnemonic *sanity.Mnemonic,
 ) error {
 	s.log.Info().Uint64("term", number).Msg("this instance of the signer acts")
 	private := s.key.Private()
@@ -433,7 +442,6 @@ func (s *service) act(
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return s.terms.Watch(ctx) })
-	group.Go(func() error { return s.repairer.Run(ctx, repair) })
 	err = group.Wait()
 	// No signing is begun any more; Close ends those that run.
 	s.mu.Lock()

@@ -31,7 +31,9 @@ type Status struct {
 	// RegisterCommand is set while the signer is not registered.
 	RegisterCommand string `json:"register_command"`
 	// Term says whether this instance of the signer acts.
-	Term         term.Status                `json:"term"`
+	Term term.Status `json:"term"`
+	// Standby is how this instance follows the backups while it stands by; nil when it does not.
+	Standby      *homebackup.FollowerStatus `json:"standby"`
 	PreParams    int                        `json:"preparams"`
 	FormerVaults []registration.FormerVault `json:"former_vaults"`
 	Publish      *publish.Status            `json:"publish"`
@@ -76,6 +78,9 @@ func (s *service) status() Status {
 	if known.State == registration.Ready ||
 		known.State == registration.Replaced {
 		acting = st.Term.Problems()
+		if st.Term.State == term.Standby {
+			st.State = StateStandby
+		}
 	}
 	if node != nil {
 		st.Addrs = append(st.Addrs, node.Addrs()...)
@@ -93,16 +98,17 @@ func (s *service) status() Status {
 		b := s.backups.Status()
 		st.Backup, backup = &b, b.Problems()
 	}
-	var sinks []string
+	var sinks, standby []string
 	st.Sinks, sinks = s.sinkStatus()
+	st.Standby, standby = s.standby(st.Term)
 	st.Damaged = append([]string{}, s.repairer.Damaged()...)
 	if len(st.Damaged) > 0 {
 		st.State = StateDamaged
 	}
 	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
-		known.Problems(), acting, preParams, trust, s.repairer.Problems(), aside, backup, sinks,
-		drill, publishing)...)
+		known.Problems(), acting, standby, preParams, trust, s.repairer.Problems(), aside, backup,
+		sinks, drill, publishing)...)
 	return st
 }
 

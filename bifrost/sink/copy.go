@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -122,9 +123,10 @@ const (
 	fetchPause = time.Second
 )
 
-// Fetch writes the files of a sink whose names are wanted into a folder, under their names. What
-// was lost meanwhile, or is larger than any file that is written, it passes over: whoever reads the
-// folder checks what is there. The context bounds the time that it takes.
+// Fetch writes the files of a sink whose names are wanted into a folder, under their names. One that
+// is there already is not asked for again. What was lost meanwhile, or is larger than any file that
+// is written, it passes over: whoever reads the folder checks what is there. The context bounds the
+// time that it takes.
 func Fetch(ctx context.Context, from Sink, dir string, wanted func(name string) bool) error {
 	var there map[string]int64
 	err := persist(ctx, func() (err error) {
@@ -135,7 +137,11 @@ func Fetch(ctx context.Context, from Sink, dir string, wanted func(name string) 
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
+		at := filepath.Join(dir, filepath.FromSlash(name))
 		if !wanted(name) || there[name] > maxFile {
+			continue
+		}
+		if _, err := os.Lstat(at); err == nil {
 			continue
 		}
 		var data []byte
@@ -147,7 +153,7 @@ func Fetch(ctx context.Context, from Sink, dir string, wanted func(name string) 
 			continue
 		}
 		if err == nil {
-			err = durable.Write(filepath.Join(dir, filepath.FromSlash(name)), data)
+			err = durable.Write(at, data)
 		}
 		if err != nil {
 			return err

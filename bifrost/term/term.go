@@ -63,8 +63,11 @@ type Config struct {
 	Sign func(msg proto.Message, p chain.TxParams) ([]byte, error)
 	// Verified is the verified record of the signer's latest claim, the zeroth when there is none.
 	Verified func(context.Context) (types.SignerTerm, error)
-	Log      zerolog.Logger
-	Poll     time.Duration
+	// Standby has an instance wait to be promoted although nobody has claimed yet. Once its home
+	// has the latest claim it goes on after a restart as any other does.
+	Standby bool
+	Log     zerolog.Logger
+	Poll    time.Duration
 }
 
 // A Holder takes a term, and finds out when it is lost.
@@ -77,6 +80,7 @@ type Holder struct {
 	file     file
 	status   Status
 	promoted bool // the term that this instance has came by a promotion
+	acted    bool // this process has had a term
 }
 
 // request asks a fenced instance for a promotion.
@@ -95,6 +99,9 @@ const (
 	Acting State = "acting"
 	// Fenced is that another instance has claimed since this home did.
 	Fenced State = "FENCED"
+	// Standby is the same of an instance that is meant to stand by, and has not acted itself since
+	// it started.
+	Standby State = "standby"
 )
 
 // Status is what an operator may know of the term.
@@ -138,24 +145,27 @@ func (h *Holder) Promoted() bool {
 	return h.promoted
 }
 
-// Problems are what keeps this instance from acting.
+// Idle reports whether this instance waits to be promoted.
+func (s Status) Idle() bool { return s.State == Fenced || s.State == Standby }
+
+// Problems are what keeps this instance from acting, unless it is to stand by.
 func (s Status) Problems() []string {
-	if s.State == Acting {
+	if s.State == Acting || s.State == Standby {
 		return nil
 	}
 	return []string{s.Reason}
 }
 
-// Promote has a fenced instance claim the term after the expected one, and returns when that is
-// this instance's. It errs with [ErrNotPromoted] when another term is the latest: so a command that
-// is repeated changes nothing.
+// Promote has an instance that is fenced or stands by claim the term after the expected one, and
+// returns when that is this instance's. It errs with [ErrNotPromoted] when another term is the
+// latest: so a command that is repeated changes nothing.
 func (h *Holder) Promote(ctx context.Context, expect uint64) error {
 	answer := make(chan error, 1)
 	poll := time.NewTicker(h.cfg.Poll)
 	defer poll.Stop()
 	for {
-		if st := h.Status(); st.State != Fenced {
-			return fmt.Errorf("%w: this instance is not fenced, it is %s: term %d",
+		if st := h.Status(); !st.Idle() {
+			return fmt.Errorf("%w: this instance does not wait for it, it is %s: term %d",
 				ErrNotPromoted, st.State, st.Term)
 		}
 		select {
@@ -205,13 +215,15 @@ func (h *Holder) Acquire(ctx context.Context) (uint64, error) {
 				}
 				h.say(Acting, &seen, "")
 				h.mu.Lock()
-				h.promoted = promoted != nil
+				h.promoted, h.acted = promoted != nil, true
 				h.mu.Unlock()
 				answer(nil)
 				return latest.Term, nil
 			}
 			fenced := ""
-			if mine, fenced, err = h.step(ctx, mine, latest, seen, height); err != nil {
+			if h.cfg.Standby && latest.Term == 0 && promoted == nil {
+				h.idle(&seen, "nobody has claimed")
+			} else if mine, fenced, err = h.step(ctx, mine, latest, seen, height); err != nil {
 				return 0, err
 			}
 			if fenced != "" {
@@ -257,15 +269,8 @@ func (h *Holder) step(
 			"term %d: it lags behind, or is of another chain of the same name", latest.Term, known.Term))
 		return mine, "", nil
 	case latest != known.claim:
-		fenced = fmt.Sprintf("fenced: term %d, claimed in block %d, is another instance's; "+
-			"if that one is gone for good: bifrost promote --expect %d",
-			latest.Term, seen.Height, latest.Term)
-		if h.say(Fenced, &seen, fenced) {
-			h.cfg.Log.Error().Uint64("term", latest.Term).Int64("claimed", seen.Height).
-				Str("addresses", seen.Addresses).
-				Msg("FENCED: another instance of this signer acts, and this one acts in nothing")
-		}
-		return nil, fenced, nil
+		return nil, h.idle(&seen, fmt.Sprintf("term %d, claimed in block %d, is another instance's",
+			latest.Term, seen.Height)), nil
 	case mine != nil && height <= mine.Timeout:
 		h.send(ctx, mine, &seen)
 		return mine, "", nil
@@ -291,14 +296,35 @@ func (h *Holder) step(
 	return mine, "", nil
 }
 
+// idle says why the instance waits to be promoted, and returns it.
+func (h *Holder) idle(seen *types.QuerySignerTermResponse, why string) (reason string) {
+	h.mu.Lock()
+	stands := h.cfg.Standby && !h.acted
+	h.mu.Unlock()
+	if stands {
+		reason = fmt.Sprintf("standing by: %s; to have this one act: bifrost promote --expect %d",
+			why, seen.Term)
+		if h.say(Standby, seen, reason) {
+			h.cfg.Log.Info().Uint64("term", seen.Term).Int64("claimed", seen.Height).
+				Str("addresses", seen.Addresses).Msg("standing by, and acting in nothing")
+		}
+		return reason
+	}
+	reason = fmt.Sprintf("fenced: %s; if that one is gone for good: bifrost promote --expect %d",
+		why, seen.Term)
+	if h.say(Fenced, seen, reason) {
+		h.cfg.Log.Error().Uint64("term", seen.Term).Int64("claimed", seen.Height).
+			Str("addresses", seen.Addresses).
+			Msg("FENCED: another instance of this signer acts, and this one acts in nothing")
+	}
+	return reason
+}
+
 // promote takes over the latest claim as this home's, when it is the expected one.
 func (h *Holder) promote(expect uint64, seen types.QuerySignerTermResponse) error {
-	h.mu.Lock()
-	state := h.status.State
-	h.mu.Unlock()
 	switch {
-	case state != Fenced:
-		return fmt.Errorf("%w: this instance is not fenced", ErrNotPromoted)
+	case !h.Status().Idle():
+		return fmt.Errorf("%w: this instance does not wait for it", ErrNotPromoted)
 	case seen.Term != expect:
 		return fmt.Errorf("%w: term %d is the latest, not %d", ErrNotPromoted, seen.Term, expect)
 	}

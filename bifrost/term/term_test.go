@@ -139,10 +139,15 @@ func newHome(t testing.TB) string {
 }
 
 // start is a process with a home.
-func (c *fakeChain) start(t testing.TB, path string) *Holder {
+func (c *fakeChain) start(t testing.TB, path string) *Holder { return c.open(t, path, false) }
+
+// startStandby is one that is to stand by.
+func (c *fakeChain) startStandby(t testing.TB, path string) *Holder { return c.open(t, path, true) }
+
+func (c *fakeChain) open(t testing.TB, path string, standby bool) *Holder {
 	h, err := Open(Config{
 		ChainID: "chain-1", Address: signer, Path: path, Chain: c, Sign: sign,
-		Verified: c.verified, Log: zerolog.Nop(), Poll: poll,
+		Verified: c.verified, Standby: standby, Log: zerolog.Nop(), Poll: poll,
 	})
 	require.NoError(t, err)
 	return h
@@ -234,6 +239,51 @@ func TestAPromotionWorksOnce(t *testing.T) {
 	h = c.start(t, path)
 	require.EqualValues(t, 3, acts(t, h), "it is as good as another home from then on")
 	require.False(t, h.Promoted())
+}
+
+// idle has a process stand by, or be fenced, and acquire a term when it is promoted.
+func idle(t testing.TB, h *Holder, state State) (acquired chan uint64) {
+	acquired = make(chan uint64, 1)
+	go func() {
+		number, _ := h.Acquire(t.Context())
+		acquired <- number
+	}()
+	require.Eventually(t, func() bool { return h.Status().State == state }, 20*time.Second, poll)
+	return acquired
+}
+
+func TestAnInstanceStandsBy(t *testing.T) {
+	c, path, other := newChain(), newHome(t), newHome(t)
+	h := c.startStandby(t, path)
+	acquired := idle(t, h, Standby)
+	require.Empty(t, h.Status().Problems(), "that is what it is for")
+	require.Contains(t, h.Status().Reason, "nobody has claimed")
+
+	require.EqualValues(t, 1, acts(t, c.start(t, other)))
+	require.Eventually(t, func() bool { return h.Status().Term == 1 }, 20*time.Second, poll)
+	require.Contains(t, h.Status().Reason, "bifrost promote --expect 1")
+	require.ErrorIs(t, h.Promote(t.Context(), 0), ErrNotPromoted)
+	require.NoError(t, h.Promote(t.Context(), 1))
+	require.EqualValues(t, 2, <-acquired)
+	require.True(t, h.Promoted())
+
+	h = c.startStandby(t, path)
+	require.EqualValues(t, 3, acts(t, h), "its home has the term, so it goes on after a restart")
+	require.False(t, h.Promoted())
+	c.another()
+	require.ErrorIs(t, h.Watch(t.Context()), ErrFenced)
+	waits(t, h, Fenced, "fenced")
+	require.Len(t, h.Status().Problems(), 1, "it acted, and somebody should know")
+	idle(t, c.startStandby(t, path), Standby)
+}
+
+func TestAnInstanceThatStandsByIsTheFirst(t *testing.T) {
+	c := newChain()
+	h := c.startStandby(t, newHome(t))
+	acquired := idle(t, h, Standby)
+	c.lose = 30 // its first claim runs out
+	require.NoError(t, h.Promote(t.Context(), 0))
+	require.EqualValues(t, 1, <-acquired)
 }
 
 func TestAPromotionThatLosesTheRaceIsTold(t *testing.T) {

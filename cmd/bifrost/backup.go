@@ -301,6 +301,30 @@ const stdio = "-"
 // isURL reports whether a flag names a sink and no path.
 func isURL(from string) bool { return strings.Contains(from, "://") }
 
+// openSink opens the sink that the flags name, with their credentials or with those that the
+// configuration has for it.
+func (b *backups) openSink(cfg home.Config) (from sink.Sink, err error) {
+	credentials := b.credentials
+	if credentials != "" {
+		if credentials, err = filepath.Abs(credentials); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range cfg.Sinks {
+		if s.URL == b.dir && credentials == "" {
+			credentials = s.CredentialsFile
+		}
+	}
+	c, err := sink.ReadCredentials(credentials)
+	if err == nil {
+		from, err = sink.Open(b.dir, c)
+	}
+	if err != nil {
+		return nil, command.Usage(err)
+	}
+	return from, nil
+}
+
 // fromSink gives what is to be read of a sink that the flags name to use as a folder of backups: a
 // bucket is copied into one, which is taken away again. What is in it is sealed.
 func (a *app) fromSink(
@@ -309,27 +333,10 @@ func (a *app) fromSink(
 	if !isURL(b.dir) {
 		return use(ctx, b)
 	}
-	credentials := b.credentials
-	if credentials != "" {
-		var err error
-		if credentials, err = filepath.Abs(credentials); err != nil {
-			return err
-		}
-	}
-	if cfg, err := home.Load(a.home); err == nil && credentials == "" {
-		for _, s := range cfg.Sinks {
-			if s.URL == b.dir {
-				credentials = s.CredentialsFile
-			}
-		}
-	}
-	c, err := sink.ReadCredentials(credentials)
+	cfg, _ := home.Load(a.home) // where there is none, the flags say all
+	from, err := b.openSink(cfg)
 	if err != nil {
-		return command.Usage(err)
-	}
-	from, err := sink.Open(b.dir, c)
-	if err != nil {
-		return command.Usage(err)
+		return err
 	}
 	dir, err := os.MkdirTemp("", "bifrost-sink-")
 	if err != nil {

@@ -20,11 +20,12 @@ func (a *app) promoteCommand() *cobra.Command {
 	var expect uint64
 	cmd := &cobra.Command{
 		Use:   "promote --expect TERM",
-		Short: "Have a fenced bifrost act in place of the instance that does",
+		Short: "Have a bifrost act that is fenced or stands by, in place of the one that does",
 		Long: `promote has the bifrost that runs in the home claim the next term of its signer, when
-bifrost status says that it is fenced: another instance, with the same mnemonic, has
-the term, or had it before its host was lost. From the next block on that one is
-fenced, and stops by itself.
+bifrost status says that it stands by, or is fenced: another instance, with the same
+mnemonic, has the term, or had it before its host was lost. From the next block on
+that one is fenced, and stops by itself. Then this one restores what it lacks, from
+the backups that it follows and from the chain, and acts.
 
 It works when the latest term is the expected one, as status names it: so the same
 command works once, and changes nothing in a script that runs again.`,

@@ -28,6 +28,7 @@ of every keyshare through the chain. The 24 words bring all of them back.
   bifrost init --chain-id ID --operator cosmosvaloper1...   once
   bifrost register                                          to replace the recipient key
   bifrost start                                             as a service
+  bifrost standby --from URL                                on a second host
   bifrost status                                            how it goes
   bifrost doctor                                            whether it could be recovered
 
@@ -53,6 +54,7 @@ Results go to standard output, everything else to standard error.
 		a.initCommand(),
 		a.registerCommand(),
 		a.startCommand(),
+		a.standbyCommand(),
 		a.statusCommand(),
 		a.doctorCommand(),
 		a.configCommand(),

@@ -30,16 +30,26 @@ others may read is refused.
 The log goes to standard error. SIGTERM or an interrupt ends bifrost in order: what
 it was doing goes on at the next start.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd.Context(), former) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.start(cmd.Context(), former, func(home.Config) (*service.Follow, error) {
+				return nil, nil
+			})
+		},
 	}
-	cmd.Flags().
-		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
-	cmd.Flags().
-		BoolVar(&former, "former", false, "run although the operator has another signer by now")
+	a.startFlags(cmd, &former)
 	return cmd
 }
 
-func (a *app) start(ctx context.Context, former bool) error {
+func (a *app) startFlags(cmd *cobra.Command, former *bool) {
+	cmd.Flags().
+		StringVar(&a.mnemonicFile, "mnemonic-file", "", "file that holds the mnemonic, - for standard input")
+	cmd.Flags().
+		BoolVar(former, "former", false, "run although the operator has another signer by now")
+}
+
+func (a *app) start(
+	ctx context.Context, former bool, follow func(home.Config) (*service.Follow, error),
+) error {
 	cfg, err := home.Load(a.home)
 	if err != nil {
 		return command.Usage(err)
@@ -51,6 +61,10 @@ func (a *app) start(ctx context.Context, former bool) error {
 	if err != nil {
 		return command.Usage(err)
 	}
+	of, err := follow(cfg)
+	if err != nil {
+		return err
+	}
 	path := a.findMnemonic()
 	mnemonic, err := a.readMnemonic(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,6 +75,7 @@ func (a *app) start(ctx context.Context, former bool) error {
 	}
 	a.EndInOrder()
 	return service.Run(ctx, service.Options{
-		Home: a.home, Config: cfg, Mnemonic: mnemonic, Former: former, Log: log, Version: a.Version,
+		Home: a.home, Config: cfg, Mnemonic: mnemonic, Former: former, Follow: of, Log: log,
+		Version: a.Version,
 	})
 }

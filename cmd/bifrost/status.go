@@ -59,6 +59,15 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 		row("address", addr)
 	}
 	row("term", termState(st.Term))
+	if f := st.Standby; f != nil {
+		row("follows", f.From)
+		newest := "nothing yet"
+		if f.Manifest != "" {
+			newest = fmt.Sprintf("%s of %s with %d keyshares, looked at %s", f.Manifest,
+				f.Time.Format(time.RFC3339), f.Keyshares, f.LastSuccess.Format(time.RFC3339))
+		}
+		row("has", newest)
+	}
 	row("pre-parameters", st.PreParams)
 	if st.Trust != nil {
 		row(
@@ -163,6 +172,11 @@ func termState(t term.Status) string {
 	switch t.State {
 	case term.Acting:
 		return fmt.Sprintf("%d, this instance's since block %d", t.Term, t.Height)
+	case term.Standby:
+		if t.Term == 0 {
+			return "0, nobody's yet"
+		}
+		return fmt.Sprintf("%d, another instance's since block %d", t.Term, t.Height)
 	case term.Fenced:
 		return fmt.Sprintf("%d, ANOTHER INSTANCE'S since block %d", t.Term, t.Height)
 	}
