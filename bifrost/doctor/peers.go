@@ -20,7 +20,8 @@ func (d *examination) peers(ctx context.Context) {
 		d.add(
 			"peers",
 			Warn,
-			"config.toml names none: only those that know this signer's address find it",
+			"config.toml names none: this signer finds those whose claims say where they are, and is found "+
+				"by those that know its address, from p2p.public or their own config.toml",
 		)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -213,7 +214,31 @@ func (t Trust) HashBytes() ([]byte, error) {
 // P2P says how the other signers are reached.
 type P2P struct {
 	Listen []string `toml:"listen"`
+	// Public are the multiaddrs of Listen as others dial them, without a peer id. They are in the
+	// signer's claims on chain, for everyone to read.
+	Public []string `toml:"public"`
 	Peers  []string `toml:"peers"`
+	// Networks are CIDRs in which signers are dialled by what they say of themselves, beside what is
+	// public.
+	Networks []string `toml:"networks"`
+}
+
+// maxPublic is how many characters a claim has for addresses.
+const maxPublic = 256
+
+// Claimed is what a claim says of where this signer is reached.
+func (p P2P) Claimed() string { return strings.Join(p.Public, " ") }
+
+// Prefixes are the networks. It errs when one is none.
+func (p P2P) Prefixes() (all []netip.Prefix, err error) {
+	for _, s := range p.Networks {
+		n, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("p2p.networks: %q is no network such as 10.0.0.0/8", s)
+		}
+		all = append(all, n.Masked())
+	}
+	return all, nil
 }
 
 // Listen is an address to serve on, none when it is empty.
@@ -240,9 +265,12 @@ func DefaultConfig() Config {
 		Keystore:        Keystore{Recipients: []string{}},
 		Backup:          Backup{Period: Duration(5 * time.Minute), Recipients: []string{}},
 		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
-		P2P:             P2P{Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Peers: []string{}},
-		Metrics:         Listen{Listen: "127.0.0.1:5041"},
-		Log:             Log{Level: "info", Format: "json"},
+		P2P: P2P{
+			Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Public: []string{}, Peers: []string{},
+			Networks: []string{},
+		},
+		Metrics: Listen{Listen: "127.0.0.1:5041"},
+		Log:     Log{Level: "info", Format: "json"},
 	}
 }
 
@@ -293,6 +321,12 @@ func (c Config) Validate() error {
 	}
 	if _, err := c.Trust.HashBytes(); err != nil {
 		return err
+	}
+	if _, err := c.P2P.Prefixes(); err != nil {
+		return err
+	}
+	if n := len(c.P2P.Claimed()); n > maxPublic {
+		return fmt.Errorf("p2p.public has %d characters, and a claim has room for %d", n, maxPublic)
 	}
 	if c.Metrics.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Metrics.Listen); err != nil {
@@ -456,10 +490,22 @@ hash = {{printf "%q" .Trust.Hash}}
 # Where the other signers reach this one: multiaddrs without a peer id.
 listen = {{list .P2P.Listen}}
 
-# Where the other signers are: multiaddrs with the peer id, which bifrost init
-# prints for each. Only members of a vault are ever let in.
+# The same as they dial it: the public name or address, without a peer id. It is on chain
+# for everyone to read, with this signer's claims, and the others need no more to find
+# it. Empty: they have to name it among their peers.
+# public = ["/dns4/signer.example.org/tcp/5040"]
+public = {{list .P2P.Public}}
+
+# Where the other signers are that do not say so themselves, or that are reached
+# elsewhere from here: multiaddrs with the peer id, which bifrost init prints for each.
+# Only members of a vault are ever let in.
 # peers = ["/dns4/signer.example.org/tcp/5040/p2p/16Uiu2HA..."]
 peers = {{list .P2P.Peers}}
+
+# Who is not among the peers is dialled where it says that it is, if that is public or in
+# one of these networks: not on loopback, in private networks or on a link.
+# networks = ["10.8.0.0/16"]
+networks = {{list .P2P.Networks}}
 
 [metrics]
 # Serves /metrics for Prometheus, /livez (the process runs) and /readyz (200 when

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -64,7 +66,7 @@ type service struct {
 	// follower is nil of an instance that is not to stand by.
 	follower *homebackup.Follower
 	sinks    []keptSink
-	mailers []*mailer
+	mailers  []*mailer
 	// backupKeys open the backups.
 	backupKeys homebackup.Keys
 	// keyshares are opened once, for all who read or write them.
@@ -93,6 +95,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer o.Mnemonic.Wipe()
 	if err := o.Config.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	p2p := o.Config.P2P
+	if err := tss.CheckAddresses(p2p.Listen, p2p.Peers, p2p.Public); err != nil {
+		return fmt.Errorf("%w: p2p: %w", home.ErrConfig, err)
 	}
 	unlock, err := home.Lock(o.Home)
 	if err != nil {
@@ -374,7 +380,8 @@ func (s *service) openTerm(standby bool) (err error) {
 	address := types.SignerAddress(s.key.PubKey())
 	s.terms, err = term.Open(term.Config{
 		ChainID: s.cfg.ChainID, Address: s.request.Address, Path: home.TermPath(s.home),
-		Chain: s.chain,
+		Addresses: s.cfg.P2P.Claimed(),
+		Chain:     s.chain,
 		Sign: func(msg proto.Message, p chain.TxParams) ([]byte, error) {
 			return chain.SignTx(msg, p, s.key)
 		},
@@ -396,9 +403,14 @@ func (s *service) act(
 	ctx context.Context, number uint64, notBefore int64, mnemonic *sanity.Mnemonic,
 ) error {
 	s.log.Info().Uint64("term", number).Msg("this instance of the signer acts")
+	networks, err := s.cfg.P2P.Prefixes()
+	if err != nil {
+		return fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
 		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log,
+		Find: s.find, Networks: networks,
 		PreParams: s.params, Bech32Prefix: s.cfg.Prefix, Term: number,
 	})
 	sanity.Wipe(private)
@@ -448,6 +460,16 @@ func (s *service) act(
 	s.tss, s.publisher = nil, nil
 	s.mu.Unlock()
 	return err
+}
+
+// find asks where another signer says that it is reached.
+func (s *service) find(ctx context.Context, pubKey []byte) ([]string, error) {
+	address, err := bech32.ConvertAndEncode(s.cfg.Prefix, types.SignerAddress(pubKey))
+	if err != nil {
+		return nil, err
+	}
+	claim, _, err := s.chain.SignerTerm(ctx, address)
+	return strings.Fields(claim.Addresses), err
 }
 
 // acting is the loop of this instance, nil while it does not act.

@@ -57,8 +57,10 @@ type Config struct {
 	// Address is the signer's account.
 	Address string
 	// Path is the file in which the home remembers its claims.
-	Path  string
-	Chain Chain
+	Path string
+	// Addresses are where other members and tools reach this instance, for the claim.
+	Addresses string
+	Chain     Chain
 	// Sign signs a claim with the signer's key.
 	Sign func(msg proto.Message, p chain.TxParams) ([]byte, error)
 	// Verified is the verified record of the signer's latest claim, the zeroth when there is none.
@@ -370,6 +372,7 @@ func (h *Holder) broadcast(ctx context.Context, a *attempt) error {
 		}
 		msg := &types.MsgClaimSigner{
 			Signer: h.cfg.Address, ExpectedTerm: a.Term - 1, Nonce: nonce,
+			Addresses: h.cfg.Addresses,
 		}
 		gas, err := types.SignerGas(msg, 0)
 		if err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -42,6 +42,11 @@ type Config struct {
 	// Peers are multiaddrs of other signers, "/dns4/host/tcp/5040/p2p/16Uiu2…". They say where a
 	// signer is, should it be a member of a ceremony; they let nobody in.
 	Peers []string
+	// Find, if there is one, gives the multiaddrs at which the signer with a compressed public key
+	// says that it is reached, without a peer id. It is asked for whom Peers does not name.
+	Find func(ctx context.Context, pubKey []byte) ([]string, error)
+	// Networks are dialled beside what is public. Whom Peers names is dialled anywhere.
+	Networks []netip.Prefix
 	// Log receives what happens; never a secret.
 	Log zerolog.Logger
 	// JoinTimeout is how long a ceremony waits for all members, 5 minutes when zero.
@@ -68,6 +73,8 @@ type Node struct {
 	pub  []byte
 	host host.Host
 	gate *gate
+	// found are addresses that Find has given.
+	found found
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -105,7 +112,8 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg:      cfg,
 		key:      secp256k1.PrivKeyFromBytes(cfg.Key),
-		gate:     &gate{allowed: map[peer.ID]int{}},
+		gate:     newGate(peers, cfg.Networks),
+		found:    found{of: map[peer.ID]place{}},
 		sessions: map[string]*session{},
 		terms:    map[peer.ID]uint64{},
 		now:      time.Now,
@@ -165,8 +173,14 @@ func resourceManager() (network.ResourceManager, error) {
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(partial.Build(limits.AutoScale())))
 }
 
-// CheckAddresses errs when [New] would, with these addresses to listen on and of peers.
-func CheckAddresses(listen, peers []string) error {
+// CheckAddresses errs when [New] would, with these addresses to listen on and of peers, or when
+// others could not dial one of those at which this signer says that it is reached.
+func CheckAddresses(listen, peers, public []string) error {
+	for _, s := range public {
+		if _, err := parsePublic(s); err != nil {
+			return fmt.Errorf("public %q: %w", s, err)
+		}
+	}
 	for _, s := range listen {
 		if _, err := multiaddr.NewMultiaddr(s); err != nil {
 			return fmt.Errorf("listen %q: %w", s, err)
@@ -174,6 +188,23 @@ func CheckAddresses(listen, peers []string) error {
 	}
 	_, err := parsePeers(peers)
 	return err
+}
+
+// parsePublic reads the multiaddr of a host and a TCP port.
+func parsePublic(s string) (multiaddr.Multiaddr, error) {
+	addr, err := multiaddr.NewMultiaddr(s)
+	if err != nil {
+		return nil, err
+	}
+	protocols := addr.Protocols()
+	if len(protocols) != 2 || protocols[1].Code != multiaddr.P_TCP {
+		return nil, errors.New("not a host and a TCP port, such as /dns4/signer.example.org/tcp/5040")
+	}
+	switch protocols[0].Code {
+	case multiaddr.P_IP4, multiaddr.P_IP6, multiaddr.P_DNS, multiaddr.P_DNS4, multiaddr.P_DNS6:
+		return addr, nil
+	}
+	return nil, errors.New("it names no host")
 }
 
 // parsePeers reads multiaddrs that end with a peer id.
@@ -271,7 +302,7 @@ func (n *Node) open(ctx context.Context, id peer.ID) (network.Stream, error) {
 		if s, ok := n.host.Network().(*swarm.Swarm); ok {
 			s.Backoff().Clear(id)
 		}
-		if err := n.host.Connect(ctx, peer.AddrInfo{ID: id}); err != nil {
+		if err := n.host.Connect(ctx, n.find(ctx, id)); err != nil {
 			return nil, err
 		}
 	}
@@ -371,43 +402,3 @@ func (n *Node) join(s *session) (leave func(), err error) {
 		n.wg.Done()
 	}, nil
 }
-
-// The gate lets in, and dials, members of the ceremonies that this node takes part in now, and
-// nobody else.
-type gate struct {
-	mu      sync.Mutex
-	allowed map[peer.ID]int // in how many ceremonies
-}
-
-func (g *gate) allow(peers []peer.ID, by int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range peers {
-		if g.allowed[p] += by; g.allowed[p] == 0 {
-			delete(g.allowed, p)
-		}
-	}
-}
-
-func (g *gate) allows(p peer.ID) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.allowed[p] > 0
-}
-
-// InterceptPeerDial implements libp2p's connection gater.
-func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allows(p) }
-
-// InterceptAddrDial implements libp2p's connection gater.
-func (g *gate) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return true }
-
-// InterceptAccept implements libp2p's connection gater.
-func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
-
-// InterceptSecured implements libp2p's connection gater: here the peer has proved who it is.
-func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.allows(p)
-}
-
-// InterceptUpgraded implements libp2p's connection gater.
-func (g *gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -101,7 +101,7 @@ func examineConfig(cfg home.Config) ([]string, error) {
 	if err := service.CheckNotify(cfg.Notify); err != nil {
 		return nil, err
 	}
-	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers); err != nil {
+	if err := tss.CheckAddresses(cfg.P2P.Listen, cfg.P2P.Peers, cfg.P2P.Public); err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)
 	}
 	if len(cfg.P2P.Listen) == 0 {

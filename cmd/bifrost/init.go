@@ -70,6 +70,12 @@ first registration; bifrost register prints later ones.`,
 		"multiaddr to listen on for the other signers, repeatable",
 	)
 	f.StringSliceVar(
+		&flags.P2P.Public,
+		"p2p-public",
+		flags.P2P.Public,
+		"multiaddr at which the other signers dial this one, for its claims on chain, repeatable",
+	)
+	f.StringSliceVar(
 		&flags.P2P.Peers,
 		"peer",
 		flags.P2P.Peers,
@@ -198,6 +204,7 @@ func (a *app) initConfig(
 		{"operator-prefix", cfg.OperatorPrefix == flags.OperatorPrefix},
 		{"hd-path", cfg.HDPath == flags.HDPath},
 		{"p2p-listen", slices.Equal(cfg.P2P.Listen, flags.P2P.Listen)},
+		{"p2p-public", slices.Equal(cfg.P2P.Public, flags.P2P.Public)},
 		{"peer", slices.Equal(cfg.P2P.Peers, flags.P2P.Peers)},
 		{"metrics-listen", cfg.Metrics.Listen == flags.Metrics.Listen},
 	} {

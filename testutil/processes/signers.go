@@ -125,12 +125,19 @@ func (n *Network) Configure(m *Member) error {
 	if err != nil {
 		return err
 	}
-	for _, edit := range [][2]string{
-		{"\npeers = []\n", "\npeers = " + string(peers) + "\n"},
+	where := [][2]string{{"\npeers = []\n", "\npeers = " + string(peers) + "\n"}}
+	if n.Claims {
+		at, _, _ := strings.Cut(m.peer, "/p2p/")
+		where = [][2]string{
+			{"\npublic = []\n", fmt.Sprintf("\npublic = [%q]\n", at)},
+			{"\nnetworks = []\n", "\nnetworks = [\"127.0.0.0/8\"]\n"},
+		}
+	}
+	for _, edit := range append(where, [][2]string{
 		{"\nwitnesses = []\n", "\nwitnesses = " + string(witnesses) + "\n"},
 		{"\npreparams = 2\n", "\npreparams = 0\n"},
 		{"\ndir = \"\"\n", "\ndir = \"" + m.Backups + "\"\n"},
-	} {
+	}...) {
 		if !strings.Contains(string(config), edit[0]) {
 			return fmt.Errorf("%s has no line %q", path, strings.TrimSpace(edit[0]))
 		}

@@ -38,6 +38,8 @@ type Config struct {
 	PreParams int
 	// Tables are what is added to the end of a signer's configuration, if anything is.
 	Tables func(m *Member) string
+	// Claims has the signers find each other by their claims alone: no configuration names another.
+	Claims bool
 }
 
 // Network is four validators with their signers in one folder.
