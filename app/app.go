@@ -1,5 +1,5 @@
 // Package app is the smallest chain that embeds the tssbackup module: accounts, bank, staking,
-// governance, upgrades and what these need. Governance is the module's authority.
+// slashing, governance, upgrades and what these need. Governance is the module's authority.
 //
 // An existing chain needs less than this package: the module in its app config, its name among the
 // end blockers and precommiters, the two decorators of package ante in its ante chain, and blocks
@@ -22,6 +22,7 @@ import (
 	authante "github.com/cosmos/cosmos-sdk/x/auth/ante"
 	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	bankkeeper "github.com/cosmos/cosmos-sdk/x/bank/keeper"
+	slashingkeeper "github.com/cosmos/cosmos-sdk/x/slashing/keeper"
 	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 
@@ -43,6 +44,7 @@ type App struct {
 	AccountKeeper   authkeeper.AccountKeeper
 	BankKeeper      bankkeeper.Keeper
 	StakingKeeper   *stakingkeeper.Keeper
+	SlashingKeeper  slashingkeeper.Keeper
 	UpgradeKeeper   *upgradekeeper.Keeper
 	TssbackupKeeper *keeper.Keeper // embed
 	// Archive is the node's store of envelopes. It is nil when the app has no home.
@@ -78,6 +80,7 @@ func New(
 		&app.AccountKeeper,
 		&app.BankKeeper,
 		&app.StakingKeeper,
+		&app.SlashingKeeper,
 		&app.UpgradeKeeper,
 		&app.TssbackupKeeper, // embed
 		&app.Archive,         // embed
@@ -86,6 +89,7 @@ func New(
 		return nil, fmt.Errorf("wire the app: %w", err)
 	}
 	app.App = builder.Build(db, baseAppOptions...)
+	app.TssbackupKeeper.SetHooks(jailer{staking: app.StakingKeeper, slashing: app.SlashingKeeper})
 
 	// embed: begin
 	anteHandler, err := ante.NewAnteHandler(ante.HandlerOptions{

@@ -9,6 +9,7 @@ import (
 	distrmodulev1 "cosmossdk.io/api/cosmos/distribution/module/v1"
 	genutilmodulev1 "cosmossdk.io/api/cosmos/genutil/module/v1"
 	govmodulev1 "cosmossdk.io/api/cosmos/gov/module/v1"
+	slashingmodulev1 "cosmossdk.io/api/cosmos/slashing/module/v1"
 	stakingmodulev1 "cosmossdk.io/api/cosmos/staking/module/v1"
 	txconfigv1 "cosmossdk.io/api/cosmos/tx/config/v1"
 	upgrademodulev1 "cosmossdk.io/api/cosmos/upgrade/module/v1"
@@ -29,6 +30,7 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	_ "github.com/cosmos/cosmos-sdk/x/gov"
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	_ "github.com/cosmos/cosmos-sdk/x/staking"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	_ "github.com/cosmos/cosmos-sdk/x/upgrade"
@@ -51,11 +53,12 @@ func Config() depinject.Config {
 	return depinject.Configs(
 		appconfig.Compose(&appv1alpha1.Config{Modules: moduleConfigs()}),
 		// The genutil module as the genesis commands want it: with the check of the transactions
-		// that they collect.
+		// that they collect. The slashing module with a window of its own.
 		depinject.Supply(map[string]module.AppModuleBasic{
 			genutiltypes.ModuleName: genutil.NewAppModuleBasic(
 				genutiltypes.DefaultMessageValidator,
 			),
+			slashingtypes.ModuleName: slashingBasic{},
 		}),
 	)
 }
@@ -67,8 +70,12 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 			Config: appconfig.WrapAny(&runtimev1alpha1.Module{
 				AppName: Name,
 				// The upgrade runs before all else that is in its block.
-				PreBlockers:   []string{upgradetypes.ModuleName, authtypes.ModuleName},
-				BeginBlockers: []string{distrtypes.ModuleName, stakingtypes.ModuleName},
+				PreBlockers: []string{upgradetypes.ModuleName, authtypes.ModuleName},
+				BeginBlockers: []string{
+					distrtypes.ModuleName,
+					slashingtypes.ModuleName,
+					stakingtypes.ModuleName,
+				},
 				EndBlockers: []string{
 					banktypes.ModuleName,
 					govtypes.ModuleName,
@@ -85,6 +92,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 					banktypes.ModuleName,
 					distrtypes.ModuleName,
 					stakingtypes.ModuleName,
+					slashingtypes.ModuleName,
 					govtypes.ModuleName,
 					consensustypes.ModuleName,
 					upgradetypes.ModuleName,
@@ -118,6 +126,7 @@ func moduleConfigs() []*appv1alpha1.ModuleConfig {
 		},
 		{Name: banktypes.ModuleName, Config: appconfig.WrapAny(&bankmodulev1.Module{})},
 		{Name: stakingtypes.ModuleName, Config: appconfig.WrapAny(&stakingmodulev1.Module{})},
+		{Name: slashingtypes.ModuleName, Config: appconfig.WrapAny(&slashingmodulev1.Module{})},
 		// gov pays into the community pool, which is distribution's.
 		{Name: distrtypes.ModuleName, Config: appconfig.WrapAny(&distrmodulev1.Module{})},
 		{Name: govtypes.ModuleName, Config: appconfig.WrapAny(&govmodulev1.Module{})},

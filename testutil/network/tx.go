@@ -113,15 +113,8 @@ func (n *Network) Send(from Account, msgs ...sdk.Msg) *coretypes.ResultTx {
 // SendVote sends one message without a fee, as a bifrost sends its votes.
 func (n *Network) SendVote(from Account, vote sdk.Msg) *coretypes.ResultTx {
 	n.t.Helper()
-	gas := uint64(defaultGas)
-	switch m := vote.(type) {
-	case *types.MsgTssPool:
-		var err error
-		gas, err = types.SignerGas(m, 0)
-		require.NoError(n.t, err)
-	case *types.MsgPublishBackup:
-		gas += 10 * uint64(len(m.KeysharesBackup))
-	}
+	gas, err := types.SignerGas(vote, len(n.Validators))
+	require.NoError(n.t, err)
 	return n.send(from, TxOptions{Gas: gas}, vote)
 }
 
