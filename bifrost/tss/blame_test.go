@@ -140,7 +140,7 @@ func ownShares(s *session, f *frame, change func(list []*sealed)) *frame {
 		panic(err)
 	}
 	b := content.(*wrapperspb.BytesValue).Value
-	list, err := decodeShares(b, s.self, len(s.members), k.protocol.proofParts)
+	list, err := k.decodeShares(b, s.self)
 	if err != nil {
 		panic(err)
 	}

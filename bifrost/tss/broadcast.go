@@ -53,7 +53,8 @@ func (s *session) known(at slot) bool {
 		int(at.step) >= len(s.instances[at.instance].protocol.steps) {
 		return false
 	}
-	return s.step(at).broadcast == (at.to == everybody)
+	step := s.step(at)
+	return s.sends(step, int(at.author)) && step.broadcast == (at.to == everybody)
 }
 
 // handle takes in a frame while the protocols run. What is not as it should be is passed over:
@@ -315,8 +316,8 @@ func (s *session) eachLacking(f func(at slot, m *message)) {
 		for j := range in.protocol.steps {
 			step := &in.protocol.steps[j]
 			for author := range s.members {
-				if author == s.self || s.slots[i][j][author].delivered ||
-					round != 0 && step.round > round {
+				if author == s.self || !s.sends(step, author) ||
+					s.slots[i][j][author].delivered || round != 0 && step.round > round {
 					continue
 				}
 				if step.round < round {

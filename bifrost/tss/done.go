@@ -45,7 +45,7 @@ func (s *session) addCertificate() {
 		number: uint8(len(s.instances)), waiting: map[waiting]*frame{},
 	}
 	p := &protocol{name: "keygen", steps: []step{
-		{title: "done", round: s.lastRound() + 1, broadcast: true},
+		{title: "done", round: s.lastRound() + 1, broadcast: true, by: getters},
 	}}
 	s.instances = append(s.instances, &instance{protocol: p})
 	s.slots = append(s.slots, newSlots(len(p.steps), len(s.members)))
@@ -126,7 +126,10 @@ func (c *certificate) wait(f *frame, from, members int) {
 func (s *session) certify() {
 	c := s.certificate
 	var signatures [][]byte
-	for _, m := range s.slots[c.number][0] {
+	for author, m := range s.slots[c.number][0] {
+		if !s.gets(author) {
+			continue
+		}
 		if len(m.versions) == 0 || !m.versions[0].held {
 			return
 		}

@@ -22,7 +22,7 @@ type instance struct {
 	admission *admission // of an ECDSA keygen
 	proofs    *proofs    // before an ECDSA signature, when the parameters are not trusted
 	parties   tsslib.SortedPartyIDs
-	party     tsslib.Party
+	party     party
 	out       <-chan tsslib.Message
 	end       func() (any, bool) // the result, once there is one
 
@@ -32,6 +32,12 @@ type instance struct {
 	held       []delivery       // that need what is not here yet
 	shares     []tsslib.Message // for each of the others, until all are here
 	result     any              // tss-lib's; it counts when nobody complains of a share
+}
+
+// A party computes what a member says next from what it has heard: tss-lib's does.
+type party interface {
+	Start() *tsslib.Error
+	Update(m tsslib.ParsedMessage) (ok bool, err *tsslib.Error)
 }
 
 // delivery is a message for the party: one of every other member for each step, and no more.
@@ -173,6 +179,9 @@ func (in *instance) accept(d delivery) outcome {
 // takeShare opens this member's share of an author's list. One that is wrong is complained of.
 func (in *instance) takeShare(author int) outcome {
 	k := in.known
+	if !k.gets(k.self) {
+		return outcome{}
+	}
 	msg, err := k.openShare(k.keys.with(author), author, k.self)
 	if err != nil {
 		return in.received(outcome{})
@@ -184,7 +193,7 @@ func (in *instance) takeShare(author int) outcome {
 // received gives the receipt when all shares, and what they are checked against, are here.
 func (in *instance) received(o outcome) outcome {
 	k, p := in.known, in.protocol
-	if o.err != nil || !p.deals() || k.sent[p.receipt][k.self] != nil ||
+	if o.err != nil || !p.deals() || !k.gets(k.self) || k.sent[p.receipt][k.self] != nil ||
 		!k.complete(p.shares) || !k.complete(p.opening) {
 		return o
 	}
@@ -220,6 +229,9 @@ func (in *instance) finish(o outcome) outcome {
 	if r, ok := in.end(); ok {
 		in.result = r
 	}
+	if err, ok := in.result.(error); ok {
+		o.err = fmt.Errorf("%s: %w", in.protocol.name, err)
+	}
 	k, p := in.known, in.protocol
 	if o.err == nil && len(o.faults) == 0 && in.result != nil &&
 		(!p.deals() || k.complete(p.receipt) && in.undisputed()) {
@@ -230,7 +242,7 @@ func (in *instance) finish(o outcome) outcome {
 
 func (in *instance) undisputed() bool {
 	return !slices.ContainsFunc(in.known.sent[in.protocol.receipt], func(m proto.Message) bool {
-		return len(m.(*wrapperspb.BytesValue).Value) > 0
+		return m != nil && len(m.(*wrapperspb.BytesValue).Value) > 0
 	})
 }
 
@@ -302,7 +314,7 @@ func (in *instance) encode(m tsslib.Message) (*outgoing, error) {
 	switch m.(tsslib.ParsedMessage).Content().(type) {
 	case *eckeygen.KGRound2Message1, *edkeygen.KGRound2Message1:
 		in.shares = append(in.shares, m)
-		if len(in.shares) < len(in.parties)-1 {
+		if len(in.shares) < in.known.others() {
 			return nil, nil
 		}
 		out, err := in.known.sealShares(in.shares)

@@ -32,24 +32,14 @@ import (
 func (n *Node) Keygen(
 	ctx context.Context, r ceremony.KeygenRequest,
 ) (*ceremony.KeygenResult, error) {
-	prefix := n.cfg.Bech32Prefix
-	if n.cfg.PreParams == nil || prefix == "" || strings.ToLower(prefix) != prefix {
-		return nil, fmt.Errorf(
-			"a keygen needs pre-parameters and a bech32 prefix in lower case, not %q",
-			prefix,
-		)
-	}
-	if r.Keep == nil {
-		return nil, errors.New("a keygen needs a Keep, which makes its result durable")
-	}
 	d, err := describe(r)
 	if err != nil {
 		return nil, err
 	}
-	if d, err = d.in(r); err != nil {
+	if d, err = d.in(r.ID, r.Session, r.Members); err != nil {
 		return nil, err
 	}
-	preParams, err := n.cfg.PreParams.hold(ctx, r.ID)
+	preParams, err := n.prepare(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +53,36 @@ func (n *Node) Keygen(
 			newEdDSAKeygen(at, r.Threshold, preParams.PaillierSK.PhiN.Bytes()),
 		}, nil
 	}
+	return n.makeKeyshares(ctx, d, r)
+}
+
+// prepare checks that this node can make keyshares, and holds its pre-parameters for them.
+func (n *Node) prepare(
+	ctx context.Context, r ceremony.KeygenRequest,
+) (*eckeygen.LocalPreParams, error) {
+	prefix := n.cfg.Bech32Prefix
+	if n.cfg.PreParams == nil || prefix == "" || strings.ToLower(prefix) != prefix {
+		return nil, fmt.Errorf(
+			"a keygen needs pre-parameters and a bech32 prefix in lower case, not %q",
+			prefix,
+		)
+	}
+	if r.Keep == nil {
+		return nil, errors.New("a keygen needs a Keep, which makes its result durable")
+	}
+	return n.cfg.PreParams.hold(ctx, r.ID)
+}
+
+// makeKeyshares takes part in a ceremony that makes keyshares, has this member's kept, and returns
+// when all members have signed that they kept theirs.
+func (n *Node) makeKeyshares(
+	ctx context.Context, d description, r ceremony.KeygenRequest,
+) (*ceremony.KeygenResult, error) {
+	members := d.receivers()
 	var out *ceremony.KeygenResult
 	d.keep = func(ctx context.Context, results []any) ([]byte, error) {
 		var err error
-		if out, err = n.keygenResult(d.members, results); err != nil {
+		if out, err = n.keygenResult(members, results); err != nil {
 			return nil, err
 		}
 		digest, err := r.Keep(ctx, *out)
@@ -85,8 +101,7 @@ func (n *Node) Keygen(
 	}
 	signatures := results[len(results)-1].([][]byte)
 	for _, m := range r.Members {
-		i := slices.IndexFunc(d.members, func(n []byte) bool { return bytes.Equal(m, n) })
-		out.Certificate = append(out.Certificate, signatures[i])
+		out.Certificate = append(out.Certificate, signatures[indexOf(members, m)])
 	}
 	return out, nil
 }
@@ -134,7 +149,9 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 }
 
 func describe(r ceremony.KeygenRequest) (description, error) {
-	d := description{name: r.ID, public: true, left: r.Left}
+	d := description{
+		name: r.ID, public: true, left: r.Left, malicious: tolerated(len(r.Members)),
+	}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Members); err != nil {
 		return d, err
@@ -149,18 +166,19 @@ func describe(r ceremony.KeygenRequest) (description, error) {
 	return d, nil
 }
 
-// in makes a description one of an attempt.
-func (d description) in(r ceremony.KeygenRequest) (description, error) {
-	if len(r.Session.ID) != hashSize || len(r.Session.Keys) != len(r.Members) ||
-		len(r.Session.Secret) != secp256k1.PrivKeyBytesLen {
+// in makes a description one of an attempt, whose session has these members' keys.
+func (d description) in(
+	id string, session ceremony.Session, members [][]byte,
+) (description, error) {
+	if len(session.ID) != hashSize || len(session.Keys) != len(members) ||
+		len(session.Secret) != secp256k1.PrivKeyBytesLen {
 		return d, errors.New("a keygen needs a session with a key of each member")
 	}
-	d.session = &ceremony.Session{ID: r.Session.ID, Secret: r.Session.Secret}
+	d.session = &ceremony.Session{ID: session.ID, Secret: session.Secret}
 	for _, m := range d.members {
-		i := slices.IndexFunc(r.Members, func(n []byte) bool { return bytes.Equal(m, n) })
-		d.session.Keys = append(d.session.Keys, r.Session.Keys[i])
+		d.session.Keys = append(d.session.Keys, session.Keys[indexOf(members, m)])
 	}
-	if d.name = fmt.Sprintf("%s/%x", r.ID, r.Session.ID[:8]); len(d.name) > maxID {
+	if d.name = fmt.Sprintf("%s/%x", id, session.ID[:8]); len(d.name) > maxID {
 		return d, fmt.Errorf("ceremony id of %d characters", len(d.name))
 	}
 	return d, nil
@@ -192,6 +210,20 @@ func checkMembers(id string, members [][]byte) (sorted [][]byte, parties []*big.
 		parties = append(parties, new(big.Int).SetBytes(m))
 	}
 	return sorted, parties, nil
+}
+
+// receivers are the members that get shares.
+func (d *description) receivers() (members [][]byte) {
+	for i, m := range d.members {
+		if d.gets(i) {
+			members = append(members, m)
+		}
+	}
+	return members
+}
+
+func indexOf(members [][]byte, member []byte) int {
+	return slices.IndexFunc(members, func(m []byte) bool { return bytes.Equal(m, member) })
 }
 
 // digest hashes what members must agree on, each part behind its length.

@@ -58,7 +58,9 @@ func (n *Node) keysign(
 	if err != nil {
 		return nil, err
 	}
-	d := description{name: id, members: members, parties: parties}
+	d := description{
+		name: id, members: members, parties: parties, malicious: tolerated(len(members)),
+	}
 	var own *proofs
 	var build func(seat) *instance
 	switch share.Curve() {

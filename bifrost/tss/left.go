@@ -94,6 +94,9 @@ func (s *session) over(now time.Time) error {
 	}
 	for m := range s.members {
 		says := func(x int) bool { return s.departures[x].said[m] }
+		if !s.gets(m) && s.finished[m] {
+			continue // of a reshare, a dealer that has nothing to wait for
+		}
 		if !slices.Contains(left, m) && !slices.ContainsFunc(left, says) {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package tss
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 )
 
 // An admission keeps round 1 of an ECDSA keygen from tss-lib until all members have proven the
-// parameters in it.
+// parameters in it. In a reshare those who get shares prove theirs.
 //
 // First each member commits to its round 1. When all have, it sends it, with a proof for each of
 // its moduli that binds session and author. So nobody can copy a number of a member's that it has
@@ -71,17 +72,24 @@ func proveParameters(random io.Reader, k *known, pre eckeygen.LocalPreParams) ([
 	return append(ofN, ofNTilde...), nil
 }
 
-// commit keeps round 1 back and gives the commitment to it instead.
-func (in *instance) commit(round1 []outgoing) outcome {
-	k := in.known
-	commitment, own := wrapOurs(
-		keygenCommitment,
-		k.commitment(k.self, k.sent[keygenRound1][k.self]),
-	)
-	proof, ownProof := wrapOurs(keygenProof, in.admission.proof)
-	k.sent[keygenCommitment][k.self], k.sent[keygenProof][k.self] = own, ownProof
-	in.admission.own = append(round1, proof)
-	return outcome{messages: []outgoing{commitment}}
+// commit keeps this member's parameters back and gives the commitment to them instead.
+func (in *instance) commit(first []outgoing) (o outcome) {
+	k, a := in.known, in.admission
+	for _, m := range first {
+		if m.step != keygenRound1 {
+			o.messages = append(o.messages, m)
+			continue
+		}
+		commitment, own := wrapOurs(
+			keygenCommitment,
+			k.commitment(k.self, k.sent[keygenRound1][k.self]),
+		)
+		proof, ownProof := wrapOurs(keygenProof, a.proof)
+		k.sent[keygenCommitment][k.self], k.sent[keygenProof][k.self] = own, ownProof
+		a.own = []outgoing{m, proof}
+		o.messages = append(o.messages, commitment)
+	}
+	return o
 }
 
 // admit goes on when the last member has committed, or proven.
@@ -122,7 +130,14 @@ func wrapOurs(step uint8, value []byte) (outgoing, proto.Message) {
 }
 
 // complete reports whether all members' messages of a step are here.
-func (k *known) complete(step uint8) bool { return !slices.Contains(k.sent[step], nil) }
+func (k *known) complete(step uint8) bool {
+	for author, m := range k.sent[step] {
+		if m == nil && k.sends(&k.protocol.steps[step], author) {
+			return false
+		}
+	}
+	return true
+}
 
 // commitment is what a member says of its round 1 before it shows it. The modulus in it is what
 // nobody can guess.
@@ -135,6 +150,15 @@ func (k *known) commitment(author int, round1 proto.Message) []byte {
 	return sum[:]
 }
 
+// isCommitted checks the parameters that a member shows against what it committed to.
+func (k *known) isCommitted(from int, round1 proto.Message) error {
+	c := k.sent[keygenCommitment][from].(*wrapperspb.BytesValue).Value
+	if !bytes.Equal(c, k.commitment(from, round1)) {
+		return errors.New("not what its author committed to")
+	}
+	return nil
+}
+
 func checkCommitment(_ *known, _ int, content proto.Message) error {
 	if len(content.(*wrapperspb.BytesValue).Value) != sha256.Size {
 		return errors.New("not a commitment")
@@ -142,12 +166,22 @@ func checkCommitment(_ *known, _ int, content proto.Message) error {
 	return nil
 }
 
-func parametersOf(m *eckeygen.KGRound1Message) sanity.Parameters {
+// A parametersMessage is the one with which a member tells its parameters.
+type parametersMessage interface {
+	GetPaillierN() []byte
+	GetNTilde() []byte
+	GetH1() []byte
+	GetH2() []byte
+	GetDlnproof_1() [][]byte
+	GetDlnproof_2() [][]byte
+}
+
+func parametersOf(m parametersMessage) sanity.Parameters {
 	return sanity.Parameters{
-		N:      number(m.PaillierN),
-		NTilde: number(m.NTilde),
-		H1:     number(m.H1),
-		H2:     number(m.H2),
+		N:      number(m.GetPaillierN()),
+		NTilde: number(m.GetNTilde()),
+		H1:     number(m.GetH1()),
+		H2:     number(m.GetH2()),
 	}
 }
 
@@ -158,7 +192,7 @@ func checkParameterProof(k *known, from int, content proto.Message) error {
 	if len(proof) != 2*pimod.Size {
 		return fmt.Errorf("a proof of %d bytes", len(proof))
 	}
-	p := parametersOf(k.sent[keygenRound1][from].(*eckeygen.KGRound1Message))
+	p := parametersOf(k.sent[keygenRound1][from].(parametersMessage))
 	if err := pimod.Verify(k.context(from, partN), p.N, proof[:pimod.Size]); err != nil {
 		return fmt.Errorf("the modulus N: %w", err)
 	}
@@ -172,7 +206,12 @@ func checkParameterProof(k *known, from int, content proto.Message) error {
 // equal returns the members that have a number in common with another. Each has proven its moduli
 // and committed to its bases before it saw another's, so it is no honest member that is named.
 func (k *known) equal() (members []int) {
-	numbers := func(p sanity.Parameters) []*big.Int { return []*big.Int{p.N, p.NTilde, p.H1, p.H2} }
+	numbers := func(p sanity.Parameters) []*big.Int {
+		if p.N == nil {
+			return nil // of who gets nothing
+		}
+		return []*big.Int{p.N, p.NTilde, p.H1, p.H2}
+	}
 	for i, p := range k.parameters {
 		for j, other := range k.parameters {
 			if i != j && slices.ContainsFunc(numbers(p), func(v *big.Int) bool {

@@ -29,9 +29,19 @@ func newPartial(
 	subset := edkeygen.BuildLocalSaveDataSubset(*data, ids)
 	order := tsslib.Edwards().Params().N
 	p := &partial{message: message, key: mustPoint(data.EDDSAPub.X(), data.EDDSAPub.Y()).Bytes()}
-	for i, own := range ids.Keys() {
+	for i, weight := range weights(ids.Keys(), order) {
+		share := mustPoint(subset.BigXj[i].X(), subset.BigXj[i].Y())
+		p.weighted = append(p.weighted, share.ScalarMult(edScalar(weight), share))
+	}
+	return p
+}
+
+// weights are by what shares at these places, which differ modulo the order, are multiplied to add
+// up to the key.
+func weights(at []*big.Int, order *big.Int) (all []*big.Int) {
+	for i, own := range at {
 		weight := big.NewInt(1)
-		for j, other := range ids.Keys() {
+		for j, other := range at {
 			if j != i {
 				difference := new(big.Int).Sub(other, own)
 				weight.Mul(weight, other).
@@ -39,10 +49,9 @@ func newPartial(
 				weight.Mod(weight, order)
 			}
 		}
-		share := mustPoint(subset.BigXj[i].X(), subset.BigXj[i].Y())
-		p.weighted = append(p.weighted, share.ScalarMult(edScalar(weight), share))
+		all = append(all, weight)
 	}
-	return p
+	return all
 }
 
 // mustPoint takes the coordinates of a point that the keyshare's checks have seen.

@@ -1,7 +1,6 @@
 package tss
 
 import (
-	"bytes"
 	"crypto/elliptic"
 	"errors"
 	"fmt"
@@ -35,21 +34,22 @@ type protocol struct {
 	curve func() elliptic.Curve
 	steps []step
 
-	// Of a keygen: the steps with the shares, with the polynomial that they are checked against,
-	// and with the word on them; in how many parts the proof beside a share comes; and how a share
-	// that was decrypted is checked.
+	// Of a keygen or a reshare: the steps with the shares, with the polynomial that they are
+	// checked against, and with the word on them; in how many parts the proof beside a share comes,
+	// and what it is bound to; and how a share that was decrypted is checked.
 	shares, opening, receipt uint8
 	proofParts               int
+	proofContext             func(k *known, author, receiver int) []byte
 	checkShare               shareCheck
 }
 
-// A shareCheck makes what tss-lib takes of an author's share for a receiver, a number in range, and
-// of the proof beside it.
+// A shareCheck makes what a party takes of an author's share for a receiver, a number in range, and
+// of the proof beside it. Who deals nothing sends no share, and who gets nothing no proof.
 type shareCheck func(
 	k *known, share []byte, proof [][]byte, author, receiver int,
 ) (tsslib.ParsedMessage, error)
 
-// deals reports whether a protocol has shares, which in a keygen it has.
+// deals reports whether a protocol has shares, which a keygen and a reshare have.
 func (p *protocol) deals() bool { return p.receipt != 0 }
 
 // A step is one message type. Its check looks at everything in a message that could make tss-lib
@@ -60,14 +60,29 @@ type step struct {
 	title     string // of a step that tss-lib does not know
 	round     int
 	broadcast bool
+	by        role
 	check     check
 	needs     []need
 }
 
+// A role is whose messages those of a step are: everybody's, or in a reshare of some alone.
+type role uint8
+
+const (
+	dealers role = iota + 1
+	getters
+)
+
+// from makes a step one of some members alone.
+func (s step) from(by role) step {
+	s.by = by
+	return s
+}
+
 type check func(k *known, from int, m proto.Message) error
 
-// A need is a step that must be here before a message is looked at: its author's, or all members'.
-// So it does not matter in which order a member says what it says.
+// A need is a step that must be here before a message is looked at: its author's, if it has one to
+// send, or all members'. So it does not matter in which order a member says what it says.
 type need struct {
 	step uint8
 	all  bool
@@ -105,22 +120,24 @@ func (s *step) name() string {
 
 // known is what a check compares a message with.
 type known struct {
+	cast
 	protocol   *protocol
 	ids        tsslib.SortedPartyIDs
 	members    [][]byte
 	threshold  int // tss-lib's: one less than sign
 	self       int
 	keys       *sessionKeys
-	parameters []sanity.Parameters // for ECDSA, by member; in a keygen those that are proven
+	parameters []sanity.Parameters // for ECDSA, by member; in a keygen or reshare when proven
 	sent       [][]proto.Message   // what was accepted, by step and member; own broadcasts too
 	partial    *partial            // for EdDSA keysign
 	context    func(author int, part string) []byte
 
-	sharesRight []bool // of a keygen, by author
+	sharesRight []bool // of a keygen or a reshare, by author
 }
 
 func newKnown(p *protocol, at seat, threshold int) *known {
 	k := &known{
+		cast:        at.cast,
 		protocol:    p,
 		ids:         at.ids,
 		members:     at.members,
@@ -143,7 +160,7 @@ func (k *known) has(s *step, author int) bool {
 		if n.all {
 			return !k.complete(n.step)
 		}
-		return k.sent[n.step][author] == nil
+		return k.sent[n.step][author] == nil && k.sends(&k.protocol.steps[n.step], author)
 	})
 }
 
@@ -153,12 +170,11 @@ const ( // steps that others refer to
 	keygenProof
 )
 
-const edKeygenOpening = 2
-
 var (
 	ecdsaKeygen = &protocol{
 		name: "ecdsa keygen", curve: tsslib.S256,
-		shares: 3, opening: 4, receipt: 6, proofParts: facproof.ProofFacBytesParts,
+		shares: 3, opening: 4, receipt: 6,
+		proofParts: facproof.ProofFacBytesParts, proofContext: (*known).ssidOf,
 		checkShare: checkECShare,
 		steps: []step{
 			ours(1, "commitment to round 1", checkCommitment),
@@ -175,7 +191,7 @@ var (
 		shares: 1, opening: 2, receipt: 3, checkShare: checkEdShare,
 		steps: []step{
 			toAll(1, &edkeygen.KGRound1Message{}, nil),
-			ours(2, "list of shares", checkShares, after(edKeygenOpening)),
+			ours(2, "list of shares", checkShares, after(2)),
 			toAll(2, &edkeygen.KGRound2Message2{}, checkEdKeygen2, after(0)),
 			ours(3, "receipt of its shares", checkReceipt, afterAll(1), afterAll(2)),
 		},
@@ -275,21 +291,23 @@ func checkFields(m proto.Message) (err error) {
 
 func checkECKeygen1(k *known, from int, content proto.Message) error {
 	m := content.(*eckeygen.KGRound1Message)
-	if c := k.sent[keygenCommitment][from].(*wrapperspb.BytesValue).Value; !bytes.Equal(
-		c,
-		k.commitment(from, m),
-	) {
-		return errors.New("not what its author committed to")
+	if err := k.isCommitted(from, m); err != nil {
+		return err
 	}
 	if len(m.Commitment) > hashSize {
 		return errors.New("commitment is too long")
 	}
+	return checkParameters(m)
+}
+
+// checkParameters looks at a member's parameters, and at the form of the proofs of its bases.
+func checkParameters(m parametersMessage) error {
 	if err := sanity.CheckParameters(parametersOf(m)); err != nil {
 		return err
 	}
 	// Two lists behind their lengths, which tss-lib would take at their word.
 	length := big.NewInt(dlnproof.Iterations)
-	for _, proof := range [][][]byte{m.Dlnproof_1, m.Dlnproof_2} {
+	for _, proof := range [][][]byte{m.GetDlnproof_1(), m.GetDlnproof_2()} {
 		if len(proof) != 2+2*dlnproof.Iterations ||
 			number(
 				proof[0],
@@ -303,13 +321,21 @@ func checkECKeygen1(k *known, from int, content proto.Message) error {
 
 func checkECKeygen2(k *known, from int, content proto.Message) error {
 	m := content.(*eckeygen.KGRound2Message2)
-	if slices.ContainsFunc(m.ModProof, func(part []byte) bool { return len(part) > 0 }) {
-		return errors.New("has a mod proof, which came with round 1")
+	if err := checkNoModProof(m.ModProof); err != nil {
+		return err
 	}
 	if err := checkPoints(m.DeCommitment, k.threshold+1, secpPoint); err != nil {
 		return err
 	}
 	return k.opens(keygenRound1, from, m.DeCommitment)
+}
+
+// checkNoModProof wants none of tss-lib's: ours is beside the parameters.
+func checkNoModProof(proof [][]byte) error {
+	if slices.ContainsFunc(proof, func(part []byte) bool { return len(part) > 0 }) {
+		return errors.New("has a mod proof, which is a message of its own")
+	}
+	return nil
 }
 
 func checkEdKeygen2(k *known, from int, content proto.Message) error {
@@ -438,9 +464,15 @@ var errNobody = errors.New("a member spoilt the signature, and nothing tells whi
 // opens checks what a member opens against what it committed to. tss-lib does so in most places,
 // and does not name who failed in some.
 func (k *known) opens(step, from int, opening [][]byte) error {
-	c := k.sent[step][from].(interface{ GetCommitment() []byte })
+	var commitment []byte
+	switch c := k.sent[step][from].(type) {
+	case interface{ GetCommitment() []byte }:
+		commitment = c.GetCommitment()
+	case interface{ GetVCommitment() []byte }:
+		commitment = c.GetVCommitment()
+	}
 	opened := commitments.HashCommitDecommit{
-		C: number(c.GetCommitment()),
+		C: number(commitment),
 		D: common.MultiBytesToBigInts(opening),
 	}
 	if !opened.Verify() {

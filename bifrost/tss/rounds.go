@@ -27,8 +27,11 @@ func DefaultRoundTimeout(members int) time.Duration {
 	return 30*time.Second + time.Duration(members)*3*time.Second
 }
 
-// phases is how many follow a round: one more than there may be malicious members, n − ⌈2n/3⌉.
-func phases(members int) int { return members/3 + 1 }
+// tolerated is how many of a vault's members may be malicious, n − ⌈2n/3⌉.
+func tolerated(members int) int { return members / 3 }
+
+// phases is how many follow a round: one more than there may be malicious members.
+func (d *description) phases() int { return d.malicious + 1 }
 
 // roundEnd is when the messages of a round, from 1 on, must have been sent.
 func (s *session) roundEnd(round int) time.Time {
@@ -37,7 +40,7 @@ func (s *session) roundEnd(round int) time.Time {
 
 // closing is the end of a round's last phase. From then on all honest members know the same of it.
 func (s *session) closing(round int) time.Time {
-	whole := s.roundTimeout + time.Duration(phases(len(s.members)))*s.phaseTime
+	whole := s.roundTimeout + time.Duration(s.phases())*s.phaseTime
 	return s.began.Add(time.Duration(round) * whole)
 }
 
@@ -49,7 +52,7 @@ func (s *session) phase(round int) (phase int, open bool) {
 		return 0, true
 	}
 	phase = int((late + s.phaseTime - 1) / s.phaseTime)
-	return phase, phase <= phases(len(s.members))
+	return phase, phase <= s.phases()
 }
 
 // tick looks at the time.
@@ -95,7 +98,7 @@ func (s *session) closeRound(round int) {
 				continue
 			}
 			for author := range s.members {
-				if author != s.self {
+				if author != s.self && s.sends(&in.protocol.steps[j], author) {
 					s.closeSlot(s.slotOf(uint8(i), uint8(j), author))
 				}
 			}
@@ -192,14 +195,14 @@ func (s *session) named(faults []fault) error {
 // malicious member at most, and all members have everything of the rounds so far, all will find
 // that it was this one. Of several, others might still be found out in the same round, or before.
 func (s *session) settled(round int) bool {
-	if phases(len(s.members)) > 2 {
+	if s.malicious > 1 {
 		return false
 	}
 	for i, in := range s.instances {
 		for j, step := range in.protocol.steps {
 			for author, m := range s.slots[i][j] {
-				if author != s.self && step.round <= round && !m.settled &&
-					!s.excused(fault{step.round, []int{author}, ""}) {
+				if author != s.self && s.sends(&step, author) && step.round <= round &&
+					!m.settled && !s.excused(fault{step.round, []int{author}, ""}) {
 					return false
 				}
 			}

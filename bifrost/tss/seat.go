@@ -6,8 +6,31 @@ import (
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 )
 
+// A cast says what each member of a ceremony does. In a reshare some deal shares of what they have,
+// and some get new ones. In everything else all members do both, and there is nothing to say.
+type cast struct {
+	dealing, getting []bool // by member
+}
+
+func (c cast) deals(member int) bool { return c.dealing == nil || c.dealing[member] }
+
+func (c cast) gets(member int) bool { return c.getting == nil || c.getting[member] }
+
+// sends reports whether a member is an author of a step.
+func (c cast) sends(s *step, member int) bool {
+	switch s.by {
+	case dealers:
+		return c.deals(member)
+	case getters:
+		return c.gets(member)
+	default:
+		return true
+	}
+}
+
 // A seat is this member's place in a session: what its instances are built from.
 type seat struct {
+	cast
 	ids     tsslib.SortedPartyIDs
 	self    int
 	session hash

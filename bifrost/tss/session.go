@@ -41,9 +41,12 @@ type description struct {
 	digest  hash     // of everything else in the request
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
-	build   func(at seat) ([]*instance, error)
-	// keep, of a keygen, makes the results durable and returns the 32 bytes that members sign for
-	// it. The last result is their signatures then, in the order of the members.
+	cast
+	malicious int // how many of the members may be
+	build     func(at seat) ([]*instance, error)
+	// keep, of who gets shares in a keygen or a reshare, makes the results durable and returns the
+	// 32 bytes that are signed for it. The last result is then the signatures of all who do, in the
+	// order of the members.
 	keep func(ctx context.Context, results []any) ([]byte, error)
 	// session is the attempt that all members joined elsewhere. Without, they join it here.
 	session *ceremony.Session
@@ -366,7 +369,10 @@ func (s *session) setUp() error {
 	sorted := tsslib.SortPartyIDs(ids)
 	var err error
 	if s.instances, err = s.build(
-		seat{ids: sorted, self: s.self, session: s.id, members: s.members, keys: s.keys},
+		seat{
+			cast: s.cast, ids: sorted, self: s.self, session: s.id, members: s.members,
+			keys: s.keys,
+		},
 	); err != nil {
 		return err
 	}

@@ -68,24 +68,38 @@ func (k *known) shareKey(secret point, author, receiver int) ([]byte, error) {
 	return hkdf.Key(sha256.New, secret[:], nil, string(info), chacha20poly1305.KeySize)
 }
 
+// others are those beside this member who get shares.
+func (k *known) others() (count int) {
+	for i := range k.members {
+		if i != k.self && k.gets(i) {
+			count++
+		}
+	}
+	return count
+}
+
 // sealed is a share for one member as all members get it.
 type sealed struct {
 	share []byte   // encrypted
 	proof [][]byte // Π-fac for the receiver's modulus, of an ECDSA keygen
 }
 
-// sealShares makes one broadcast of what tss-lib has for each of the others.
+// sealShares makes one broadcast of what a party has for each of the others.
 func (k *known) sealShares(messages []tsslib.Message) (outgoing, error) {
 	list := make([]*sealed, len(k.members))
 	for _, m := range messages {
 		to := m.GetTo()[0].Index
 		entry := new(sealed)
+		list[to] = entry
 		var share []byte
 		switch c := m.(tsslib.ParsedMessage).Content().(type) {
 		case *eckeygen.KGRound2Message1:
 			share, entry.proof = c.Share, c.FacProof
 		case *edkeygen.KGRound2Message1:
 			share = c.Share
+		}
+		if len(share) == 0 {
+			continue
 		}
 		key, err := k.shareKey(k.keys.with(to), k.self, to)
 		if err != nil {
@@ -99,14 +113,13 @@ func (k *known) sealShares(messages []tsslib.Message) (outgoing, error) {
 		padded := number(share).FillBytes(make([]byte, shareSize))
 		entry.share = aead.Seal(nil, make([]byte, chacha20poly1305.NonceSize), padded, nil)
 		clear(padded)
-		list[to] = entry
 	}
 	out, own := wrapOurs(k.protocol.shares, encodeShares(list))
 	k.sent[k.protocol.shares][k.self] = own
 	return out, nil
 }
 
-// encodeShares leaves out the author's own entry, which is nil.
+// encodeShares leaves out entries that are nil: the author's own, and of who gets no share.
 func encodeShares(list []*sealed) (b []byte) {
 	for _, e := range list {
 		if e == nil {
@@ -139,14 +152,21 @@ func (r *reader) proof(parts int) (proof [][]byte) {
 }
 
 // decodeShares accepts what encodeShares gives for an author, and nothing else.
-func decodeShares(b []byte, author, members, parts int) ([]*sealed, error) {
+func (k *known) decodeShares(b []byte, author int) ([]*sealed, error) {
+	size, parts := sealedSize, k.protocol.proofParts
+	if !k.deals(author) {
+		size = 0
+	}
+	if !k.gets(author) {
+		parts = 0
+	}
 	r := &reader{rest: b}
-	list := make([]*sealed, members)
+	list := make([]*sealed, len(k.members))
 	for i := range list {
-		if i == author {
+		if i == author || !k.gets(i) {
 			continue
 		}
-		list[i] = &sealed{share: r.take(sealedSize), proof: r.proof(parts)}
+		list[i] = &sealed{share: r.take(size), proof: r.proof(parts)}
 	}
 	if r.bad || len(r.rest) > 0 {
 		return nil, errShares
@@ -155,25 +175,34 @@ func decodeShares(b []byte, author, members, parts int) ([]*sealed, error) {
 }
 
 func (k *known) sharesOf(author int) ([]*sealed, error) {
-	b := k.sent[k.protocol.shares][author].(*wrapperspb.BytesValue).Value
-	return decodeShares(b, author, len(k.members), k.protocol.proofParts)
+	return k.decodeShares(k.sent[k.protocol.shares][author].(*wrapperspb.BytesValue).Value, author)
+}
+
+// gives reports whether an author has something for those who get shares.
+func (k *known) gives(author int) bool {
+	return k.sends(&k.protocol.steps[k.protocol.shares], author)
 }
 
 // checkShares looks at what everybody can see of a list of shares.
 func checkShares(k *known, from int, content proto.Message) error {
-	b := content.(*wrapperspb.BytesValue).Value
-	_, err := decodeShares(b, from, len(k.members), k.protocol.proofParts)
+	_, err := k.decodeShares(content.(*wrapperspb.BytesValue).Value, from)
 	return err
 }
 
 // openShare decrypts and checks a share with the secret of its author's and its receiver's session
-// keys. Whoever has that comes to the same conclusion.
+// keys, and checks the proof beside it. Whoever has that comes to the same conclusion.
 func (k *known) openShare(secret point, author, receiver int) (tsslib.ParsedMessage, error) {
+	if !k.gives(author) {
+		return nil, nil
+	}
 	list, err := k.sharesOf(author)
 	if err != nil {
 		return nil, err
 	}
 	entry := list[receiver]
+	if !k.deals(author) {
+		return k.protocol.checkShare(k, nil, entry.proof, author, receiver)
+	}
 	key, err := k.shareKey(secret, author, receiver)
 	if err != nil {
 		return nil, err
@@ -199,24 +228,36 @@ var errUnfitting = errors.New("sent a share that is not of its polynomial")
 func checkECShare(
 	k *known, share []byte, proof [][]byte, author, receiver int,
 ) (tsslib.ParsedMessage, error) {
-	points, err := k.polynomial(author)
-	if err != nil {
-		return nil, err
+	if k.deals(author) {
+		points, err := k.polynomial(author)
+		if err != nil {
+			return nil, err
+		}
+		value := &vss.Share{
+			Threshold: k.threshold, ID: k.ids[receiver].KeyInt(), Share: number(share),
+		}
+		if !value.Verify(k.protocol.curve(), k.threshold, points) {
+			return nil, errUnfitting
+		}
 	}
-	value := &vss.Share{
-		Threshold: k.threshold, ID: k.ids[receiver].KeyInt(), Share: number(share),
+	if k.gets(author) {
+		if err := k.checkFactors(proof, author, receiver); err != nil {
+			return nil, err
+		}
 	}
-	if !value.Verify(k.protocol.curve(), k.threshold, points) {
-		return nil, errUnfitting
+	return k.give(author, receiver, &eckeygen.KGRound2Message1{
+		Share: bytes.Clone(share), FacProof: proof,
+	}), nil
+}
+
+// give makes what one member has for another.
+func (k *known) give(
+	author, receiver int, content tsslib.MessageContent,
+) tsslib.ParsedMessage {
+	meta := tsslib.MessageRouting{
+		From: k.ids[author], To: []*tsslib.PartyID{k.ids[receiver]},
 	}
-	if err := k.checkFactors(proof, author, receiver); err != nil {
-		return nil, err
-	}
-	factors, err := facproof.NewProofFromBytes(proof)
-	if err != nil {
-		return nil, errors.New("sent a malformed fac proof")
-	}
-	return eckeygen.NewKGRound2Message1(k.ids[receiver], k.ids[author], value, factors), nil
+	return tsslib.NewMessage(meta, content, tsslib.NewMessageWrapper(meta, content))
 }
 
 func checkEdShare(
@@ -229,8 +270,7 @@ func checkEdShare(
 	if !fitsEd(number(share), k.ids[receiver].KeyInt(), points) {
 		return nil, errUnfitting
 	}
-	value := &vss.Share{Share: number(share)}
-	return edkeygen.NewKGRound2Message1(k.ids[receiver], k.ids[author], value), nil
+	return k.give(author, receiver, &edkeygen.KGRound2Message1{Share: bytes.Clone(share)}), nil
 }
 
 // fitsEd compares a share of a receiver with a polynomial of ed25519, in a small part of the time
@@ -252,9 +292,15 @@ func fitsEd(share, id *big.Int, polynomial []*crypto.ECPoint) bool {
 
 // polynomial returns the points that an author committed to.
 func (k *known) polynomial(author int) ([]*crypto.ECPoint, error) {
-	opening := k.sent[k.protocol.opening][author].(interface{ GetDeCommitment() [][]byte })
+	var opening [][]byte
+	switch m := k.sent[k.protocol.opening][author].(type) {
+	case interface{ GetDeCommitment() [][]byte }:
+		opening = m.GetDeCommitment()
+	case interface{ GetVDecommitment() [][]byte }:
+		opening = m.GetVDecommitment()
+	}
 	points, err := crypto.UnFlattenECPoints(
-		k.protocol.curve(), common.MultiBytesToBigInts(opening.GetDeCommitment()[1:]),
+		k.protocol.curve(), common.MultiBytesToBigInts(opening[1:]),
 	)
 	if err != nil {
 		return nil, errors.New("committed to what are no points")
@@ -262,10 +308,14 @@ func (k *known) polynomial(author int) ([]*crypto.ECPoint, error) {
 	return points, nil
 }
 
-// checkFactors verifies an author's Π-fac for a receiver's modulus, as tss-lib does at the
-// receiver.
+// ssidOf is what tss-lib binds an author's Π-fac to.
+func (k *known) ssidOf(author, _ int) []byte {
+	return common.AppendBigIntToBytesSlice(k.ssid(), big.NewInt(int64(author)))
+}
+
+// checkFactors verifies an author's Π-fac for a receiver's modulus.
 func (k *known) checkFactors(proof [][]byte, author, receiver int) error {
-	context := common.AppendBigIntToBytesSlice(k.ssid(), big.NewInt(int64(author)))
+	context := k.protocol.proofContext(k, author, receiver)
 	return k.checkFactorsIn(context, proof, author, receiver)
 }
 
@@ -433,7 +483,7 @@ func (k *known) judge(accuser int, receipt []byte) (faults []fault) {
 func (k *known) receipt(random io.Reader) (outgoing, []fault, error) {
 	var b []byte
 	for author := range k.members {
-		if author == k.self || k.sharesRight[author] {
+		if author == k.self || k.sharesRight[author] || !k.gives(author) {
 			continue
 		}
 		o, err := k.open(random, author)

@@ -63,11 +63,15 @@ func newTape(p *protocol, members int, last check, lastStep uint8) *tape {
 	return tp
 }
 
-// beside hashes what a check looks at: what its author sent in the steps before, and where.
+// beside hashes what a check looks at: what its author sent in the steps before, and in those that
+// it needs, and where.
 func beside(k *known, author, step int, what string) []byte {
 	h := sha256.New()
 	h.Write(k.context(author, what))
-	for _, messages := range k.sent[:step] {
+	for i, messages := range k.sent {
+		if i >= step && !slices.Contains(k.protocol.steps[step].needs, after(uint8(i))) {
+			continue
+		}
 		var sum hash
 		if m := messages[author]; m != nil {
 			sum = sha256.Sum256(packed(m))
@@ -88,7 +92,7 @@ func (tp *tape) remember(step int, what string, c check) check {
 			tp.remembered[key] = c(k, from, content)
 		}
 		err, _ := tp.remembered[key].(error)
-		m, ok := k.sent[keygenRound1][from].(*eckeygen.KGRound1Message)
+		m, ok := k.sent[keygenRound1][from].(parametersMessage)
 		if ok && err == nil {
 			k.parameters[from] = parametersOf(m)
 		}
@@ -241,7 +245,9 @@ func digestOf(k *known) (out hash) {
 	h := sha256.New()
 	for _, messages := range k.sent {
 		for _, m := range messages {
-			h.Write(packed(m))
+			if m != nil {
+				h.Write(packed(m))
+			}
 		}
 	}
 	h.Sum(out[:0])
@@ -251,14 +257,14 @@ func digestOf(k *known) (out hash) {
 // A recorder writes down what its party says. When it has said all, it hears no more: it would
 // compute for long, and say nothing.
 type recorder struct {
-	tsslib.Party
+	party
 	from <-chan tsslib.Message
 	to   chan<- tsslib.Message
 	in   *part
 }
 
 func (r *recorder) Start() *tsslib.Error {
-	err := r.Party.Start()
+	err := r.party.Start()
 	r.pass()
 	return err
 }
@@ -267,7 +273,7 @@ func (r *recorder) Update(m tsslib.ParsedMessage) (bool, *tsslib.Error) {
 	if len(r.in.said) == edRounds {
 		return true, nil
 	}
-	ok, err := r.Party.Update(m)
+	ok, err := r.party.Update(m)
 	r.pass()
 	return ok, err
 }

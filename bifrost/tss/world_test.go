@@ -65,10 +65,10 @@ type life struct {
 func thresholdOf(members int) int { return (2*members + 2) / 3 }
 
 // worldOf makes a world of so many members in a session. They build what build says, and sign the
-// digest that it returns a function for.
+// digest that it returns a function for. It is that of a keygen, unless it is changed.
 func worldOf(
 	t rapid.TB, members int, name string,
-	build func(i int, at seat) (*instance, func(any) hash, error),
+	build func(i int, at seat) (*instance, func(any) hash, error), change ...func(d *description),
 ) *world {
 	t.Helper()
 	w := &world{
@@ -98,8 +98,11 @@ func worldOf(
 		r := w.net.keygenOf(i, thresholdOf(members), name)
 		d, err := describe(r)
 		require.NoError(t, err)
-		d, err = d.in(r)
+		d, err = d.in(r.ID, r.Session, r.Members)
 		require.NoError(t, err)
+		for _, c := range change {
+			c(&d)
+		}
 		l := &life{}
 		var result func(any) hash
 		d.build = func(at seat) ([]*instance, error) {
@@ -107,9 +110,11 @@ func worldOf(
 			result = digest
 			return []*instance{in}, err
 		}
-		d.keep = func(_ context.Context, results []any) ([]byte, error) {
-			l.digest = result(results[0])
-			return l.digest[:], nil
+		if d.gets(i) {
+			d.keep = func(_ context.Context, results []any) ([]byte, error) {
+				l.digest = result(results[0])
+				return l.digest[:], nil
+			}
 		}
 		l.session, err = n.newSession(d)
 		require.NoError(t, err)
@@ -199,7 +204,10 @@ func (w *world) run(t rapid.TB) {
 		w.at(w.clock, l.start)
 		w.watch(l)
 	}
-	end := w.lives[0].closing(w.lives[0].lastRound()).Add(time.Second)
+	end := w.clock
+	for _, l := range w.lives {
+		end = latest(end, l.closing(l.lastRound()).Add(time.Second))
+	}
 	for slices.ContainsFunc(w.honest(), func(l *life) bool { return !l.over }) {
 		require.NotEmpty(t, w.events)
 		next := w.events[0]
@@ -212,6 +220,13 @@ func (w *world) run(t rapid.TB) {
 		close(l.quit)
 		l.workers.Wait()
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (w *world) honest() (out []*life) {
@@ -234,7 +249,10 @@ func (w *world) watch(l *life) {
 
 func (l *life) start() {
 	var err error
-	for i := range l.results[:len(l.instances)-1] { // the last is the certificate
+	for i, in := range l.instances {
+		if in.party == nil {
+			continue // of the certificate
+		}
 		if o := l.instances[i].start(); err == nil {
 			o.instance = uint8(i)
 			err = l.handleOutcome(o)
