@@ -64,8 +64,8 @@ $(TOOLS)/axe.min.js:
 test-processes: $(TOOLS)/versitygw ## a network of processes: crashes at any time, a malicious signer, a lost host
 	go test -tags processes -timeout 40m -v ./testutil/processes -tools $(TOOLS)
 
-test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10 by default
-	go test -tags large -timeout 3h -v -run '^TestLargeVaults$$' ./bifrost/tss -members '$(MEMBERS)'
+test-large: ## vaults of MEMBERS members over loopback, and what they take: 7,10 by default; reshares
+	go test -tags large -timeout 3h -v -run '^TestLarge' ./bifrost/tss -members '$(MEMBERS)'
 
 test-race: ## the race detector, on the packages without the SDK
 	go test -race -timeout 30m $(PURE)

@@ -1,15 +1,17 @@
 // Package ceremony holds what is asked of the ceremonies that a vault's members run together, and
-// what comes of them: a keygen's request and its result, a signing's request, and the blame of
-// those by whom a ceremony failed.
+// what comes of them: a keygen's request and its result, a reshare's and a signing's request, and
+// the blame of those by whom a ceremony failed.
 //
 // Package tss runs ceremonies and package publish asks for them; neither imports the other. Members
 // are named by the compressed public keys of their signers, 33 bytes, everywhere.
 package ceremony
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -50,7 +52,7 @@ type Session struct {
 	Secret []byte
 }
 
-// KeygenResult is a new vault and one member's keyshares of it.
+// KeygenResult is a new vault, or one that has a new epoch, and one member's keyshares of it.
 type KeygenResult struct {
 	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes.
 	Secp256k1, Ed25519 []byte
@@ -61,6 +63,50 @@ type KeygenResult struct {
 	// their signers' keys over what Keep returned, in the order of the request's members. Each is
 	// 64 bytes, R and S, S the lower of the two possible.
 	Certificate [][]byte
+}
+
+// ReshareRequest asks that members of a vault's present epoch, its dealers, hand the vault's keys
+// to the members of the next. It is the same for all who take part but for what is said to be of
+// one.
+type ReshareRequest struct {
+	// KeygenRequest is what a keygen of the next epoch would be asked for: its members and its
+	// threshold, and of each of them its Keep. Session has the keys of all who take part, in the
+	// order of Taking.
+	KeygenRequest
+	// Epoch is the number of the next epoch.
+	Epoch uint64
+	// Secp256k1 and Ed25519 are the vault's public keys, 33 and 32 bytes. They stay.
+	Secp256k1, Ed25519 []byte
+	// From is the present epoch.
+	From Epoch
+	// Keyshares are a dealer's own two keyshare files of it. They are not changed.
+	Keyshares []envelope.File
+}
+
+// An Epoch is one of a vault's as state has it, with those of its members who deal in a reshare.
+type Epoch struct {
+	// Number is that of the ceremony that made it.
+	Number uint64
+	// Members are all members.
+	Members [][]byte
+	// Threshold is how many of them sign together.
+	Threshold int
+	// Secp256k1 and Ed25519 are their public shares in the order of Members, 33 and 32 bytes each.
+	Secp256k1, Ed25519 [][]byte
+	// Dealers are as many of the members as Threshold says.
+	Dealers [][]byte
+}
+
+// Taking are all who take part in the reshare: the next epoch's members, and then the dealers that
+// are none.
+func (r ReshareRequest) Taking() [][]byte {
+	all := slices.Clone(r.Members)
+	for _, d := range r.From.Dealers {
+		if !slices.ContainsFunc(r.Members, func(m []byte) bool { return bytes.Equal(m, d) }) {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // KeysignRequest asks for a signature by a vault. All but Keyshare is the same for all of its

@@ -100,6 +100,14 @@
 //
 // A member that cannot keep its result ends with that error. The others miss its done and name it.
 //
+// # Reshares
+//
+// A reshare hands a vault's keys from the members of one epoch to those of the next. It is a keygen
+// in which some deal and some get shares, and those of the second epoch may be of the first too.
+// Each dealer deals its share of the key instead of a random number, and opens it: that it is its
+// own all see, because its public share is in state. A dealer that gets nothing ends with the
+// receipts; those who get shares sign that they kept theirs.
+//
 // # Blame for a signature
 //
 // A signature blames only locally, and at once: who finds a message to be no good, or lacks it

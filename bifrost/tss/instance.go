@@ -34,7 +34,8 @@ type instance struct {
 	result     any              // tss-lib's; it counts when nobody complains of a share
 }
 
-// A party computes what a member says next from what it has heard: tss-lib's does.
+// A party computes what a member says next from what it has heard. It is tss-lib's, or a
+// [resharing].
 type party interface {
 	Start() *tsslib.Error
 	Update(m tsslib.ParsedMessage) (ok bool, err *tsslib.Error)

@@ -105,6 +105,39 @@ func largeVault(t *testing.T, members int) {
 	}
 }
 
+// Both keys of a vault go to more members, fewer, and others, over loopback. The last ones sign, by
+// exactly their threshold.
+func TestLargeReshares(t *testing.T) {
+	for _, c := range []struct{ old, dealers, next, signers []int }{
+		{[]int{0, 1, 2, 3}, []int{0, 2, 3}, []int{0, 1, 2, 3, 4}, []int{0, 2, 3, 4}},
+		{[]int{3, 4, 5, 6}, []int{3, 4, 6}, []int{0, 1, 2, 3, 4, 5, 6}, []int{0, 1, 2, 4, 6}},
+		{[]int{0, 1, 2, 3, 4, 5, 6}, []int{0, 1, 3, 4, 6}, []int{1, 2, 3, 5}, []int{1, 2, 5}},
+	} {
+		t.Run(fmt.Sprintf("of %d to %d", len(c.old), len(c.next)), func(t *testing.T) {
+			made, members := 0, 7
+			net := newCluster(t, members, func(cfg *Config) {
+				cfg.PreParams, cfg.Bech32Prefix = storeOf(t, made), "cosmos"
+				cfg.RoundTimeout = time.Duration(members) * DefaultRoundTimeout(members)
+				made++
+			})
+			g := firstGeneration("large", net.pick(c.old...))
+			begin, busy := time.Now(), cpu(t)
+			next := net.reshare(t, g, net.pick(c.dealers...), net.pick(c.next...), reshareBoth)
+			t.Logf("reshare of %d to %d: %.1f s, %.1f s of CPU for all", len(c.old), len(c.next),
+				time.Since(begin).Seconds(), (cpu(t) - busy).Seconds())
+			net.sign(t, next, c.signers...)
+			net.signECDSA(t, next, c.signers...)
+		})
+	}
+}
+
+// The faults of a reshare of the secp256k1 key by a member that deals alone, and by one that only
+// gets a share.
+func TestLargeReshareFaults(t *testing.T) {
+	everyFaultOfAReshare(t, "by one that leaves", newRecordedReshare(t, toOthers, ecdsaReshare))
+	everyFaultOfAReshare(t, "by one that comes", newRecordedReshare(t, fromOthers, ecdsaReshare))
+}
+
 // cpu is what this process has computed so far.
 func cpu(t *testing.T) time.Duration {
 	u := usage(t)

@@ -14,8 +14,10 @@ import (
 	"github.com/bnb-chain/tss-lib/v2/crypto/dlnproof"
 	"github.com/bnb-chain/tss-lib/v2/crypto/facproof"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
+	ecresharing "github.com/bnb-chain/tss-lib/v2/ecdsa/resharing"
 	ecsigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	edresharing "github.com/bnb-chain/tss-lib/v2/eddsa/resharing"
 	edsigning "github.com/bnb-chain/tss-lib/v2/eddsa/signing"
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"google.golang.org/protobuf/proto"
@@ -41,6 +43,8 @@ type protocol struct {
 	proofParts               int
 	proofContext             func(k *known, author, receiver int) []byte
 	checkShare               shareCheck
+
+	commitment uint8 // of a reshare, the step with the commitments to polynomials
 }
 
 // A shareCheck makes what a party takes of an author's share for a receiver, a number in range, and
@@ -130,6 +134,7 @@ type known struct {
 	parameters []sanity.Parameters // for ECDSA, by member; in a keygen or reshare when proven
 	sent       [][]proto.Message   // what was accepted, by step and member; own broadcasts too
 	partial    *partial            // for EdDSA keysign
+	handed     *handed             // in a reshare
 	context    func(author int, part string) []byte
 
 	sharesRight []bool // of a keygen or a reshare, by author
@@ -194,6 +199,37 @@ var (
 			ours(2, "list of shares", checkShares, after(2)),
 			toAll(2, &edkeygen.KGRound2Message2{}, checkEdKeygen2, after(0)),
 			ours(3, "receipt of its shares", checkReceipt, afterAll(1), afterAll(2)),
+		},
+	}
+	// The schedules of a reshare are those of a keygen, with the first steps taken apart: those who
+	// deal commit to polynomials, and those who get shares prove their parameters.
+	ecdsaReshare = &protocol{
+		name: "ecdsa reshare", curve: tsslib.S256,
+		shares: 3, commitment: 5, opening: 4, receipt: 6,
+		proofParts: facproof.ProofFacBytesParts, proofContext: (*known).factorsContext,
+		checkShare: checkECShare,
+		steps: []step{
+			ours(1, "commitment to its parameters", checkCommitment).from(getters),
+			toAll(2, &ecresharing.DGRound2Message1{}, checkECReshare2, after(keygenCommitment)).
+				from(getters),
+			ours(2, "proof of its parameters", checkParameterProof, after(keygenRound1)).
+				from(getters),
+			ours(3, "list of shares", checkShares, after(4), afterAll(keygenProof)),
+			toAll(3, &ecresharing.DGRound3Message2{}, checkECReshare3, after(5)).from(dealers),
+			toAll(1, &ecresharing.DGRound1Message{}, checkECReshare1).from(dealers),
+			ours(4, "receipt of its shares", checkReceipt, afterAll(3), afterAll(4)).
+				from(getters),
+		},
+	}
+	eddsaReshare = &protocol{
+		name: "eddsa reshare", curve: tsslib.Edwards,
+		shares: 1, commitment: 0, opening: 2, receipt: 3, checkShare: checkEdShare,
+		steps: []step{
+			toAll(1, &edresharing.DGRound1Message{}, checkEdReshare1).from(dealers),
+			ours(2, "list of shares", checkShares, after(2)).from(dealers),
+			toAll(2, &edresharing.DGRound3Message2{}, checkEdReshare3, after(0)).from(dealers),
+			ours(3, "receipt of its shares", checkReceipt, afterAll(1), afterAll(2)).
+				from(getters),
 		},
 	}
 	ecdsaKeysign = &protocol{name: "ecdsa keysign", curve: tsslib.S256, steps: []step{
