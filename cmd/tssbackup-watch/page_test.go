@@ -120,6 +120,46 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 }
 
+// TestThePageWithoutAMouse goes through the page by the keyboard: what has the focus is to be seen, in
+// the order of the page, and opens and shuts.
+func TestThePageWithoutAMouse(t *testing.T) {
+	s, f := harbor(t)
+	p := browser.New(t).Open(s.server(f)+"/", phone)
+	var focused []string
+	for {
+		p.Press("Tab")
+		var at struct {
+			Text, Outline string
+			Left, Bottom  float64
+			End           bool
+		}
+		p.Eval(`(() => {
+			const at = document.activeElement, box = at.getBoundingClientRect();
+			return {text: at.getAttribute("aria-label") || at.innerText.split("\n")[0], left: box.left, bottom: box.bottom,
+				outline: getComputedStyle(at).outlineStyle, end: at === document.body};
+		})()`, &at)
+		if at.End || len(focused) > 0 && at.Text == focused[0] {
+			break
+		}
+		require.Equal(t, "solid", at.Outline, at.Text)
+		require.GreaterOrEqual(t, at.Left, 0.0, at.Text)
+		require.Positive(t, at.Bottom, at.Text)
+		focused = append(focused, at.Text)
+		require.Less(t, len(focused), 50, "%s", focused)
+		if strings.HasPrefix(at.Text, "Churn 3") {
+			p.Press("Enter")
+			p.Await(`document.getElementById("churn-3").open`)
+			p.Press("Enter")
+			p.Await(`!document.getElementById("churn-3").open`)
+		}
+	}
+	var heads []string
+	p.Eval(`[...document.querySelectorAll("summary")].map(s => s.innerText.split("\n")[0])`, &heads)
+	require.Len(t, heads, 6)
+	require.Subset(t, focused, heads)
+	require.Equal(t, []string{"Skip to the vaults", "Vaults", "Over time", "Churns", "About", heads[0]}, focused[:6])
+}
+
 // TestThePageOfALiveNetwork has the browser show real validators at every size at once, through a
 // churn, a member that is lost, nodes that hide a vault, and the end of all blocks. Nobody loads a page
 // again: each renews itself.

@@ -235,6 +235,29 @@ func (p *Page) Eval(expression string, result any) {
 	}
 }
 
+// Keys that Press knows.
+var keys = map[string]struct {
+	text string
+	code int
+}{"Tab": {"", 9}, "Enter": {"\r", 13}}
+
+// Press presses a key, Tab or Enter, as somebody without a mouse does.
+func (p *Page) Press(key string) {
+	p.b.t.Helper()
+	k, ok := keys[key]
+	require.True(p.b.t, ok, key)
+	event := object{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": k.code}
+	if k.text == "" {
+		event["type"] = "rawKeyDown"
+	} else {
+		event["text"] = k.text
+	}
+	p.call("Input.dispatchKeyEvent", event, nil)
+	p.call("Input.dispatchKeyEvent", object{
+		"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": k.code,
+	}, nil)
+}
+
 // Await waits until the page itself, without being loaded again, makes an expression true.
 func (p *Page) Await(expression string) {
 	p.b.t.Helper()
