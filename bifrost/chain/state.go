@@ -139,15 +139,33 @@ func (s *State) SignerOf(ctx context.Context, operator []byte) ([]byte, error) {
 // TermOf returns the latest claim of a signer, given by its raw address, or the zeroth when it is
 // verified that there is none.
 func (s *State) TermOf(ctx context.Context, signer []byte) (types.SignerTerm, error) {
-	var term types.SignerTerm
-	value, err := s.read(ctx, types.SignerTermKey(signer))
-	if err != nil || len(value[0]) == 0 {
-		return term, err
+	terms, err := s.TermsOf(ctx, signer)
+	if err != nil {
+		return types.SignerTerm{}, err
 	}
-	if err := proto.Unmarshal(value[0], &term); err != nil {
-		return term, fmt.Errorf("%w: term of a signer: %w", ErrState, err)
+	return terms[0], nil
+}
+
+// TermsOf is [State.TermOf] for many, whose records are read together.
+func (s *State) TermsOf(
+	ctx context.Context, signers ...[]byte,
+) (terms []types.SignerTerm, err error) {
+	var keys [][]byte
+	for _, signer := range signers {
+		keys = append(keys, types.SignerTermKey(signer))
 	}
-	return term, nil
+	values, err := s.read(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for _, value := range values {
+		var term types.SignerTerm
+		if err := proto.Unmarshal(value, &term); err != nil { // nothing is the zeroth
+			return nil, fmt.Errorf("%w: term of a signer: %w", ErrState, err)
+		}
+		terms = append(terms, term)
+	}
+	return terms, nil
 }
 
 // FindPrefix finds the prefix with which the chain writes its accounts, which no record holds: from

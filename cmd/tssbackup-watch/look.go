@@ -97,6 +97,9 @@ func (l *looker) look(
 			return nil, err
 		}
 		v.judge()
+		if err := v.claims(ctx, state, vaults[i].Members); err != nil {
+			return nil, err
+		}
 		names.add(vaults[i].Members)
 		r.Vaults = append(r.Vaults, v)
 	}
@@ -139,6 +142,24 @@ func (l *looker) checkPrefix(ctx context.Context, state *chain.State, vaults []c
 		l.warn(fmt.Sprintf("a node shows addresses with the prefix %s, and here they are shown with "+
 			"%s: give --prefix if that is wrong", found, l.prefix))
 	}
+}
+
+// claims adds the latest claims of the members' signers.
+func (v *vault) claims(ctx context.Context, state *chain.State, of []types.Member) error {
+	var signers [][]byte
+	for _, m := range of {
+		signers = append(signers, types.SignerAddress(m.PubKey))
+	}
+	terms, err := state.TermsOf(ctx, signers...)
+	if err != nil {
+		return err
+	}
+	for i, t := range terms {
+		v.Members[i].Term = claimed{
+			Term: t.Term, Height: t.Height, Addresses: command.OneLine(t.Addresses),
+		}
+	}
+	return nil
 }
 
 // describe shows a vault.

@@ -30,6 +30,7 @@ func newMetrics(s *server) *prometheus.Registry {
 		{"vault_proven", "Members that have published and proven.", []string{"vault", "status"}},
 		{"vault_missing", "Members that are asked and have not published.", []string{"vault", "status"}},
 		{"vault_failed_proofs", "Proofs that fail a check here. Any is an emergency.", []string{"vault", "status"}},
+		{"signer_term", "The latest term of the signer of a vault's member; it rises at each claim.", []string{"signer"}},
 		{"churn_open", "1 while a churn is open.", nil},
 		{"churn_failed", "1 when the latest churn has failed.", nil},
 		{"failed_keygens", "Keygens of the latest churn that have failed.", nil},
@@ -86,6 +87,15 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		} {
 			gauge(name, float64(value), c.Vault, c.Status)
 		}
+	}
+	terms := map[string]uint64{}
+	for _, c := range v.Vaults {
+		for _, member := range c.Members {
+			terms[member.Address] = member.Term.Term
+		}
+	}
+	for address, term := range terms {
+		gauge("signer_term", float64(term), address)
 	}
 	gauge("churn_open", truth(len(v.Churns) > 0 && v.Churns[0].Status == "open"))
 	gauge("churn_failed", truth(len(v.Churns) > 0 && v.Churns[0].Status == "failed"))

@@ -104,6 +104,16 @@ type member struct {
 	Proof proof `json:"proof"`
 	// Missing is set when the member is asked and has published nothing.
 	Missing *missing `json:"missing"`
+	// Term is the latest claim of the member's signer.
+	Term claimed `json:"term"`
+}
+
+// claimed is which instance of a signer acts, by its latest claim: the Term-th, since the block at
+// Height; both are 0 before the first. Addresses are any text.
+type claimed struct {
+	Term      uint64 `json:"term"`
+	Height    int64  `json:"height"`
+	Addresses string `json:"addresses"`
 }
 
 // backup is a commitment, the latest of a member before the first.

@@ -228,6 +228,12 @@ func harbor(t testing.TB) (*scene, *follower) {
 	for i := range 8 {
 		s.Put(types.VoteKey(4, raw(i)), &types.Vote{Height: 4_809_300, Blamed: [][]byte{raw(8)}})
 	}
+	for i := range 6 { // the others never claimed
+		s.Put(types.SignerTermKey(raw(i)), &types.SignerTerm{
+			Term: uint64(i + 1), Nonce: make([]byte, types.ClaimNonceSize), Height: 4_790_000 + int64(i),
+			Addresses: fmt.Sprintf("/dns4/signer%d.example.org/tcp/5040 <b>", i),
+		})
+	}
 	s.Put(types.SitOutKey(raw(8)), &types.SitOut{Until: 4_815_220, Count: 1})
 	s.open(5, types.ChurnStatus_CHURN_STATUS_OPEN, types.Keygen{
 		Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, OpenedHeight: 4_811_900, Deadline: 4_813_700,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -326,6 +327,23 @@ func TestTheJSONIsAsTheSchemaSays(t *testing.T) {
 	check(empty.follower(), empty)
 }
 
+// Everybody sees which instance of a signer acts, and since when.
+func TestWhoActsForASigner(t *testing.T) {
+	s, f := harbor(t)
+	for i, m := range f.latest().Vaults[0].Members {
+		want := claimed{}
+		if i < 6 {
+			want = claimed{
+				uint64(i + 1), 4_790_000 + int64(i), fmt.Sprintf("/dns4/signer%d.example.org/tcp/5040 <b>", i),
+			}
+		}
+		require.Equal(t, want, m.Term, m.Address)
+	}
+	body, _ := get(t, s.server(f)+"/")
+	require.Contains(t, body, "acts in term 6 since block 4\u202f790\u202f005")
+	require.NotContains(t, body, "acts in term 0")
+}
+
 func TestTheMetrics(t *testing.T) {
 	s, f := harbor(t)
 	body, _ := get(t, s.server(f)+"/metrics")
@@ -336,6 +354,8 @@ func TestTheMetrics(t *testing.T) {
 		`tssbackup_watch_state{state="verified"} 1`,
 		`tssbackup_watch_vault_missing{status="active",vault="` + vaultName(3) + `"} 1`,
 		`tssbackup_watch_vault_proven{status="active",vault="` + vaultName(3) + `"} 9`,
+		`tssbackup_watch_signer_term{signer="` + s.members[5].Address + `"} 6`,
+		`tssbackup_watch_signer_term{signer="` + s.members[6].Address + `"} 0`,
 		"tssbackup_watch_looks_total 1",
 	} {
 		require.Contains(t, body, line+"\n")
