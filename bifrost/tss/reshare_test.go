@@ -14,15 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bnb-chain/tss-lib/v2/common"
 	"github.com/bnb-chain/tss-lib/v2/crypto"
+	ecresharing "github.com/bnb-chain/tss-lib/v2/ecdsa/resharing"
 	edkeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
+	edresharing "github.com/bnb-chain/tss-lib/v2/eddsa/resharing"
 	tsslib "github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 )
 
@@ -445,4 +450,88 @@ func baseTimes(t *testing.T, curve elliptic.Curve, k int64) *crypto.ECPoint {
 	p := crypto.ScalarBaseMult(curve, big.NewInt(k))
 	require.True(t, p.IsOnCurve())
 	return p
+}
+
+// What a dealer commits to beside, and what it opens, when all of it fits its commitment.
+func TestWhatADealerOpens(t *testing.T) {
+	t.Parallel()
+	one := big.NewInt(1)
+	for _, p := range []*protocol{ecdsaReshare, eddsaReshare} {
+		curve := p.curve()
+		times := func(k int64) *crypto.ECPoint { return baseTimes(t, curve, k) }
+		k := knownIn(p, sanity.Parameters{}, sanity.Parameters{})
+		k.handed = &handed{key: times(5), dealt: []*crypto.ECPoint{times(3), times(2)}}
+		commitment := func(change func(x, y *big.Int) (*big.Int, *big.Int), c []byte) proto.Message {
+			x, y := change(times(5).X(), times(5).Y())
+			if p == ecdsaReshare {
+				return &ecresharing.DGRound1Message{
+					EcdsaPubX: x.Bytes(), EcdsaPubY: y.Bytes(), VCommitment: c, Ssid: k.context(0, partCommitment),
+				}
+			}
+			return &edresharing.DGRound1Message{EddsaPubX: x.Bytes(), EddsaPubY: y.Bytes(), VCommitment: c}
+		}
+		same := func(x, y *big.Int) (*big.Int, *big.Int) { return x, y }
+		requireParsed := func(name string, step uint8, m proto.Message, want string) {
+			_, _, err := p.parse(k, step, firstParty(), packed(m))
+			if want == "" {
+				require.NoError(t, err, "%s, %s", p.name, name)
+				return
+			}
+			require.ErrorContains(t, err, want, "%s, %s", p.name, name)
+		}
+		requireParsed("the vault's key", p.commitment, commitment(same, []byte{1}), "")
+		requireParsed("another key", p.commitment, commitment(func(_, _ *big.Int) (*big.Int, *big.Int) {
+			return times(6).X(), times(6).Y()
+		}, []byte{1}), "another key than the vault's")
+		requireParsed("no key", p.commitment, commitment(func(x, y *big.Int) (*big.Int, *big.Int) {
+			return x, new(big.Int).Add(y, one)
+		}, []byte{1}), "another key than the vault's")
+		requireParsed("a commitment that is none", p.commitment, commitment(same, make([]byte, hashSize+1)), "too long")
+
+		type coordinates [2]*big.Int
+		of := func(k int64) coordinates { return coordinates{times(k).X(), times(k).Y()} }
+		field := curve.Params().P
+		mirrored := func(c coordinates) coordinates { // with the point of order two of ed25519 added
+			return coordinates{new(big.Int).Sub(field, c[0]), new(big.Int).Sub(field, c[1])}
+		}
+		negative := coordinates{of(3)[0], new(big.Int).Sub(field, of(3)[1])}
+		if p == eddsaReshare {
+			negative = coordinates{new(big.Int).Sub(field, of(3)[0]), of(3)[1]}
+		}
+		type row struct {
+			name string
+			list []coordinates
+			want string
+		}
+		rows := []row{
+			{"its share", []coordinates{of(3), of(1), of(2)}, ""},
+			{"another dealer's share", []coordinates{of(2), of(1), of(2)}, "deals something else"},
+			{"the negative of its share", []coordinates{negative, of(1), of(2)}, "deals something else"},
+			{"a polynomial of a lower degree", []coordinates{of(3), of(1)}, "wrong length"},
+			{"a polynomial of a higher degree", []coordinates{of(3), of(1), of(2), of(4)}, "wrong length"},
+			{"what is no point", []coordinates{of(3), {one, one}, of(2)}, "not a point of the curve"},
+			{"a point that is not reduced", []coordinates{of(3), of(1), {new(big.Int).Add(of(2)[0], field), of(2)[1]}}, "not a point"},
+		}
+		if p == eddsaReshare {
+			rows = append(rows,
+				row{"the identity", []coordinates{of(3), {new(big.Int), one}, of(2)}, "incomplete"},
+				row{"a point beside the group", []coordinates{of(3), mirrored(of(1)), of(2)}, "outside of the base point's group"},
+				row{"its share beside the group", []coordinates{mirrored(of(3)), of(1), of(2)}, "outside of the base point's group"},
+			)
+		}
+		for _, r := range rows {
+			opened := []*big.Int{big.NewInt(7)}
+			for _, c := range r.list {
+				opened = append(opened, c[0], c[1])
+			}
+			hidden := common.SHA512_256i(opened...).Bytes()
+			k.sent[p.commitment][0] = commitment(same, hidden)
+			opening := common.BigIntsToBytes(opened)
+			if p == ecdsaReshare {
+				requireParsed(r.name, p.opening, &ecresharing.DGRound3Message2{VDecommitment: opening}, r.want)
+			} else {
+				requireParsed(r.name, p.opening, &edresharing.DGRound3Message2{VDecommitment: opening}, r.want)
+			}
+		}
+	}
 }
