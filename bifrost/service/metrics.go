@@ -54,6 +54,9 @@ type metrics struct {
 
 	outbox prometheus.Gauge
 	vaults *prometheus.GaugeVec
+
+	beatsWanted prometheus.Gauge
+	beatsMissed prometheus.Gauge
 }
 
 func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
@@ -129,7 +132,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 		}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bifrost_delivered_total",
-			Help: "What stands in state, by kind (result, blame, backup).",
+			Help: "What stands in state, by kind (result, blame, backup, heartbeat).",
 		}, []string{"kind"}),
 		broadcasts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bifrost_broadcasts_total",
@@ -170,6 +173,14 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 			Name: "bifrost_vaults",
 			Help: "Live vaults of this signer, by state (published, unpublished, no_keyshares).",
 		}, []string{"state"}),
+		beatsWanted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_heartbeats_wanted",
+			Help: "Live vaults for which half of the time to the next heartbeat is over.",
+		}),
+		beatsMissed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bifrost_heartbeats_missed",
+			Help: "Intervals without a heartbeat, of all live vaults in their present epochs.",
+		}),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -180,7 +191,7 @@ func newMetrics(params *tss.PreParams, watch *registration.Watch) *metrics {
 		m.proofs, m.proveErrors, m.proveSeconds,
 		m.deliveries, m.broadcasts, m.missed, m.outbox, m.vaults,
 		m.backupSuccess, m.backupFailures, m.backupBytes, m.backupObjects, m.notBackedUp,
-		m.sinkSuccess,
+		m.sinkSuccess, m.beatsWanted, m.beatsMissed,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_preparams", Help: "Sets of pre-parameters that are ready.",
 		}, func() float64 {
@@ -213,7 +224,7 @@ func (m *metrics) begin() {
 		}
 		m.seconds.WithLabelValues(kind)
 	}
-	for _, kind := range []string{"result", "blame", "backup"} {
+	for _, kind := range []string{"result", "blame", "backup", "heartbeat"} {
 		m.deliveries.WithLabelValues(kind)
 	}
 	for _, outcome := range []string{"accepted", "sequence", "refused"} {
@@ -311,7 +322,14 @@ func (m *metrics) Polled(st publish.Status, err error) {
 	m.height.Set(float64(st.Height))
 	m.outbox.Set(float64(len(st.Outbox)))
 	states := map[string]int{"published": 0, "unpublished": 0, "no_keyshares": 0}
+	wanted, missed := 0, uint64(0)
 	for _, v := range st.Vaults {
+		if v.Heartbeat != nil {
+			missed += v.Heartbeat.Missed
+			if v.Heartbeat.Wanted {
+				wanted++
+			}
+		}
 		switch {
 		case !v.Keyshares:
 			states["no_keyshares"]++
@@ -324,6 +342,8 @@ func (m *metrics) Polled(st publish.Status, err error) {
 	for state, n := range states {
 		m.vaults.WithLabelValues(state).Set(float64(n))
 	}
+	m.beatsWanted.Set(float64(wanted))
+	m.beatsMissed.Set(float64(missed))
 }
 
 // Ceremony implements publish.Metrics.

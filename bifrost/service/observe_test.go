@@ -128,6 +128,7 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 		"bifrost_backup_last_success_timestamp_seconds", "bifrost_backup_failures_total",
 		"bifrost_backup_written_bytes_total", "bifrost_backup_written_objects_total",
 		"bifrost_votes_not_backed_up_total",
+		"bifrost_delivered_total heartbeat", "bifrost_heartbeats_wanted", "bifrost_heartbeats_missed",
 	} {
 		require.Contains(t, got, name)
 		require.Zero(t, got[name], name)
