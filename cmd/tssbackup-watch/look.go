@@ -188,6 +188,11 @@ func describe(of chainvault.Vault, c types.VaultCoverage, before *report, now ti
 				Height: of.ActiveHeight, Seen: before.missingSince(v, m.Address, now),
 			}
 		}
+		if b := m.Heartbeat; b != nil {
+			shown.Heartbeat = &heartbeat{
+				b.MachineHeight, b.PaperHeight, b.Due, b.Missed, b.Overdue,
+			}
+		}
 		v.Members = append(v.Members, shown)
 	}
 	return v

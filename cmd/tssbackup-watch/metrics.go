@@ -30,6 +30,7 @@ func newMetrics(s *server) *prometheus.Registry {
 		{"vault_proven", "Members that have published and proven.", []string{"vault", "status"}},
 		{"vault_missing", "Members that are asked and have not published.", []string{"vault", "status"}},
 		{"vault_failed_proofs", "Proofs that fail a check here. Any is an emergency.", []string{"vault", "status"}},
+		{"vault_overdue", "Members whose heartbeat is overdue.", []string{"vault", "status"}},
 		{"signer_term", "The latest term of the signer of a vault's member; it rises at each claim.", []string{"signer"}},
 		{"churn_open", "1 while a churn is open.", nil},
 		{"churn_failed", "1 when the latest churn has failed.", nil},
@@ -84,6 +85,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 			"vault_members": len(c.Members), "vault_threshold": c.Threshold,
 			"vault_asked": c.Asked, "vault_published": c.Published, "vault_proven": c.Proven,
 			"vault_missing": c.missing(), "vault_failed_proofs": c.failed(),
+			"vault_overdue": c.overdue(),
 		} {
 			gauge(name, float64(value), c.Vault, c.Status)
 		}

@@ -52,6 +52,8 @@ type cell struct {
 type shownMember struct {
 	*member
 	Kind, Word string
+	// Beat says when its last heartbeat was, empty where none is due.
+	Beat string
 }
 
 // shownChurn is a churn with its keygens.
@@ -121,7 +123,7 @@ func newPage(v *view, span, version string, now time.Time) *page {
 		}
 	}
 	for i := range v.Vaults {
-		p.Shown = append(p.Shown, showVault(&v.Vaults[i], len(v.Vaults) == 1))
+		p.Shown = append(p.Shown, showVault(&v.Vaults[i], v.Verified.Height, len(v.Vaults) == 1))
 	}
 	for i := range v.Churns {
 		p.Rounds = append(p.Rounds, showChurn(&v.Churns[i], i == 0))
@@ -131,15 +133,15 @@ func newPage(v *view, span, version string, now time.Time) *page {
 
 const cellWidth = 18
 
-func showVault(v *vault, alone bool) shownVault {
+func showVault(v *vault, height int64, alone bool) shownVault {
 	s := shownVault{
 		vault: v, Tone: tone(v.Level), Marker: v.Threshold*cellWidth - 2,
 		Width: len(v.Members) * cellWidth,
 	}
-	s.Open = alone || v.Level != levelRecoverable || v.missing() > 0 || v.failed() > 0
+	s.Open = alone || v.Level != levelRecoverable || v.missing() > 0 || v.failed() > 0 || v.overdue() > 0
 	for i := range v.Members {
 		m := &v.Members[i]
-		row := shownMember{member: m}
+		row := shownMember{member: m, Beat: beat(m.Heartbeat, height)}
 		switch {
 		case m.Proven:
 			row.Kind, row.Word = kindProven, "proven"

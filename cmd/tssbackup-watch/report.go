@@ -106,6 +106,20 @@ type member struct {
 	Missing *missing `json:"missing"`
 	// Term is the latest claim of the member's signer.
 	Term claimed `json:"term"`
+	// Heartbeat is nil where none is due.
+	Heartbeat *heartbeat `json:"heartbeat"`
+}
+
+// heartbeat is when a member last showed that what opens its backup is in hand: by a machine, and
+// from paper, 0 if never. Whether it was the one or the other is its word. Due is the block at
+// whose end another interval is missed, Missed how many were in this epoch, and Overdue that the
+// latest was.
+type heartbeat struct {
+	MachineHeight int64  `json:"machine_height"`
+	PaperHeight   int64  `json:"paper_height"`
+	Due           int64  `json:"due"`
+	Missed        uint64 `json:"missed"`
+	Overdue       bool   `json:"overdue"`
 }
 
 // claimed is which instance of a signer acts, by its latest claim: the Term-th, since the block at
@@ -223,13 +237,31 @@ func (v *vault) missing() (n int) {
 
 // whoMisses names the members whose backup is missing.
 func (v *vault) whoMisses() string {
+	return v.who(func(m *member) bool { return m.Missing != nil })
+}
+
+// who names the members that are so.
+func (v *vault) who(is func(*member) bool) string {
 	var names []string
-	for _, m := range v.Members {
-		if m.Missing != nil {
+	for i := range v.Members {
+		if m := &v.Members[i]; is(m) {
 			names = append(names, called(m.Moniker, m.Operator, m.Address))
 		}
 	}
 	return list(names)
+}
+
+// isOverdue reports whether the latest interval of a member passed without a heartbeat.
+func isOverdue(m *member) bool { return m.Heartbeat != nil && m.Heartbeat.Overdue }
+
+// overdue counts the members that are.
+func (v *vault) overdue() (n int) {
+	for i := range v.Members {
+		if isOverdue(&v.Members[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // called is the first name that there is.
@@ -281,6 +313,10 @@ func (r *report) judge() {
 		if n := v.missing(); n > 0 {
 			rest = append(rest, fmt.Sprintf("%s: %s missing, of %s", name,
 				plural(n, "backup is", "backups are"), v.whoMisses()))
+		}
+		if n := v.overdue(); n > 0 {
+			rest = append(rest, fmt.Sprintf("%s: %s overdue, of %s", name,
+				plural(n, "heartbeat is", "heartbeats are"), v.who(isOverdue)))
 		}
 		if n := v.failed(); n > 0 {
 			rest = append(rest, fmt.Sprintf("%s: %s a check", name, plural(n, "proof fails", "proofs fail")))

@@ -234,6 +234,16 @@ func harbor(t testing.TB) (*scene, *follower) {
 			Addresses: fmt.Sprintf("/dns4/signer%d.example.org/tcp/5040 <b>", i),
 		})
 	}
+	params := types.DefaultParams()
+	params.HeartbeatInterval = 14_400
+	s.Put(types.ParamsKey(), &params)
+	for i := range 9 { // the last has sent none, and none is due of it yet
+		s.Put(types.HeartbeatKey(3, raw(i)), &types.Heartbeat{
+			MachineHeight: 4_811_000 - 100*int64(i), BeaconHeight: 4_810_900, Due: 4_826_000,
+			PaperHeight: map[bool]int64{true: 4_709_000}[i == 0],
+			Missed:      map[bool]uint64{true: 2}[i == 8], Overdue: i == 8,
+		})
+	}
 	s.Put(types.SitOutKey(raw(8)), &types.SitOut{Until: 4_815_220, Count: 1})
 	s.open(5, types.ChurnStatus_CHURN_STATUS_OPEN, types.Keygen{
 		Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, OpenedHeight: 4_811_900, Deadline: 4_813_700,

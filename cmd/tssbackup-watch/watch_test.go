@@ -344,6 +344,20 @@ func TestWhoActsForASigner(t *testing.T) {
 	require.NotContains(t, body, "acts in term 0")
 }
 
+// Everybody sees who shows that its backup can be opened, and who has not for too long.
+func TestHeartbeatsOnThePage(t *testing.T) {
+	s, f := harbor(t)
+	members := f.latest().Vaults[0].Members
+	require.Equal(t, &heartbeat{MachineHeight: 4_811_000, PaperHeight: 4_709_000, Due: 4_826_000}, members[0].Heartbeat)
+	require.Equal(t, &heartbeat{MachineHeight: 4_810_200, Due: 4_826_000, Missed: 2, Overdue: true}, members[8].Heartbeat)
+	require.Nil(t, members[9].Heartbeat)
+	body, _ := get(t, s.server(f)+"/")
+	require.Contains(t, body, "heartbeat 1\u202f000 blocks ago, from paper 103\u202f000 blocks ago</small>")
+	require.Contains(t, body, "heartbeat 1\u202f800 blocks ago, 2 missed: overdue</small>")
+	require.Contains(t, body, "1 heartbeat is overdue, of ")
+	require.Equal(t, 9, strings.Count(body, "<small>heartbeat "))
+}
+
 func TestTheMetrics(t *testing.T) {
 	s, f := harbor(t)
 	body, _ := get(t, s.server(f)+"/metrics")
@@ -354,6 +368,7 @@ func TestTheMetrics(t *testing.T) {
 		`tssbackup_watch_state{state="verified"} 1`,
 		`tssbackup_watch_vault_missing{status="active",vault="` + vaultName(3) + `"} 1`,
 		`tssbackup_watch_vault_proven{status="active",vault="` + vaultName(3) + `"} 9`,
+		`tssbackup_watch_vault_overdue{status="active",vault="` + vaultName(3) + `"} 1`,
 		`tssbackup_watch_signer_term{signer="` + s.members[5].Address + `"} 6`,
 		`tssbackup_watch_signer_term{signer="` + s.members[6].Address + `"} 0`,
 		"tssbackup_watch_looks_total 1",

@@ -50,3 +50,24 @@ func size(n uint64) string {
 	}
 	return fmt.Sprintf("%.1f kB", float64(n)/1000)
 }
+
+// beat says of a heartbeat what it was at a height, empty where none is due.
+func beat(b *heartbeat, height int64) string {
+	if b == nil {
+		return ""
+	}
+	text := "no heartbeat yet"
+	if latest := max(b.MachineHeight, b.PaperHeight); latest > 0 {
+		text = fmt.Sprintf("heartbeat %s blocks ago", number(max(height-latest, 0)))
+		if b.PaperHeight > 0 {
+			text += fmt.Sprintf(", from paper %s blocks ago", number(max(height-b.PaperHeight, 0)))
+		}
+	}
+	if b.Missed > 0 {
+		text += fmt.Sprintf(", %s missed", number(b.Missed))
+	}
+	if b.Overdue {
+		text += ": overdue"
+	}
+	return text
+}
