@@ -138,7 +138,7 @@ func showVault(v *vault, height int64, alone bool) shownVault {
 		vault: v, Tone: tone(v.Level), Marker: v.Threshold*cellWidth - 2,
 		Width: len(v.Members) * cellWidth,
 	}
-	s.Open = alone || v.Level != levelRecoverable || v.missing() > 0 || v.failed() > 0 || v.overdue() > 0
+	s.Open = alone || v.Level != levelRecoverable || v.missing()+v.failed()+v.overdue() > 0
 	for i := range v.Members {
 		m := &v.Members[i]
 		row := shownMember{member: m, Beat: beat(m.Heartbeat, height)}
