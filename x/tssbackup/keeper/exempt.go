@@ -109,8 +109,8 @@ func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	case v.Claim:
 		return k.countClaim(ctx, v.Member)
 	case v.Heartbeat:
-		return k.HeartbeatAttempts.Set(ctx, key, types.WindowCount{
-			Window: heartbeatWindow(ctx), Count: count + 1,
+		return k.HeartbeatAttempts.Set(ctx, key, types.Window{
+			Start: heartbeatWindow(ctx), Count: count + 1,
 		})
 	case v.Small:
 		return k.JoinAttempts.Set(ctx, key, count+1)
@@ -118,9 +118,10 @@ func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	return k.Attempts.Set(ctx, key, count+1)
 }
 
-// heartbeatWindow is the number of the window in which exempt heartbeats are counted now.
-func heartbeatWindow(ctx context.Context) uint64 {
-	return uint64(sdk.UnwrapSDKContext(ctx).BlockHeight()) / types.BeaconInterval
+// heartbeatWindow is the first block of the window in which exempt heartbeats are counted now.
+func heartbeatWindow(ctx context.Context) int64 {
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	return height - height%types.BeaconInterval
 }
 
 // attempts is how many there were, when another one is exempt.
@@ -131,15 +132,15 @@ func (k Keeper) attempts(ctx context.Context, v types.Exemption) (count uint64, 
 			err = types.ErrTooManyAttempts.Wrapf("%d claims since block %d, more from block %d on",
 				w.Count, w.Start, w.Start+types.ClaimWindowBlocks)
 		}
-		return uint64(w.Count), err
+		return w.Count, err
 	}
 	key := collections.Join(v.KeygenID, []byte(v.Member))
 	limit := uint64(types.MaxExemptAttempts)
 	switch {
 	case v.Heartbeat:
 		limit = types.MaxExemptHeartbeats
-		var in types.WindowCount
-		if in, err = k.HeartbeatAttempts.Get(ctx, key); in.Window == heartbeatWindow(ctx) {
+		var in types.Window
+		if in, err = k.HeartbeatAttempts.Get(ctx, key); in.Start == heartbeatWindow(ctx) {
 			count = in.Count
 		}
 	case v.Small:

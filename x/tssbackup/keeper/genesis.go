@@ -151,7 +151,7 @@ func (k Keeper) initHeartbeats(ctx context.Context, gs types.GenesisState) error
 	}
 	for _, a := range gs.HeartbeatAttempts {
 		key := collections.Join(a.Epoch, a.Member)
-		if err := k.HeartbeatAttempts.Set(ctx, key, a.Count); err != nil {
+		if err := k.HeartbeatAttempts.Set(ctx, key, a.Window); err != nil {
 			return err
 		}
 	}
@@ -351,8 +351,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 				types.GenesisSignerTerm{Address: address, Term: t},
 			)
 		}),
-		each(ctx, k.Claims, func(address []byte, w types.ClaimWindow) {
-			gs.Claims = append(gs.Claims, types.GenesisClaimWindow{Address: address, Window: w})
+		each(ctx, k.Claims, func(address []byte, w types.Window) {
+			gs.Claims = append(gs.Claims, types.GenesisClaims{Address: address, Window: w})
 		}),
 		each(ctx, k.SitOuts, func(operator []byte, s types.SitOut) {
 			gs.SitOuts = append(gs.SitOuts, types.GenesisSitOut{Operator: operator, SitOut: s})
@@ -444,11 +444,11 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 			)
 		}),
 		each(ctx, k.HeartbeatAttempts, func(
-			key collections.Pair[uint64, []byte], c types.WindowCount,
+			key collections.Pair[uint64, []byte], w types.Window,
 		) {
 			gs.HeartbeatAttempts = append(
 				gs.HeartbeatAttempts,
-				types.GenesisWindowCount{Epoch: key.K1(), Member: key.K2(), Count: c},
+				types.GenesisHeartbeatAttempts{Epoch: key.K1(), Member: key.K2(), Window: w},
 			)
 		}),
 		each(ctx, k.ProofExpiries, func(key collections.Pair[uint64, uint64], _ []byte) {

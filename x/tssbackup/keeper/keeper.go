@@ -41,7 +41,7 @@ type Keeper struct {
 	// Terms are the latest claims, by the signer's address, and Claims count those that cost no
 	// fee.
 	Terms  collections.Map[[]byte, types.SignerTerm]
-	Claims collections.Map[[]byte, types.ClaimWindow]
+	Claims collections.Map[[]byte, types.Window]
 	// SitOuts are what is known of the faults of operators, until they do not count any more.
 	SitOuts collections.Map[[]byte, types.SitOut]
 	Churns  collections.Map[uint64, types.Churn]
@@ -106,7 +106,7 @@ type Keeper struct {
 	Heartbeats    collections.Map[collections.Pair[uint64, []byte], types.Heartbeat]
 	HeartbeatsDue collections.Map[dueKey, bool]
 	// HeartbeatAttempts count the exempt heartbeats of a member in an epoch, in its latest window.
-	HeartbeatAttempts collections.Map[collections.Pair[uint64, []byte], types.WindowCount]
+	HeartbeatAttempts collections.Map[collections.Pair[uint64, []byte], types.Window]
 	// Beacons are what a heartbeat may sign; absent until there is one.
 	Beacons collections.Item[types.Beacons]
 	// Pauses is absent while there is no pause and was none.
@@ -177,7 +177,7 @@ func NewKeeper(
 			types.ClaimsPrefix,
 			"claims",
 			collections.BytesKey,
-			codec.CollValue[types.ClaimWindow](cdc),
+			codec.CollValue[types.Window](cdc),
 		),
 		SitOuts: collections.NewMap(
 			sb,
@@ -367,7 +367,7 @@ func NewKeeper(
 			types.HeartbeatAttemptsPrefix,
 			"heartbeat_attempts",
 			types.EpochMemberKeyCodec,
-			codec.CollValue[types.WindowCount](cdc),
+			codec.CollValue[types.Window](cdc),
 		),
 		Beacons: collections.NewItem(
 			sb,

@@ -75,7 +75,7 @@ func newLife(t *testing.T, rt *rapid.T) *life {
 		sitOut: map[*validator]modelSitOut{},
 		owner:  map[string]*validator{},
 		terms:  map[string]modelTerm{},
-		claims: map[string]types.ClaimWindow{},
+		claims: map[string]types.Window{},
 	}}
 	l.hooks = &fakeHooks{}
 	l.c.k.SetHooks(l.hooks)

@@ -23,7 +23,7 @@ type model struct {
 	vaults  []*modelVault
 	// terms are the latest claims of each signer, and claims count those that cost no fee.
 	terms  map[string]modelTerm
-	claims map[string]types.ClaimWindow
+	claims map[string]types.Window
 	// told is what hooks were told of failed keygens, and epochsBegun of reshares.
 	told, epochsBegun []string
 }

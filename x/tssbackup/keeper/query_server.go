@@ -148,7 +148,7 @@ func (s queryServer) SignerTerm(
 	}
 	res := &types.QuerySignerTermResponse{
 		Term: term.Term, Nonce: hex.EncodeToString(term.Nonce), Height: term.Height,
-		Addresses: term.Addresses, FreeClaims: types.MaxExemptClaims - window.Count,
+		Addresses: term.Addresses, FreeClaims: types.MaxExemptClaims - uint32(window.Count),
 	}
 	if window.Count > 0 {
 		res.FreeClaimsHeight = window.Start + types.ClaimWindowBlocks

@@ -188,13 +188,13 @@ func (k Keeper) acts(ctx context.Context, signer sdk.AccAddress) (bool, error) {
 
 // claimWindow is the count of a signer's exempt claims in the next block: none, once its window is
 // over.
-func (k Keeper) claimWindow(ctx context.Context, signer []byte) (types.ClaimWindow, error) {
+func (k Keeper) claimWindow(ctx context.Context, signer []byte) (types.Window, error) {
 	w, err := k.Claims.Get(ctx, signer)
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
-		return types.ClaimWindow{}, err
+		return types.Window{}, err
 	}
 	if w.Count == 0 || nextBlock(ctx) >= w.Start+types.ClaimWindowBlocks {
-		return types.ClaimWindow{}, nil
+		return types.Window{}, nil
 	}
 	return w, nil
 }

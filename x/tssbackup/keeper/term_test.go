@@ -318,7 +318,7 @@ func (l *life) claim(rt *rapid.T) {
 	}
 	window := l.m.claims[address]
 	if l.m.height >= window.Start+types.ClaimWindowBlocks {
-		window = types.ClaimWindow{}
+		window = types.Window{}
 	}
 	wantExempt := want
 	switch {
@@ -371,7 +371,7 @@ func (l *life) fenced(rt *rapid.T) {
 
 // compareTerms checks that the claims in state are the model's.
 func (l *life) compareTerms() {
-	terms, claims := map[string]modelTerm{}, map[string]types.ClaimWindow{}
+	terms, claims := map[string]modelTerm{}, map[string]types.Window{}
 	gs := l.c.export()
 	for _, t := range gs.SignerTerms {
 		terms[bech(t.Address)] = modelTerm{number: t.Term.Term, height: t.Term.Height}

@@ -46,7 +46,7 @@ func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 	if len(gs.Heartbeats) != members {
 		return fmt.Errorf("%d heartbeats of %d members", len(gs.Heartbeats), members)
 	}
-	var before GenesisWindowCount
+	var before GenesisHeartbeatAttempts
 	for i, a := range gs.HeartbeatAttempts {
 		if err := g.checkLives(a.Epoch, a.Member, on); err != nil {
 			return fmt.Errorf("heartbeat attempt %d: %w", i, err)
@@ -56,7 +56,7 @@ func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 			return fmt.Errorf("heartbeat attempt %d is not in ascending order", i)
 		}
 		before = a
-		if a.Count.Count < 1 || a.Count.Count > MaxExemptHeartbeats {
+		if a.Window.Start < 0 || a.Window.Count < 1 || a.Window.Count > MaxExemptHeartbeats {
 			return fmt.Errorf("heartbeat attempt %d is not in 1 to %d", i, MaxExemptHeartbeats)
 		}
 	}
