@@ -44,6 +44,8 @@ signer:
   operator: cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2
   witnesses: ["http://10.0.0.2:26657"]
   peers: [/dns4/signer.example.org/tcp/5040/p2p/16Uiu2HAm]
+  public: [/dns4/me.example.org/tcp/5040]
+  networks: [10.8.0.0/16]
   config: |
     [[sink]]
     name = "nas"
