@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -48,6 +49,8 @@ type Follower struct {
 	// followed names the manifests that were there at the last look that worked. It belongs to the
 	// job.
 	followed string
+	// last says that a look is wanted whatever the configuration says.
+	last atomic.Bool
 
 	mu     sync.Mutex
 	status FollowerStatus
@@ -88,7 +91,7 @@ func NewFollower(cfg FollowerConfig) *Follower {
 
 // once looks when it is wanted.
 func (f *Follower) once(ctx context.Context) error {
-	if !f.cfg.Wanted() {
+	if !f.last.Load() && !f.cfg.Wanted() {
 		return errNotWanted
 	}
 	return f.look(ctx)
@@ -104,8 +107,13 @@ func (f *Follower) Status() FollowerStatus {
 // Run follows the backups until the context ends.
 func (f *Follower) Run(ctx context.Context) { f.job.Run(ctx) }
 
-// Last looks once more, wanted or not, when nothing runs the follower any more.
-func (f *Follower) Last(ctx context.Context) error { return f.look(ctx) }
+// Last looks once more, wanted or not, when nothing runs the follower any more. It returns when the
+// context ends, whether the folder answers or not; what comes later is not let in.
+func (f *Follower) Last(ctx context.Context) error {
+	f.last.Store(true)
+	defer f.last.Store(false)
+	return f.job.Once(ctx)
+}
 
 // look lets in what is new.
 func (f *Follower) look(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -93,6 +94,31 @@ func TestAHomeThatCannotFollowSaysWhy(t *testing.T) {
 	require.NoError(t, f.Last(t.Context()))
 	require.Empty(t, f.Status().Problems())
 	require.Equal(t, 3, f.Status().Keyshares)
+}
+
+// A folder that hangs keeps nobody from acting who was promoted.
+func TestAFolderThatHangsIsNotWaitedForToTheEnd(t *testing.T) {
+	acting, dir, _ := scene(t)
+	acting.create(t, dir)
+	spare := newHost(t, filepath.Join(t.TempDir(), "spare"), homekeys.Words)
+	hangs, done := make(chan struct{}), make(chan struct{})
+	f := homebackup.NewFollower(homebackup.FollowerConfig{
+		Home: spare.Home, Keys: spare.keys(), From: dir, Log: zerolog.Nop(),
+		Fetch: func(context.Context) (string, error) {
+			defer close(done)
+			<-hangs
+			return dir, nil
+		},
+		Wanted: func() bool { return false },
+	})
+	before := disk.Tree(t, spare.Home)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, f.Last(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, f.Last(ctx), context.DeadlineExceeded)
+	close(hangs)
+	<-done
+	require.Equal(t, before, disk.Tree(t, spare.Home), "what comes too late is not let in")
 }
 
 // What a process that is killed had let in stays, and the next one lets in the rest.
