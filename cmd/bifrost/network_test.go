@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -228,6 +229,7 @@ func TestFourSigners(t *testing.T) {
 		Validators: 4,
 		Tssbackup: func(g *types.GenesisState) {
 			g.Params.KeygenDeadline, g.Params.SplitBackups = 5000, true
+			g.Params.HeartbeatInterval = 1000
 		},
 	})
 	signers := newSigners(t, n)
@@ -381,6 +383,13 @@ func TestFourSigners(t *testing.T) {
 	eventually("the fire drill works with another node", func() bool {
 		st, err := victim.status()
 		return err == nil && st.Drill != nil && st.Drill.Error == "" && !st.Drill.OwnNodeOnly
+	})
+	eventually("a heartbeat stands, which followed a drill", func() bool {
+		res, err := n.Query().Coverage(context.Background(), &types.QueryCoverageRequest{})
+		require.NoError(t, err)
+		return slices.ContainsFunc(res.Vaults[0].List, func(m types.MemberCoverage) bool {
+			return m.Address == n.Validators[1].Signer.Bech32() && m.Heartbeat != nil && m.Heartbeat.MachineHeight > 0
+		})
 	})
 	st, err := victim.status()
 	require.NoError(t, err)
