@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo with its daemons in containers: four nodes, four signers and the public page from the images of make dist, by podman and
 # runc, without root, capabilities, a shell, or anything to write on but their homes. It goes through a keygen to an active vault, the
-# loss of a signer, whose keyshares the image of recover-keyshares brings back, and a signature. Then podman-compose starts the same
+# loss of a signer, whose keyshares the image of recover-keyshares brings back, and a signature. Then docker-compose starts the same
 # network from the compose.yaml that the demo leaves, and it makes another vault.
 #
 # usage: scripts/containers.sh VERSION        as root; the images are loaded, as localhost/NAME:VERSION, and the binaries are in build/
@@ -10,27 +10,15 @@ cd "$(dirname "$0")/.."
 bin=$(mktemp -d)
 stop() {
 	[[ ! -e $bin/up ]] || compose down >>"$bin/log" 2>&1 || true
+	[[ -z ${service:-} ]] || kill "$service" 2>/dev/null || true
 	rm -rf "$bin"
 }
 trap stop EXIT
 export VERSION=$1 BUILD=$PWD/build CONTAINERS_CONF=$bin/containers.conf
 # crun and journald are not everywhere.
 printf '[engine]\nruntime = "runc"\nevents_logger = "file"\n' >"$CONTAINERS_CONF"
-# Debian's podman-compose gives a container a network beside the host's own, which podman refuses.
-cat >"$bin/podman" <<'SH'
-#!/usr/bin/env bash
-args=()
-while (($#)); do
-	case $1 in
-	--net | --network-alias) shift ;;
-	*) args+=("$1") ;;
-	esac
-	shift
-done
-exec podman "${args[@]}"
-SH
-chmod +x "$bin/podman"
-compose() { podman-compose --podman-path "$bin/podman" --file .demo/compose.yaml "$@"; }
+# docker-compose, which asks podman as it asks docker.
+compose() { DOCKER_HOST=unix://$bin/podman.sock docker-compose --file .demo/compose.yaml "$@"; }
 
 # What a person or a script would type runs as it is, and what runs for long, and the tool, in a container.
 cat >"$bin/bifrost" <<'SH'
@@ -68,7 +56,13 @@ chmod +x "$bin/bifrost"
 for name in tssbackupd recover-keyshares tssbackup-watch; do ln -s bifrost "$bin/$name"; done
 go run ./testutil/demo -watch -bin "$bin"
 
-echo "-- the same network by podman-compose"
+echo "-- the same network by docker-compose"
+podman system service --time=0 "unix://$bin/podman.sock" >"$bin/service" 2>&1 &
+service=$!
+until [[ -S $bin/podman.sock ]]; do
+	kill -0 "$service" || exit 1
+	read -rt 0.1 <> <(:) || true
+done
 # Sets for tests, of which the first keygen took others.
 for i in 0 1 2 3; do
 	build/bifrost init --home ".demo/signer$i" --preparams "testutil/fixture/preparams/04$((4 + i)).json" >"$bin/log" 2>&1
@@ -112,8 +106,12 @@ until_it "the page to show the vault that was there" says '"state":"verified"' '
 send 0 tssbackup start-churn --title Churn --summary again --deposit 10000000stake >/dev/null
 until_it "the proposal" proposed
 # At once: the voting takes four seconds, in which two are enough.
-for i in 0 1 2 3; do send "$i" gov vote 2 yes >/dev/null & done
-wait
+votes=()
+for i in 0 1 2 3; do
+	send "$i" gov vote 2 yes >/dev/null &
+	votes+=($!)
+done
+wait "${votes[@]}"
 until_it "another vault" says '"title":"Every vault is recoverable"'
 echo "   another keygen, and the page says: Every vault is recoverable"
 how=$(podman ps --filter "ancestor=localhost/bifrost:$VERSION" --quiet | xargs podman inspect \

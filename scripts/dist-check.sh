@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 case "$*" in
 '') needed=(jq:jq minisign:minisign lintian:lintian expect:expect mmdebstrap:mmdebstrap systemd-container:systemd-nspawn rpm:rpm
-	podman:podman runc:runc podman-compose:podman-compose qemu-user-static:qemu-aarch64-static) ;;
+	podman:podman runc:runc docker-compose:docker-compose qemu-user-static:qemu-aarch64-static) ;;
 quick) needed=(jq:jq minisign:minisign lintian:lintian) ;;
 *)
 	echo "usage: scripts/dist-check.sh [quick]" >&2
