@@ -59,7 +59,12 @@ func (s msgServer) TssJoin(
 	if bytes.Equal(before.Nonce, msg.Nonce) {
 		return nil, types.ErrInvalidJoin.Wrap("the member's latest join has this nonce")
 	}
+	failedBy, err := s.k.parseFailedBy(msg, b)
+	if err != nil {
+		return nil, err
+	}
 	join := types.Join{
+		FailedBy:   failedBy,
 		Nonce:      msg.Nonce,
 		SessionKey: msg.SessionKey,
 		Attempt:    session.Attempt + 1,
@@ -83,7 +88,13 @@ func (s msgServer) TssJoin(
 			session.Ready++
 		}
 	}
-	if int(session.Joined) == len(b.keygen.Members) && session.Ready >= b.dealing.threshold {
+	all := int(session.Joined) == len(b.keygen.Members)
+	if all && b.keygen.Reshare != nil {
+		if session.Ready, err = s.k.exclude(ctx, &b, join.Attempt); err != nil {
+			return nil, err
+		}
+	}
+	if all && session.Ready >= b.dealing.threshold {
 		if session, err = s.k.begin(ctx, b, join.Attempt); err != nil {
 			return nil, err
 		}

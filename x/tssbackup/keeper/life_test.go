@@ -40,6 +40,7 @@ func TestLife(t *testing.T) {
 			"retire":    l.retire,
 			"reshare":   l.reshare,
 			"hand over": l.handOver,
+			"culprit":   l.failedAttempt,
 			"claim":     l.claim,
 			"fenced":    l.fenced,
 			"validator": l.changeValidator,
@@ -381,24 +382,54 @@ func (l *life) join(rt *rapid.T) {
 		l.joinAll(k)
 		return
 	}
-	l.castJoin(k, l.anyMember(rt, k), rapid.Bool().Draw(rt, "exempt"))
+	var failedBy []string
+	if k.deals != nil {
+		for range rapid.IntRange(0, 2).Draw(rt, "names") {
+			failedBy = append(failedBy, l.anyMember(rt, k))
+		}
+	}
+	l.castJoin(k, l.anyMember(rt, k), rapid.Bool().Draw(rt, "exempt"), failedBy...)
 }
 
-func (l *life) castJoin(k *modelKeygen, address string, exempt bool) {
+// failedAttempt has all who take part in a reshare join another attempt and name whom one failed by.
+func (l *life) failedAttempt(rt *rapid.T) {
+	k := l.anyKeygen(rt)
+	if k.deals == nil {
+		rt.Skip("no reshare")
+	}
+	var culprits []string
+	for _, m := range k.deals.members {
+		if len(culprits) < 8 && rapid.IntRange(0, 2).Draw(rt, "culprit") == 0 {
+			culprits = append(culprits, m.address)
+		}
+	}
+	for _, m := range k.participants() {
+		l.castJoin(k, m.address, false, slices.DeleteFunc(slices.Clone(culprits), func(a string) bool {
+			return a == m.address
+		})...)
+	}
+}
+
+func (l *life) castJoin(k *modelKeygen, address string, exempt bool, failedBy ...string) {
 	m, takesPart := k.participant(address)
 	if !takesPart {
 		m.key = types.Member{PubKey: l.m.owner[address].signer.PubKey().Bytes()}
 	}
 	l.joins++
 	msg := newJoin(k.id, m.key, fmt.Sprint("join ", l.joins)).msg
-	msg.Signer, msg.Term = address, l.m.term(address)
+	msg.Signer, msg.Term, msg.FailedBy = address, l.m.term(address), failedBy
 	want := k.mayJoin(address, l.m.height)
 	l.ante(msg, k, address, want, exempt)
+	if want == nil {
+		want = k.mayName(address, failedBy)
+	}
 	require.ErrorIs(l.t, l.c.run(msg), want)
 	if want != nil {
 		return
 	}
 	k.joined[address] = true
+	k.named[address] = failedBy
+	k.exclude()
 	if !k.begins() {
 		return
 	}
@@ -694,13 +725,15 @@ func (l *life) blame(rt *rapid.T) {
 	l.castBlame(k, address, blamed, rapid.Bool().Draw(rt, "exempt"))
 }
 
-// allBlame has all members who can blame one of them, or nobody, mostly when they may.
+// allBlame has all members who can blame some of those who take part, or nobody, mostly when they may.
 func (l *life) allBlame(rt *rapid.T) {
 	k := l.anyKeygen(rt)
-	whom := rapid.SampledFrom(k.participants()).Draw(rt, "whom").address
-	named := []string{whom}
-	if rapid.IntRange(0, 3).Draw(rt, "nobody") == 0 {
-		named = nil
+	var named []string
+	for range rapid.IntRange(0, 3).Draw(rt, "named") {
+		whom := rapid.SampledFrom(k.participants()).Draw(rt, "whom").address
+		if !slices.Contains(named, whom) {
+			named = append(named, whom)
+		}
 	}
 	if rapid.IntRange(0, 3).Draw(rt, "when they may") > 0 {
 		for k.status == open && l.m.height <= k.certifyUntil() {
@@ -708,7 +741,7 @@ func (l *life) allBlame(rt *rapid.T) {
 		}
 	}
 	for _, m := range k.members {
-		if m.address != whom || named == nil {
+		if !slices.Contains(named, m.address) {
 			l.castBlame(k, m.address, named, false)
 		}
 	}
@@ -832,13 +865,16 @@ func (l *life) reshare(rt *rapid.T) {
 	v := rapid.SampledFrom(l.m.vaults).Draw(rt, "vault")
 	var named []*validator
 	if rapid.Bool().Draw(rt, "named") {
-		for _, val := range l.vals {
-			if rapid.IntRange(0, 5).Draw(rt, "in") > 0 {
-				named = append(named, val)
-			}
-		}
+		named = l.some(rt, l.vals)
 	}
-	l.startReshare(v, named)
+	if l.startReshare(v, named) && rapid.Bool().Draw(rt, "joined") {
+		l.joinAll(l.m.open().keygens[0])
+	}
+}
+
+// some draws any number of validators: of those who can take part all are as likely as few.
+func (l *life) some(rt *rapid.T, vals []*validator) []*validator {
+	return rapid.Permutation(vals).Draw(rt, "order")[:rapid.IntRange(0, len(vals)).Draw(rt, "how many")]
 }
 
 // handOver has a vault that is not retired be reshared to its end, mostly to its present members.
@@ -860,8 +896,11 @@ func (l *life) handOver(rt *rapid.T) {
 		rt.Skip("a churn has opened, or the vault was retired")
 	}
 	var named []*validator
-	if rapid.Bool().Draw(rt, "to all") {
+	switch rapid.IntRange(0, 3).Draw(rt, "to") {
+	case 0:
 		named = l.m.candidates(l.vals)
+	case 1:
+		named = l.some(rt, l.m.candidates(l.vals))
 	}
 	if !l.startReshare(v, named) {
 		return

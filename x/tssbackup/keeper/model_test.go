@@ -106,10 +106,12 @@ type modelKeygen struct {
 	// split tells that votes bring a group part, or name it, in place of public shares.
 	split bool
 	// reshares is the vault that the members get, nil in a keygen, and deals the epoch whose members
-	// hand it over. idle are those of them that sat out.
+	// hand it over. idle are those of them that sat out, or that enough members named, and named whom
+	// each names in its latest join.
 	reshares *modelVault
 	deals    *modelKeygen
 	idle     []string
+	named    map[string][]string
 }
 
 // modelCertificate is the result that all members of a keygen have.
@@ -291,6 +293,51 @@ func (k *modelKeygen) begins() bool {
 		}
 	}
 	return deal >= k.deals.threshold
+}
+
+// exclude has those not deal any more whom a threshold of the members name, once all have joined, as
+// long as enough are left.
+func (k *modelKeygen) exclude() {
+	if k.deals == nil {
+		return
+	}
+	count := map[string]int{}
+	for _, m := range k.members {
+		if !k.joined[m.address] {
+			return
+		}
+		for _, address := range k.named[m.address] {
+			count[address]++
+		}
+	}
+	var idle []string
+	for _, m := range k.deals.members {
+		if count[m.address] >= k.threshold || slices.Contains(k.idle, m.address) {
+			idle = append(idle, m.address)
+		}
+	}
+	if len(k.deals.members)-len(idle) < k.deals.threshold {
+		return
+	}
+	k.idle = idle
+	for _, address := range idle {
+		if _, ok := k.member(address); !ok {
+			delete(k.joined, address)
+		}
+	}
+}
+
+// mayName reports whether a join may name these as whom attempts failed by.
+func (k *modelKeygen) mayName(address string, failedBy []string) error {
+	for i, a := range failedBy {
+		if k.deals == nil || a == address || slices.Contains(failedBy[:i], a) {
+			return types.ErrInvalidJoin
+		}
+		if _, ok := k.deals.member(a); !ok {
+			return types.ErrInvalidJoin
+		}
+	}
+	return nil
 }
 
 // mayVote reports whether a member may vote now.
@@ -671,6 +718,7 @@ func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMemb
 		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
 		members: members, threshold: threshold(n), bears: n - threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
 		split: m.params.SplitBackups,
+		named: map[string][]string{},
 		votes: map[string]modelVote{}, attempts: map[string]uint64{}, smalls: map[string]uint64{}, joined: map[string]bool{},
 	}
 }

@@ -263,6 +263,74 @@ func (k Keeper) participants(ctx context.Context, keygen types.Keygen) ([]types.
 	return d.with(keygen.Members), err
 }
 
+// maxFailedBy is how many members a join may name. One attempt rarely fails by more, and a join is
+// small.
+const maxFailedBy = 8
+
+// parseFailedBy reads whom a join says that attempts failed by before.
+func (k Keeper) parseFailedBy(msg *types.MsgTssJoin, b ballot) ([][]byte, error) {
+	if len(msg.FailedBy) > maxFailedBy {
+		return nil, types.ErrInvalidJoin.Wrapf("it names more than %d members", maxFailedBy)
+	}
+	var list [][]byte
+	for i, text := range msg.FailedBy {
+		addr, err := k.accounts.AddressCodec().StringToBytes(text)
+		if err != nil {
+			return nil, types.ErrInvalidJoin.Wrapf("member %d that it names: %s", i+1, err)
+		}
+		_, ok := types.FindMember(b.dealing.members, addr)
+		if !ok || bytes.Equal(addr, b.signer) || types.ContainsAddress(list, addr) {
+			return nil, types.ErrInvalidJoin.Wrapf(
+				"member %d that it names is the signer, named twice, or not of an epoch that is reshared",
+				i+1)
+		}
+		list = append(list, addr)
+	}
+	return list, nil
+}
+
+// exclude has those not deal any more whom a threshold of the members name, who have all joined an
+// attempt: an attempt failed by them. It returns how many have joined who may deal. Where too few
+// would be left, some of those named are honest, and the ballot stays as it is.
+func (k Keeper) exclude(ctx context.Context, b *ballot, attempt uint64) (ready uint32, err error) {
+	count := make(map[string]uint32)
+	for _, m := range b.keygen.Members {
+		join, err := k.Joins.Get(ctx, collections.Join(b.keygen.Id, []byte(m.Address())))
+		if err != nil {
+			return 0, err
+		}
+		for _, addr := range join.FailedBy {
+			count[string(addr)]++
+		}
+	}
+	var excluded [][]byte // in the order of the members
+	for _, m := range b.dealing.members {
+		addr := m.Address()
+		if count[string(addr)] >= b.keygen.Threshold ||
+			types.ContainsAddress(b.dealing.reshare.Excluded, addr) {
+			excluded = append(excluded, addr)
+		}
+	}
+	if len(excluded) > len(b.dealing.reshare.Excluded) &&
+		len(b.dealing.members)-len(excluded) >= int(b.dealing.threshold) {
+		b.keygen.Reshare.Excluded = excluded
+		b.dealing.reshare.Excluded = excluded
+		if err := k.setKeygen(ctx, b.keygen, b.keygen.Status); err != nil {
+			return 0, err
+		}
+	}
+	for _, m := range b.dealing.able() {
+		join, err := k.Joins.Get(ctx, collections.Join(b.keygen.Id, []byte(m.Address())))
+		switch {
+		case err == nil && join.Attempt == attempt:
+			ready++
+		case err != nil && !errors.Is(err, collections.ErrNotFound):
+			return 0, err
+		}
+	}
+	return ready, nil
+}
+
 // chooseDealers are the joins of those who deal in an attempt, in ascending order of their keys: as
 // many as the threshold of their epoch, of those who may deal and have joined it. Which ones follows
 // from SHA-256(u64(keygen) || u64(attempt) || address), so that each attempt has others.

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -445,6 +446,98 @@ func TestDealersAreAThresholdOfThoseWhoJoined(t *testing.T) {
 	require.ErrorIs(t, c.run(blame(keygen.Id, vals[1].account())), types.ErrNotMember)
 }
 
+// By whom an attempt failed does not deal in the next one of the same reshare, when a threshold of the
+// members says so, and enough are left.
+func TestWhomMembersNameDealsNoMore(t *testing.T) {
+	c, vals := startChain(t, graceParams(), 8)
+	vault := newVault("v")
+	churn, err := c.k.StartChurn(c.ctx, operators(vals[:7]...)...)
+	require.NoError(t, err)
+	c.complete(churn.KeygenIds[0], vault)
+	keygen := c.startReshare(vault, vals[3:8]...) // of five, four of whom are a threshold
+	join := func(v *validator, name string, failedBy ...*validator) error {
+		msg := newJoin(keygen.Id, types.Member{PubKey: v.signer.PubKey().Bytes()}, name).msg
+		for _, f := range failedBy {
+			msg.FailedBy = append(msg.FailedBy, f.account())
+		}
+		return c.run(msg)
+	}
+	session := func() types.Session {
+		s, err := c.k.Sessions.Get(c.ctx, keygen.Id)
+		require.NoError(t, err)
+		return s
+	}
+	excluded := func() [][]byte { return c.keygen(keygen.Id).Reshare.Excluded }
+	for _, tt := range []struct {
+		name string
+		by   []*validator
+	}{
+		{"itself", []*validator{vals[3]}},
+		{"one twice", []*validator{vals[0], vals[0]}},
+		{"one that never deals", []*validator{vals[7]}},
+	} {
+		require.ErrorIs(t, join(vals[3], "false", tt.by...), types.ErrInvalidJoin, tt.name)
+	}
+	for _, v := range vals[:8] {
+		require.NoError(t, join(v, "1"))
+	}
+	require.EqualValues(t, 1, session().Attempt)
+
+	// Three of five are no threshold.
+	for i, v := range vals[3:8] {
+		if i < 3 {
+			require.NoError(t, join(v, "2", vals[0]))
+		} else {
+			require.NoError(t, join(v, "2"))
+		}
+	}
+	require.Empty(t, excluded())
+	for _, v := range vals[:3] {
+		require.NoError(t, join(v, "2"))
+	}
+	require.EqualValues(t, 2, session().Attempt)
+
+	// The first had joined, and is not waited for any more. Five are: four of the members, and one.
+	require.NoError(t, join(vals[0], "3"))
+	require.NoError(t, join(vals[2], "3"))
+	for _, v := range vals[3:8] {
+		require.NoError(t, join(v, "3", vals[0]))
+	}
+	require.Equal(t, [][]byte{vals[0].addr()}, excluded())
+	require.EqualValues(t, 3, session().Attempt)
+	for _, d := range session().Dealers {
+		require.NotEqual(t, vals[0].signer.PubKey().Bytes(), d.PubKey)
+	}
+	require.ErrorIs(t, join(vals[0], "4"), types.ErrNotMember)
+
+	// One that is a member too goes on as that, and with it nobody is left to spare.
+	for _, v := range vals[4:8] {
+		require.NoError(t, join(v, "4", vals[3]))
+	}
+	require.NoError(t, join(vals[3], "4"))
+	require.NoError(t, join(vals[2], "4"))
+	require.Len(t, excluded(), 2)
+	require.EqualValues(t, 3, session().Attempt, "five must deal, and four have joined who may")
+	require.NoError(t, c.export().Validate(), "the latest attempt's dealer is excluded by now")
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
+	require.NoError(t, join(vals[1], "4"))
+	require.EqualValues(t, 4, session().Attempt)
+	for _, v := range vals[3:8] {
+		require.NoError(t, join(v, "5", vals[1]))
+	}
+	require.Len(t, excluded(), 2, "with one more too few would be left: some of them are honest")
+	c.untilClosed(keygen.Id)
+	require.Empty(t, c.keygen(keygen.Id).Blamed, "it is no blame")
+}
+
+func TestJoinsOfAKeygenNameNobody(t *testing.T) {
+	c, _ := startChain(t, testParams(), 4)
+	keygen := c.keygen(c.startChurn()[0])
+	msg := newJoin(keygen.Id, keygen.Members[0], "1").msg
+	msg.FailedBy = []string{bech(keygen.Members[1].Address())}
+	require.ErrorIs(t, c.run(msg), types.ErrInvalidJoin)
+}
+
 func TestWhoLeavesIsBlamedWithinBounds(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -512,7 +605,11 @@ func TestPublicationsNameTheEpoch(t *testing.T) {
 	require.NoError(t, publish(m, 0, "0"))
 	require.NoError(t, publish(m, first, "first"))
 	require.ErrorIs(t, publish(m, first+1, "next"), types.ErrOtherEpoch)
+	require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: first, Member: m.Address()}))
 	second := c.reshare(vault)
+	counted, err := c.k.Attempts.Has(c.ctx, collections.Join(first, []byte(m.Address())))
+	require.NoError(t, err)
+	require.False(t, counted, "nothing is counted for an epoch that is over")
 	require.ErrorIs(t, publish(m, 0, "0"), types.ErrOtherEpoch, "it stands for the first")
 	require.ErrorIs(t, publish(m, first, "first again"), types.ErrOtherEpoch)
 	require.NoError(t, publish(m, second, "second"))
@@ -586,9 +683,17 @@ func TestGasOfAReshare(t *testing.T) {
 		require.Less(t, used, limit)
 		write()
 	}
-	for _, m := range types.Participants(keygen.Members, c.able(keygen)) {
-		run(newJoin(keygen.Id, m, "join").msg)
+	able := c.able(keygen)
+	for _, m := range slices.Backward(types.Participants(keygen.Members, able)) {
+		join := newJoin(keygen.Id, m, "join").msg
+		for _, other := range able {
+			if len(join.FailedBy) < 8 && !bytes.Equal(other.PubKey, m.PubKey) {
+				join.FailedBy = append(join.FailedBy, bech(other.Address()))
+			}
+		}
+		run(join)
 	}
+	require.Len(t, c.keygen(keygen.Id).Reshare.Excluded, 8)
 	blamed, _ := c.ctx.CacheContext()
 	c.ctx, blamed = blamed, c.ctx
 	c.untilBlame(keygen)

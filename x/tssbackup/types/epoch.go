@@ -74,11 +74,13 @@ func Participants(members, dealing []Member) []Member {
 // Able are those of the members of the epoch that is reshared who may deal.
 func (r Reshare) Able(members []Member) []Member {
 	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool {
-		address := m.Address()
-		return slices.ContainsFunc(r.Excluded, func(e []byte) bool {
-			return bytes.Equal(e, address)
-		})
+		return ContainsAddress(r.Excluded, m.Address())
 	})
+}
+
+// ContainsAddress reports whether a raw address is among others.
+func ContainsAddress(addresses [][]byte, address []byte) bool {
+	return slices.ContainsFunc(addresses, func(a []byte) bool { return bytes.Equal(a, address) })
 }
 
 // ReshareSessionID names an attempt at a reshare, in 32 bytes: it is bound to the joins of all

@@ -140,6 +140,15 @@ func (g genesisIndex) dealing(k Keygen) dealers {
 	}
 }
 
+// isOfReshared reports whether an address is a member's of the epoch that a keygen reshares.
+func (g genesisIndex) isOfReshared(k Keygen, address []byte) bool {
+	if k.Reshare == nil {
+		return false
+	}
+	_, ok := FindMember(g.membersOf(k.Reshare.Epoch), address)
+	return ok
+}
+
 // checkDealers checks who deals in the latest attempt at a keygen.
 func (g genesisIndex) checkDealers(k Keygen, s Session) error {
 	d := g.dealing(k)
@@ -155,7 +164,9 @@ func (g genesisIndex) checkDealers(k Keygen, s Session) error {
 			return fmt.Errorf("dealer %d is not in ascending order", i)
 		}
 		last = dealer.PubKey
-		if _, ok := FindMember(d.Members, SignerAddress(dealer.PubKey)); !ok {
+		// One that dealt in the latest attempt may have been excluded since.
+		of := g.membersOf(k.Reshare.Epoch)
+		if _, ok := FindMember(of, SignerAddress(dealer.PubKey)); !ok {
 			return fmt.Errorf("dealer %d may not deal", i)
 		}
 		if err := checkJoin(dealer.Join, k); err != nil || dealer.Join.Attempt != s.Attempt {

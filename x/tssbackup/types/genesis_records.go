@@ -209,8 +209,8 @@ func (g genesisIndex) checkCounts(counts []GenesisAttempt, limit uint64) error {
 		if !ok {
 			return fmt.Errorf("attempt %d is for no keygen", i)
 		}
-		members := Participants(g.membersOf(k.Id), g.dealing(k).Members)
-		if _, ok := FindMember(members, a.Member); !ok {
+		_, member := FindMember(g.membersOf(k.Id), a.Member)
+		if !member && !g.isOfReshared(k, a.Member) {
 			return fmt.Errorf("attempt %d is not a member's", i)
 		}
 		if a.Count < 1 || a.Count > limit {
@@ -264,8 +264,13 @@ func (g genesisIndex) checkSessions(gs GenesisState) error {
 		attempt, begun := attempts[j.KeygenId]
 		_, member := FindMember(k.Members, j.Member)
 		_, deals := FindMember(g.dealing(k).Members, j.Member)
-		if !ok || !begun || !member && !deals {
+		if !ok || !begun || !member && !deals && !g.isOfReshared(k, j.Member) {
 			return fmt.Errorf("join %d is of no member of an open keygen", i)
+		}
+		for _, addr := range j.Join.FailedBy {
+			if !g.isOfReshared(k, addr) {
+				return fmt.Errorf("join %d names who does not deal", i)
+			}
 		}
 		if j.KeygenId < before.KeygenId ||
 			j.KeygenId == before.KeygenId && bytes.Compare(before.Member, j.Member) >= 0 {
