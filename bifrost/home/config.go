@@ -218,8 +218,8 @@ type P2P struct {
 	// signer's claims on chain, for everyone to read.
 	Public []string `toml:"public"`
 	Peers  []string `toml:"peers"`
-	// Networks are CIDRs in which signers are dialled by what they say of themselves, beside what is
-	// public.
+	// Networks are CIDRs in which signers are dialled by what they say of themselves, beside what
+	// is public.
 	Networks []string `toml:"networks"`
 }
 

@@ -123,10 +123,10 @@ const (
 	fetchPause = time.Second
 )
 
-// Fetch writes the files of a sink whose names are wanted into a folder, under their names. One that
-// is there already is not asked for again. What was lost meanwhile, or is larger than any file that
-// is written, it passes over: whoever reads the folder checks what is there. The context bounds the
-// time that it takes.
+// Fetch writes the files of a sink whose names are wanted into a folder, under their names. One
+// that is there already is not asked for again. What was lost meanwhile, or is larger than any file
+// that is written, it passes over: whoever reads the folder checks what is there. The context
+// bounds the time that it takes.
 func Fetch(ctx context.Context, from Sink, dir string, wanted func(name string) bool) error {
 	var there map[string]int64
 	err := persist(ctx, func() (err error) {

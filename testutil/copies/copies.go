@@ -1,4 +1,5 @@
-// Package copies gives a chain more vaults than it has made: for what depends on how many there are.
+// Package copies gives a chain more vaults than it has made, for what depends on how many there
+// are.
 package copies
 
 import (

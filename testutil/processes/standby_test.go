@@ -36,7 +36,7 @@ func TestASecondHostStandsBy(t *testing.T) {
 	}
 	n := newNetwork(t, processes.Config{
 		PreParams: 3, Claims: true,
-		Params:    map[string]any{"keygen_deadline": "480", "retry_interval": "0"},
+		Params: map[string]any{"keygen_deadline": "480", "retry_interval": "0"},
 		Tables: func(m *processes.Member) string {
 			return fmt.Sprintf("\n[[sink]]\nname = \"other\"\nurl = %q\nrequired = true\n", sinkOf(m))
 		},
