@@ -332,8 +332,8 @@ func (k Keeper) exclude(ctx context.Context, b *ballot, attempt uint64) (ready u
 }
 
 // chooseDealers are the joins of those who deal in an attempt, in ascending order of their keys: as
-// many as the threshold of their epoch, of those who may deal and have joined it. Which ones follows
-// from SHA-256(u64(keygen) || u64(attempt) || address), so that each attempt has others.
+// many as the threshold of their epoch, of those who may deal and have joined it. Which ones
+// follows from SHA-256(u64(keygen) || u64(attempt) || address), so that each attempt has others.
 func (k Keeper) chooseDealers(
 	ctx context.Context, b ballot, attempt uint64,
 ) ([]types.Dealer, error) {
@@ -490,8 +490,8 @@ func (k Keeper) endGraces(ctx context.Context) error {
 	return nil
 }
 
-// endGrace has nothing of the latest former epoch of a vault count any more. Its proofs are kept for
-// as long as those of a retired vault.
+// endGrace has nothing of the latest former epoch of a vault count any more. Its proofs are kept
+// for as long as those of a retired vault.
 func (k Keeper) endGrace(
 	ctx context.Context, pubKey []byte, vault types.Vault,
 ) (types.Vault, error) {

@@ -24,8 +24,8 @@ const (
 // is enough for each of them, and no more than the chain takes from one that pays no fee, where a
 // byte of a transaction costs x/auth's 10 gas or more.
 //
-// members is of how many members the keygen or the vault is that a message is about; for a join to a
-// reshare those of the epoch that deals are added. A vote says by itself what it costs, and a
+// members is of how many members the keygen or the vault is that a message is about; for a join to
+// a reshare those of the epoch that deals are added. A vote says by itself what it costs, and a
 // registration and a claim are about neither: they may have 0.
 func SignerGas(msg sdk.Msg, members int) (uint64, error) {
 	bytes := gasPerByte * uint64(proto.Size(msg))
