@@ -37,6 +37,10 @@ type Records interface {
 	Group(ctx context.Context, v vault.Vault) ([]byte, error)
 	// CarriedGroup is another, which takes it out of the block that carries it.
 	CarriedGroup(ctx context.Context, v vault.Vault) ([]byte, error)
+	// Keygen is a keygen or a reshare, without a status when there is none.
+	Keygen(ctx context.Context, id uint64) (vault.Keygen, error)
+	// Proofs has, of what it has, the public shares of a vault's members.
+	Proofs(ctx context.Context, v vault.Vault) (chain.Proofs, error)
 	// TermOf is the latest claim of a signer, given by its raw address, the zeroth when there is
 	// none.
 	TermOf(ctx context.Context, signer []byte) (types.SignerTerm, error)

@@ -68,6 +68,11 @@ func (s *State) Keygen(ctx context.Context, id uint64) (k vault.Keygen, err erro
 		}
 		k.Members = of.Members
 	}
+	if k.Reshare != nil {
+		if err := s.readDealing(ctx, &k); err != nil {
+			return k, err
+		}
+	}
 	for _, m := range k.Members {
 		if len(m.PubKey) != types.PubKeySize {
 			return k, fmt.Errorf("%w: keygen %d has a member with a key of %d bytes",
@@ -75,6 +80,31 @@ func (s *State) Keygen(ctx context.Context, id uint64) (k vault.Keygen, err erro
 		}
 	}
 	return k, s.readBallot(ctx, &k)
+}
+
+// readDealing adds who may deal in a reshare.
+func (s *State) readDealing(ctx context.Context, k *vault.Keygen) error {
+	of, err := s.Vault(ctx, k.Reshare.Vault)
+	if err != nil {
+		return err
+	}
+	members, threshold := of.Members, of.Threshold
+	if of.Epoch != k.Reshare.Epoch {
+		value, err := s.read(ctx, types.KeygenKey(k.Reshare.Epoch))
+		if err != nil {
+			return err
+		}
+		var former types.Keygen
+		if err := decode(value[0], &former); err != nil {
+			return err
+		}
+		members, threshold = former.Members, former.Threshold
+	}
+	for _, m := range k.Reshare.Able(members) {
+		k.Able = append(k.Able, m.Address())
+	}
+	k.Deal = int(threshold)
+	return nil
 }
 
 // readBallot adds what members did in a keygen.
@@ -108,6 +138,10 @@ func (s *State) readBallot(ctx context.Context, k *vault.Keygen) error {
 		}
 		k.Session = &vault.Session{
 			ID: session.Id, Attempt: session.Attempt, Height: session.Height,
+		}
+		for _, d := range session.Dealers {
+			m := types.Member{PubKey: d.PubKey}
+			k.Session.Dealers = append(k.Session.Dealers, joinFrom(m, d.Join))
 		}
 	}
 	for i, m := range k.Members {

@@ -41,7 +41,14 @@ func TestChurnsAndTheirKeygens(t *testing.T) {
 		string(types.VoteKey(8, raws[2])):  &types.Vote{Height: 97, Blamed: [][]byte{raws[0]}},
 		string(types.ProofKey(8, raws[1])): &types.Proof{Stored: []byte("stored"), Height: 96},
 		string(types.KeygenKey(1)):         &types.Keygen{Id: 1, ChurnId: 1, Status: types.KeygenStatus_KEYGEN_STATUS_READY, Vault: vaultKey(1)},
-		string(types.SitOutKey(raws[2])):   &types.SitOut{Until: 500, Count: 2},
+		string(types.KeygenKey(9)): &types.Keygen{
+			Id: 9, ChurnId: 4, Status: types.KeygenStatus_KEYGEN_STATUS_OPEN, Members: members[:2],
+			Reshare: &types.Reshare{Vault: vaultKey(1), Epoch: 1, Excluded: [][]byte{raws[1]}},
+		},
+		string(types.SessionKey(9)): &types.Session{
+			Attempt: 1, Id: make([]byte, 32), Members: make([]types.Join, 2), Dealers: []types.Dealer{{PubKey: members[2].PubKey}},
+		},
+		string(types.SitOutKey(raws[2])): &types.SitOut{Until: 500, Count: 2},
 	} {
 		p.Put([]byte(key), record)
 	}
@@ -72,6 +79,12 @@ func TestChurnsAndTheirKeygens(t *testing.T) {
 	k, err = s.Keygen(ctx, 1)
 	require.NoError(t, err)
 	require.Len(t, k.Members, 3, "those of its vault")
+	k, err = s.Keygen(ctx, 9)
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{raws[0], raws[2]}, k.Able, "all of its vault but who is excluded")
+	require.Equal(t, 2, k.Deal)
+	_, deals := k.Session.Of(raws[2])
+	require.True(t, deals)
 	k, err = s.Keygen(ctx, 7)
 	require.NoError(t, err)
 	require.Zero(t, k.Status, "state keeps it no more")

@@ -4,6 +4,7 @@
 package keyfiles
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -17,6 +18,10 @@ import (
 // ErrKeyshares means that files are not a member's two keyshares of a vault, whole and nothing
 // else.
 var ErrKeyshares = errors.New("keyshares do not fit")
+
+// ErrOtherEpoch means that keyshares are of another epoch of the vault than its record: stale after
+// a reshare, they sign nothing together with those of the present one.
+var ErrOtherEpoch = errors.New("keyshares of another epoch of the vault")
 
 // Names are the names of a vault's two keyshare files, the secp256k1 one first. The prefix is
 // that of account addresses. It errs when a key is no point of its curve.
@@ -53,7 +58,8 @@ func (k *Keyshares) Wipe() {
 
 // Check returns the keyshares that the files hold if they are those of this member, given by its
 // compressed public key, of this vault: both, whole, under their own names, and nothing else. The
-// files come in any order. The error wraps [ErrKeyshares] and names the file.
+// files come in any order. The error wraps [ErrKeyshares] and names the file. Where the record says
+// that the vault was reshared they are of its epoch, or the error wraps [ErrOtherEpoch] too.
 func Check(v vault.Vault, files []envelope.File, member []byte) (_ *Keyshares, err error) {
 	keys := &Keyshares{Files: make([]envelope.File, 2), epoch: v.Epoch}
 	defer func() {
@@ -86,7 +92,39 @@ func Check(v vault.Vault, files []envelope.File, member []byte) (_ *Keyshares, e
 	if keys.Ed25519 == nil {
 		return nil, fmt.Errorf("%w: the ed25519 keyshare is missing", ErrKeyshares)
 	}
+	if err := keys.checkEpoch(v); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyshares, err)
+	}
 	return keys, nil
+}
+
+// checkEpoch errs unless the keyshares are of the epoch in the record of a vault that was reshared:
+// all its epochs have the same keys, and may have the same members.
+func (k *Keyshares) checkEpoch(v vault.Vault) error {
+	if len(v.Former) == 0 || len(v.SharesHash) == 0 {
+		return nil
+	}
+	public, err := k.PublicShares()
+	if err != nil {
+		return err
+	}
+	var group []byte
+	if v.Split {
+		if group, err = k.GroupPart(); err != nil {
+			return err
+		}
+	}
+	hash, err := v.ResultHash(public, group)
+	if err == nil && !bytes.Equal(hash, v.SharesHash) {
+		err = otherEpoch(v)
+	}
+	return err
+}
+
+// otherEpoch names the epoch that keyshares are not of.
+func otherEpoch(v vault.Vault) error {
+	return fmt.Errorf("%w: vault %s was reshared and is in epoch %d, from whose folder or backup "+
+		"they have to be", ErrOtherEpoch, v.Name(), v.Epoch)
 }
 
 // CheckFile returns the keyshare that a file holds if it is this member's, given by its compressed
@@ -94,7 +132,11 @@ func Check(v vault.Vault, files []envelope.File, member []byte) (_ *Keyshares, e
 func CheckFile(v vault.Vault, f envelope.File, member []byte) (*keyshare.Keyshare, error) {
 	keys := keyshare.VaultKeys{Secp256k1: v.PubKey, Ed25519: v.PubKeyEd25519}
 	return checkFile(f, func(share *keyshare.Keyshare) error {
-		return share.Check(keys, member, v.MemberKeys())
+		err := share.Check(keys, member, v.MemberKeys())
+		if err != nil && len(v.Former) > 0 && share.Check(keys, member, nil) == nil {
+			err = fmt.Errorf("%w: %w", otherEpoch(v), err)
+		}
+		return err
 	})
 }
 

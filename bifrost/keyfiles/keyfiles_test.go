@@ -101,3 +101,32 @@ func TestFileNamesOfAKeyThatIsNoPoint(t *testing.T) {
 	_, err := Names(v, "cosmos")
 	require.ErrorContains(t, err, v.Name())
 }
+
+// All epochs of a vault have its keys, and may have the same members.
+func TestKeysharesOfAnotherEpoch(t *testing.T) {
+	vaults, files, members := deal(t)
+	v, own := vaults[0], files[0][0]
+	keys, err := Check(v, own, members[0])
+	require.NoError(t, err)
+	defer keys.Wipe()
+	shares, err := keys.PublicShares()
+	require.NoError(t, err)
+	v.Former = []types.FormerEpoch{{Epoch: 1, Threshold: 2}}
+	v.SharesHash = shares.Hash(v.PubKey, v.PubKeyEd25519)
+	present, err := Check(v, own, members[0])
+	require.NoError(t, err, "of the present one")
+	present.Wipe()
+
+	v.SharesHash = make([]byte, types.HashSize)
+	_, err = Check(v, own, members[0])
+	require.ErrorIs(t, err, ErrKeyshares)
+	require.ErrorIs(t, err, ErrOtherEpoch)
+	require.ErrorContains(t, err, "in epoch 1")
+
+	v.Members = v.Members[:2]
+	_, err = Check(v, own, members[0])
+	require.ErrorIs(t, err, ErrOtherEpoch, "of other members")
+	_, err = Check(v, files[1][0], members[0])
+	require.ErrorIs(t, err, ErrKeyshares)
+	require.NotErrorIs(t, err, ErrOtherEpoch, "of another vault")
+}

@@ -127,6 +127,34 @@ func (s *Store) Save(epoch uint64, files []envelope.File) error {
 	return folder.Save(missing)
 }
 
+// Replace keeps these files as those of an epoch, in place of others of the same names: what an
+// attempt at a reshare made before, and nobody can make valid any more. Each of them is whole at
+// each moment, the old or the new one.
+func (s *Store) Replace(epoch uint64, files []envelope.File) error {
+	s.mu.Lock()
+	folder := s.folder(folderOf(epoch))
+	for _, f := range files {
+		_, err := s.has(folder, f)
+		if errors.Is(err, durable.ErrDifferent) {
+			err = s.overwrite(folder, f)
+		}
+		if err != nil {
+			s.mu.Unlock()
+			return err
+		}
+	}
+	s.mu.Unlock()
+	return s.Save(epoch, files)
+}
+
+func (s *Store) overwrite(folder *Folder, f envelope.File) error {
+	sealed, err := s.keys.seal(f.Data, s.keys.all...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return durable.Replace(folder.path(f.Name), sealed)
+}
+
 // has reports whether a folder holds a file with these contents. It errs when it holds another.
 func (s *Store) has(folder *Folder, f envelope.File) (bool, error) {
 	there, err := s.open(folder, f.Name)

@@ -125,6 +125,28 @@ func TestSaveReplacesNothing(t *testing.T) {
 	require.ErrorContains(t, s.Save(9, append(vault(), vault()[0])), "two files named")
 }
 
+func TestReplaceTakesThePlaceOfWhatIsThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keyshares")
+	keys := homekeys.New(t)
+	s := open(t, dir, keys)
+	require.NoError(t, s.Replace(7, vault()), "of nothing")
+	require.Equal(t, in("7"), opened(t, dir, keys))
+	before := disk.Tree(t, dir)
+	require.NoError(t, s.Replace(7, vault()))
+	require.Equal(t, before, disk.Tree(t, dir), "equal files stay as they are")
+	next := vault()
+	next[1].Data = []byte("another secret of eddsa")
+	require.NoError(t, s.Replace(7, next))
+	data, err := s.Load(7, next[1].Name)
+	require.NoError(t, err)
+	require.Equal(t, next[1].Data, data)
+	data, err = s.Load(7, next[0].Name)
+	require.NoError(t, err)
+	require.Equal(t, next[0].Data, data)
+	require.ErrorIs(t, s.Save(7, vault()), durable.ErrDifferent)
+	require.Error(t, s.Replace(7, []envelope.File{{Name: "../escape", Data: []byte("x")}}))
+}
+
 func TestWhatIsUnplacedIsFoundAndPlaced(t *testing.T) {
 	dir := t.TempDir()
 	keys := homekeys.New(t)

@@ -46,6 +46,9 @@ const (
 	Join Kind = "join"
 	// Check is the signatures of a new vault. No outbox keeps them either: they can be made again.
 	Check Kind = "check"
+	// Deal is the part of who deals in a reshare and is no member of the next epoch: it votes on
+	// nothing and gets nothing that is to be kept.
+	Deal Kind = "deal"
 	// Heartbeat is a heartbeat, after a drill. None is kept: another drill makes another one.
 	Heartbeat Kind = "heartbeat"
 )
@@ -74,6 +77,8 @@ type Record struct {
 	// that was started again under its old name.
 	OpenedHeight int64 `json:"opened_height,omitempty"`
 	Deadline     int64 `json:"deadline,omitempty"`
+	// Reshare says that the keygen is a reshare: its files have the same names in every attempt.
+	Reshare bool `json:"reshare,omitempty"`
 
 	// Vault and PubKeyEd25519 are the vault's two keys in hex: of a vote, its result.
 	Vault         string `json:"vault,omitempty"`
@@ -137,6 +142,8 @@ func (r *Record) Name() string {
 		return JoinName(r.Epoch)
 	case Check:
 		return CheckName(r.Epoch)
+	case Deal:
+		return DealName(r.Epoch)
 	case Heartbeat:
 		return HeartbeatName(r.Epoch)
 	default:
@@ -152,6 +159,9 @@ func JoinName(keygenID uint64) string { return fmt.Sprintf("join-%d.json", keyge
 
 // CheckName is the name of the record of the signatures of a keygen's vault.
 func CheckName(keygenID uint64) string { return fmt.Sprintf("check-%d.json", keygenID) }
+
+// DealName is the name of the record of who deals in a reshare and gets nothing.
+func DealName(keygenID uint64) string { return fmt.Sprintf("deal-%d.json", keygenID) }
 
 // HeartbeatName is the name of the record of a heartbeat in an epoch.
 func HeartbeatName(epoch uint64) string { return fmt.Sprintf("heartbeat-%d.json", epoch) }

@@ -19,7 +19,7 @@ func (p *Publisher) backUpResult(
 	if p.cfg.Backup == nil {
 		return nil
 	}
-	if err := p.store.Save(k.Id, files); err != nil {
+	if err := p.storeFiles(k.Id, k.Reshare != nil, files); err != nil {
 		return fmt.Errorf("keyshares: %w", err)
 	}
 	wait := ctx

@@ -68,6 +68,22 @@ type Tss interface {
 	Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte, error)
 }
 
+// Reshares is what it takes to take part in the reshares of vaults.
+type Reshares interface {
+	// Present is what a reshare hands on. A member deals its share by this alone, so it has to be
+	// verified, and so has the reshare: the error is of one that state has not as it is given.
+	Present(ctx context.Context, reshare vault.Keygen) (Present, error)
+	// Reshare returns when all members of the next epoch have kept their keyshares, and for who
+	// only deals when all have got their shares. Failures are those of [Tss.Keygen].
+	Reshare(ctx context.Context, req ceremony.ReshareRequest) (*ceremony.KeygenResult, error)
+}
+
+// Present is a vault in the epoch that a reshare hands on, with the public shares of its members.
+type Present struct {
+	vault.Vault
+	Shares types.PublicShares
+}
+
 // blame is a [ceremony.BlameError] in the words of the chain.
 type blame struct {
 	// members are raw addresses.

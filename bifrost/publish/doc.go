@@ -47,6 +47,14 @@
 // own secrets alone then. Where these and the group part are not its keyshares again, byte for
 // byte, it holds the keyshares whole.
 //
+// # Reshares
+//
+// A reshare gives a vault that exists another epoch. It is a keygen to the chain, and here: members
+// of the next epoch take the same steps, with another ceremony. What is handed on is verified, and
+// a member that may deal has its keyshares of the present epoch, or it does not join. Who deals and
+// is no member of the next epoch has no record: it votes on nothing, and gets nothing. The files of
+// an attempt take the place of those of the one before, which have the same names.
+//
 // # Failures
 //
 // A keygen that fails because of other members is tried again as long as attempts may begin, and a

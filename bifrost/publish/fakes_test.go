@@ -81,6 +81,8 @@ type fakeChain struct {
 	refuse func(member string) error
 	// terms are those of members that claimed.
 	terms map[string]uint64
+	// failedBy are those whom the latest joins to a reshare name, by who joined.
+	failedBy map[string][]string
 	// drop keeps votes and publications of a member out of blocks.
 	drop map[string]bool
 }
@@ -130,7 +132,7 @@ func newFakeChain() *fakeChain {
 		checks: map[string]int{}, envelopes: map[string]map[string]bool{}, votes: map[string]int{},
 		messages: map[string][]*types.MsgTssPool{}, later: map[string][]*types.MsgPublishBackup{}, drop: map[string]bool{},
 		proofs: map[string]types.ProofInfo{}, shares: map[string]types.PublicShares{}, sent: map[string]map[string]bool{},
-		terms: map[string]uint64{}, heartbeats: map[string]types.Heartbeat{},
+		failedBy: map[string][]string{}, terms: map[string]uint64{}, heartbeats: map[string]types.Heartbeat{},
 	}
 }
 
@@ -146,6 +148,31 @@ func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
 		AttemptDeadline: times.AttemptDeadline(), CertificateDeadline: times.CertificateDeadline(), Members: members,
 		Split: c.split,
 	}
+}
+
+// openReshare opens a reshare of a vault to members, in which those of its members that are excluded
+// do not deal.
+func (c *fakeChain) openReshare(id uint64, blocks int64, name string, members []types.MemberInfo, excluded ...string) {
+	c.open(id, blocks, members)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.vaults[name]
+	r := &types.ReshareInfo{Vault: name, Epoch: v.Epoch, Threshold: v.Threshold, Excluded: excluded}
+	for _, m := range v.Members {
+		if !slices.Contains(excluded, m.Address) {
+			r.Dealers = append(r.Dealers, m.Address)
+		}
+	}
+	c.keygens[id].Reshare = r
+}
+
+// Present is what a reshare hands on.
+func (c *fakeChain) Present(_ context.Context, k vault.Keygen) (Present, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info := c.vaults[types.VaultName(k.Reshare.Vault)]
+	v, err := vault.FromInfo(*info)
+	return Present{Vault: v, Shares: c.shares[info.SharesHash]}, err
 }
 
 func (c *fakeChain) advance(blocks int64) {
@@ -192,7 +219,15 @@ func (c *fakeChain) join(m *types.MsgTssJoin) {
 	if k == nil || k.Status != types.KeygenStatus_KEYGEN_STATUS_OPEN || voteOf(*k, m.Signer) != nil || c.height > k.JoinDeadline || k.Certificate != nil {
 		return
 	}
-	info, _ := memberOf(k.Members, m.Signer)
+	participants := k.Members
+	if k.Reshare != nil {
+		for _, old := range c.vaults[k.Reshare.Vault].Members {
+			if slices.Contains(k.Reshare.Dealers, old.Address) && !slices.Contains(participants, old) {
+				participants = append(slices.Clone(participants), old)
+			}
+		}
+	}
+	info, _ := memberOf(participants, m.Signer)
 	must(m.CheckJoin(testChain, unhex(info.PubKey)))
 	waits := func(member string) func(types.JoinInfo) bool {
 		return func(j types.JoinInfo) bool { return j.Member == member }
@@ -200,8 +235,31 @@ func (c *fakeChain) join(m *types.MsgTssJoin) {
 	k.Joins = append(slices.DeleteFunc(k.Joins, waits(m.Signer)), types.JoinInfo{
 		Member: m.Signer, Nonce: hex.EncodeToString(m.Nonce), SessionKey: hex.EncodeToString(m.SessionKey), Height: c.height,
 	})
-	if len(k.Joins) < len(k.Members) {
-		return
+	if k.Reshare != nil {
+		c.failedBy[m.Signer] = m.FailedBy
+	}
+	var dealers []types.JoinInfo
+	for _, member := range participants {
+		i := slices.IndexFunc(k.Joins, waits(member.Address))
+		if _, ok := memberOf(k.Members, member.Address); ok && i < 0 {
+			return
+		}
+		if i >= 0 && k.Reshare != nil && slices.Contains(k.Reshare.Dealers, member.Address) {
+			dealers = append(dealers, k.Joins[i])
+		}
+	}
+	if k.Reshare != nil {
+		dealers = c.exclude(k, dealers)
+		if len(dealers) < int(k.Reshare.Threshold) {
+			return
+		}
+		shift := 0 // each attempt has others
+		if k.Session != nil {
+			shift = int(k.Session.Attempt) % len(dealers)
+		}
+		dealers = append(dealers[len(dealers)-shift:], dealers[:len(dealers)-shift]...)
+		slices.Reverse(dealers)
+		dealers = dealers[:k.Reshare.Threshold]
 	}
 	next := &types.SessionInfo{Attempt: 1, Height: c.height}
 	if k.Session != nil {
@@ -210,9 +268,36 @@ func (c *fakeChain) join(m *types.MsgTssJoin) {
 	for _, member := range k.Members {
 		next.Members = append(next.Members, k.Joins[slices.IndexFunc(k.Joins, waits(member.Address))])
 	}
-	id := sha256.Sum256(fmt.Append(nil, k.Id, next.Attempt, next.Members))
+	next.Dealers = dealers
+	id := sha256.Sum256(fmt.Append(nil, k.Id, next.Attempt, next.Members, next.Dealers))
 	next.Id = hex.EncodeToString(id[:])
 	k.Session, k.Joins = next, nil
+}
+
+// exclude has those not deal whom a threshold of the members name, while enough are left.
+func (c *fakeChain) exclude(k *types.KeygenInfo, dealers []types.JoinInfo) []types.JoinInfo {
+	var able []string
+	for _, address := range k.Reshare.Dealers {
+		named := 0
+		for _, m := range k.Members {
+			if slices.Contains(c.failedBy[m.Address], address) {
+				named++
+			}
+		}
+		if named < int(k.Threshold) {
+			able = append(able, address)
+		}
+	}
+	if len(able) < int(k.Reshare.Threshold) || len(able) == len(k.Reshare.Dealers) {
+		return dealers
+	}
+	for _, address := range k.Reshare.Dealers {
+		if !slices.Contains(able, address) {
+			k.Reshare.Excluded = append(k.Reshare.Excluded, address)
+		}
+	}
+	k.Reshare.Dealers = able
+	return slices.DeleteFunc(dealers, func(j types.JoinInfo) bool { return !slices.Contains(able, j.Member) })
 }
 
 func (c *fakeChain) commitment(envelope []byte) types.CommitmentInfo {
@@ -398,10 +483,19 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 			continue
 		}
 		k.Vault = v.Vault
-		c.vaults[v.Vault] = &types.VaultInfo{
+		next := &types.VaultInfo{
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
-			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash, Split: k.Split,
+			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash, Split: k.Split, Threshold: k.Threshold,
 		}
+		if before := c.vaults[v.Vault]; before != nil && before.Epoch != k.Id {
+			next.Former = append(before.Former, types.FormerEpoch{Epoch: before.Epoch, Threshold: before.Threshold})
+			for _, m := range before.Members {
+				delete(c.backups, v.Vault+"/"+m.Address)
+			}
+		} else if before != nil {
+			next.Former = before.Former
+		}
+		c.vaults[v.Vault] = next
 		if v.Commitment != nil {
 			c.backups[v.Vault+"/"+v.Member] = []types.CommitmentInfo{*v.Commitment}
 		}
@@ -633,7 +727,11 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	members := 0
 	switch m := msg.(type) {
 	case *types.MsgTssJoin:
-		members = len(c.keygens[m.KeygenId].Members)
+		k := c.keygens[m.KeygenId]
+		members = len(k.Members)
+		if k.Reshare != nil {
+			members += len(c.vaults[k.Reshare.Vault].Members)
+		}
 	case *types.MsgTssCheck:
 		members = len(c.keygens[m.KeygenId].Members)
 	case *types.MsgTssPool:
@@ -700,8 +798,14 @@ type fakeTss struct {
 	sessions map[string]*session
 	keygens  int // that ran to their end
 	patience time.Duration
+	// handed are the vaults that dealers brought, by attempt.
+	handed map[string]*vaultSecret
 	// fail, when set, is asked for every member that joins.
 	fail func(member []byte, id string) error
+	// failDone, when set, is asked for every member that has kept its result.
+	failDone func(id string) error
+	// otherKey has reshares end with another key than the vault's.
+	otherKey bool
 	// withholds, when set, names a member that keeps its signature for a result to itself.
 	withholds []byte
 }
@@ -720,6 +824,8 @@ type vaultSecret struct {
 	Ed25519   []byte
 	Member    []byte
 	Members   [][]byte
+	// Attempt is that at a reshare, which makes other keyshares each time.
+	Attempt []byte
 }
 
 // seat is a member's place in the ceremonies.
@@ -817,9 +923,57 @@ func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony
 	if err != nil {
 		return nil, err
 	}
+	return s.keep(ctx, req, *ses.vault)
+}
+
+// Reshare has the dealers bring the vault, which their keyshares hold whole here.
+func (s seat) Reshare(ctx context.Context, req ceremony.ReshareRequest) (*ceremony.KeygenResult, error) {
+	taking := req.Taking()
+	if len(req.Session.Keys) != len(taking) || len(req.From.Dealers) != req.From.Threshold ||
+		len(req.From.Secp256k1) != len(req.From.Members) || slices.ContainsFunc(req.From.Ed25519, func(p []byte) bool { return p == nil }) {
+		return nil, errors.New("malformed request")
+	}
+	if contains(req.From.Dealers, s.pubKey) {
+		if len(req.Keyshares) != 2 {
+			return nil, errors.New("a dealer has no keyshares")
+		}
+	} else if req.Keyshares != nil {
+		return nil, errors.New("keyshares of who does not deal")
+	}
+	id := hex.EncodeToString(req.Session.ID)
+	if req.Keyshares != nil {
+		var own vaultSecret
+		must(json.Unmarshal(req.Keyshares[0].Data, &own))
+		s.mu.Lock()
+		if s.handed == nil {
+			s.handed = map[string]*vaultSecret{}
+		}
+		s.handed[id] = &own
+		s.mu.Unlock()
+	}
+	if _, err := s.join(ctx, id, taking); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	next := *s.handed[id]
+	if s.otherKey {
+		next = *newVaultSecret()
+		s.handed[id] = &next
+		s.otherKey = false
+	}
+	s.mu.Unlock()
+	if !contains(req.Members, s.pubKey) {
+		return &ceremony.KeygenResult{Secp256k1: req.Secp256k1, Ed25519: req.Ed25519}, nil
+	}
+	next.Attempt = req.Session.ID
+	return s.keep(ctx, req.KeygenRequest, next)
+}
+
+// keep is the end of a keygen and of a reshare.
+func (s seat) keep(ctx context.Context, req ceremony.KeygenRequest, own vaultSecret) (*ceremony.KeygenResult, error) {
+	id := hex.EncodeToString(req.Session.ID)
 	res := &ceremony.KeygenResult{}
-	res.Secp256k1, res.Ed25519 = ses.vault.pubKeys()
-	own := *ses.vault
+	res.Secp256k1, res.Ed25519 = own.pubKeys()
 	own.Member, own.Members = s.pubKey, req.Members
 	file, err := json.Marshal(own)
 	must(err)
@@ -838,9 +992,21 @@ func (s seat) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*ceremony
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	if s.failDone != nil {
+		err = s.failDone(id)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	done := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(s.key), digest, true)[1:]
-	if ses, err = s.meet(ctx, id+"/done", req.Members, done); err != nil {
-		if !bytes.Equal(s.pubKey, s.withholds) || len(ses.dones) < len(req.Members) {
+	ses, err := s.meet(ctx, id+"/done", req.Members, done)
+	if err != nil {
+		s.mu.Lock()
+		withheld := bytes.Equal(s.pubKey, s.withholds)
+		s.mu.Unlock()
+		if !withheld || len(ses.dones) < len(req.Members) {
 			return nil, err
 		}
 	}
@@ -876,7 +1042,8 @@ func checkFake(v vault.Vault, files []envelope.File, member []byte) (*fakeKeysha
 			return nil, err
 		}
 		ecdsaKey, _ := k.pubKeys()
-		if !bytes.Equal(k.Member, member) || !bytes.Equal(ecdsaKey, v.PubKey) {
+		if !bytes.Equal(k.Member, member) || !bytes.Equal(ecdsaKey, v.PubKey) ||
+			!slices.EqualFunc(k.Members, v.MemberKeys(), bytes.Equal) {
 			return nil, errors.New("not this member's keyshare")
 		}
 	}

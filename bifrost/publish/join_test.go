@@ -68,6 +68,58 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// Of those who may deal in a reshare nobody is named while as many have come as must deal. Members 0
+// to 3 are those of the next epoch; 1 to 6 were the present one's, of whom 4 must deal and 6 may not.
+func TestAbsentFromAReshare(t *testing.T) {
+	var members []types.Member
+	for i := range 7 {
+		key := secp256k1.GenPrivKeyFromSecret(fmt.Append(nil, "member ", i))
+		members = append(members, types.Member{PubKey: key.PubKey().Bytes()})
+	}
+	p := &Publisher{address: members[0].Address()}
+	for _, c := range []struct {
+		name    string
+		attempt uint64
+		joins   map[int]int64
+		want    []int
+	}{
+		{"all members came, and enough who deal", 0, map[int]int64{0: 101, 1: 101, 2: 101, 3: 101, 4: 101}, nil},
+		{"all members came, and too few who deal", 0, map[int]int64{0: 101, 1: 101, 2: 101, 3: 101}, []int{4, 5}},
+		{"a member did not come, and enough who deal", 0, map[int]int64{0: 101, 1: 101, 2: 101, 4: 101, 5: 101}, []int{3}},
+		{"a member did not come, and so too few who deal", 0, map[int]int64{0: 101, 1: 101, 2: 101, 4: 101}, []int{3, 5}},
+		{"only who deals waits for another attempt", 1, map[int]int64{0: 150, 4: 102, 5: 102}, nil},
+		{"members came again in time, and one who deals did not", 1, map[int]int64{0: 150, 1: 150, 2: 150, 3: 150}, []int{4, 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := vault.Keygen{
+				Keygen:       types.Keygen{Members: members[:4], Threshold: 3, Reshare: &types.Reshare{}},
+				OpenedHeight: 100, JoinDeadline: 180, Deadline: 260, Deal: 4,
+			}
+			for _, m := range members[1:6] {
+				k.Able = append(k.Able, m.Address())
+			}
+			if c.attempt > 0 {
+				k.Session = &vault.Session{Attempt: c.attempt}
+			}
+			for i, m := range members {
+				if height, ok := c.joins[i]; ok {
+					k.Joins = append(k.Joins, vault.Join{Member: m.Address(), Height: height})
+				}
+			}
+			blame := p.absent(k)
+			if c.want == nil {
+				require.Nil(t, blame)
+				return
+			}
+			var want [][]byte
+			for _, i := range c.want {
+				want = append(want, members[i].Address())
+			}
+			require.Equal(t, want, blame.members)
+		})
+	}
+}
+
 // joinsChain is a chain with one keygen.
 type joinsChain struct {
 	Chain
@@ -90,6 +142,15 @@ func (c *joinsChain) set(attempt uint64, waiting ...types.Member) {
 	}
 }
 
+// attemptOf is an attempt with these members.
+func attemptOf(attempt uint64, members []types.Member) *vault.Session {
+	s := &vault.Session{Attempt: attempt}
+	for _, m := range members {
+		s.Members = append(s.Members, vault.Join{Member: m.Address()})
+	}
+	return s
+}
+
 // While an attempt runs its ceremony hears once of each member that waits for the next one.
 func TestWhoJoinsAnewIsTold(t *testing.T) {
 	var members []types.Member
@@ -102,7 +163,7 @@ func TestWhoJoinsAnewIsTold(t *testing.T) {
 	p := &Publisher{chain: chain, cfg: Config{Poll: time.Millisecond}}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	left := p.watchJoins(ctx, chain.k, 3)
+	left := p.watchJoins(ctx, 7, members, attemptOf(3, members))
 	chain.set(3, members[2])
 	require.Equal(t, members[2].PubKey, <-left)
 	chain.set(3, members[1], members[2])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/internal/durable"
 )
 
@@ -29,6 +31,9 @@ type mortality struct {
 	dieAt string
 	// dieBefore and dieAfter number a change to the disk, from 1.
 	dieBefore, dieAfter int
+
+	// epoch is that of which points tell, the first if 0.
+	epoch uint64
 
 	// lost says that its host is lost with the process, which is not started again there.
 	lost bool
@@ -76,9 +81,9 @@ func (m *member) reached(point string) bool {
 	case "sent":
 		return m.broadcasts > 0
 	case "keyshares":
-		return len(in("keyshares/1/localstate-*")) == 2
+		return len(in(fmt.Sprintf("keyshares/%d/localstate-*", max(m.epoch, 1)))) == 2
 	case "closed":
-		return len(open) == 0 && len(in("outbox/closed/*.json")) > 0
+		return len(open) == 0 && len(in("outbox/closed/"+outbox.VoteName(max(m.epoch, 1)))) > 0
 	}
 	for _, path := range open {
 		data, err := os.ReadFile(path)
@@ -172,6 +177,23 @@ func (s mortalTss) Keygen(ctx context.Context, req ceremony.KeygenRequest) (*cer
 		return nil, err
 	}
 	return s.seat.Keygen(ctx, req)
+}
+
+func (s mortalTss) Reshare(ctx context.Context, req ceremony.ReshareRequest) (*ceremony.KeygenResult, error) {
+	if err := s.m.acts(false); err != nil {
+		return nil, err
+	}
+	return s.seat.Reshare(ctx, req)
+}
+
+func (s mortalTss) Present(ctx context.Context, k vault.Keygen) (Present, error) {
+	s.m.mu.Lock()
+	err := s.m.unverified
+	s.m.mu.Unlock()
+	if err != nil {
+		return Present{}, err
+	}
+	return s.m.w.chain.Present(ctx, k)
 }
 
 func (s mortalTss) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte, error) {

@@ -65,8 +65,12 @@ type member struct {
 	mu  sync.Mutex
 	pub *Publisher
 	mortality
-	sealErr error
-	seals   int
+	// noReshares is of a signer whose ceremonies have none.
+	noReshares bool
+	// unverified is why what a reshare hands on is not verified.
+	unverified error
+	sealErr    error
+	seals      int
 	// checked counts the keyshare files that were checked.
 	checked int
 	// factors are the work factors that were asked for, and contents the names of what was sealed.
@@ -117,9 +121,11 @@ func newWorld(t *testing.T, n int) *world {
 	return w
 }
 
-func (w *world) infos() []types.MemberInfo {
+func (w *world) infos() []types.MemberInfo { return infosOf(w.members...) }
+
+func infosOf(members ...*member) []types.MemberInfo {
 	var list []types.MemberInfo
-	for _, m := range w.members {
+	for _, m := range members {
 		list = append(list, types.MemberInfo{
 			Address: m.address, PubKey: hex.EncodeToString(m.key.PubKey().Bytes()), Asked: true,
 			RecipientKey: hex.EncodeToString(dealer.RecipientKey([]byte(m.address), testIndex).Public()), RecipientIndex: testIndex,
@@ -177,6 +183,7 @@ func (m *member) store() *keystore.Store {
 func (m *member) raw() []byte { return types.SignerAddress(m.key.PubKey().Bytes()) }
 
 func (m *member) open() *Publisher {
+	ceremonies := mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m}
 	p, err := New(Config{
 		ChainID: testChain, Address: m.address, PubKey: m.key.PubKey().Bytes(), Prefix: testPrefix,
 		Store:  m.store(),
@@ -188,9 +195,10 @@ func (m *member) open() *Publisher {
 				Gas: params.Gas, TimeoutHeight: params.TimeoutHeight,
 			}, keySigner{m.key})
 		},
-		Tss:   mortalTss{seat{m.w.tss, m.key.PubKey().Bytes(), m.key.Key}, m},
-		Seal:  m.seal,
-		Prove: m.prove,
+		Tss:      ceremonies,
+		Reshares: ceremonies,
+		Seal:     m.seal,
+		Prove:    m.prove,
 		SignBeat: func(b verenc.Beat, recipient types.Recipient) ([]byte, error) {
 			if recipient.Index != testIndex {
 				return nil, ErrRecipient
@@ -212,6 +220,9 @@ func (m *member) open() *Publisher {
 		return k, err
 	}
 	p.split = splitFake
+	if m.noReshares {
+		p.cfg.Reshares = nil
+	}
 	return p
 }
 

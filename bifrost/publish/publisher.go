@@ -42,6 +42,8 @@ type Config struct {
 	Chain  Chain
 	SignTx SignTx
 	Tss    Tss
+	// Reshares is nil of a signer that takes part in no reshare.
+	Reshares Reshares
 	// Seal makes an envelope with this scrypt work factor. It is never called twice at a time:
 	// scrypt takes 256 MiB × 2^(workFactor−18).
 	Seal func(files []envelope.File, workFactor int) ([]byte, error)
@@ -76,6 +78,9 @@ type Config struct {
 type Store interface {
 	// Save keeps all files of an epoch or none and never replaces one that differs.
 	Save(epoch uint64, files []envelope.File) error
+	// Replace keeps files of an epoch in place of those of the same names: of an attempt at a
+	// reshare in place of what the one before made. Without [Config.Reshares] nothing asks for it.
+	Replace(epoch uint64, files []envelope.File) error
 	// Load returns a file of an epoch that is there. The error of one that is not wraps
 	// [fs.ErrNotExist].
 	Load(epoch uint64, name string) ([]byte, error)
@@ -184,11 +189,7 @@ func (p *Publisher) poll(ctx context.Context) error {
 	}
 	open := map[string]vault.Keygen{}
 	for _, k := range all {
-		// A reshare is a keygen of which the keys are known, and this one makes new ones.
-		if k.Reshare != nil {
-			continue
-		}
-		if _, _, ok := k.Member(p.address); ok && k.OpenedHeight > p.cfg.NotBefore {
+		if p.takesPart(k) && k.OpenedHeight > p.cfg.NotBefore {
 			open[outbox.VoteName(k.Id)] = k
 		}
 	}
@@ -202,11 +203,11 @@ func (p *Publisher) poll(ctx context.Context) error {
 		)
 	}
 	p.status.Height = height
-	for name, e := range p.entries {
+	for _, e := range p.entries {
 		if e.stop == nil {
 			continue
 		}
-		if k, ok := open[name]; !ok {
+		if k, ok := open[outbox.VoteName(e.rec.Epoch)]; !ok {
 			e.stop()
 		} else if height > k.CertificateDeadline {
 			e.late(context.DeadlineExceeded)
@@ -215,18 +216,23 @@ func (p *Publisher) poll(ctx context.Context) error {
 	p.mu.Unlock()
 
 	var errs []error
-	for name, k := range open {
-		errs = append(errs, p.pursue(ctx, name, k, height), p.check(ctx, k, height))
+	for _, k := range open {
+		errs = append(errs, p.pursue(ctx, k, height), p.check(ctx, k, height))
 	}
 	p.stopSigning(open)
 	return errors.Join(append(errs, p.deliver(ctx, height, open), p.republish(ctx))...)
 }
 
 // pursue starts a worker for an open keygen that needs one.
-func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, height int64) error {
+func (p *Publisher) pursue(ctx context.Context, k vault.Keygen, height int64) error {
 	if height >= k.Deadline || k.VoteOf(p.address) != nil {
 		return nil
 	}
+	late := height > k.CertificateDeadline
+	if p.dealsOnly(k) && (late || k.Certificate != nil) {
+		return nil // what is left of it is the members'
+	}
+	name := p.newRecord(k).Name()
 	p.mu.Lock()
 	e := p.entries[name]
 	p.mu.Unlock()
@@ -239,7 +245,7 @@ func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, hei
 			// The node lags behind: this keygen was closed before.
 			return sameKeygen(closed, k)
 		}
-		e = &entry{rec: p.newVote(k)}
+		e = &entry{rec: p.newRecord(k)}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -248,7 +254,6 @@ func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, hei
 	}
 	p.entries[name] = e
 	// From then on, and only without a certificate, the chain takes votes that it has failed.
-	late := height > k.CertificateDeadline
 	failed := late && k.Certificate == nil && !e.rec.Blame && e.rec.Step != outbox.StepDone
 	if e.stop != nil || e.over != nil || e.rec.Final() && !failed && !p.held(e) {
 		return nil
@@ -269,10 +274,31 @@ func (p *Publisher) pursue(ctx context.Context, name string, k vault.Keygen, hei
 	return nil
 }
 
-func (p *Publisher) newVote(k vault.Keygen) *outbox.Record {
+// takesPart reports whether this signer has a part in a keygen: as a member, or in a reshare as one
+// that may deal.
+func (p *Publisher) takesPart(k vault.Keygen) bool {
+	if k.Reshare != nil && p.cfg.Reshares == nil {
+		return false
+	}
+	_, _, isMember := k.Member(p.address)
+	return isMember || k.MayDeal(p.address)
+}
+
+// dealsOnly reports whether this signer's part in a reshare is to deal: it votes on nothing, and no
+// record of it is kept.
+func (p *Publisher) dealsOnly(k vault.Keygen) bool {
+	_, _, isMember := k.Member(p.address)
+	return !isMember
+}
+
+func (p *Publisher) newRecord(k vault.Keygen) *outbox.Record {
+	kind := outbox.Vote
+	if p.dealsOnly(k) {
+		kind = outbox.Deal
+	}
 	return &outbox.Record{
-		ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: outbox.Vote, Epoch: k.Id,
-		OpenedHeight: k.OpenedHeight, Deadline: k.Deadline,
+		ChainID: p.cfg.ChainID, Signer: p.cfg.Address, Kind: kind, Epoch: k.Id,
+		OpenedHeight: k.OpenedHeight, Deadline: k.Deadline, Reshare: k.Reshare != nil,
 	}
 }
 

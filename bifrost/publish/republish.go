@@ -171,7 +171,8 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 	next.EnvelopeSHA256 = commitmentOf(sealed)
 	next.Members = len(v.Members)
 	return &next, setMessage(&next, &types.MsgPublishBackup{
-		Signer: p.cfg.Address, Vault: v.Name(), KeysharesBackup: sealed, Proof: next.Proof,
+		Signer: p.cfg.Address, Vault: v.Name(), Epoch: v.Epoch,
+		KeysharesBackup: sealed, Proof: next.Proof,
 	})
 }
 
@@ -202,23 +203,33 @@ func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 	return msg.KeysharesBackup, nil
 }
 
-// settleBackup looks whether a later publication stands in state, or its vault was retired, for
-// which the chain takes none any more.
+// settleBackup looks whether a later publication stands in state, or its vault was retired or has
+// another epoch, for which the chain takes none any more.
 func (p *Publisher) settleBackup(ctx context.Context, e *entry) (bool, error) {
-	published, err := p.isPublished(ctx, e.rec.Epoch, e.rec.Vault)
+	next := *e.rec
+	v, err := p.chain.Vault(ctx, next.Vault)
 	if err != nil {
 		return false, err
 	}
-	next := *e.rec
-	if !published {
-		v, err := p.chain.Vault(ctx, next.Vault)
-		if err != nil || v.Status != types.VaultStatus_VAULT_STATUS_RETIRED {
+	published := false
+	if v.Epoch == next.Epoch {
+		if published, err = p.isPublished(ctx, next.Epoch, next.Vault); err != nil {
 			return false, err
 		}
-		next.Outcome = "retired"
+	}
+	if !published {
+		switch {
+		case v.Epoch > next.Epoch:
+			next.Outcome = "reshared"
+		case v.Status == types.VaultStatus_VAULT_STATUS_RETIRED:
+			next.Outcome = "retired"
+		default:
+			return false, nil
+		}
 		p.log.Warn().
 			Str("vault", next.Vault).
-			Msg("the vault was retired before its backup was published")
+			Str("outcome", next.Outcome).
+			Msg("the vault moved on before its backup was published")
 		return true, p.close(e, &next)
 	}
 	next.Step = outbox.StepDone

@@ -24,6 +24,11 @@ func (p *Publisher) settle(
 	}
 	k, isOpen := open[outbox.VoteName(e.rec.Epoch)]
 	switch e.rec.Kind {
+	case outbox.Deal:
+		if !isOpen {
+			p.forget(e)
+		}
+		return true, nil
 	case outbox.Join:
 		return isOpen && p.settleJoin(e, k), nil
 	case outbox.Check:

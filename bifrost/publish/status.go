@@ -28,12 +28,14 @@ type Status struct {
 
 // RecordStatus is a vote or a later publication on its way.
 type RecordStatus struct {
-	KeygenID uint64      `json:"keygen_id"`
-	Deadline int64       `json:"deadline"`
-	Vault    string      `json:"vault"`
-	Kind     string      `json:"kind"`
-	Step     outbox.Step `json:"step"`
-	Error    string      `json:"error"`
+	KeygenID uint64 `json:"keygen_id"`
+	Deadline int64  `json:"deadline"`
+	Vault    string `json:"vault"`
+	Kind     string `json:"kind"`
+	// Reshare says that it is of a reshare, of which Kind is deal for who only deals.
+	Reshare bool        `json:"reshare"`
+	Step    outbox.Step `json:"step"`
+	Error   string      `json:"error"`
 }
 
 // VaultStatus is a live vault of which this signer is a member.
@@ -76,7 +78,8 @@ func (p *Publisher) copyStatus() Status {
 	s.Vaults = append([]VaultStatus{}, s.Vaults...)
 	s.Outbox = []RecordStatus{}
 	for _, e := range p.entries {
-		if !e.rec.Kind.IsKept() {
+		isOfKeygen := e.rec.Kind == outbox.Vote || e.rec.Kind == outbox.Deal
+		if !e.rec.Kind.IsKept() && !isOfKeygen {
 			continue
 		}
 		r := RecordStatus{
@@ -84,8 +87,9 @@ func (p *Publisher) copyStatus() Status {
 			Vault:    e.rec.Vault,
 			Kind:     kindOf(e.rec),
 			Step:     e.rec.Step,
+			Reshare:  e.rec.Reshare,
 		}
-		if e.rec.Kind == outbox.Vote {
+		if isOfKeygen {
 			r.KeygenID = e.rec.Epoch
 		}
 		if e.err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
@@ -32,7 +31,7 @@ func (p *Publisher) ask(ctx context.Context, id uint64) (vault.Keygen, error) {
 // errCertified says that the chain has learnt of the result before this member did.
 var errCertified = errors.New("a certificate stands already")
 
-// keygen runs one attempt at the keygen, unless its result is known by then.
+// keygen runs one attempt at the keygen, or at the reshare, unless its result is known by then.
 func (p *Publisher) keygen(
 	ctx, ceremonies context.Context,
 	e *entry,
@@ -45,13 +44,19 @@ func (p *Publisher) keygen(
 	if k.Certificate != nil {
 		return p.adopt(k, next)
 	}
+	h, err := p.handing(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	defer h.wipe()
 	p.log.Info().
 		Uint64("keygen", k.Id).
+		Bool("reshare", k.Reshare != nil).
 		Int("members", len(k.Members)).
 		Int64("deadline", k.Deadline).
 		Msg("joining a keygen")
-	session, err := p.join(ctx, ceremonies, e, k)
-	defer clear(session.Secret)
+	attempt, secret, err := p.join(ctx, ceremonies, e, k, p.failedBy(h, e.rec))
+	defer clear(secret)
 	if errors.Is(err, errCertified) {
 		if k, err = p.ask(ctx, next.Epoch); err == nil {
 			return p.adopt(k, next)
@@ -60,25 +65,31 @@ func (p *Publisher) keygen(
 	if err != nil {
 		return nil, err
 	}
-	begin := time.Now()
 	watch, stop := context.WithCancel(ceremonies)
 	defer stop()
-	res, err := p.cfg.Tss.Keygen(ceremonies, ceremony.KeygenRequest{
-		ID:        fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
-		Session:   session,
-		Left:      p.watchJoins(watch, k, e.attempt),
+	res, err := p.run(ceremonies, h, attempt, ceremony.KeygenRequest{
+		ID: fmt.Sprintf("%s/keygen/%d", p.cfg.ChainID, k.Id),
+		Session: ceremony.Session{
+			ID: attempt.ID, Keys: attempt.Keys(), Secret: secret,
+		},
+		Left:      p.watchJoins(watch, k.Id, h.with(k.Members), attempt),
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
 		Keep: func(ctx context.Context, res ceremony.KeygenResult) ([]byte, error) {
-			return p.keep(ctx, e, k, session.ID, res)
+			if err := h.check(res); err != nil {
+				return nil, err
+			}
+			return p.keep(ctx, e, k, attempt.ID, res)
 		},
-	})
-	p.cfg.Metrics.Ceremony("keygen", time.Since(begin), err)
+	}, k.Id)
 	if err != nil {
 		if ctx.Err() == nil && ceremonies.Err() == nil {
-			err = errors.Join(err, p.failed(e, blameOf(err, p.address, k.Members)))
+			err = errors.Join(err, p.failed(e, blameOf(err, p.address, h.with(k.Members))))
 		}
 		return nil, err
+	}
+	if next.Kind == outbox.Deal {
+		return next, p.dealt(ctx, ceremonies, k.Id)
 	}
 	height, err := p.chain.Height(ctx)
 	if err != nil {
@@ -100,6 +111,9 @@ func (p *Publisher) keygen(
 // adopt takes the result that the chain has a certificate of, when its keyshares are here: in the
 // record, or in their store, where the instance before this one may have had them backed up.
 func (p *Publisher) adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, error) {
+	if next.Kind == outbox.Deal {
+		return nil, errOver
+	}
 	pubKey, pubKeyEd25519 := k.Certificate.PubKey, k.Certificate.PubKeyEd25519
 	if next.Vault == types.VaultName(pubKey) &&
 		next.PubKeyEd25519 == hex.EncodeToString(pubKeyEd25519) {
@@ -201,11 +215,20 @@ func (p *Publisher) saveKeyshares(next *outbox.Record) error {
 	if len(next.Keyshares) == 0 {
 		return nil
 	}
-	if err := p.store.Save(next.Epoch, next.Keyshares); err != nil {
+	if err := p.storeFiles(next.Epoch, next.Reshare, next.Keyshares); err != nil {
 		return fmt.Errorf("keyshares: %w", err)
 	}
 	next.Keyshares = nil
 	return nil
+}
+
+// storeFiles stores what a keygen made. Each attempt at it makes other keys, whose files have other
+// names; those of a reshare have the same ones, and what an earlier attempt made is of no use.
+func (p *Publisher) storeFiles(epoch uint64, reshare bool, files []envelope.File) error {
+	if reshare {
+		return p.store.Replace(epoch, files)
+	}
+	return p.store.Save(epoch, files)
 }
 
 // failed puts into the record whom an attempt failed by, if it is known. Should the disk not take

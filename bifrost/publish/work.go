@@ -125,6 +125,9 @@ func (p *Publisher) advance(
 		if err != nil {
 			return nil, err
 		}
+		if next.Kind == outbox.Deal {
+			return nil, errOver
+		}
 		if now.Certificate == nil {
 			if now.AsOf < now.CertificateDeadline {
 				return nil, fmt.Errorf(

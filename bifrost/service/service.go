@@ -424,15 +424,16 @@ func (s *service) act(
 	}
 	publisher, err := publish.New(publish.Config{
 		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore, Term: number,
-		ChainID: s.cfg.ChainID,
-		Address: s.request.Address,
-		PubKey:  s.key.PubKey(),
-		Prefix:  s.cfg.Prefix,
-		Outbox:  s.outbox,
-		Store:   s.keyshares,
-		Chain:   adapt.Node(s.chain),
-		SignTx:  adapt.SignTx(s.cfg.ChainID, s.key),
-		Tss:     tssNode,
+		ChainID:  s.cfg.ChainID,
+		Address:  s.request.Address,
+		PubKey:   s.key.PubKey(),
+		Prefix:   s.cfg.Prefix,
+		Outbox:   s.outbox,
+		Store:    s.keyshares,
+		Chain:    adapt.Node(s.chain),
+		SignTx:   adapt.SignTx(s.cfg.ChainID, s.key),
+		Tss:      tssNode,
+		Reshares: reshares{tssNode, s},
 		Seal: func(files []envelope.File, workFactor int) ([]byte, error) {
 			s.scrypt.Lock()
 			defer s.scrypt.Unlock()

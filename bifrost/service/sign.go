@@ -14,8 +14,10 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -87,7 +89,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	v, err := s.chain.Vault(ctx, req.Vault)
+	v, err := s.verifiedVault(ctx, req.Vault)
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", req.Vault, err)
 	}
@@ -109,10 +111,15 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	id := fmt.Sprintf("%s/message/%x", s.cfg.ChainID, set.Sum(nil)[:16])
 	s.log.Info().Str("vault", v.Name()).Str("digest", res.Digest).Int("signers", len(signers)).
 		Msg("joining the signing of a message")
-	names, err := keyfiles.Names(v, s.cfg.Prefix)
+	files, err := s.filesOf(v)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, f := range files {
+			sanity.Wipe(f.Data)
+		}
+	}()
 	trust := s.trustParameters(ctx, v)
 	for i, with := range []struct {
 		curve  string
@@ -123,12 +130,8 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 		{"secp256k1", v.PubKey, types.VerifySecp256k1, &res.Secp256k1},
 		{"ed25519", v.PubKeyEd25519, types.VerifyEd25519, &res.Ed25519},
 	} {
-		file, err := s.keyshares.Load(v.Epoch, names[i])
-		if err != nil {
-			return nil, err
-		}
 		signature, err := ready.Keysign(ctx, ceremony.KeysignRequest{
-			ID: id + "/" + with.curve, Keyshare: file, Signers: keys, Message: digest,
+			ID: id + "/" + with.curve, Keyshare: files[i].Data, Signers: keys, Message: digest,
 			TrustParameters: trust,
 		})
 		if err != nil {
@@ -145,6 +148,37 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 		}
 	}
 	return res, nil
+}
+
+// filesOf are this member's two keyshare files of a vault, the secp256k1 one first, which the caller
+// wipes. Of one that was reshared, they are of its present epoch.
+func (s *service) filesOf(v vault.Vault) (files []envelope.File, err error) {
+	defer func() {
+		if err != nil {
+			for _, f := range files {
+				sanity.Wipe(f.Data)
+			}
+		}
+	}()
+	names, err := keyfiles.Names(v, s.cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		data, err := s.keyshares.Load(v.Epoch, name)
+		if err != nil {
+			return files, err
+		}
+		files = append(files, envelope.File{Name: name, Data: data})
+	}
+	if len(v.Former) == 0 {
+		return files, nil
+	}
+	keys, err := keyfiles.Check(v, files, s.key.PubKey())
+	if err == nil {
+		keys.Wipe()
+	}
+	return files, err
 }
 
 // chosen is a member that signs.

@@ -162,6 +162,9 @@ func outboxProblems(records []publish.RecordStatus) (problems []string) {
 		name := "backup of vault " + r.Vault
 		if r.KeygenID != 0 {
 			name = fmt.Sprintf("keygen %d", r.KeygenID)
+			if r.Reshare {
+				name = fmt.Sprintf("reshare %d", r.KeygenID)
+			}
 		}
 		problems = append(problems, name+": "+r.Error)
 	}

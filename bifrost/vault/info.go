@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
 
@@ -95,6 +96,10 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 		if k.Reshare.Excluded, err = decodeAddresses(r.Excluded); err != nil {
 			return k, err
 		}
+		k.Deal = int(r.Threshold)
+		if k.Able, err = decodeAddresses(r.Dealers); err != nil {
+			return k, err
+		}
 	}
 	if k.Members, k.Recipients, err = decodeMembers(info.Members); err != nil {
 		return k, err
@@ -117,13 +122,11 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 		if k.Session.Members, err = decodeJoins(s.Members); err != nil {
 			return k, err
 		}
-		if len(k.Session.Members) != len(k.Members) {
-			return k, fmt.Errorf("the session of keygen %d has not its members", k.Id)
+		if k.Session.Dealers, err = decodeJoins(s.Dealers); err != nil {
+			return k, err
 		}
-		for i, m := range k.Members {
-			if !bytes.Equal(k.Session.Members[i].Member, m.Address()) {
-				return k, fmt.Errorf("the session of keygen %d has not its members", k.Id)
-			}
+		if err := k.checkSession(); err != nil {
+			return k, err
 		}
 	}
 	if c := info.Certificate; c != nil {
@@ -138,6 +141,26 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 	}
 	k.Silent, err = decodeAddresses(info.Silent)
 	return k, err
+}
+
+// checkSession makes sure that the session is of the members, and in a reshare of as many dealers as
+// must deal. Who dealt in it may have been excluded since.
+func (k Keygen) checkSession() error {
+	if !slices.EqualFunc(k.Session.Members, k.Members, func(j Join, m types.Member) bool {
+		return bytes.Equal(j.Member, m.Address())
+	}) {
+		return fmt.Errorf("the session of keygen %d has not its members", k.Id)
+	}
+	if len(k.Session.Dealers) != k.Deal {
+		return fmt.Errorf("%d deal in the session of keygen %d, and %d should",
+			len(k.Session.Dealers), k.Id, k.Deal)
+	}
+	for i, d := range k.Session.Dealers {
+		if _, twice := joinOf(k.Session.Dealers[:i], d.Member); twice {
+			return fmt.Errorf("a dealer is twice in the session of keygen %d", k.Id)
+		}
+	}
+	return nil
 }
 
 func decodeJoins(infos []types.JoinInfo) ([]Join, error) {

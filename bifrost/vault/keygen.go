@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -23,8 +24,13 @@ type Keygen struct {
 	// Session is the latest attempt at it, nil while none has begun. Its members are in the
 	// keygen's order.
 	Session *Session
-	// Joins are those of members that wait for the next attempt.
+	// Joins are those of members that wait for the next attempt, and in a reshare of others who may
+	// deal.
 	Joins []Join
+	// Able are, in a reshare, the raw account addresses of those who may deal, and Deal is how many
+	// of them do in an attempt.
+	Able [][]byte
+	Deal int
 	// Recipients are the keys to which the members prove, in their order.
 	Recipients []types.Recipient
 	// Votes are gone once the keygen's vault is active.
@@ -53,6 +59,9 @@ type Session struct {
 	// Height is the block in which it began.
 	Height  int64
 	Members []Join
+	// Dealers are the joins of those who deal in a reshare, in ascending order of their keys. One
+	// that is a member too has the same join among the members'.
+	Dealers []Join
 }
 
 // Join is a member's join to an attempt at a keygen.
@@ -65,17 +74,40 @@ type Join struct {
 	Height int64
 }
 
-// Of finds the join of the member with this raw account address. No session has any.
+// Of finds the join of who takes part with this raw account address, as a member or a dealer. No
+// session has any.
 func (s *Session) Of(address []byte) (Join, bool) {
 	if s == nil {
 		return Join{}, false
 	}
-	return joinOf(s.Members, address)
+	if j, ok := joinOf(s.Members, address); ok {
+		return j, true
+	}
+	return joinOf(s.Dealers, address)
 }
 
-// Waits finds the join of the member with this raw account address, when it waits for the next
-// attempt.
+// MayDeal reports whether who has this raw account address may deal in a reshare.
+func (k Keygen) MayDeal(address []byte) bool {
+	return slices.ContainsFunc(k.Able, func(a []byte) bool { return bytes.Equal(a, address) })
+}
+
+// Waits finds the join of the member, or of who may deal, with this raw account address, when it
+// waits for the next attempt.
 func (k Keygen) Waits(address []byte) (Join, bool) { return joinOf(k.Joins, address) }
+
+// Keys are the session keys of all who take part: the members', and those of the dealers that are
+// none.
+func (s *Session) Keys() (keys [][]byte) {
+	for _, j := range s.Members {
+		keys = append(keys, j.Key)
+	}
+	for _, d := range s.Dealers {
+		if _, isMember := joinOf(s.Members, d.Member); !isMember {
+			keys = append(keys, d.Key)
+		}
+	}
+	return keys
+}
 
 func joinOf(joins []Join, address []byte) (Join, bool) {
 	for _, j := range joins {

@@ -57,6 +57,9 @@ func TestKeygenFromInfo(t *testing.T) {
 	require.Equal(t, &types.Reshare{
 		Vault: bytes.Repeat([]byte{2}, 33), Epoch: 4, Excluded: [][]byte{member.Address()},
 	}, k.Reshare)
+	require.True(t, k.MayDeal(member.Address()))
+	require.False(t, k.MayDeal([]byte("a stranger")))
+	require.Equal(t, 3, k.Deal)
 	m, recipient, ok := k.Member(member.Address())
 	require.True(t, ok)
 	require.Equal(t, types.Member{PubKey: member.Bytes(), Asked: true}, m)
@@ -72,4 +75,59 @@ func TestKeygenFromInfo(t *testing.T) {
 	require.ErrorContains(t, err, `address "nobody" is none`)
 	_, err = KeygenFromInfo(types.KeygenInfo{Reshare: &types.ReshareInfo{Vault: "02"}})
 	require.ErrorContains(t, err, `the vault "02"`)
+}
+
+// joinInfo is a join of a member that its secret names.
+func joinInfo(t *testing.T, secret string) types.JoinInfo {
+	member := secp256k1.GenPrivKeyFromSecret([]byte(secret)).PubKey()
+	address, err := bech32.ConvertAndEncode("cosmos", member.Address())
+	require.NoError(t, err)
+	return types.JoinInfo{
+		Member: address, Nonce: strings.Repeat("0a", 16), SessionKey: hex.EncodeToString(member.Bytes()),
+	}
+}
+
+func TestTheSessionOfAReshare(t *testing.T) {
+	stays, comes, leaves := joinInfo(t, "stays"), joinInfo(t, "comes"), joinInfo(t, "leaves")
+	info := func() types.KeygenInfo {
+		return types.KeygenInfo{
+			Id: 7,
+			Members: []types.MemberInfo{
+				{Address: stays.Member, PubKey: stays.SessionKey}, {Address: comes.Member, PubKey: comes.SessionKey},
+			},
+			Reshare: &types.ReshareInfo{
+				Vault: strings.Repeat("02", 33), Epoch: 4, Threshold: 2, Dealers: []string{stays.Member},
+			},
+			Session: &types.SessionInfo{
+				Id: strings.Repeat("0b", 32), Attempt: 2,
+				Members: []types.JoinInfo{stays, comes}, Dealers: []types.JoinInfo{leaves, stays},
+			},
+		}
+	}
+	k, err := KeygenFromInfo(info())
+	require.NoError(t, err, "who dealt may have been excluded since")
+	keys := k.Session.Keys()
+	require.Len(t, keys, 3, "one that deals and is a member has one key")
+	for i, j := range []types.JoinInfo{stays, comes, leaves} {
+		require.Equal(t, j.SessionKey, hex.EncodeToString(keys[i]))
+		address := secp256k1.PubKey{Key: keys[i]}
+		_, ok := k.Session.Of(address.Address())
+		require.True(t, ok)
+	}
+	for name, change := range map[string]func(i *types.KeygenInfo){
+		"a member is missing": func(i *types.KeygenInfo) { i.Session.Members = i.Session.Members[:1] },
+		"members are in another order": func(i *types.KeygenInfo) {
+			i.Session.Members = []types.JoinInfo{comes, stays}
+		},
+		"a dealer is missing":                              func(i *types.KeygenInfo) { i.Session.Dealers = i.Session.Dealers[:1] },
+		"a dealer is there twice":                          func(i *types.KeygenInfo) { i.Session.Dealers[1] = leaves },
+		"there are dealers in a keygen that is no reshare": func(i *types.KeygenInfo) { i.Reshare = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := info()
+			change(&i)
+			_, err := KeygenFromInfo(i)
+			require.ErrorContains(t, err, "keygen 7")
+		})
+	}
 }

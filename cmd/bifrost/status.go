@@ -100,7 +100,10 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 			fmt.Fprintln(table, "\nON ITS WAY\tKEYGEN\tDEADLINE\tSTEP\tVAULT")
 			for _, r := range p.Outbox {
 				step := string(r.Step)
-				if step == "" {
+				switch {
+				case step == "" && r.Reshare:
+					step = "reshare"
+				case step == "":
 					step = "keygen"
 				}
 				fmt.Fprintf(

@@ -114,8 +114,14 @@ func (n *network) hostLost(m *processes.Member, from ...string) {
 // sign has all members sign a text with a vault.
 func (n *network) sign(vault string) {
 	n.t.Helper()
+	n.signBy(vault, n.Members)
+}
+
+// signBy has these members, who are all of a vault's, sign a text with it.
+func (n *network) signBy(vault string, members []*processes.Member) {
+	n.t.Helper()
 	var group errgroup.Group
-	for _, m := range n.Members {
+	for _, m := range members {
 		group.Go(func() error {
 			_, err := processes.Command(n.ctx, n.Path("bifrost"), "sign", "--home", m.SignerHome,
 				"--vault", vault, "--message", "hello")

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 func build() error {
 	const module = "github.com/tssbackup/tssbackup/"
 	for _, args := range [][]string{
-		{"build", "-o", bin, module + "cmd/tssbackupd", module + "cmd/bifrost"},
+		{"build", "-o", bin, module + "cmd/tssbackupd", module + "cmd/bifrost", module + "cmd/recover-keyshares"},
 		{"test", "-c", "-tags", "adversary", "-o", filepath.Join(bin, "adversary"), module + "bifrost/tss"},
 	} {
 		cmd := exec.Command("go", args...)
@@ -96,11 +96,17 @@ func (n *network) await(what string, ask func(ctx context.Context) (bool, error)
 }
 
 // churn opens one and returns its keygen.
-func (n *network) churn() types.KeygenInfo {
+func (n *network) churn(of ...*processes.Member) types.KeygenInfo {
+	n.t.Helper()
+	return n.opened(func() error { return n.StartChurn(n.ctx, of...) })
+}
+
+// opened is the keygen or the reshare that something opens.
+func (n *network) opened(by func() error) types.KeygenInfo {
 	n.t.Helper()
 	before := n.latest()
-	require.NoError(n.t, n.StartChurn(n.ctx))
-	n.await("the churn to open", func(context.Context) (bool, error) {
+	require.NoError(n.t, by())
+	n.await("it to open", func(context.Context) (bool, error) {
 		return n.latest().Id > before.Id, nil
 	})
 	return n.latest()

@@ -211,14 +211,26 @@ func (n *Network) Term(ctx context.Context, home string) (term.Status, error) {
 	return status.Term, err
 }
 
-// StartChurn has governance open a churn: a proposal, a vote of each validator. It returns when
-// both are in blocks; the churn opens at the end of the voting period.
-func (n *Network) StartChurn(ctx context.Context) error {
+// StartChurn has governance open a churn of these members, or of all without any: a proposal, a
+// vote of each validator. It returns when both are in blocks; the churn opens at the end of the
+// voting period.
+func (n *Network) StartChurn(ctx context.Context, of ...*Member) error {
+	return n.propose(ctx, of, "start-churn", "--title", "Churn", "--summary", "A new vault")
+}
+
+// StartReshare has governance open a reshare of a vault to these members, as StartChurn does.
+func (n *Network) StartReshare(ctx context.Context, vault string, to ...*Member) error {
+	return n.propose(
+		ctx, to, "start-reshare", vault, "--title", "Reshare", "--summary", "Its next members")
+}
+
+func (n *Network) propose(ctx context.Context, of []*Member, args ...string) error {
 	n.proposals++
-	if err := n.Send(
-		ctx, n.Members[0], "tx", "tssbackup", "start-churn", "--title", "Churn",
-		"--summary", "A new vault", "--deposit", "10000000stake",
-	); err != nil {
+	args = append([]string{"tx", "tssbackup"}, append(args, "--deposit", "10000000stake")...)
+	for _, m := range of {
+		args = append(args, "--operators", m.Operator)
+	}
+	if err := n.Send(ctx, n.Members[0], args...); err != nil {
 		return err
 	}
 	var group errgroup.Group
