@@ -46,6 +46,8 @@ type Records interface {
 	TermOf(ctx context.Context, signer []byte) (types.SignerTerm, error)
 	// Height is that of the block after which the records were so.
 	Height() int64
+	// Header is the height, the hash and the time of the verified header.
+	Header() (height int64, hash []byte, at time.Time)
 }
 
 // ReadOnly is a store of a running bifrost's, for who looks beside it: it keeps nothing.

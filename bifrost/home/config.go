@@ -18,6 +18,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
@@ -44,6 +45,7 @@ type Config struct {
 	TrustParameters []string `toml:"trust_parameters"`
 	Keystore        Keystore `toml:"keystore"`
 	Backup          Backup   `toml:"backup"`
+	Export          Export   `toml:"export"`
 	Sinks           []Sink   `toml:"sink"`
 	Notify          Notify   `toml:"notify"`
 	Trust           Trust    `toml:"trust"`
@@ -72,6 +74,23 @@ type Backup struct {
 	Recipients []string `toml:"recipients"`
 	// IncludeMnemonic has the mnemonic backed up as well, for Recipients alone.
 	IncludeMnemonic bool `toml:"include_mnemonic"`
+}
+
+// Export says to whom keyshares may be exported when a vault's members agree.
+type Export struct {
+	// Whitelist are the wrapping keys: X25519 recipients of age.
+	Whitelist []string `toml:"whitelist"`
+}
+
+// validate errs when a wrapping key is none.
+func (e Export) validate() error {
+	for _, key := range e.Whitelist {
+		prefix, raw, err := bech32.DecodeAndConvert(key)
+		if err != nil || prefix != "age" || len(raw) != 32 || strings.ToLower(key) != key {
+			return fmt.Errorf("export.whitelist: %.100q is no X25519 recipient of age, age1…", key)
+		}
+	}
+	return nil
 }
 
 // Notify says who is told of problems. The files hold a URL each, which is a secret: an absolute
@@ -264,6 +283,7 @@ func DefaultConfig() Config {
 		TrustParameters: []string{},
 		Keystore:        Keystore{Recipients: []string{}},
 		Backup:          Backup{Period: Duration(5 * time.Minute), Recipients: []string{}},
+		Export:          Export{Whitelist: []string{}},
 		Trust:           Trust{Period: Duration(7 * 24 * time.Hour)},
 		P2P: P2P{
 			Listen: []string{"/ip4/0.0.0.0/tcp/5040"}, Public: []string{}, Peers: []string{},
@@ -299,6 +319,9 @@ func (c Config) Validate() error {
 			"them alone")
 	}
 	if err := c.validateSinks(); err != nil {
+		return err
+	}
+	if err := c.Export.validate(); err != nil {
 		return err
 	}
 	if u, err := url.Parse(strings.TrimSpace(c.Node)); err != nil || u.Host == "" {
@@ -471,6 +494,11 @@ recipients = {{list .Backup.Recipients}}
 # Whoever has the key of one, and a copy, then has all that the mnemonic opens, for ever:
 # keep the key off line, and not where the copies are.
 include_mnemonic = {{.Backup.IncludeMnemonic}}
+
+[export]
+# The wrapping keys to which bifrost export may hand keyshares of this signer, when as many
+# members of the vault as sign approve of it: X25519 recipients of age, age1…. Empty: none.
+whitelist = {{list .Export.Whitelist}}
 
 [trust]
 # Before a keyshare is restored, the records of vaults and backups are verified by the

@@ -15,6 +15,9 @@ import (
 
 const testOperator = "cosmosvaloper1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxz90a2"
 
+// exportKey is a recipient of age.
+const exportKey = "age1y33c4vfduqpg7da4ka5kve333z9lvm6madyyuraqfjf3ns0cssmqvnctp9"
+
 func testConfig() Config {
 	c := DefaultConfig()
 	c.ChainID, c.Operator = "fake-1", testOperator
@@ -36,6 +39,7 @@ func TestConfigIsReadAsItWasWritten(t *testing.T) {
 		Dir: "/mnt/backups", Period: Duration(time.Hour), Strict: true, Recipients: []string{"age1x"},
 		IncludeMnemonic: true,
 	}
+	c.Export.Whitelist = []string{exportKey}
 	c.Notify = Notify{WebhookFile: "/etc/hook", PingFile: "ping"}
 	c.Sinks = []Sink{
 		{Name: "nas", URL: "file:///mnt/nas", What: "home", Required: true},
@@ -170,6 +174,15 @@ func TestConfigIsChecked(t *testing.T) {
 		{
 			"a hash that is none", func(c *Config) { c.Trust.Height, c.Trust.Hash = 7, "abcd" },
 			"64 hex digits",
+		},
+		{
+			"an export to a key with a slip in it",
+			func(c *Config) { c.Export.Whitelist = []string{exportKey[:len(exportKey)-1] + "q"} },
+			"export.whitelist",
+		},
+		{
+			"an export to a key of the hybrid kind",
+			func(c *Config) { c.Export.Whitelist = []string{"age1pq1qqqq"} }, "export.whitelist",
 		},
 		{"no trusting period", func(c *Config) { c.Trust.Period = 0 }, "trust.period"},
 		{"metrics without a port", func(c *Config) { c.Metrics.Listen = "localhost" }, "metrics"},

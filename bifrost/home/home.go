@@ -11,6 +11,7 @@
 //	sent/         which backup each mailbox got last
 //	standby/      copies of the backups that it follows while it stands by
 //	term.json     its latest claim of the signer's term, which no backup holds
+//	exports.log   what was approved, exported and imported by agreement, which only grows
 //	restored.json says that it was built from a backup
 //	restoring     says that a restore into this home has not ended
 //	bifrost.sock  the control socket, for the owner of the home alone
@@ -69,6 +70,9 @@ func StandbyDir(home string) string { return filepath.Join(home, "standby") }
 // TermPath is what a home remembers of its claims. No backup holds it: a home that was built from
 // one waits to be promoted when another instance has acted.
 func TermPath(home string) string { return filepath.Join(home, "term.json") }
+
+// ExportLogPath is the audit log of agreed exports: a line of JSON for each.
+func ExportLogPath(home string) string { return filepath.Join(home, "exports.log") }
 
 // RestoringPath is the marker of a home into which a restore has not ended. [Lock] refuses it.
 func RestoringPath(home string) string { return filepath.Join(home, "restoring") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -26,16 +27,8 @@ func GroupPart(
 	ctx context.Context,
 	homeDir string, cfg home.Config, digits string, warn func(text string),
 ) (v vault.Vault, group []byte, err error) {
-	if err := vault.CheckDigits(digits); err != nil {
-		return v, nil, err
-	}
-	nodes := append([]string{cfg.Node}, cfg.Witnesses...)
-	store := care.ReadOnly{TrustStore: chain.TrustDir(home.TrustDir(homeDir))}
-	records, err := lookFrom(ctx, homeDir, cfg, nil, nodes, look{store, warn})
+	records, v, err := vaultRecord(ctx, homeDir, cfg, digits, warn)
 	if err != nil {
-		return v, nil, err
-	}
-	if v, err = namedVault(ctx, records, digits); err != nil {
 		return v, nil, err
 	}
 	if !v.Split {
@@ -44,6 +37,45 @@ func GroupPart(
 	}
 	group, err = groupOf(ctx, records, v)
 	return v, group, err
+}
+
+// maxRecordAge is how old a record may be by which keyshares are exported.
+const maxRecordAge = 10 * time.Minute
+
+// VaultRecord returns what the chain's records say of a vault, which is named by digits of its
+// name, and the block after which they say so. They are verified as those of [GroupPart] are, and
+// no older than ten minutes; the error of older ones wraps [chain.ErrUnreachable].
+func VaultRecord(
+	ctx context.Context,
+	homeDir string, cfg home.Config, digits string, warn func(text string),
+) (v vault.Vault, height int64, err error) {
+	records, v, err := vaultRecord(ctx, homeDir, cfg, digits, warn)
+	if err != nil {
+		return v, 0, err
+	}
+	height, _, at := records.Header()
+	if age := time.Since(at); age > maxRecordAge {
+		return v, 0, fmt.Errorf("the latest header, of block %d, is %s old: the epoch and what has "+
+			"expired are not known: %w", height, age.Round(time.Second), chain.ErrUnreachable)
+	}
+	return v, height, nil
+}
+
+// vaultRecord verifies the records, and finds the vault that digits name in them.
+func vaultRecord(
+	ctx context.Context,
+	homeDir string, cfg home.Config, digits string, warn func(text string),
+) (records care.Records, v vault.Vault, err error) {
+	if err := vault.CheckDigits(digits); err != nil {
+		return nil, v, err
+	}
+	nodes := append([]string{cfg.Node}, cfg.Witnesses...)
+	store := care.ReadOnly{TrustStore: chain.TrustDir(home.TrustDir(homeDir))}
+	if records, err = lookFrom(ctx, homeDir, cfg, nil, nodes, look{store, warn}); err != nil {
+		return nil, v, err
+	}
+	v, err = namedVault(ctx, records, digits)
+	return records, v, err
 }
 
 func groupOf(ctx context.Context, records care.Records, v vault.Vault) ([]byte, error) {

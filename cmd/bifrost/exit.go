@@ -7,10 +7,12 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
 	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/sink"
+	"github.com/tssbackup/tssbackup/bifrost/transfer"
 )
 
 // The exit codes are part of the command's interface. 4, 5 and 6 mean what they mean for
@@ -32,9 +34,11 @@ const exitCodes = `Exit codes:
   2  wrong usage or configuration
   3  status: bifrost runs and has a problem; doctor: a check failed
   4  the mnemonic is refused: it fails a check, others may read its file, the chain
-     knows another signer or another recipient key, or it opens none of the backups
+     knows another signer or another recipient key, it opens none of the backups, or
+     the keyshares to import are another member's
   5  an envelope, or a keyshare that is to be sealed or lies in the keystore, fails a
-     check; or a backup is not whole, or a sink lacks files or holds other bytes
+     check; or a backup is not whole, or a sink lacks files or holds other bytes; or
+     members do not agree on an export, or an exported file is not in order
   6  no bifrost runs in this home, or the node cannot be reached
   8  another bifrost uses this home, or another backup of it is made
   130  interrupted (143 by SIGTERM); start ends in order, with 0`
@@ -65,6 +69,10 @@ func codeOf(err error) int {
 		{homebackup.ErrDamaged, codeCheck},
 		{sink.ErrAltered, codeCheck},
 		{errIncomplete, codeCheck},
+		{transfer.ErrMember, codeMnemonic},
+		{transfer.ErrRefused, codeCheck},
+		{transfer.ErrFile, codeCheck},
+		{keyfiles.ErrKeyshares, codeCheck},
 		{sink.ErrURL, codeUsage},
 		{homebackup.ErrOthers, codeMnemonic},
 		{homebackup.ErrChoose, codeUsage},

@@ -63,6 +63,9 @@ Results go to standard output, everything else to standard error.
 		a.sealCommand(),
 		a.groupCommand(),
 		a.keystoreCommand(),
+		a.approveExportCommand(),
+		a.exportCommand(),
+		a.importCommand(),
 		a.backupCommand(),
 		a.sinkCommand(),
 	)

@@ -22,7 +22,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/testutil/dealer"
 	"github.com/tssbackup/tssbackup/testutil/fakekubectl"
@@ -147,6 +150,17 @@ func TestScripts(t *testing.T) {
 			for name, recipient := range ageRecipients(t) {
 				env.Setenv(name, recipient)
 			}
+			wrapping, err := age.GenerateX25519Identity()
+			if err != nil {
+				return err
+			}
+			env.Setenv("WRAPPING", wrapping.Recipient().String())
+			identity := []byte(wrapping.String() + "\n")
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "identity"), identity, 0o600); err != nil {
+				return err
+			}
+			env.Setenv("STRANGER", address(t, homekeys.Words))
+			env.Setenv("VAULT", ownVault(t).Name())
 			server, bucket := fakes3.New(t)
 			env.Values[bucketKey{}] = server
 			env.Setenv("BUCKET", bucket)
@@ -195,6 +209,8 @@ func TestScripts(t *testing.T) {
 			"await":    cmdAwait,
 			"mode":     cmdMode,
 			"bucket":   cmdBucket,
+			"vault":    cmdVault,
+			"advance":  cmdAdvance,
 		},
 	})
 }
@@ -365,4 +381,53 @@ func cmdBucket(ts *testscript.TestScript, _ bool, args []string) {
 	if !found {
 		ts.Fatalf("no key holds %s", args[1])
 	}
+}
+
+// vault EPOCH has the chain know the vault of ownVault, in this epoch. Two of three members sign.
+func cmdVault(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(sceneKey{}).(*scene)
+	epoch, err := strconv.ParseUint(args[0], 10, 64)
+	ts.Check(err)
+	info := types.VaultInfo{
+		Vault: dealt.Name(), PubKeyEd25519: hex.EncodeToString(dealt.Keys.Ed25519),
+		Status: types.VaultStatus_VAULT_STATUS_ACTIVE, Epoch: epoch, Threshold: 2,
+	}
+	v := vault.Vault{PubKey: dealt.Keys.Secp256k1, Vault: types.Vault{
+		PubKeyEd25519: dealt.Keys.Ed25519, Epoch: epoch,
+	}}
+	for _, words := range append(slices.Clone(mnemonics), twelveWords) {
+		m, err := sanity.ParseMnemonic([]byte(words))
+		ts.Check(err)
+		key, err := signer.Derive(m, signer.DefaultHDPath)
+		ts.Check(err)
+		info.Members = append(info.Members, types.MemberInfo{
+			Address: key.Bech32("cosmos"), PubKey: hex.EncodeToString(key.PubKey()), Asked: true,
+		})
+		v.Members = append(v.Members, types.Member{PubKey: key.PubKey()})
+	}
+	slices.SortFunc(info.Members, func(a, b types.MemberInfo) int { return strings.Compare(a.PubKey, b.PubKey) })
+	var files []envelope.File
+	for _, f := range dealt.Files[0] {
+		files = append(files, envelope.File{Name: f.Name, Data: f.Data})
+	}
+	m, err := sanity.ParseMnemonic([]byte(mnemonics[0]))
+	ts.Check(err)
+	key, err := signer.Derive(m, signer.DefaultHDPath)
+	ts.Check(err)
+	keys, err := keyfiles.Check(v, files, key.PubKey())
+	ts.Check(err)
+	public, err := keys.PublicShares()
+	ts.Check(err)
+	info.SharesHash = hex.EncodeToString(public.Hash(v.PubKey, v.PubKeyEd25519))
+	s.node.Lock()
+	defer s.node.Unlock()
+	s.node.Vaults = []types.VaultInfo{info}
+	s.node.Shares[info.Vault] = public
+}
+
+// advance BLOCKS has the chain go on by so many blocks.
+func cmdAdvance(ts *testscript.TestScript, _ bool, args []string) {
+	blocks, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Value(sceneKey{}).(*scene).node.Advance(blocks)
 }

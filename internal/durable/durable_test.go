@@ -41,6 +41,45 @@ func TestWrite(t *testing.T) {
 	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "an equal file is made private")
 }
 
+func TestAppend(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	path := filepath.Join(dir, "log")
+	require.NoError(t, durable.Append(path, []byte("one\n")))
+	require.NoError(t, durable.Append(path, []byte("two\n")))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+
+	// What a crash left of a line is not made one with the next.
+	require.NoError(t, os.WriteFile(path, []byte("one\nhal"), 0o600))
+	require.NoError(t, durable.Append(path, []byte("two\n")))
+	require.Equal(t, map[string]string{"log": "one\nhal\ntwo\n"}, disk.Tree(t, dir))
+
+	require.NoError(t, os.Symlink(path, filepath.Join(dir, "link")))
+	require.ErrorContains(t, durable.Append(filepath.Join(dir, "link"), []byte("x\n")), "symbolic link")
+	require.Error(t, durable.Append(dir, []byte("x\n")))
+}
+
+// A line that was acknowledged is there, whatever step fails after it.
+func TestAppendSaysWhatTheDiskFailed(t *testing.T) {
+	for _, failing := range []string{"write", "sync"} {
+		path := filepath.Join(t.TempDir(), "log")
+		require.NoError(t, durable.Append(path, []byte("one\n")))
+		restore := durable.Inject(func(step, _ string) error {
+			if step == failing {
+				return errors.New("the disk is full")
+			}
+			return nil
+		})
+		require.ErrorContains(t, durable.Append(path, []byte("two\n")), "the disk is full")
+		restore()
+		require.NoError(t, durable.Append(path, []byte("three\n")))
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Regexp(t, "^one\n(two\n)?three\n$", string(data))
+	}
+}
+
 func TestEveryFolderThatIsMadeIsFlushed(t *testing.T) {
 	for name, put := range map[string]func(string) error{
 		"for a file": func(dir string) error { return durable.Write(filepath.Join(dir, "f"), []byte("new")) },

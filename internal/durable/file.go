@@ -65,6 +65,18 @@ func Replace(path string, data []byte) error {
 	})
 }
 
+// Append adds a line, which ends with a line feed, to a file that only grows, and flushes it. The
+// file is made with mode 0600 when it is missing. A crash may leave a part of the line; what is
+// appended then begins a line of its own.
+func Append(path string, line []byte) error {
+	return inFolderOf(path, func(f *Folder, name string) error {
+		if err := appendTo(filepath.Join(f.path, name), line); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
 // Remove removes a file. That there is none is no error.
 func Remove(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {

@@ -95,6 +95,46 @@ func finish(f *os.File, path string) error {
 	return err
 }
 
+// appendTo adds a line to a file and flushes it.
+func appendTo(path string, line []byte) error {
+	if err := before("write", path); err != nil {
+		return err
+	}
+	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	f, err := os.OpenFile(path, flags, fileMode)
+	if errors.Is(err, syscall.ELOOP) {
+		return fmt.Errorf("%s is a symbolic link", path)
+	}
+	if err != nil {
+		return err
+	}
+	if err = addLine(f, path, line); err == nil {
+		err = flush(f, path)
+	}
+	return errors.Join(err, f.Close())
+}
+
+func addLine(f *os.File, path string, line []byte) error {
+	info, err := f.Stat()
+	if err == nil {
+		err = regular(path, info)
+	}
+	if err != nil {
+		return err
+	}
+	if size := info.Size(); size > 0 {
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], size-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			line = append([]byte("\n"), line...)
+		}
+	}
+	_, err = f.Write(line)
+	return err
+}
+
 // systemSync is another one in tests.
 var systemSync = (*os.File).Sync
 
