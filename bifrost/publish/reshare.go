@@ -26,8 +26,8 @@ type handing struct {
 	files []envelope.File
 }
 
-// handing finds out what a reshare hands on, before this member joins it. Who may deal can be chosen
-// to, so it does not join before it can: its keyshares are here, and those that state knows.
+// handing finds out what a reshare hands on, before this member joins it. Who may deal can be
+// chosen to, so it does not join before it can: its keyshares are here, and those that state knows.
 func (p *Publisher) handing(ctx context.Context, k vault.Keygen) (*handing, error) {
 	if k.Reshare == nil {
 		return nil, nil

@@ -75,14 +75,14 @@ func sameReshare(a, b vault.Keygen) bool {
 }
 
 const (
-	// lookAgain is the time until verified records that are behind are looked at again, and maxLooks
-	// how often they are.
+	// lookAgain is the time until verified records that are behind are looked at again, and
+	// maxLooks how often they are.
 	lookAgain = time.Second
 	maxLooks  = 15
 )
 
-// verified reads from verified records. They are a block behind what a node shows, so it looks again
-// while they are found to be behind, for some blocks.
+// verified reads from verified records. They are a block behind what a node shows, so it looks
+// again while they are found to be behind, for some blocks.
 func (s *service) verified(
 	ctx context.Context, read func(records care.Records) (behind bool, err error),
 ) error {
