@@ -150,8 +150,8 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	return res, nil
 }
 
-// filesOf are this member's two keyshare files of a vault, the secp256k1 one first, which the caller
-// wipes. Of one that was reshared, they are of its present epoch.
+// filesOf are this member's two keyshare files of a vault, the secp256k1 one first, which the
+// caller wipes. Of one that was reshared, they are of its present epoch.
 func (s *service) filesOf(v vault.Vault) (files []envelope.File, err error) {
 	defer func() {
 		if err != nil {
