@@ -143,8 +143,8 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 	return k, err
 }
 
-// checkSession makes sure that the session is of the members, and in a reshare of as many dealers as
-// must deal. Who dealt in it may have been excluded since.
+// checkSession makes sure that the session is of the members, and in a reshare of as many dealers
+// as must deal. Who dealt in it may have been excluded since.
 func (k Keygen) checkSession() error {
 	if !slices.EqualFunc(k.Session.Members, k.Members, func(j Join, m types.Member) bool {
 		return bytes.Equal(j.Member, m.Address())

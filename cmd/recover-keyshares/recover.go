@@ -211,8 +211,7 @@ func (a *app) conclude(r *recovery) {
 	case r.DryRun && good > 0:
 		a.Done(fmt.Sprintf("rehearsed: these words bring back the keyshares of %d of %d vaults, and "+
 			"nothing was written", good, len(r.Vaults)),
-			"put the words back where they are kept; a recovery, without drill and --dry-run, writes "+
-				"the files")
+			"put the words back where they are kept; a recovery without --dry-run writes the files")
 	case r.DryRun:
 		a.Done("rehearsed: these words bring nothing back, and nothing was written",
 			"each vault above says why; bifrost status on the signer says whether it publishes")
