@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"sync"
 
 	"filippo.io/age"
 
@@ -21,9 +22,9 @@ func encrypt(stream []byte, m *sanity.Mnemonic, workFactor int) ([]byte, error) 
 	}
 	recipient.SetWorkFactor(workFactor)
 	var envelope bytes.Buffer
-	release(workFactor)
+	release := scarce(workFactor)
 	w, err := age.Encrypt(&envelope, recipient)
-	release(workFactor)
+	release()
 	if err != nil {
 		return nil, err
 	}
@@ -49,9 +50,9 @@ func Decrypt(envelope, passphrase []byte) ([]byte, error) {
 	}
 	identity.SetMaxWorkFactor(MaxWorkFactor)
 	workFactor := workFactorOf(envelope)
-	release(workFactor)
+	release := scarce(workFactor)
 	r, err := age.Decrypt(bytes.NewReader(envelope), identity)
-	release(workFactor)
+	release()
 	var noMatch *age.NoIdentityMatchError
 	switch {
 	case errors.As(err, &noMatch):
@@ -67,12 +68,35 @@ func Decrypt(envelope, passphrase []byte) ([]byte, error) {
 	return stream, nil
 }
 
-// release gives what the collector has not looked at yet back to the system, before and after a run
-// of scrypt: the memory that one takes would come on top of it, and on top of that of the run
-// before. A run that takes little memory is not worth it.
-func release(workFactor int) {
-	if workFactor >= 14 {
+// collecting is how many runs of scrypt go on, and what the collector's percentage was before them.
+var collecting struct {
+	sync.Mutex
+	runs, percent int
+}
+
+// scarce has the process take little memory beside that of a run of scrypt, until what it returns
+// is called. What the collector has not looked at yet goes back to the system, before the run and
+// after it: the memory that it takes would come on top of it, and on top of that of the run before.
+// And the collector, for which a run is reason to let as much again grow beside it, looks after
+// each percent. A run that takes little memory is not worth it.
+func scarce(workFactor int) (release func()) {
+	if workFactor < 14 {
+		return func() {}
+	}
+	c := &collecting
+	c.Lock()
+	defer c.Unlock()
+	if c.runs++; c.runs == 1 {
 		debug.FreeOSMemory()
+		c.percent = debug.SetGCPercent(1)
+	}
+	return func() {
+		c.Lock()
+		defer c.Unlock()
+		if c.runs--; c.runs == 0 {
+			debug.SetGCPercent(c.percent)
+			debug.FreeOSMemory()
+		}
 	}
 }
 
