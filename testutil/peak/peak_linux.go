@@ -42,6 +42,10 @@ func Of(pid int) (int64, error) { return field(pid, "VmHWM:") }
 // Now is the memory that a process has, in bytes.
 func Now(pid int) (int64, error) { return field(pid, "VmRSS:") }
 
+// Program is how much of the memory that a process has are pages of files, which are its program's:
+// the kernel drops them when it needs to, and processes of one program share them.
+func Program(pid int) (int64, error) { return field(pid, "RssFile:") }
+
 func field(pid int, name string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

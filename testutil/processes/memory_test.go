@@ -17,20 +17,23 @@ import (
 // scrypt and a few more, beside the most that the process had at once before.
 func TestARunningSignerTakesTheMemoryOfOneRunOfScrypt(t *testing.T) {
 	n := newNetwork(t, processes.Config{})
-	memory := func() (all []int64) {
+	each := func(ask func(pid int) (int64, error)) (all []int64) {
 		for _, m := range n.Members {
-			most, err := peak.Of(n.Pid(m.SignerName()))
+			bytes, err := ask(n.Pid(m.SignerName()))
 			require.NoError(t, err)
-			all = append(all, most)
+			all = append(all, bytes)
 		}
 		return all
 	}
-	// They are one program, whose runs differ by a few MB.
-	before := slices.Max(memory())
+	// They are one program, whose runs differ by a few MB. How much of it was loaded is not counted.
+	before, program := slices.Max(each(peak.Of)), each(peak.Program)
 	n.requireVault(n.closed(n.churn().Id))
-	for i, most := range memory() {
-		more := most - before
-		t.Logf("%s: %d MB beside %d", n.Members[i].SignerName(), more/1e6, before/1e6)
+	loaded := each(peak.Program)
+	for i, most := range each(peak.Of) {
+		loading := loaded[i] - program[i]
+		more := most - before - max(loading, 0)
+		t.Logf("%s: %.1f MB beside %d, and %.1f of its program",
+			n.Members[i].SignerName(), float64(more)/1e6, before/1e6, float64(loading)/1e6)
 		require.Greater(t, more, int64(200e6), "it has sealed")
 		require.Less(t, more, int64(275e6))
 	}
