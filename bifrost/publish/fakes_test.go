@@ -175,6 +175,12 @@ func (c *fakeChain) Present(_ context.Context, k vault.Keygen) (Present, error) 
 	return Present{Vault: v, Shares: c.shares[info.SharesHash]}, err
 }
 
+// otherTerm reports whether a message is of another term than its signer's, which no block takes.
+func (c *fakeChain) otherTerm(member string, msg any) bool {
+	of, ok := msg.(interface{ GetTerm() uint64 })
+	return ok && of.GetTerm() != c.terms[member]
+}
+
 func (c *fakeChain) advance(blocks int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +195,7 @@ func (c *fakeChain) block() {
 	c.mempool = nil
 	for _, raw := range pending {
 		member, sequence, msg := decode(raw)
-		if c.drop[member] && !isSmall(msg) || sequence != c.sequence[member] {
+		if c.drop[member] && !isSmall(msg) || sequence != c.sequence[member] || c.otherTerm(member, msg) {
 			continue
 		}
 		c.sequence[member]++
@@ -747,7 +753,7 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 	case *types.MsgHeartbeat:
 		members = len(c.vaults[c.vaultOf(m.Epoch)].Members)
 	}
-	if of, ok := msg.(interface{ GetTerm() uint64 }); ok && of.GetTerm() != c.terms[member] {
+	if c.otherTerm(member, msg) {
 		return types.ErrOtherTerm
 	}
 	free := types.VoteGas(members)
