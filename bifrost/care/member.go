@@ -113,7 +113,7 @@ func (m Member) examine(store restore.Store, v vault.Vault) (damaged []string, _
 	}
 	if missing == nil && len(v.Former) > 0 {
 		// What each file is of does not tell of which epoch.
-		if err := m.checkBoth(store, names, v); errors.Is(err, keyfiles.ErrOtherEpoch) {
+		if err := m.checkBoth(store, v); errors.Is(err, keyfiles.ErrOtherEpoch) {
 			return names[:], err
 		} else if err != nil {
 			return nil, err
@@ -122,20 +122,12 @@ func (m Member) examine(store restore.Store, v vault.Vault) (damaged []string, _
 	return nil, missing
 }
 
-func (m Member) checkBoth(store restore.Store, names [2]string, v vault.Vault) error {
-	var files []envelope.File
-	defer func() {
-		for _, f := range files {
-			sanity.Wipe(f.Data)
-		}
-	}()
-	for _, name := range names {
-		data, err := store.Load(v.Epoch, name)
-		if err != nil {
-			return err
-		}
-		files = append(files, envelope.File{Name: name, Data: data})
+func (m Member) checkBoth(store restore.Store, v vault.Vault) error {
+	files, err := keyfiles.Read(v, m.Prefix, store.Load)
+	if err != nil {
+		return err
 	}
+	defer keyfiles.Wipe(files)
 	keys, err := keyfiles.Check(v, files, m.PubKey)
 	if err == nil {
 		keys.Wipe()

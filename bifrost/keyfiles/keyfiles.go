@@ -11,6 +11,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -35,6 +36,35 @@ func Names(v vault.Vault, prefix string) ([2]string, error) {
 		return [2]string{}, fmt.Errorf("vault %s: %w", v.Name(), err)
 	}
 	return [2]string{keyshare.FileName(ecdsa), keyshare.FileName(eddsa)}, nil
+}
+
+// Read returns a vault's two keyshare files, the secp256k1 one first, of a store that loads a file
+// of an epoch by its name. Nothing of what they hold is checked. The caller wipes them; with an
+// error there are none.
+func Read(
+	v vault.Vault, prefix string, load func(epoch uint64, name string) ([]byte, error),
+) ([]envelope.File, error) {
+	names, err := Names(v, prefix)
+	if err != nil {
+		return nil, err
+	}
+	var files []envelope.File
+	for _, name := range names {
+		data, err := load(v.Epoch, name)
+		if err != nil {
+			Wipe(files)
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		files = append(files, envelope.File{Name: name, Data: data})
+	}
+	return files, nil
+}
+
+// Wipe overwrites what files hold.
+func Wipe(files []envelope.File) {
+	for _, f := range files {
+		sanity.Wipe(f.Data)
+	}
 }
 
 // Keyshares are a member's two keyshares of a vault, which [Check] found to be right. They
@@ -92,33 +122,40 @@ func Check(v vault.Vault, files []envelope.File, member []byte) (_ *Keyshares, e
 	if keys.Ed25519 == nil {
 		return nil, fmt.Errorf("%w: the ed25519 keyshare is missing", ErrKeyshares)
 	}
-	if err := keys.checkEpoch(v); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeyshares, err)
+	// All epochs of a vault that was reshared have the same keys, and may have the same members.
+	if len(v.Former) > 0 && len(v.SharesHash) > 0 {
+		if err := keys.CheckShares(v); err != nil {
+			return nil, err
+		}
 	}
 	return keys, nil
 }
 
-// checkEpoch errs unless the keyshares are of the epoch in the record of a vault that was reshared:
-// all its epochs have the same keys, and may have the same members.
-func (k *Keyshares) checkEpoch(v vault.Vault) error {
-	if len(v.Former) == 0 || len(v.SharesHash) == 0 {
-		return nil
-	}
+// CheckShares makes sure that the public shares in the keyshares are those that the vault's record
+// names, which has a hash of them. The error wraps [ErrKeyshares], and of a vault that was reshared
+// [ErrOtherEpoch] too.
+func (k *Keyshares) CheckShares(v vault.Vault) error {
 	public, err := k.PublicShares()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrKeyshares, err)
 	}
 	var group []byte
 	if v.Split {
 		if group, err = k.GroupPart(); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrKeyshares, err)
 		}
 	}
 	hash, err := v.ResultHash(public, group)
-	if err == nil && !bytes.Equal(hash, v.SharesHash) {
-		err = otherEpoch(v)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrKeyshares, err)
+	case bytes.Equal(hash, v.SharesHash):
+		return nil
+	case len(v.Former) > 0:
+		return fmt.Errorf("%w: %w", ErrKeyshares, otherEpoch(v))
 	}
-	return err
+	return fmt.Errorf("%w: the public shares in them are not those that the chain's state names "+
+		"for epoch %d", ErrKeyshares, v.Epoch)
 }
 
 // otherEpoch names the epoch that keyshares are not of.

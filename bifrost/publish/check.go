@@ -12,6 +12,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/rotation"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
@@ -87,7 +88,7 @@ func (p *Publisher) check(ctx context.Context, k vault.Keygen, height int64) err
 	p.mu.Unlock()
 	p.workers.Go(func() {
 		defer stop()
-		defer wipeFiles(files)
+		defer keyfiles.Wipe(files)
 		p.sign(work, k, v, files, signers, number, end)
 	})
 	return nil

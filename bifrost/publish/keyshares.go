@@ -8,7 +8,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -41,7 +40,7 @@ type keyshares struct {
 
 // wipe overwrites the secrets.
 func (s *keyshares) wipe() {
-	wipeFiles(s.files)
+	keyfiles.Wipe(s.files)
 	for _, share := range s.own {
 		share.Wipe()
 	}
@@ -109,31 +108,10 @@ func agreed(
 
 // keyshareFiles reads a vault's two keyshare files, secp256k1 first, which the caller wipes. The
 // error wraps errNoKeyshares when one is not there.
-func (p *Publisher) keyshareFiles(v vault.Vault) (files []envelope.File, err error) {
-	defer func() {
-		if err != nil {
-			wipeFiles(files)
-		}
-	}()
-	names, err := keyfiles.Names(v, p.cfg.Prefix)
-	if err != nil {
-		return nil, err
+func (p *Publisher) keyshareFiles(v vault.Vault) ([]envelope.File, error) {
+	files, err := keyfiles.Read(v, p.cfg.Prefix, p.store.Load)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", errNoKeyshares, err)
 	}
-	for _, name := range names {
-		data, err := p.store.Load(v.Epoch, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return files, fmt.Errorf("%w: no %s", errNoKeyshares, name)
-		}
-		if err != nil {
-			return files, err
-		}
-		files = append(files, envelope.File{Name: name, Data: data})
-	}
-	return files, nil
-}
-
-func wipeFiles(files []envelope.File) {
-	for _, f := range files {
-		sanity.Wipe(f.Data)
-	}
+	return files, err
 }

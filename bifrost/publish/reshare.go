@@ -10,6 +10,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -57,7 +58,7 @@ func (p *Publisher) handing(ctx context.Context, k vault.Keygen) (*handing, erro
 // wipe overwrites the secrets.
 func (h *handing) wipe() {
 	if h != nil {
-		wipeFiles(h.files)
+		keyfiles.Wipe(h.files)
 	}
 }
 

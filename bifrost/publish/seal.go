@@ -29,7 +29,7 @@ func (p *Publisher) seal(ctx context.Context, v vault.Vault, s *keyshares) ([]by
 		return nil, p.cannotSeal(v.Name(), err)
 	}
 	if _, ok := keyfiles.FindSecrets(files); ok {
-		defer wipeFiles(files) // they are made for the envelope
+		defer keyfiles.Wipe(files) // they are made for the envelope
 	}
 	sealed, err := p.sealFor(files, params)
 	if err != nil {

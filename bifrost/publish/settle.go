@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -180,6 +181,6 @@ func (p *Publisher) close(e *entry, next *outbox.Record) error {
 func (p *Publisher) forget(e *entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wipeFiles(e.rec.Keyshares)
+	keyfiles.Wipe(e.rec.Keyshares)
 	delete(p.entries, e.rec.Name())
 }

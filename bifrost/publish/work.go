@@ -8,6 +8,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/outbox"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
@@ -160,7 +161,7 @@ func (p *Publisher) save(e *entry, r *outbox.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !sameFiles(e.rec.Keyshares, r.Keyshares) {
-		wipeFiles(e.rec.Keyshares)
+		keyfiles.Wipe(e.rec.Keyshares)
 	}
 	e.rec, e.err = r, nil
 	return nil

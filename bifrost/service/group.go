@@ -8,12 +8,10 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
-	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -95,23 +93,11 @@ func groupOf(ctx context.Context, records care.Records, v vault.Vault) ([]byte, 
 func OwnGroup(
 	store *keystore.Store, v vault.Vault, prefix string, member []byte,
 ) ([]byte, error) {
-	names, err := keyfiles.Names(v, prefix)
+	files, err := keyfiles.Read(v, prefix, store.Load)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("this member's own keyshares: %w", err)
 	}
-	var files []envelope.File
-	defer func() {
-		for _, f := range files {
-			sanity.Wipe(f.Data)
-		}
-	}()
-	for _, name := range names {
-		data, err := store.Load(v.Epoch, name)
-		if err != nil {
-			return nil, fmt.Errorf("this member's own keyshares: %w", err)
-		}
-		files = append(files, envelope.File{Name: name, Data: data})
-	}
+	defer keyfiles.Wipe(files)
 	keys, err := keyfiles.Check(v, files, member)
 	if err != nil {
 		return nil, err

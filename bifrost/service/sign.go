@@ -17,7 +17,6 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
-	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -115,11 +114,7 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, f := range files {
-			sanity.Wipe(f.Data)
-		}
-	}()
+	defer keyfiles.Wipe(files)
 	trust := s.trustParameters(ctx, v)
 	for i, with := range []struct {
 		curve  string
@@ -152,33 +147,18 @@ func (s *service) sign(ctx context.Context, req SignRequest) (*SignResult, error
 
 // filesOf are this member's two keyshare files of a vault, the secp256k1 one first, which the
 // caller wipes. Of one that was reshared, they are of its present epoch.
-func (s *service) filesOf(v vault.Vault) (files []envelope.File, err error) {
-	defer func() {
-		if err != nil {
-			for _, f := range files {
-				sanity.Wipe(f.Data)
-			}
-		}
-	}()
-	names, err := keyfiles.Names(v, s.cfg.Prefix)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		data, err := s.keyshares.Load(v.Epoch, name)
-		if err != nil {
-			return files, err
-		}
-		files = append(files, envelope.File{Name: name, Data: data})
-	}
-	if len(v.Former) == 0 {
-		return files, nil
+func (s *service) filesOf(v vault.Vault) ([]envelope.File, error) {
+	files, err := keyfiles.Read(v, s.cfg.Prefix, s.keyshares.Load)
+	if err != nil || len(v.Former) == 0 {
+		return files, err
 	}
 	keys, err := keyfiles.Check(v, files, s.key.PubKey())
-	if err == nil {
-		keys.Wipe()
+	if err != nil {
+		keyfiles.Wipe(files)
+		return nil, err
 	}
-	return files, err
+	keys.Wipe()
+	return files, nil
 }
 
 // chosen is a member that signs.

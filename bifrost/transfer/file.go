@@ -248,23 +248,5 @@ func CheckKeyshares(v vault.Vault, files []envelope.File, member []byte) error {
 		return fmt.Errorf("%w: the chain's state has no public shares of vault %s to hold them against",
 			keyfiles.ErrKeyshares, v.Name())
 	}
-	public, err := keys.PublicShares()
-	if err != nil {
-		return fmt.Errorf("%w: %w", keyfiles.ErrKeyshares, err)
-	}
-	var group []byte
-	if v.Split {
-		if group, err = keys.GroupPart(); err != nil {
-			return fmt.Errorf("%w: %w", keyfiles.ErrKeyshares, err)
-		}
-	}
-	hash, err := v.ResultHash(public, group)
-	if err != nil {
-		return fmt.Errorf("%w: %w", keyfiles.ErrKeyshares, err)
-	}
-	if !bytes.Equal(hash, v.SharesHash) {
-		return fmt.Errorf("%w: the public shares in them are not those that the chain's state names "+
-			"for epoch %d", keyfiles.ErrKeyshares, v.Epoch)
-	}
-	return nil
+	return keys.CheckShares(v)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/command"
-	"github.com/tssbackup/tssbackup/bifrost/envelope"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -309,23 +308,13 @@ func sealAgreed(
 	if err := transfer.Verify(v, res.Subject, res.Height, approvals); err != nil {
 		return nil, err
 	}
-	names, err := keyfiles.Names(v, cfg.Prefix)
+	files, err := keyfiles.Read(v, cfg.Prefix, store.Load)
 	if err != nil {
 		return nil, err
 	}
-	var files []envelope.File
-	defer func() {
-		for _, f := range files {
-			sanity.Wipe(f.Data)
-		}
-	}()
-	for _, name := range names {
-		data, err := store.Load(v.Epoch, name)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, envelope.File{Name: name, Data: data})
-		res.Keyshares = append(res.Keyshares, name)
+	defer keyfiles.Wipe(files)
+	for _, f := range files {
+		res.Keyshares = append(res.Keyshares, f.Name)
 	}
 	if err := transfer.CheckKeyshares(v, files, key.PubKey()); err != nil {
 		return nil, err
