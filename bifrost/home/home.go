@@ -6,6 +6,7 @@
 //	keyshares/    the keyshare files, sealed, which nothing ever deletes
 //	outbox/       what is on its way to the chain
 //	trust/        the latest verified header
+//	envelopes/    those that the members of its vaults hold; no backup has them
 //	preparams/    for the keygens to come
 //	backups/      which manifests of backups this home wrote last
 //	sent/         which backup each mailbox got last
@@ -51,6 +52,10 @@ func KeysharesDir(home string) string { return filepath.Join(home, "keyshares") 
 
 // OutboxDir is the folder of what is on its way to the chain.
 func OutboxDir(home string) string { return filepath.Join(home, "outbox") }
+
+// EnvelopesDir is the folder of the envelopes of all members of the signer's vaults, where it is
+// the members who hold them. No backup has it: what is missing is fetched from the other members.
+func EnvelopesDir(home string) string { return filepath.Join(home, "envelopes") }
 
 // PreParamsDir is the folder of the pre-parameters.
 func PreParamsDir(home string) string { return filepath.Join(home, "preparams") }
