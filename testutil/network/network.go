@@ -23,11 +23,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cosmossdk.io/log/v2"
 	cmtdb "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/crypto"
 	"github.com/cometbft/cometbft/node"
@@ -143,6 +145,8 @@ type Validator struct {
 
 	node *node.Node
 	app  App
+	// stopping is set when the node is to stop.
+	stopping *atomic.Bool
 	// endRepair ends the check of the archive that the node began with.
 	endRepair func()
 }
@@ -262,11 +266,12 @@ func (n *Network) start(v *Validator, cfg *NodeConfig) error {
 	if n.cfg.Node != nil {
 		n.cfg.Node(i, cfg)
 	}
+	stopping := new(atomic.Bool)
 	opened, err := n.cfg.Chain.New(
 		n.cfg.Logger.With("validator", i),
 		v.appDB,
 		cfg.AppOptions,
-		cfg.BaseApp...)
+		append(cfg.BaseApp, refusePeersWhen(stopping))...)
 	if err != nil {
 		return err
 	}
@@ -286,7 +291,7 @@ func (n *Network) start(v *Validator, cfg *NodeConfig) error {
 	if err := started.Start(); err != nil {
 		return err
 	}
-	v.app, v.node = opened, started
+	v.app, v.node, v.stopping = opened, started, stopping
 	// A client of the node's own: the connections of the one before may live on, and with them the
 	// node that stopped would answer.
 	if v.client, err = rpchttp.New(v.RPC(), "/websocket"); err != nil {
@@ -318,8 +323,23 @@ func (n *Network) Stop(i int) {
 	require.NoError(n.t, v.stop())
 }
 
+// refusePeersWhen has a node refuse peers when it stops. A node forgets those who come while it stops
+// and leaves their connections open. They end with a process; here they would live on, and the others
+// would take them for the node and refuse it when it comes back, for up to two minutes.
+func refusePeersWhen(stopping *atomic.Bool) func(*baseapp.BaseApp) {
+	return func(app *baseapp.BaseApp) {
+		app.SetIDPeerFilter(func(string) *abci.ResponseQuery {
+			if stopping.Load() {
+				return &abci.ResponseQuery{Code: 1, Log: "the node stops"}
+			}
+			return &abci.ResponseQuery{}
+		})
+	}
+}
+
 func (v *Validator) stop() error {
 	v.endRepair()
+	v.stopping.Store(true)
 	err := v.node.Stop()
 	v.node.Wait()
 	v.node = nil
@@ -370,6 +390,7 @@ func (v *Validator) config() *NodeConfig {
 	comet.P2P.AddrBookStrict = false
 	comet.P2P.AllowDuplicateIP = true
 	comet.P2P.PexReactor = false
+	comet.FilterPeers = true
 	comet.P2P.FlushThrottleTimeout = 10 * time.Millisecond
 	comet.P2P.PersistentPeersMaxDialPeriod = time.Second
 	var peers []string
