@@ -774,7 +774,7 @@ func TestNodesThatMakeNoKeys(t *testing.T) {
 			change(cfg)
 		})
 		_, err := net.nodes[0].Keygen(t.Context(), net.keygenOf(0, 2, "attempt"))
-		require.ErrorContains(t, err, "a keygen needs", name)
+		require.ErrorContains(t, err, "making keyshares needs", name)
 	}
 }
 

@@ -3,7 +3,6 @@ package tss
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -39,12 +38,12 @@ type waiting struct {
 // doneContent is the hash of a done's content, which is none.
 var doneContent = hash(sha256.Sum256(nil))
 
-// addCertificate adds the last step to a keygen's.
+// addCertificate adds the last step to those of a keygen or a reshare.
 func (s *session) addCertificate() {
 	s.certificate = &certificate{
 		number: uint8(len(s.instances)), waiting: map[waiting]*frame{},
 	}
-	p := &protocol{name: "keygen", steps: []step{
+	p := &protocol{name: s.kind, steps: []step{
 		{title: "done", round: s.lastRound() + 1, broadcast: true, by: getters},
 	}}
 	s.instances = append(s.instances, &instance{protocol: p})
@@ -100,10 +99,10 @@ func (s *session) handleKept(o outcome) error {
 	c := s.certificate
 	b := o.result.([]byte)
 	if len(b) != hashSize {
-		return fmt.Errorf("a keygen's Keep gave %d bytes to sign, not %d", len(b), hashSize)
+		return fmt.Errorf("a %s's Keep gave %d bytes to sign, not %d", s.kind, len(b), hashSize)
 	}
 	if phase, _ := s.phase(s.instances[c.number].protocol.steps[0].round); phase > 0 {
-		return errors.New("the keygen's result was kept too late for the others to hear of it")
+		return fmt.Errorf("the result of the %s was kept too late for the others to hear of it", s.kind)
 	}
 	digest := hash(b)
 	c.digest = &digest

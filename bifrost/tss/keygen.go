@@ -63,12 +63,12 @@ func (n *Node) prepare(
 	prefix := n.cfg.Bech32Prefix
 	if n.cfg.PreParams == nil || prefix == "" || strings.ToLower(prefix) != prefix {
 		return nil, fmt.Errorf(
-			"a keygen needs pre-parameters and a bech32 prefix in lower case, not %q",
+			"making keyshares needs pre-parameters and a bech32 prefix in lower case, not %q",
 			prefix,
 		)
 	}
 	if r.Keep == nil {
-		return nil, errors.New("a keygen needs a Keep, which makes its result durable")
+		return nil, errors.New("making keyshares needs a Keep, which makes them durable")
 	}
 	return n.cfg.PreParams.hold(ctx, r.ID)
 }
@@ -87,7 +87,7 @@ func (n *Node) makeKeyshares(
 		}
 		digest, err := r.Keep(ctx, *out)
 		if err != nil {
-			return nil, fmt.Errorf("keeping the keygen's result: %w", err)
+			return nil, fmt.Errorf("keeping the result of the %s: %w", d.kind, err)
 		}
 		return digest, nil
 	}
@@ -117,7 +117,7 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 		members,
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the keygen's secp256k1 keyshare: %w", err)
+		return nil, fmt.Errorf("the new secp256k1 keyshare: %w", err)
 	}
 	ed, err := newKeyshare(
 		prefix,
@@ -127,13 +127,13 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 		members,
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the keygen's ed25519 keyshare: %w", err)
+		return nil, fmt.Errorf("the new ed25519 keyshare: %w", err)
 	}
 	vault := keyshare.VaultKeys{Secp256k1: ec.VaultKey(), Ed25519: ed.VaultKey()}
 	out := &ceremony.KeygenResult{Secp256k1: vault.Secp256k1, Ed25519: vault.Ed25519}
 	for _, k := range []*keyshare.Keyshare{ec, ed} {
 		if err := k.Check(vault, n.pub, members); err != nil {
-			return nil, fmt.Errorf("the keygen's %s keyshare: %w", k.Curve(), err)
+			return nil, fmt.Errorf("the new %s keyshare: %w", k.Curve(), err)
 		}
 		data, err := k.Encode()
 		if err != nil {
@@ -150,7 +150,7 @@ func (n *Node) keygenResult(members [][]byte, results []any) (*ceremony.KeygenRe
 
 func describe(r ceremony.KeygenRequest) (description, error) {
 	d := description{
-		name: r.ID, public: true, left: r.Left, malicious: tolerated(len(r.Members)),
+		name: r.ID, kind: "keygen", public: true, left: r.Left, malicious: tolerated(len(r.Members)),
 	}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Members); err != nil {
@@ -160,7 +160,7 @@ func describe(r ceremony.KeygenRequest) (description, error) {
 		return d, fmt.Errorf("a threshold of %d with %d members", r.Threshold, len(r.Members))
 	}
 	d.digest = digest(
-		"keygen",
+		d.kind,
 		r.ID,
 		append([][]byte{binary.BigEndian.AppendUint64(nil, uint64(r.Threshold))}, d.members...)...)
 	return d, nil
@@ -172,7 +172,7 @@ func (d description) in(
 ) (description, error) {
 	if len(session.ID) != hashSize || len(session.Keys) != len(members) ||
 		len(session.Secret) != secp256k1.PrivKeyBytesLen {
-		return d, errors.New("a keygen needs a session with a key of each member")
+		return d, fmt.Errorf("a %s needs a session with a key of each member", d.kind)
 	}
 	d.session = &ceremony.Session{ID: session.ID, Secret: session.Secret}
 	for _, m := range d.members {

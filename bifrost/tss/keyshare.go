@@ -22,7 +22,7 @@ func newKeyshare(
 	data, err := json.Marshal(result)
 	if err != nil {
 		// The error may hold what could not be encoded.
-		return nil, errors.New("tss-lib cannot encode the keygen's result: it lacks a part")
+		return nil, errors.New("tss-lib cannot encode the keyshare: it lacks a part")
 	}
 	return keyshare.New(prefix, curve, data, member, members)
 }

@@ -59,7 +59,8 @@ func (n *Node) keysign(
 		return nil, err
 	}
 	d := description{
-		name: id, members: members, parties: parties, malicious: tolerated(len(members)),
+		name: id, kind: "keysign",
+		members: members, parties: parties, malicious: tolerated(len(members)),
 	}
 	var own *proofs
 	var build func(seat) *instance
@@ -92,7 +93,7 @@ func (n *Node) keysign(
 		build = eddsaSigner(data, message)
 	}
 	agreed := [][]byte{share.VaultKey(), message, appendBool(nil, own != nil)}
-	d.digest = digest("keysign", id, append(agreed, members...)...)
+	d.digest = digest(d.kind, id, append(agreed, members...)...)
 	d.build = func(at seat) ([]*instance, error) { return []*instance{build(at)}, nil }
 	results, err := n.run(ctx, d)
 	if err != nil {

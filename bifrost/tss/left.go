@@ -30,7 +30,7 @@ func (s *session) hearJoin(member []byte) {
 	x := slices.IndexFunc(s.members, func(m []byte) bool { return string(m) == string(member) })
 	if x >= 0 && x != s.self && s.departures[x].since.IsZero() {
 		s.departures[x].since = s.now()
-		s.log.Info().Str("member", s.short(x)).Msg("member joined the keygen anew")
+		s.log.Info().Str("member", s.short(x)).Msg("member joined the " + s.kind + " anew")
 	}
 }
 

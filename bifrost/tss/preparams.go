@@ -251,11 +251,11 @@ func (p *PreParams) hold(ctx context.Context, id string) (*eckeygen.LocalPrePara
 		}
 		if !said {
 			p.log.Error().
-				Msg("a keygen waits for pre-parameters, which are being made; import some with bifrost init --preparams")
+				Msg("a ceremony waits for pre-parameters, which are being made; import some with bifrost init --preparams")
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w before the keygen's deadline", err)
+			return nil, fmt.Errorf("%w before the ceremony's deadline", err)
 		case <-tick.C:
 		}
 	}

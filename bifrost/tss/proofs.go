@@ -63,7 +63,7 @@ func newProofs(share *keyshare.Keyshare) (*proofs, error) {
 	d := share.ECDSA()
 	if d.P == nil || d.Q == nil || d.Beta == nil {
 		return nil, errors.New("the keyshare cannot prove its parameters to the other signers: " +
-			"the keygen that made it did not keep the factors of NTilde")
+			"the ceremony that made it did not keep the factors of NTilde")
 	}
 	s := &proofs{half1: d.P, half2: d.Q, root: d.Beta, parameters: sanity.Parameters{
 		N: d.PaillierSK.N, NTilde: d.NTildei, H1: d.H1i, H2: d.H2i,

@@ -66,7 +66,7 @@ func (n *Node) Reshare(
 }
 
 func describeReshare(r ceremony.ReshareRequest) (description, error) {
-	d := description{public: true, left: r.Left}
+	d := description{kind: "reshare", public: true, left: r.Left}
 	var err error
 	if d.members, d.parties, err = checkMembers(r.ID, r.Taking()); err != nil {
 		return d, err
@@ -124,7 +124,7 @@ func describeReshare(r ceremony.ReshareRequest) (description, error) {
 		i := indexOf(r.From.Members, m)
 		agreed = append(agreed, r.From.Secp256k1[i], r.From.Ed25519[i])
 	}
-	d.digest = digest("reshare", r.ID, agreed...)
+	d.digest = digest(d.kind, r.ID, agreed...)
 	return d, nil
 }
 

@@ -82,7 +82,7 @@ func (c casting) describeIn(t *testing.T) func(d *description) {
 			require.NoError(t, err)
 		})
 		require.Equal(t, d.members, of.members)
-		d.cast, d.malicious = of.cast, of.malicious
+		d.cast, d.kind, d.malicious = of.cast, of.kind, of.malicious
 	}
 }
 
@@ -288,6 +288,29 @@ func TestADealerOfAnotherKeyIsNamed(t *testing.T) {
 			w.malicious = []int{dealer}
 			w.run(t)
 			w.requireNamed(t, dealer, wrong)
+		}
+	}
+}
+
+// Who ends a reshare is told to have ended a reshare, though the last step is a keygen's.
+func TestWhatIsSaidOfAReshareIsNotSaidOfAKeygen(t *testing.T) {
+	t.Parallel()
+	r := newRecordedReshare(t, sameFour, eddsaReshare)
+	for reason, leaves := range map[string]bool{
+		"did not sign the result of the reshare": false, "joined the reshare anew": true,
+	} {
+		w := worldOf(t, r.members, tapedSession, r.play, r.describe)
+		w.malicious = []int{malicious}
+		w.tamper = (&scheme{
+			silent: map[int]int{malicious: len(eddsaReshare.steps)}, gone: map[int]bool{},
+		}).tamper
+		if leaves {
+			w.departs(malicious, w.clock.Add(100*lag), w.lives[0].phaseTime)
+		}
+		w.run(t)
+		w.requireNamed(t, malicious, reason)
+		for _, l := range w.honest() {
+			require.NotContains(t, l.err.Error(), "the keygen")
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (s *session) closeSlot(at slot) {
 			"did not send %s of %s", step.name(), s.instances[at.instance].protocol.name,
 		)
 		if s.isDone(at) {
-			what = "did not sign the result of the keygen"
+			what = "did not sign the result of the " + s.kind
 		}
 		s.missing = append(s.missing, fault{step.round, []int{int(at.author)}, what})
 	}
@@ -167,7 +167,7 @@ func (s *session) verdict(closed int) error {
 func (s *session) named(faults []fault) error {
 	if left := s.leavers(); len(left) > 0 {
 		faults = append(faults, fault{
-			members: left, reason: "joined the keygen anew while this attempt ran",
+			members: left, reason: "joined the " + s.kind + " anew while this attempt ran",
 		})
 	}
 	out := &failure{}

@@ -38,6 +38,7 @@ const (
 // A description is what all members of a ceremony must agree on before it starts.
 type description struct {
 	name    string   // the ceremony's id
+	kind    string   // a keygen, a reshare or a keysign, in the words of this node
 	digest  hash     // of everything else in the request
 	members [][]byte // compressed public keys, ascending: the order of tss-lib's parties
 	parties []*big.Int
