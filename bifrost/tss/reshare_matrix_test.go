@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bnb-chain/tss-lib/v2/crypto"
 	"github.com/bnb-chain/tss-lib/v2/crypto/vss"
 	eckeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	ecresharing "github.com/bnb-chain/tss-lib/v2/ecdsa/resharing"
@@ -456,12 +457,16 @@ func within(malicious, epoch []int) bool {
 	return count <= tolerated(len(epoch))
 }
 
-// tss-lib's own parties, which are given what ours said, come to the same shares. To them a member of
-// both epochs is two parties, of which the new one has another number for the same place.
-func TestTssLibReadsAReshareTheSame(t *testing.T) {
-	t.Parallel()
-	r := newRecordedReshare(t, fromOthers, eddsaReshare)
-	order := tsslib.Edwards().Params().N
+// theirs is a reshare as tss-lib's own parties know it. To them a member of both epochs is two
+// parties, of which the new one has another number for the same place.
+type theirs struct {
+	*recordedReshare
+	order     *big.Int
+	old, next tsslib.SortedPartyIDs
+}
+
+func newTheirs(t *testing.T, r *recordedReshare) theirs {
+	order := r.of.curve().Params().N
 	w := worldOf(t, r.members, tapedSession, r.play, r.describe)
 	parties := func(places []int, shift *big.Int) tsslib.SortedPartyIDs {
 		var all tsslib.UnSortedPartyIDs
@@ -471,59 +476,136 @@ func TestTssLibReadsAReshareTheSame(t *testing.T) {
 		}
 		return tsslib.SortPartyIDs(all)
 	}
-	old, next := parties(r.dealers, new(big.Int)), parties(r.new, order)
-	out, end := newOut(16), make(chan *edkeygen.LocalPartySaveData, len(next))
-	var theirs []tsslib.Party
-	for _, id := range next {
-		params := tsslib.NewReSharingParameters(
-			tsslib.Edwards(), tsslib.NewPeerContext(old), tsslib.NewPeerContext(next), id,
-			len(r.old), thresholdOf(len(r.old))-1, len(next), thresholdOf(len(next))-1,
-		)
-		p := edresharing.NewLocalParty(params, edkeygen.NewLocalPartySaveData(len(next)), out, end)
+	return theirs{r, order, parties(r.dealers, new(big.Int)), parties(r.new, order)}
+}
+
+// params are those of a new party.
+func (o theirs) params(id *tsslib.PartyID) *tsslib.ReSharingParameters {
+	return tsslib.NewReSharingParameters(
+		o.of.curve(), tsslib.NewPeerContext(o.old), tsslib.NewPeerContext(o.next), id,
+		len(o.old), thresholdOf(len(o.recordedReshare.old))-1, len(o.next), thresholdOf(len(o.next))-1,
+	)
+}
+
+// tell gives a party what a member said to all, as their party of this number.
+func (o theirs) tell(t *testing.T, p tsslib.Party, from *tsslib.PartyID, content tsslib.MessageContent) {
+	t.Helper()
+	meta := tsslib.MessageRouting{From: from, IsBroadcast: true}
+	o.hand(t, p, tsslib.NewMessage(meta, content, tsslib.NewMessageWrapper(meta, content)))
+}
+
+func (o theirs) hand(t *testing.T, p tsslib.Party, m tsslib.ParsedMessage) {
+	t.Helper()
+	if _, err := p.Update(m); err != nil {
+		require.NoError(t, err)
+	}
+}
+
+// opened is how a dealer opened its polynomial, and dealt what it dealt to a member.
+func (o theirs) opened(dealer, to int) (opening tsslib.MessageContent, dealt *vss.Share) {
+	dealt = &vss.Share{Share: o.sums[dealer]} // to itself
+	for _, m := range o.said[dealer][1] {
+		content := m.(tsslib.ParsedMessage).Content()
+		if m.IsBroadcast() {
+			opening = content
+		} else if m.GetTo()[0].Index == to {
+			dealt.Share = number(content.(interface{ GetShare() []byte }).GetShare())
+		}
+	}
+	return opening, dealt
+}
+
+// requireShare holds what a new party came to against ours.
+func (o theirs) requireShare(
+	t *testing.T, xi, wantXi, id, wantID *big.Int, points, want []*crypto.ECPoint,
+) {
+	t.Helper()
+	require.Equal(t, wantXi, new(big.Int).Mod(xi, o.order))
+	require.Equal(t, wantID, new(big.Int).Sub(id, o.order))
+	require.Len(t, points, len(want))
+	for i := range want {
+		require.True(t, want[i].Equals(points[i]))
+	}
+}
+
+// tss-lib's own parties, which are given what ours said, come to the same shares of the ed25519 key.
+func TestTssLibReadsAReshareTheSame(t *testing.T) {
+	t.Parallel()
+	o := newTheirs(t, newRecordedReshare(t, fromOthers, eddsaReshare))
+	for j, id := range o.next {
+		out, end := newOut(16), make(chan *edkeygen.LocalPartySaveData, 1)
+		p := edresharing.NewLocalParty(
+			o.params(id), edkeygen.NewLocalPartySaveData(len(o.next)), out, end)
 		require.Nil(t, p.Start())
-		theirs = append(theirs, p)
-	}
-	tell := func(p tsslib.Party, m tsslib.ParsedMessage) {
-		if _, err := p.Update(m); err != nil {
-			require.NoError(t, err)
+		for k, i := range o.dealers {
+			o.tell(t, p, o.old[k], o.said[i][0][0].(tsslib.ParsedMessage).Content())
 		}
-	}
-	broadcast := func(from *tsslib.PartyID, content tsslib.MessageContent) tsslib.ParsedMessage {
-		meta := tsslib.MessageRouting{From: from, IsBroadcast: true}
-		return tsslib.NewMessage(meta, content, tsslib.NewMessageWrapper(meta, content))
-	}
-	for j, p := range theirs {
-		for k, i := range r.dealers {
-			tell(p, broadcast(old[k], r.said[i][0][0].(tsslib.ParsedMessage).Content()))
+		for k, i := range o.dealers {
+			opening, share := o.opened(i, o.new[j])
+			o.tell(t, p, o.old[k], opening)
+			o.hand(t, p, edresharing.NewDGRound3Message1(id, o.old[k], share))
 		}
-		for k, i := range r.dealers {
-			share := &vss.Share{Share: r.sums[i]} // of the dealer itself
-			for _, m := range r.said[i][1] {
-				content := m.(tsslib.ParsedMessage).Content()
-				if m.IsBroadcast() {
-					tell(p, broadcast(old[k], content))
-				} else if m.GetTo()[0].Index == r.new[j] {
-					share.Share = number(content.(*edkeygen.KGRound2Message1).Share)
-				}
-			}
-			tell(p, edresharing.NewDGRound3Message1(next[j], old[k], share))
+		for _, other := range o.next {
+			o.hand(t, p, edresharing.NewDGRound4Message(nil, other))
 		}
-		for k := range theirs {
-			tell(p, edresharing.NewDGRound4Message(nil, next[k]))
-		}
-	}
-	for range theirs {
-		saved := <-end
-		at := slices.IndexFunc(next, func(id *tsslib.PartyID) bool {
-			return id.KeyInt().Cmp(saved.ShareID) == 0
-		})
-		ours := r.results[r.new[at]].(*edkeygen.LocalPartySaveData)
-		require.Equal(t, ours.Xi, saved.Xi.Mod(saved.Xi, order))
+		saved, ours := <-end, o.results[o.new[j]].(*edkeygen.LocalPartySaveData)
 		require.True(t, ours.EDDSAPub.Equals(saved.EDDSAPub))
-		for i := range ours.BigXj {
-			require.True(t, ours.BigXj[i].Equals(saved.BigXj[i]))
+		o.requireShare(t, saved.Xi, ours.Xi, saved.ShareID, ours.ShareID, saved.BigXj, ours.BigXj)
+	}
+}
+
+// The same of the secp256k1 key and the others' parameters, for one of tss-lib's parties: it takes
+// seconds. Its own proofs of moduli and factors are left out, ours are bound to more.
+func TestTssLibReadsAnECDSAReshareTheSame(t *testing.T) {
+	t.Parallel()
+	o := newTheirs(t, ecReshare(t))
+	const j = 1
+	id, own := o.next[j], o.new[j]
+	params := o.params(id)
+	params.SetNoProofMod()
+	params.SetNoProofFac()
+	save := eckeygen.NewLocalPartySaveData(len(o.next))
+	save.LocalPreParams = *o.pre[own]
+	out, end := newOut(16), make(chan *eckeygen.LocalPartySaveData, 1)
+	p := ecresharing.NewLocalParty(params, save, out, end)
+	require.Nil(t, p.Start())
+	said := func(i, which int) tsslib.MessageContent {
+		return o.said[i][0][which].(tsslib.ParsedMessage).Content()
+	}
+	for k, i := range o.dealers {
+		first := proto.Clone(said(i, 0)).(*ecresharing.DGRound1Message)
+		first.Ssid = []byte("of all") // ours is each author's own
+		o.tell(t, p, o.old[k], first)
+	}
+	for k, i := range o.new {
+		if i != own {
+			o.tell(t, p, o.next[k], said(i, len(o.said[i][0])-1))
 		}
-		require.Equal(t, ours.ShareID, saved.ShareID.Sub(saved.ShareID, order))
+	}
+	for k, i := range o.dealers {
+		opening, share := o.opened(i, own)
+		o.tell(t, p, o.old[k], opening)
+		o.hand(t, p, ecresharing.NewDGRound3Message1(id, o.old[k], share))
+	}
+	for k, other := range o.next {
+		if k == j {
+			continue
+		}
+		meta := tsslib.MessageRouting{From: other, To: []*tsslib.PartyID{id}}
+		none := &ecresharing.DGRound4Message1{}
+		o.hand(t, p, tsslib.NewMessage(meta, none, tsslib.NewMessageWrapper(meta, none)))
+		o.hand(t, p, ecresharing.NewDGRound4Message2(nil, other))
+	}
+	saved, ours := <-end, o.results[own].(*eckeygen.LocalPartySaveData)
+	require.True(t, ours.ECDSAPub.Equals(saved.ECDSAPub))
+	o.requireShare(t, saved.Xi, ours.Xi, saved.ShareID, ours.ShareID, saved.BigXj, ours.BigXj)
+	for i := range o.next {
+		require.Equal(t, ours.PaillierPKs[i].N, saved.PaillierPKs[i].N)
+		require.Equal(t, ours.NTildej[i], saved.NTildej[i])
+		if i != j { // its own bases are made anew
+			require.Equal(t, ours.H1j[i], saved.H1j[i])
+			require.Equal(t, ours.H2j[i], saved.H2j[i])
+		}
 	}
 }
 
