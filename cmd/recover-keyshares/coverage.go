@@ -49,6 +49,22 @@ type coveredVault struct {
 	Missing []string `json:"missing"`
 	// Error tells, with --verify, what is wrong with the vault's public shares.
 	Error string `json:"error"`
+	// Epoch is the present one, and Former are those before it.
+	Epoch  uint64        `json:"epoch"`
+	Former []formerEpoch `json:"former"`
+	// Margin is the least of the former epochs, 0 when there are none.
+	Margin uint32 `json:"margin"`
+}
+
+// formerEpoch is an epoch that a reshare ended. It revoked nothing: as many of the epoch's members
+// as Threshold sign all the same, if they kept their keyshares.
+type formerEpoch struct {
+	Epoch     uint64 `json:"epoch"`
+	Threshold uint32 `json:"threshold"`
+	// Outside is how many of its members are none of the present epoch, and Margin how many more
+	// make a threshold of them.
+	Outside uint32 `json:"outside"`
+	Margin  uint32 `json:"margin"`
 }
 
 type coveredMember struct {
@@ -123,6 +139,11 @@ keyshares. Every record is verified and all are of one height, so that the verdi
 rests on the validators' signatures alone. It exits with 0 only when there is an
 active vault, and in every active vault as many members have published as can sign
 together; otherwise with 3. With --vault the verdict is on that vault alone.
+
+A reshare does not revoke what leaked: a threshold of the members of each earlier
+epoch signs for ever. Of a vault that was reshared it shows of how many of them each
+epoch's members are outside by now, and the margin: how many more would have to leave,
+or to lose their keyshares to those, for such a threshold. It changes no exit code.
 
 With --verify the checks that consensus made are made again here: that the public
 shares are those of the vault's keys, that what state keeps of each proof can be
@@ -222,6 +243,10 @@ func judge(counted types.VaultCoverage) coveredVault {
 		Published: int(counted.Published), Proven: int(counted.Proven),
 		Covered: counted.Recoverable, ProvenCovered: counted.ProvenRecoverable,
 		Members: []coveredMember{}, Missing: []string{},
+		Epoch: counted.Epoch, Former: []formerEpoch{}, Margin: counted.Margin,
+	}
+	for _, f := range counted.Former {
+		c.Former = append(c.Former, formerEpoch{f.Epoch, f.Threshold, f.Outside, f.Margin()})
 	}
 	for _, m := range counted.List {
 		c.Members = append(c.Members, coveredMember{
@@ -296,6 +321,13 @@ func (v *verdict) text(w io.Writer) {
 		fmt.Fprintf(w, "vault %s: %s\n", c.Vault, c.Verdict)
 		if c.Error != "" {
 			fmt.Fprintf(w, "  %s\n", c.Error)
+		}
+		if len(c.Former) > 0 {
+			fmt.Fprintf(w, "  epoch %d, margin %d: earlier epochs' members still sign\n", c.Epoch, c.Margin)
+		}
+		for _, f := range c.Former {
+			fmt.Fprintf(w, "  epoch %d: %d of its members are outside, %d sign\n",
+				f.Epoch, f.Outside, f.Threshold)
 		}
 		for _, m := range c.Members {
 			if m.Proof != nil {

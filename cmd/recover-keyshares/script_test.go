@@ -340,6 +340,19 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		s.node.ID = p2p.ID(args[1])
 	case "catches-up":
 		s.node.CatchingUp = true
+	case "reshared": // one vault, to epoch 9, which left so many members of each epoch outside
+		for i, v := range s.node.Vaults {
+			if v.Vault != s.vaults[args[1]].Name() {
+				continue
+			}
+			s.node.Vaults[i].Epoch = 9
+			for j, text := range args[2:] {
+				outside, err := strconv.Atoi(text)
+				ts.Check(err)
+				former := types.FormerEpoch{Epoch: uint64(j + 3), Threshold: 3, Outside: uint32(outside)}
+				s.node.Vaults[i].Former = append(s.node.Vaults[i].Former, former)
+			}
+		}
 	case "retires": // one vault
 		for i, v := range s.node.Vaults {
 			if v.Vault == s.vaults[args[1]].Name() {

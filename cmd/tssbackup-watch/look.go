@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -168,9 +167,15 @@ func describe(of chainvault.Vault, c types.VaultCoverage, before *report, now ti
 		Vault: of.Name(), PubKeyEd25519: hex.EncodeToString(of.PubKeyEd25519),
 		Status: status(of.Status.String(), "VAULT_STATUS_"),
 		Epoch:  of.Epoch, ChurnID: of.ChurnId, ActiveHeight: of.ActiveHeight,
+		EpochHeight: of.EpochHeight, Former: []formerEpoch{}, Margin: int(c.Margin),
 		Threshold: int(c.Threshold), Needed: int(c.Needed),
 		Asked: int(c.Asked), Published: int(c.Published), Proven: int(c.Proven),
 		Members: []member{},
+	}
+	for _, f := range c.Former {
+		v.Former = append(v.Former, formerEpoch{
+			f.Epoch, int(f.Threshold), int(f.Outside), int(f.Margin()),
+		})
 	}
 	for _, m := range c.List {
 		shown := member{
@@ -185,7 +190,8 @@ func describe(of chainvault.Vault, c types.VaultCoverage, before *report, now ti
 		}
 		if m.Asked && len(m.Commitments) == 0 {
 			shown.Missing = &missing{
-				Height: of.ActiveHeight, Seen: before.missingSince(v, m.Address, now),
+				Height: max(of.ActiveHeight, of.EpochHeight),
+				Seen:   before.missingSince(v, m.Address, now),
 			}
 		}
 		if b := m.Heartbeat; b != nil {
@@ -362,9 +368,8 @@ func (l *looker) churns(
 					return nil, err
 				}
 				names.add(of.Members)
-			} else {
-				names.addAddresses(k.Members)
 			}
+			names.addAddresses(k.Members)
 			// A keygen that is ready waits for its siblings, and changes until its churn is closed.
 			if c.Status != types.ChurnStatus_CHURN_STATUS_OPEN {
 				kept[id] = k
@@ -385,6 +390,9 @@ func (l *looker) keygen(of chainvault.Keygen) (keygen, error) {
 		OpenedHeight: of.OpenedHeight, Deadline: of.Deadline, ClosedHeight: of.ClosedHeight,
 		Certified: of.Certificate != nil, Members: []keygenMember{},
 	}
+	if r := of.Reshare; r != nil {
+		k.Reshare = &reshare{types.VaultName(r.Vault), r.Epoch}
+	}
 	if len(of.Vault) > 0 {
 		k.Vault = types.VaultName(of.Vault)
 	}
@@ -395,15 +403,24 @@ func (l *looker) keygen(of chainvault.Keygen) (keygen, error) {
 	if len(of.Vault) > 0 && len(of.Votes) == 0 {
 		return k, nil
 	}
+	var members [][]byte
 	for _, m := range of.Members {
-		raw := []byte(m.Address())
+		members = append(members, m.Address())
+	}
+	// Of a reshare others may be at fault too.
+	for _, a := range of.Blamed {
+		if !types.ContainsAddress(members, a) {
+			members = append(members, a)
+		}
+	}
+	for i, raw := range members {
 		shown := keygenMember{Blames: []string{}}
 		var err error
 		if shown.Address, err = bech32.ConvertAndEncode(l.prefix, raw); err != nil {
 			return k, err
 		}
 		_, waits := of.Waits(raw)
-		shown.Joined = waits || of.Session != nil
+		shown.Joined = waits || of.Session != nil && i < len(of.Members)
 		if vote := of.VoteOf(raw); vote != nil {
 			shown.Vote, shown.Proven = "result", vote.Proven
 			if vote.Result == nil {
@@ -417,13 +434,10 @@ func (l *looker) keygen(of chainvault.Keygen) (keygen, error) {
 				shown.Blames = append(shown.Blames, address)
 			}
 		}
-		is := func(list [][]byte) bool {
-			return slices.ContainsFunc(list, func(a []byte) bool { return bytes.Equal(a, raw) })
-		}
 		switch {
-		case is(of.Blamed):
+		case types.ContainsAddress(of.Blamed, raw):
 			shown.Fault = "blamed"
-		case is(of.Silent):
+		case types.ContainsAddress(of.Silent, raw):
 			shown.Fault = "silent"
 		}
 		k.Members = append(k.Members, shown)

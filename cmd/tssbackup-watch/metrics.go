@@ -30,6 +30,8 @@ func newMetrics(s *server) *prometheus.Registry {
 		{"vault_proven", "Members that have published and proven.", []string{"vault", "status"}},
 		{"vault_missing", "Members that are asked and have not published.", []string{"vault", "status"}},
 		{"vault_failed_proofs", "Proofs that fail a check here. Any is an emergency.", []string{"vault", "status"}},
+		{"vault_epochs", "Epochs that a vault has had, with the present one.", []string{"vault", "status"}},
+		{"vault_margin", "How many more members of one former epoch of a vault would have to leave for a threshold of it to be outside; of vaults that were reshared.", []string{"vault", "status"}},
 		{"vault_overdue", "Members whose heartbeat is overdue.", []string{"vault", "status"}},
 		{"signer_term", "The latest term of the signer of a vault's member; it rises at each claim.", []string{"signer"}},
 		{"churn_open", "1 while a churn is open.", nil},
@@ -85,9 +87,12 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 			"vault_members": len(c.Members), "vault_threshold": c.Threshold,
 			"vault_asked": c.Asked, "vault_published": c.Published, "vault_proven": c.Proven,
 			"vault_missing": c.missing(), "vault_failed_proofs": c.failed(),
-			"vault_overdue": c.overdue(),
+			"vault_overdue": c.overdue(), "vault_epochs": len(c.Former) + 1,
 		} {
 			gauge(name, float64(value), c.Vault, c.Status)
+		}
+		if len(c.Former) > 0 {
+			gauge("vault_margin", float64(c.Margin), c.Vault, c.Status)
 		}
 	}
 	terms := map[string]uint64{}

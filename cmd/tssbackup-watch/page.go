@@ -68,7 +68,9 @@ type shownKeygen struct {
 	*keygen
 	Tone                         string
 	Joined, Results, Blames, All int
-	names                        map[string]string
+	// Present tells that it gave a vault that is shown its present members.
+	Present bool
+	names   map[string]string
 }
 
 // Name is what a member is called, by its address.
@@ -126,7 +128,7 @@ func newPage(v *view, span, version string, now time.Time) *page {
 		p.Shown = append(p.Shown, showVault(&v.Vaults[i], v.Verified.Height, len(v.Vaults) == 1))
 	}
 	for i := range v.Churns {
-		p.Rounds = append(p.Rounds, showChurn(&v.Churns[i], i == 0))
+		p.Rounds = append(p.Rounds, showChurn(&v.Churns[i], v.Vaults, i == 0))
 	}
 	return p
 }
@@ -167,11 +169,12 @@ func showVault(v *vault, height int64, alone bool) shownVault {
 	return s
 }
 
-func showChurn(c *churn, latest bool) shownChurn {
+func showChurn(c *churn, vaults []vault, latest bool) shownChurn {
 	s := shownChurn{churn: c, Tone: outcome(c.Status), Open: latest && c.Status != "complete"}
 	for i := range c.Keygens {
 		k := &c.Keygens[i]
 		of := shownKeygen{keygen: k, Tone: outcome(k.Status), All: len(k.Members)}
+		of.Present = slices.ContainsFunc(vaults, func(v vault) bool { return v.Epoch == k.ID })
 		of.names = map[string]string{}
 		for _, m := range k.Members {
 			of.names[m.Address] = called(m.Moniker, m.Operator, m.Address)

@@ -75,8 +75,14 @@ type vault struct {
 	PubKeyEd25519 string `json:"pub_key_ed25519"`
 	Status        string `json:"status"`
 	Epoch         uint64 `json:"epoch"`
-	ChurnID       uint64 `json:"churn_id"`
-	ActiveHeight  int64  `json:"active_height"`
+	// EpochHeight is the block in which the present epoch began, 0 for the first one, and Former
+	// are those before it.
+	EpochHeight int64         `json:"epoch_height"`
+	Former      []formerEpoch `json:"former"`
+	// Margin is the least of the former epochs, 0 when there are none.
+	Margin       int    `json:"margin"`
+	ChurnID      uint64 `json:"churn_id"`
+	ActiveHeight int64  `json:"active_height"`
 	// Threshold is how many members sign, Needed how many backups the vault had to have at the
 	// deadline of its keygen.
 	Threshold int    `json:"threshold"`
@@ -89,6 +95,16 @@ type vault struct {
 	// Error tells what is wrong with the vault's public shares, empty if nothing is.
 	Error   string   `json:"error"`
 	Members []member `json:"members"`
+}
+
+// formerEpoch is an epoch that a reshare ended. It revoked nothing: as many of the epoch's members
+// as Threshold sign all the same, if they kept their keyshares. Outside are none of the present
+// epoch, and Margin more make a threshold of them.
+type formerEpoch struct {
+	Epoch     uint64 `json:"epoch"`
+	Threshold int    `json:"threshold"`
+	Outside   int    `json:"outside"`
+	Margin    int    `json:"margin"`
 }
 
 type member struct {
@@ -162,21 +178,30 @@ type churn struct {
 	Keygens []keygen `json:"keygens"`
 }
 
+// reshare is the vault, and the epoch of it, that is handed on.
+type reshare struct {
+	Vault string `json:"vault"`
+	Epoch uint64 `json:"epoch"`
+}
+
 type keygen struct {
-	ID           uint64 `json:"id"`
-	Try          uint32 `json:"try"`
-	Status       string `json:"status"`
-	Vault        string `json:"vault"`
-	Threshold    int    `json:"threshold"`
-	Needed       int    `json:"needed"`
-	OpenedHeight int64  `json:"opened_height"`
-	Deadline     int64  `json:"deadline"`
-	ClosedHeight int64  `json:"closed_height"`
+	ID uint64 `json:"id"`
+	// Reshare is nil when the keygen makes a vault.
+	Reshare      *reshare `json:"reshare"`
+	Try          uint32   `json:"try"`
+	Status       string   `json:"status"`
+	Vault        string   `json:"vault"`
+	Threshold    int      `json:"threshold"`
+	Needed       int      `json:"needed"`
+	OpenedHeight int64    `json:"opened_height"`
+	Deadline     int64    `json:"deadline"`
+	ClosedHeight int64    `json:"closed_height"`
 	// Attempt is the number of the latest attempt, 0 before the first and once the keygen is
 	// closed.
 	Attempt   uint64 `json:"attempt"`
 	Certified bool   `json:"certified"`
-	// Members are empty once the keygen has made its vault: that has them.
+	// Members are empty once the keygen has made its vault: that has them. Whoever else is at fault
+	// for a reshare is behind them.
 	Members []keygenMember `json:"members"`
 }
 
@@ -320,6 +345,10 @@ func (r *report) judge() {
 		}
 		if n := v.failed(); n > 0 {
 			rest = append(rest, fmt.Sprintf("%s: %s a check", name, plural(n, "proof fails", "proofs fail")))
+		}
+		if v.Margin == 1 {
+			rest = append(rest, name+": with one more member of an earlier epoch that leaves, or whose "+
+				"keyshares leak, those outside could sign")
 		}
 	}
 	d.Recoverable = count[levelRecoverable]

@@ -146,6 +146,29 @@ func (s *scene) open(id uint64, status types.ChurnStatus, k types.Keygen, member
 	s.Put(types.KeygenKey(id), &k)
 }
 
+// reshared gives a vault epochs before its present one, each with so many members outside by now,
+// and the churn of the reshare that came last.
+func (s *scene) reshared(i int, epoch uint64, outside ...uint32) {
+	s.Lock()
+	for j := range s.Vaults {
+		v := &s.Vaults[j]
+		if v.Vault != vaultName(i) {
+			continue
+		}
+		for n, count := range outside {
+			former := types.FormerEpoch{Epoch: v.Epoch + uint64(n), Threshold: v.Threshold, Outside: count}
+			v.Former = append(v.Former, former)
+		}
+		v.Epoch, v.EpochHeight = epoch, 4_805_000
+	}
+	s.Unlock()
+	s.open(epoch, types.ChurnStatus_CHURN_STATUS_COMPLETE, types.Keygen{
+		Status: types.KeygenStatus_KEYGEN_STATUS_READY, OpenedHeight: 4_804_990, Deadline: 4_806_790, ClosedHeight: 4_805_000,
+		Vault:   unhex(vaultName(i)),
+		Reshare: &types.Reshare{Vault: unhex(vaultName(i)), Epoch: epoch - 1},
+	}, nil)
+}
+
 // done makes the churn of a vault that was made.
 func (s *scene) done(i int) {
 	s.open(uint64(i), types.ChurnStatus_CHURN_STATUS_COMPLETE, types.Keygen{

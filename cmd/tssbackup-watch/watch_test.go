@@ -306,25 +306,27 @@ func TestNoTextOfTheChainIsMoreThanText(t *testing.T) {
 }
 
 func TestTheJSONIsAsTheSchemaSays(t *testing.T) {
+	s, f := harbor(t)
+	checkSchema(t, s.server(f))
+	s.pretend(f)
+	checkSchema(t, s.server(f))
+	empty := newScene(t, 1)
+	checkSchema(t, empty.server(empty.follower()))
+}
+
+// checkSchema holds what a page has for programs against its schema.
+func checkSchema(t *testing.T, url string) {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	schema, err := compiler.Compile("../../docs/watch.schema.json")
 	require.NoError(t, err)
-	check := func(f *follower, s *scene) {
-		for _, path := range []string{"/coverage.json", "/history.json"} {
-			body, res := get(t, s.server(f)+path)
-			require.Equal(t, "application/json", res.Header.Get("Content-Type"))
-			value, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
-			require.NoError(t, err)
-			require.NoError(t, schema.Validate(value), path)
-		}
+	for _, path := range []string{"/coverage.json", "/history.json"} {
+		body, res := get(t, url+path)
+		require.Equal(t, "application/json", res.Header.Get("Content-Type"))
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, schema.Validate(value), path)
 	}
-	s, f := harbor(t)
-	check(f, s)
-	s.pretend(f)
-	check(f, s)
-	empty := newScene(t, 1)
-	check(empty.follower(), empty)
 }
 
 // Everybody sees which instance of a signer acts, and since when.
@@ -342,6 +344,69 @@ func TestWhoActsForASigner(t *testing.T) {
 	body, _ := get(t, s.server(f)+"/")
 	require.Contains(t, body, "acts in term 6 since block 4\u202f790\u202f005")
 	require.NotContains(t, body, "acts in term 0")
+}
+
+// Everybody sees which former members could still sign, and how many are missing for that.
+func TestEpochsAndTheirMargins(t *testing.T) {
+	s := newScene(t, 8)
+	s.vault(1, active, s.members[:6], 5, 5)
+	s.vault(2, active, s.members[:6], 6, 6)
+	s.done(1)
+	s.reshared(1, 4, 1, 3, 0)
+	leaver := s.members[0]
+	s.open(5, types.ChurnStatus_CHURN_STATUS_FAILED, types.Keygen{
+		Status: types.KeygenStatus_KEYGEN_STATUS_FAILED, OpenedHeight: 4_809_100, Deadline: 4_810_900,
+		ClosedHeight: 4_810_900, Blamed: [][]byte{leaver.raw},
+		Reshare: &types.Reshare{Vault: unhex(vaultName(2)), Epoch: 2},
+	}, s.members[1:7])
+	f := s.follower()
+	require.NoError(t, f.once(t.Context()), s.log)
+	r := f.latest().report
+	vaults := map[string]*vault{}
+	for i := range r.Vaults {
+		vaults[r.Vaults[i].Vault] = &r.Vaults[i]
+	}
+	v := vaults[vaultName(1)]
+	require.EqualValues(t, []any{uint64(4), int64(4_805_000), 1}, []any{v.Epoch, v.EpochHeight, v.Margin})
+	require.Equal(t, []formerEpoch{{1, 4, 1, 3}, {2, 4, 3, 1}, {3, 4, 0, 4}}, v.Former)
+	require.EqualValues(t, 4_805_000, v.Members[5].Missing.Height, "it is a backup of this epoch that is missing")
+	never := vaults[vaultName(2)]
+	require.Equal(t, []any{0, []formerEpoch{}}, []any{never.Margin, never.Former})
+	require.Contains(t, strings.Join(r.Verdict.Reasons, "\n"), "Vault "+short(vaultName(1))+
+		": with one more member of an earlier epoch that leaves, or whose keyshares leak, those outside could sign")
+	require.Equal(t, levelRecoverable, r.Verdict.Level, "that is something else")
+
+	require.Equal(t, &reshare{vaultName(2), 2}, r.Churns[0].Keygens[0].Reshare)
+	failed := r.Churns[0].Keygens[0].Members
+	require.Len(t, failed, 7, "who deals only may be at fault too")
+	require.Equal(t, []string{leaver.Address, "blamed", monikers[0]}, []string{failed[6].Address, failed[6].Fault, failed[6].Moniker})
+
+	url := s.server(f)
+	body, _ := get(t, url+"/")
+	for _, text := range []string{
+		"<dt>Epoch</dt><dd>4, since block 4\u202f805\u202f000</dd>",
+		"<dt>Margin</dt><dd>1</dd>",
+		"A reshare revokes nothing: members of earlier epochs sign as before",
+		"Of epoch 1 1 are outside now, and 4 sign. Of epoch 2 3 are outside now, and 4 sign. Of epoch 3 0 are outside",
+		"<dt>Epoch</dt><dd>2</dd>",
+		"<h3>Reshare 4 ",
+		`handed on, from epoch 3, vault <span class="hex">` + vaultName(1) + `</span>, which has its members now.`,
+		`Vault <span class="hex">` + vaultName(2) + `</span> is to be handed on, from epoch 2.`,
+		`made vault <span class="hex">` + vaultName(1) + `</span>.</p>`,
+	} {
+		require.Contains(t, body, text)
+	}
+	require.Equal(t, 1, strings.Count(body, "<dt>Margin</dt>"))
+	body, _ = get(t, url+"/metrics")
+	for _, line := range []string{
+		`tssbackup_watch_vault_epochs{status="active",vault="` + vaultName(1) + `"} 4`,
+		`tssbackup_watch_vault_epochs{status="active",vault="` + vaultName(2) + `"} 1`,
+		`tssbackup_watch_vault_margin{status="active",vault="` + vaultName(1) + `"} 1`,
+	} {
+		require.Contains(t, body, line+"\n")
+	}
+	require.NotContains(t, body, `tssbackup_watch_vault_margin{status="active",vault="`+vaultName(2))
+	checkSchema(t, url)
 }
 
 // Everybody sees who shows that its backup can be opened, and who has not for too long.

@@ -62,8 +62,10 @@ func TestDashboards(t *testing.T) {
 					if _, err := parser.ParseExpr(expr); err != nil {
 						t.Errorf("%s: %s: %v", p.Title, target.Expr, err)
 					}
-					// The demo's signers have no sinks.
-					if *prometheus != "" && !strings.Contains(expr, "bifrost_sink_") {
+					// The demo's signers have no sinks, and its vaults stay in their first epochs.
+					elsewhere := strings.Contains(expr, "bifrost_sink_") ||
+						strings.Contains(expr, "_vault_margin")
+					if *prometheus != "" && !elsewhere {
 						ask(t, p.Title, expr)
 					}
 				}

@@ -250,6 +250,16 @@ func (c *chain) emitted(name string) bool {
 	return slices.ContainsFunc(c.events, func(e sdk.Event) bool { return e.Type == "tssbackup.v1."+name })
 }
 
+// told is an attribute of an event of this kind that was emitted last, as JSON.
+func (c *chain) told(name, attribute string) string {
+	for _, e := range c.events {
+		if a, ok := e.GetAttribute(attribute); ok && e.Type == "tssbackup.v1."+name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // startChurn opens a churn and returns its keygens.
 func (c *chain) startChurn() []uint64 {
 	c.t.Helper()

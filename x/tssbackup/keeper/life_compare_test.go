@@ -357,6 +357,7 @@ func (l *life) compareVaults() {
 		c := cov.Vaults[0]
 		require.EqualValues(t, v.keygen.id, c.Epoch)
 		require.Equal(t, []int{len(v.former) + 1, v.margin()}, []int{int(c.Epochs), int(c.Margin)})
+		require.Equal(t, got.Former, c.Former)
 		require.EqualValues(t, len(v.backups), c.Published)
 		require.GreaterOrEqual(t, int(c.Published), v.keygen.needed, "no vault is active without its backups")
 		require.True(t, c.Recoverable)

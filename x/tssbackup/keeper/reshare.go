@@ -419,6 +419,7 @@ func (k Keeper) completeReshare(
 	event := &types.EventEpochActive{
 		Vault: types.VaultName(c.Vault), Epoch: vault.Epoch, Former: former,
 		Published: counts.published, Threshold: vault.Threshold, Proven: counts.proven,
+		Margin: vault.Margin(),
 	}
 	if params.EpochGrace != 0 {
 		event.GraceUntil = vault.GraceUntil

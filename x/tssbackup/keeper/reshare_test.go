@@ -82,6 +82,7 @@ func TestAReshareLeavesAVaultItsKeys(t *testing.T) {
 	c.mustRun(vault.vote(keygen, keygen.Members[4]))
 	c.endBlock()
 	require.True(t, c.emitted("EventEpochActive"))
+	require.Equal(t, "2", c.told("EventEpochActive", "margin"))
 	require.False(t, c.emitted("EventVaultActive"))
 
 	after := c.vault(vault)
@@ -100,6 +101,7 @@ func TestAReshareLeavesAVaultItsKeys(t *testing.T) {
 	coverage := c.coverage(vault.name())[0]
 	require.EqualValues(t, 5, coverage.Proven)
 	require.Equal(t, []uint32{2, 2}, []uint32{coverage.Epochs, coverage.Margin})
+	require.Equal(t, after.Former, coverage.Former)
 
 	former := c.keygen(first)
 	require.Equal(t, before.Members, former.Members, "it has its members again")

@@ -27,6 +27,7 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 		Epoch:     vault.Epoch,
 		Epochs:    uint32(len(vault.Former)) + 1,
 		Margin:    vault.Margin(),
+		Former:    vault.Former,
 	}
 	for _, m := range members {
 		member := m.Coverage()

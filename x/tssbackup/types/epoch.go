@@ -33,17 +33,20 @@ func (v Vault) GraceEpoch() uint64 {
 // be outside the present one: the least over the former epochs. It is 0 when there are none, and
 // for a record that consensus does not write.
 func (v Vault) Margin() uint32 {
-	margin := ^uint32(0)
-	for _, f := range v.Former {
-		if f.Outside >= f.Threshold {
-			return 0
-		}
-		margin = min(margin, f.Threshold-f.Outside)
-	}
 	if len(v.Former) == 0 {
 		return 0
 	}
+	margin := ^uint32(0)
+	for _, f := range v.Former {
+		margin = min(margin, f.Margin())
+	}
 	return margin
+}
+
+// Margin is how many more members of the epoch would have to leave for a threshold of it to be
+// outside the present one: at least 1 in a record that consensus writes.
+func (f FormerEpoch) Margin() uint32 {
+	return f.Threshold - min(f.Threshold, f.Outside)
 }
 
 // RequireShares reports whether a vote for a result counts with public shares alone: where proofs
