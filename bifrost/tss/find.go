@@ -71,16 +71,17 @@ func (n *Node) ask(ctx context.Context, id peer.ID) (addrs []multiaddr.Multiaddr
 	return addrs
 }
 
-// The gate lets in, and dials, members of the ceremonies that this node takes part in now, and
-// nobody else.
+// The gate lets in, and dials, members of the ceremonies that this node takes part in now, those
+// who are admitted without one, and nobody else.
 type gate struct {
 	// named are those whose addresses the configuration has, who are dialled anywhere. Others are
 	// at public addresses, and in the networks.
 	named    map[peer.ID]bool
 	networks []netip.Prefix
 
-	mu      sync.Mutex
-	allowed map[peer.ID]int // in how many ceremonies
+	mu       sync.Mutex
+	allowed  map[peer.ID]int // in how many ceremonies
+	admitted map[peer.ID]bool
 }
 
 func newGate(peers []peer.AddrInfo, networks []netip.Prefix) *gate {
@@ -101,10 +102,16 @@ func (g *gate) allow(peers []peer.ID, by int) {
 	}
 }
 
+func (g *gate) admit(peers map[peer.ID]bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admitted = peers
+}
+
 func (g *gate) allows(p peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.allowed[p] > 0
+	return g.allowed[p] > 0 || g.admitted[p]
 }
 
 // InterceptPeerDial implements libp2p's connection gater.

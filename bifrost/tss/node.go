@@ -295,6 +295,12 @@ func peerID(pubKey []byte) (peer.ID, error) {
 
 // open opens a stream for a ceremony, over a connection that is there or a new one.
 func (n *Node) open(ctx context.Context, id peer.ID) (network.Stream, error) {
+	return n.openFor(ctx, id, protocolID)
+}
+
+func (n *Node) openFor(
+	ctx context.Context, id peer.ID, protocol p2pprotocol.ID,
+) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if n.host.Network().Connectedness(id) != network.Connected {
@@ -306,22 +312,32 @@ func (n *Node) open(ctx context.Context, id peer.ID) (network.Stream, error) {
 			return nil, err
 		}
 	}
-	return n.host.NewStream(network.WithNoDial(ctx, "ceremony"), id, protocolID)
+	return n.host.NewStream(network.WithNoDial(ctx, "connected"), id, protocol)
 }
 
-// handle serves a stream that a peer opened. The connection gater let it in, so it is a member of
-// some ceremony; here it must be one of the ceremony that it names.
-func (n *Node) handle(st network.Stream) {
+// begin notes that a stream is being handled, until done is called, unless the node is closed.
+func (n *Node) begin(st network.Stream) (done func(), ok bool) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.closed {
-		n.mu.Unlock()
 		_ = st.Reset()
-		return
+		return nil, false
 	}
 	n.wg.Add(1)
-	n.mu.Unlock()
-	defer n.wg.Done()
-	defer func() { _ = st.Reset() }()
+	return func() {
+		_ = st.Reset()
+		n.wg.Done()
+	}, true
+}
+
+// handle serves a stream that a peer opened. The connection gater let it in; here it must be a
+// member of the ceremony that it names.
+func (n *Node) handle(st network.Stream) {
+	done, ok := n.begin(st)
+	if !ok {
+		return
+	}
+	defer done()
 
 	_ = st.SetReadDeadline(time.Now().Add(helloTimeout))
 	b, err := readFrame(st, maxHello)
@@ -383,11 +399,7 @@ func (n *Node) join(s *session) (leave func(), err error) {
 	n.sessions[s.name] = s
 	n.wg.Add(1)
 	n.gate.allow(s.peers, 1)
-	for _, p := range n.host.Network().Peers() {
-		if !n.gate.allows(p) { // a member of a ceremony that is over
-			_ = n.host.Network().ClosePeer(p)
-		}
-	}
+	n.closeOthers()
 	if n.cfg.PreParams != nil {
 		n.cfg.PreParams.pause()
 	}
