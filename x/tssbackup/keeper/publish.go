@@ -142,6 +142,9 @@ func (k Keeper) checkPublisher(
 		return nil, vault, nil, types.ErrOtherEpoch.Wrapf(
 			"the envelope is of epoch %d, and vault %s in epoch %d", epoch, msg.Vault, vault.Epoch)
 	}
+	if len(msg.Sha256) != 0 || msg.Size_ != 0 || len(msg.Receipts) != 0 {
+		return nil, vault, nil, types.ErrInvalidReceipts.Wrap("the chain takes the envelope itself")
+	}
 	if _, ok := types.FindMember(vault.Members, signer); !ok {
 		return nil, vault, nil, types.ErrNotMember.Wrapf("%s in vault %s", msg.Signer, msg.Vault)
 	}

@@ -111,6 +111,10 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, err
 	}
 	member, keygen := b.member, b.keygen
+	if len(msg.Envelopes) != 0 || len(msg.EnvelopesHash) != 0 {
+		return ballot{}, types.ErrInvalidEnvelopes.Wrapf(
+			"those of keygen %d are in the votes", keygen.Id)
+	}
 	switch {
 	case msg.Blame != nil:
 		if len(msg.KeysharesBackup) != 0 {

@@ -7,13 +7,17 @@ import (
 const doneDomain = "tssbackup/done/v1"
 
 // DoneMessage is what a member signs, as a digest of 32 bytes, once it has kept its keyshares of a
-// result: that it is done in the session with this id. The result is whole but for a shares hash,
-// which may be empty.
+// result, and the others' envelopes where the members hold them: that it is done in the session
+// with this id. Of the result the shares hash and the envelopes hash may be empty.
 func DoneMessage(session []byte, result Result) []byte {
 	b := appendLP([]byte(doneDomain), session)
 	b = appendLP(b, result.PubKey)
 	b = appendLP(b, result.PubKeyEd25519)
-	sum := sha256.Sum256(appendLP(b, result.SharesHash))
+	b = appendLP(b, result.SharesHash)
+	if len(result.EnvelopesHash) != 0 {
+		b = appendLP(b, result.EnvelopesHash)
+	}
+	sum := sha256.Sum256(b)
 	return sum[:]
 }
 

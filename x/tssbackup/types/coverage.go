@@ -28,6 +28,7 @@ func Coverage(pubKey []byte, vault Vault, members []MemberRecords) VaultCoverage
 		Epochs:    uint32(len(vault.Former)) + 1,
 		Margin:    vault.Margin(),
 		Former:    vault.Former,
+		Placement: vault.Placement,
 	}
 	for _, m := range members {
 		member := m.Coverage()

@@ -32,7 +32,7 @@ func (c Commitment) Matches(envelope []byte) bool {
 func (c Commitment) Info() CommitmentInfo {
 	return CommitmentInfo{
 		Sha256: hex.EncodeToString(c.Sha256), Cid: cid.Of(c.Sha256),
-		Size_: c.Size_, Height: c.Height,
+		Size_: c.Size_, Height: c.Height, Placement: c.Placement,
 	}
 }
 
@@ -42,7 +42,9 @@ func (c CommitmentInfo) Commitment() (Commitment, error) {
 	if err != nil || len(sum) != sha256.Size {
 		return Commitment{}, errors.New("the hash of a commitment is not 32 bytes in hex")
 	}
-	return Commitment{Sha256: sum, Size_: c.Size_, Height: c.Height}, nil
+	return Commitment{
+		Sha256: sum, Size_: c.Size_, Height: c.Height, Placement: c.Placement,
+	}, nil
 }
 
 // Matches reports whether these are the bytes that the chain is bound to. None are when the hash is

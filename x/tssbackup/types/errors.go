@@ -64,4 +64,9 @@ var (
 	ErrCannotReshare      = errors.Register(ModuleName, 51, "vault cannot be reshared")
 	ErrResharing          = errors.Register(ModuleName, 52, "vault is being reshared")
 	ErrOtherEpoch         = errors.Register(ModuleName, 53, "vault is in another epoch")
+
+	ErrInvalidEnvelopes = errors.Register(ModuleName, 54, "invalid list of envelopes")
+	ErrEnvelopesUnknown = errors.Register(ModuleName, 55, "list of envelopes is not in state")
+	ErrHeldByMembers    = errors.Register(ModuleName, 56, "members hold the envelope")
+	ErrInvalidReceipts  = errors.Register(ModuleName, 57, "invalid receipts")
 )

@@ -77,7 +77,8 @@ func (m *MsgTssPool) ParseBlame(
 ) ([][]byte, error) {
 	if m.PubKey != "" || m.PubKeyEd25519 != "" || len(m.KeysharesBackup) != 0 ||
 		len(m.Certificate) != 0 || m.PublicShares != nil || len(m.Proof) != 0 ||
-		len(m.Group) != 0 || len(m.GroupHash) != 0 {
+		len(m.Group) != 0 || len(m.GroupHash) != 0 ||
+		len(m.Envelopes) != 0 || len(m.EnvelopesHash) != 0 {
 		return nil, ErrInvalidBlame.Wrap("a blame comes with nothing else")
 	}
 	if len(m.Blame.Reason) > MaxBlameReason || !utf8.ValidString(m.Blame.Reason) {
@@ -125,10 +126,11 @@ func FindMember(members []Member, addr []byte) (Member, bool) {
 	return Member{}, false
 }
 
-// Key is all of a result, one after the other: two results are the same when both keys and all
-// public shares are.
+// Key is all of a result, one after the other: two results are the same when both keys, all public
+// shares and all envelopes that the members hold are.
 func (r Result) Key() string {
-	return string(r.PubKey) + string(r.PubKeyEd25519) + string(r.SharesHash)
+	return string(r.PubKey) + string(r.PubKeyEd25519) + string(r.SharesHash) + "/" +
+		string(r.EnvelopesHash)
 }
 
 // IsLive reports whether the vault is not retired.

@@ -172,6 +172,9 @@ func (p Params) Validate() error {
 	if p.MinWorkFactor < 1 || p.MinWorkFactor > sanity.MaxWorkFactor {
 		fail("min_work_factor is not in 1 to %d", sanity.MaxWorkFactor)
 	}
+	if err := checkPlacement(p.Placement); err != nil {
+		fail("placement: %w", err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return ErrInvalidParams.Wrap(err.Error())
 	}

@@ -75,6 +75,8 @@ func TestParams(t *testing.T) {
 		{"an endless retention of keygens", func(p *types.Params) { p.KeygenRetention = 1 << 63 }, false},
 		{"failed keygens kept for ever", func(p *types.Params) { p.KeygenRetention = 0 }, true},
 		{"proofs kept for ever, and not required", func(p *types.Params) { p.ProofRetention, p.ProofsOptional = 0, true }, true},
+		{"envelopes with the members", func(p *types.Params) { p.Placement = types.Placement_PLACEMENT_MEMBERS }, true},
+		{"envelopes elsewhere", func(p *types.Params) { p.Placement = 2 }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
