@@ -167,9 +167,9 @@ func (k Keeper) appendBackups(ctx context.Context, kept []Kept, v types.LiveVaul
 // backup is what state knows of the envelopes of a member of a vault. The error wraps
 // ErrVaultNotFound or collections.ErrNotFound.
 func (k Keeper) backup(
-	ctx context.Context, pubKey, member []byte,
+	ctx context.Context, pubKey []byte, epoch uint64, member []byte,
 ) (vault types.Vault, backup types.Backup, err error) {
-	if vault, err = k.vault(ctx, pubKey); err != nil {
+	if vault, err = k.vaultIn(ctx, pubKey, epoch); err != nil {
 		return vault, backup, err
 	}
 	backup, err = k.Backups.Get(ctx, collections.Join(vault.Epoch, member))
@@ -180,10 +180,12 @@ func (k Keeper) backup(
 // member of a vault; the latest when the hash is empty.
 func (k Keeper) commitmentOf(
 	ctx context.Context,
-	pubKey, member []byte,
+	pubKey []byte,
+	epoch uint64,
+	member []byte,
 	hash string,
 ) (types.Commitment, error) {
-	_, backup, err := k.backup(ctx, pubKey, member)
+	_, backup, err := k.backup(ctx, pubKey, epoch, member)
 	if err != nil {
 		return types.Commitment{}, err
 	}

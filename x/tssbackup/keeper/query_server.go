@@ -402,7 +402,7 @@ func (s queryServer) Backup(
 	if err != nil {
 		return nil, invalid(err)
 	}
-	vault, backup, err := s.k.backup(ctx, pubKey, member)
+	vault, backup, err := s.k.backup(ctx, pubKey, req.Epoch, member)
 	if err != nil {
 		return nil, missing(err, "%s has published no backup of vault %s", req.Member, req.Vault)
 	}
@@ -433,7 +433,7 @@ func (s queryServer) Proof(
 	if err != nil {
 		return nil, invalid(err)
 	}
-	vault, err := s.k.vault(ctx, pubKey)
+	vault, err := s.k.vaultIn(ctx, pubKey, req.Epoch)
 	if err != nil {
 		return nil, statusOf(err)
 	}
@@ -460,7 +460,7 @@ func (s queryServer) Proofs(
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	vault, err := s.k.vault(ctx, pubKey)
+	vault, err := s.k.vaultIn(ctx, pubKey, req.Epoch)
 	if err != nil {
 		return nil, statusOf(err)
 	}
@@ -506,7 +506,7 @@ func (s queryServer) Group(
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	vault, err := s.k.vault(ctx, pubKey)
+	vault, err := s.k.vaultIn(ctx, pubKey, req.Epoch)
 	if err != nil {
 		return nil, statusOf(err)
 	}
@@ -559,7 +559,7 @@ func (s queryServer) Envelope(
 	if err != nil {
 		return nil, invalid(err)
 	}
-	commitment, err := s.k.commitmentOf(ctx, pubKey, member, req.Sha256)
+	commitment, err := s.k.commitmentOf(ctx, pubKey, req.Epoch, member, req.Sha256)
 	if err != nil {
 		return nil, statusOf(err)
 	}

@@ -241,19 +241,9 @@ func (k Keeper) dealingIn(ctx context.Context, keygen types.Keygen) (dealing, er
 		return dealing{}, nil
 	}
 	d := dealing{reshare: *keygen.Reshare}
-	vault, err := k.vault(ctx, d.reshare.Vault)
-	if err != nil {
-		return d, err
-	}
+	vault, err := k.vaultIn(ctx, d.reshare.Vault, d.reshare.Epoch)
 	d.members, d.threshold = vault.Members, vault.Threshold
-	if vault.Epoch != d.reshare.Epoch {
-		former, err := k.Keygens.Get(ctx, d.reshare.Epoch)
-		if err != nil {
-			return d, err
-		}
-		d.members, d.threshold = former.Members, former.Threshold
-	}
-	return d, nil
+	return d, err
 }
 
 // participants are the members of a keygen and, in a reshare, those of the epoch that is reshared:

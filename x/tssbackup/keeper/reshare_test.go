@@ -11,7 +11,10 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/tssbackup/tssbackup/x/tssbackup/keeper"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -148,6 +151,57 @@ func TestAReshareLeavesAVaultItsKeys(t *testing.T) {
 	require.Len(t, history.History, 1)
 	require.Equal(t, began, history.History[0].EndedHeight)
 	require.Len(t, history.History[0].Commitments, 1)
+}
+
+// What state keeps of an epoch that is over can be asked for, as it was.
+func TestWhatIsKeptOfAFormerEpochIsShown(t *testing.T) {
+	c, vals := startChain(t, graceParams(), 5)
+	vault := newVault("kept")
+	churn, err := c.k.StartChurn(c.ctx, operators(vals[:4]...)...)
+	require.NoError(t, err)
+	first := churn.KeygenIds[0]
+	leaver := vals[0].account()
+	members := c.keygen(first).Members
+	at := slices.IndexFunc(members, func(m types.Member) bool { return bech(m.Address()) == leaver })
+	published := vault.vote(c.keygen(first), members[at]).KeysharesBackup
+	c.complete(first, vault)
+	queries := keeper.NewQueryServer(c.k, fakeArchive{commitment(published): published})
+	ask := func(epoch uint64) (all []any, failed int) {
+		add := func(res any, err error) {
+			if status.Code(err) == codes.NotFound {
+				failed++
+			} else {
+				require.NoError(t, err)
+			}
+			all = append(all, res)
+		}
+		add(queries.Proofs(c.ctx, &types.QueryProofsRequest{Vault: vault.name(), Epoch: epoch}))
+		add(queries.Group(c.ctx, &types.QueryGroupRequest{Vault: vault.name(), Epoch: epoch}))
+		add(queries.Proof(c.ctx, &types.QueryProofRequest{Vault: vault.name(), Member: leaver, Epoch: epoch}))
+		add(queries.Backup(c.ctx, &types.QueryBackupRequest{Vault: vault.name(), Member: leaver, Epoch: epoch}))
+		add(queries.Envelope(c.ctx, &types.QueryEnvelopeRequest{Vault: vault.name(), Member: leaver, Epoch: epoch}))
+		return all, failed
+	}
+	before, failed := ask(0)
+	require.Zero(t, failed)
+	of, _ := ask(first)
+	require.Equal(t, before, of, "the present epoch has a number too")
+
+	keygen := c.startReshare(vault, vals[1:]...)
+	_, failed = ask(keygen.Id)
+	require.Equal(t, 5, failed, "it is none of the vault's yet")
+	c.complete(keygen.Id, vault)
+	after, failed := ask(0)
+	require.Equal(t, 3, failed, "who left has nothing of this epoch")
+	require.EqualValues(t, keygen.Id, after[0].(*types.QueryProofsResponse).KeygenId)
+	of, failed = ask(first)
+	require.Zero(t, failed)
+	require.Equal(t, before, of)
+
+	c.endBlocks(10)
+	of, failed = ask(first)
+	require.Equal(t, 3, failed, "proofs and group part are deleted in their time")
+	require.Equal(t, before[3:], of[3:])
 }
 
 func TestTheResultOfAReshareIsTheVault(t *testing.T) {

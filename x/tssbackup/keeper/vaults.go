@@ -42,6 +42,30 @@ func (k Keeper) vault(ctx context.Context, pubKey []byte) (types.Vault, error) {
 	return vault, err
 }
 
+// vaultIn returns a vault as it was in one of its epochs, as far as that differs from the present
+// one: members, threshold, public shares and group part. 0 stands for the present epoch. The error
+// wraps ErrVaultNotFound also when the vault had no such epoch.
+func (k Keeper) vaultIn(ctx context.Context, pubKey []byte, epoch uint64) (types.Vault, error) {
+	vault, err := k.vault(ctx, pubKey)
+	if err != nil || epoch == 0 || epoch == vault.Epoch {
+		return vault, err
+	}
+	if !slices.ContainsFunc(vault.Former, func(f types.FormerEpoch) bool {
+		return f.Epoch == epoch
+	}) {
+		return vault, types.ErrVaultNotFound.Wrapf(
+			"%s had no epoch %d", types.VaultName(pubKey), epoch)
+	}
+	keygen, err := k.Keygens.Get(ctx, epoch)
+	if err != nil {
+		return vault, err
+	}
+	vault.Epoch, vault.Members, vault.Threshold = epoch, keygen.Members, keygen.Threshold
+	vault.Split, vault.SharesHash, vault.Group = keygen.Split, keygen.Ended.SharesHash,
+		keygen.Ended.Group
+	return vault, nil
+}
+
 // live returns the item with all vaults that are not retired, empty before the first is active.
 func (k Keeper) live(ctx context.Context) (types.LiveVaults, error) {
 	live, err := k.LiveVaults.Get(ctx)
