@@ -34,7 +34,7 @@ var ErrFull = errors.New("this member has deposited other envelopes a short time
 
 // A Store is a folder with envelopes, in a folder for each epoch. The file of an envelope is named
 // by its SHA-256 in hex and ".age". Those that members deposited later lie in a folder of the epoch
-// named by the member's address in hex, so that it is known how much is kept for whom.
+// named by the member's key in hex, so that it is known how much is kept for whom.
 //
 // Its methods may be called at the same time. One process at a time works in the folder.
 type Store struct {
@@ -55,18 +55,18 @@ func (s *Store) Put(epoch uint64, envelopes [][]byte) error {
 	return put(s.epochDir(epoch), envelopes)
 }
 
-// Deposit keeps an envelope that a member, by its raw address, brought for an epoch after the
-// ceremony. It is on the disk when it returns. Of those that the chain does not name, a few of each
-// member and epoch are kept, and a new one replaces the oldest only once that is an hour old: the
-// error wraps [ErrFull] until then. Named says which the chain names; those count for nothing and
-// stay.
+// Deposit keeps an envelope that the member with a compressed public key brought for an epoch after
+// the ceremony. It is on the disk when it returns. Of those that the chain does not name, a few of
+// each member and epoch are kept, and a new one replaces the oldest only once that is an hour old:
+// the error wraps [ErrFull] until then. Named says which the chain names; those count for nothing
+// and stay.
 func (s *Store) Deposit(
-	epoch uint64, member, envelope []byte, named func(sha256 []byte) bool,
+	epoch uint64, pubKey, envelope []byte, named func(sha256 []byte) bool,
 ) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := sha256.Sum256(envelope)
-	dir := filepath.Join(s.epochDir(epoch), hex.EncodeToString(member))
+	dir := filepath.Join(s.epochDir(epoch), hex.EncodeToString(pubKey))
 	if !named(sum[:]) {
 		if err := s.makeRoom(dir, fileName(sum[:]), named); err != nil {
 			return err

@@ -39,8 +39,8 @@ func (n *Node) closeOthers() {
 
 // Handle has a handler serve the streams of a protocol other than that of the ceremonies, with the
 // compressed public key of the signer who opened one. Whatever the term is that a signer acts in,
-// who has its key is served. A stream is reset when the handler returns; [Node.Close] resets it
-// too, and waits for the handler.
+// who has its key is served. A stream is closed when the handler returns; [Node.Close] resets it
+// and waits for the handler.
 func (n *Node) Handle(protocol string, handler func(pubKey []byte, st network.Stream)) {
 	n.host.SetStreamHandler(p2pprotocol.ID(protocol), func(st network.Stream) {
 		done, ok := n.begin(st)
@@ -48,6 +48,7 @@ func (n *Node) Handle(protocol string, handler func(pubKey []byte, st network.St
 			return
 		}
 		defer done()
+		defer func() { _ = st.Close() }() // what was written arrives all the same
 		if key, err := st.Conn().RemotePublicKey().Raw(); err == nil {
 			handler(key, st)
 		}

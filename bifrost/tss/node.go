@@ -324,10 +324,7 @@ func (n *Node) begin(st network.Stream) (done func(), ok bool) {
 		return nil, false
 	}
 	n.wg.Add(1)
-	return func() {
-		_ = st.Reset()
-		n.wg.Done()
-	}, true
+	return n.wg.Done, true
 }
 
 // handle serves a stream that a peer opened. The connection gater let it in; here it must be a
@@ -338,6 +335,7 @@ func (n *Node) handle(st network.Stream) {
 		return
 	}
 	defer done()
+	defer func() { _ = st.Reset() }()
 
 	_ = st.SetReadDeadline(time.Now().Add(helloTimeout))
 	b, err := readFrame(st, maxHello)

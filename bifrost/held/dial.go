@@ -1,0 +1,208 @@
+package held
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/core/transport"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/multiformats/go-multistream"
+)
+
+// dialTimeout is how long one address may take to be reached, with all that is negotiated.
+const dialTimeout = 10 * time.Second
+
+// A Dialer reaches members where no bifrost runs, as somebody does who has the signer's key and
+// nothing else: it makes a connection for each stream, and listens nowhere.
+type Dialer struct {
+	upgrader transport.Upgrader
+	// peers are where members are, as the user says.
+	peers map[peer.ID][]multiaddr.Multiaddr
+	find  func(ctx context.Context, pubKey []byte) ([]string, error)
+}
+
+// NewDialer returns one with the identity of a signer's private key, 32 bytes. Peers are multiaddrs
+// that end with a peer id, and are dialled wherever they are. Find, if there is one, gives the
+// multiaddrs at which the signer with a compressed public key says that it is reached: of these
+// only public addresses are dialled.
+func NewDialer(
+	key []byte, peers []string, find func(ctx context.Context, pubKey []byte) ([]string, error),
+) (*Dialer, error) {
+	identity, err := crypto.UnmarshalSecp256k1PrivateKey(key)
+	if err != nil {
+		return nil, errors.New("not a secp256k1 private key")
+	}
+	d := &Dialer{peers: map[peer.ID][]multiaddr.Multiaddr{}, find: find}
+	for _, s := range peers {
+		info, err := peer.AddrInfoFromString(s)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		d.peers[info.ID] = append(d.peers[info.ID], info.Addrs...)
+	}
+	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
+	security, err := noise.New(noise.ID, identity, muxers)
+	if err != nil {
+		return nil, err
+	}
+	d.upgrader, err = upgrader.New([]sec.SecureTransport{security}, muxers, nil, nil, nil)
+	return d, err
+}
+
+// Known reports whether the user said where the member with this compressed public key is.
+func (d *Dialer) Known(pubKey []byte) bool {
+	id, err := peerID(pubKey)
+	return err == nil && len(d.peers[id]) > 0
+}
+
+// Open is what a [Client] opens streams with. It tries one address after the other.
+func (d *Dialer) Open(ctx context.Context, pubKey []byte) (Stream, error) {
+	id, err := peerID(pubKey)
+	if err != nil {
+		return nil, err
+	}
+	var failed []error
+	try := func(addr multiaddr.Multiaddr, anywhere bool) Stream {
+		st, err := d.dial(ctx, id, addr, anywhere)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", addr, err))
+			return nil
+		}
+		return st
+	}
+	for _, addr := range d.peers[id] {
+		if st := try(addr, true); st != nil {
+			return st, nil
+		}
+	}
+	claimed, err := d.claimed(ctx, pubKey)
+	if err != nil {
+		failed = append(failed, err)
+	}
+	for _, addr := range claimed {
+		if st := try(addr, false); st != nil {
+			return st, nil
+		}
+	}
+	if len(failed) == 0 {
+		return nil, errors.New("nobody says where it is reached")
+	}
+	return nil, errors.Join(failed...)
+}
+
+// claimed passes over what is no address.
+func (d *Dialer) claimed(
+	ctx context.Context, pubKey []byte,
+) (addrs []multiaddr.Multiaddr, _ error) {
+	if d.find == nil {
+		return nil, nil
+	}
+	list, err := d.find(ctx, pubKey)
+	for _, s := range list {
+		if addr, err := multiaddr.NewMultiaddr(s); err == nil {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs, err
+}
+
+// errPrivate is of an address that only its owner may name.
+var errPrivate = errors.New("it is no public address; --peer dials it all the same")
+
+func (d *Dialer) dial(
+	ctx context.Context, id peer.ID, addr multiaddr.Multiaddr, anywhere bool,
+) (Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	dialer := manet.Dialer{Dialer: net.Dialer{Control: func(_, at string, _ syscall.RawConn) error {
+		if anywhere { // names are resolved here
+			return nil
+		}
+		if to, err := netip.ParseAddrPort(at); err != nil || !isPublic(to.Addr().Unmap()) {
+			return errPrivate
+		}
+		return nil
+	}}}
+	raw, err := dialer.DialContext(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = raw.SetDeadline(deadline)
+	conn, err := d.upgrader.Upgrade(ctx, nil, raw, network.DirOutbound, id, &network.NullScope{})
+	if err != nil {
+		return nil, err // and the connection is closed
+	}
+	_ = raw.SetDeadline(time.Time{})
+	st, err := openOn(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return alone{st, conn}, nil
+}
+
+func openOn(ctx context.Context, conn transport.CapableConn) (network.MuxedStream, error) {
+	go func() {
+		// What the other side opens beside, to learn more of this one, is for hosts.
+		for {
+			st, err := conn.AcceptStream()
+			if err != nil {
+				return
+			}
+			_ = st.Reset()
+		}
+	}()
+	st, err := conn.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = st.SetDeadline(deadline)
+	err = multistream.SelectProtoOrFail(protocol.ID(Protocol), st)
+	_ = st.SetDeadline(time.Time{})
+	return st, err
+}
+
+// alone is the one stream of a connection, which ends with it.
+type alone struct {
+	network.MuxedStream
+	conn transport.CapableConn
+}
+
+func (a alone) Close() error {
+	_ = a.MuxedStream.Close()
+	return a.conn.Close()
+}
+
+func (a alone) Reset() error {
+	_ = a.MuxedStream.Reset()
+	return a.conn.Close()
+}
+
+func isPublic(ip netip.Addr) bool {
+	addr, err := manet.FromIP(ip.AsSlice())
+	return err == nil && manet.IsPublicAddr(addr)
+}
+
+func peerID(pubKey []byte) (peer.ID, error) {
+	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
+	if err != nil {
+		return "", fmt.Errorf("not a secp256k1 public key: %w", err)
+	}
+	return peer.IDFromPublicKey(key)
+}
