@@ -7,7 +7,6 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -94,18 +92,16 @@ func (n *network) hostLost(m *processes.Member, from ...string) {
 	n.Kill(m.SignerName())
 	require.NoError(n.t, os.RemoveAll(m.SignerHome))
 	m.SignerHome += "-on-a-new-host"
-	preParams := filepath.Join(n.t.TempDir(), "preparams.json")
-	spare := fixture.MorePreParams(len(n.Members)*n.PreParams + 1)
-	require.NoError(n.t, os.WriteFile(preParams, spare[len(spare)-1].Data, 0o600))
 	restore := append([]string{"backup", "restore"}, from...)
 	for _, node := range n.OthersOf(m) {
 		restore = append(restore, "--node", node)
 	}
-	for _, args := range [][]string{restore, {"init", "--preparams", preParams}} {
+	for _, args := range [][]string{restore, {"init"}} {
 		args = append(args, "--home", m.SignerHome, "--mnemonic-file", m.MnemonicFile)
 		_, err := processes.Command(n.ctx, n.Path("bifrost"), args...)
 		require.NoError(n.t, err, args)
 	}
+	require.NoError(n.t, n.GivePreParams(m, 1))
 	require.NoError(n.t, n.StartSigner(m))
 	require.NoError(n.t, n.PromoteSigner(n.ctx, m))
 	require.NoError(n.t, n.WaitSigner(n.ctx, m))

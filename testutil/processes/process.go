@@ -197,8 +197,8 @@ func Await(
 		if ok {
 			return nil
 		}
-		if err != nil {
-			last = err
+		if err != nil && (last == nil || ctx.Err() == nil) {
+			last = err // and not of what the end of the time cut short
 		}
 		select {
 		case <-ctx.Done():

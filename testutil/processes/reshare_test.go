@@ -80,8 +80,8 @@ func TestAVaultOutlivesItsMembers(t *testing.T) {
 	require.NoError(t, n.StartSigner(stale))
 	for _, m := range next {
 		n.await("it to act", func(ctx context.Context) (bool, error) {
-			st, err := n.Term(ctx, m.SignerHome)
-			return st.State == term.Acting, err
+			st, err := n.Status(ctx, m.SignerHome)
+			return st.Term.State == term.Acting, err
 		})
 	}
 	n.await("the stale keyshares to be set aside", func(context.Context) (bool, error) {

@@ -3,7 +3,6 @@ package processes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,36 +13,30 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/testutil/fixture"
+	"github.com/tssbackup/tssbackup/testutil/freeport"
 	"github.com/tssbackup/tssbackup/testutil/homekeys"
 )
+
+// statusPatience is for a signer that starts beside a node that may have to catch up.
+const statusPatience = 2 * time.Minute
 
 // StartSigners makes the signers' homes, registers them by their validators' operators, and starts
 // them. The words of each are in its MnemonicFile, as its operator has them on paper.
 func (n *Network) StartSigners(ctx context.Context) error {
-	sets := fixture.MorePreParams(len(n.Members) * n.PreParams)
 	var group errgroup.Group
-	for i, m := range n.Members {
+	for _, m := range n.Members {
 		reg, err := n.InitSigner(ctx, m)
 		if err != nil {
 			return err
 		}
-		keys, err := homekeys.Read(home.MnemonicPath(m.SignerHome))
-		if err != nil {
+		m.Address, m.peer = reg.Address, m.listens()+"/p2p/"+reg.PeerID
+		if err := n.GivePreParams(m, n.PreParams); err != nil {
 			return err
 		}
-		store := tss.NewPreParams(home.PreParamsDir(m.SignerHome), keys, zerolog.Nop())
-		for j := i; j < len(sets); j += len(n.Members) {
-			if err := store.Import(sets[j].Data); err != nil {
-				return err
-			}
-		}
-		m.Address = reg.Address
-		m.peer = fmt.Sprintf(
-			"/ip4/%s/p2p/%s", strings.Replace(m.signer, ":", "/tcp/", 1), reg.PeerID,
-		)
 		words, err := os.ReadFile(home.MnemonicPath(m.SignerHome))
 		if err != nil {
 			return err
@@ -83,7 +76,7 @@ func (n *Network) InitSigner(
 	out, err := Command(ctx, n.Path("bifrost"), append([]string{
 		"init", "--home", m.SignerHome, "--output", "json", "--chain-id", n.ChainID,
 		"--operator", m.Operator, "--node", m.RPC, "--metrics-listen", m.Metrics,
-		"--p2p-listen", "/ip4/" + strings.Replace(m.signer, ":", "/tcp/", 1),
+		"--p2p-listen", m.listens(),
 	}, args...)...)
 	if err != nil {
 		return reg, err
@@ -91,11 +84,31 @@ func (n *Network) InitSigner(
 	return reg, json.Unmarshal(out, &reg)
 }
 
+// listens is the multiaddr on which the signer listens.
+func (m *Member) listens() string { return "/ip4/" + strings.Replace(m.signer, ":", "/tcp/", 1) }
+
+// GivePreParams puts so many sets of pre-parameters, which nobody else has, into a signer's home.
+func (n *Network) GivePreParams(m *Member, count int) error {
+	keys, err := homekeys.Read(home.MnemonicPath(m.SignerHome))
+	if err != nil {
+		return err
+	}
+	store := tss.NewPreParams(home.PreParamsDir(m.SignerHome), keys, zerolog.Nop())
+	sets := fixture.MorePreParams(n.preParams + count)[n.preParams:]
+	n.preParams += count
+	for _, set := range sets {
+		if err := store.Import(set.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // OthersOf are the nodes of the other members.
 func (n *Network) OthersOf(m *Member) []string {
 	var nodes []string
 	for _, other := range n.Members {
-		if other != m {
+		if m == nil || other.Index != m.Index {
 			nodes = append(nodes, other.RPC)
 		}
 	}
@@ -108,7 +121,7 @@ func (n *Network) OthersOf(m *Member) []string {
 func (n *Network) Configure(m *Member) error {
 	var others []string
 	for _, other := range n.Members {
-		if other != m {
+		if other.Index != m.Index {
 			others = append(others, other.peer)
 		}
 	}
@@ -127,9 +140,8 @@ func (n *Network) Configure(m *Member) error {
 	}
 	where := [][2]string{{"\npeers = []\n", "\npeers = " + string(peers) + "\n"}}
 	if n.Claims {
-		at, _, _ := strings.Cut(m.peer, "/p2p/")
 		where = [][2]string{
-			{"\npublic = []\n", fmt.Sprintf("\npublic = [%q]\n", at)},
+			{"\npublic = []\n", fmt.Sprintf("\npublic = [%q]\n", m.listens())},
 			{"\nnetworks = []\n", "\nnetworks = [\"127.0.0.0/8\"]\n"},
 		}
 	}
@@ -160,36 +172,55 @@ func (n *Network) StartSignerAs(m *Member, bin string, env ...string) error {
 
 // WaitSigner waits until the signer runs and is the one that the chain knows.
 func (n *Network) WaitSigner(ctx context.Context, m *Member) error {
-	what := m.SignerName() + " to run"
-	return Await(ctx, time.Minute, what, func(ctx context.Context) (bool, error) {
-		if err := n.Alive(m.SignerName()); err != nil {
-			return false, err
-		}
-		var status struct {
-			State string `json:"state"`
-		}
-		out, err := Command(
-			ctx, n.Path("bifrost"), "status", "--home", m.SignerHome, "--output", "json",
-		)
-		if jsonErr := json.Unmarshal(out, &status); jsonErr != nil {
-			return false, errors.Join(err, jsonErr)
-		}
-		return status.State == "ready", err
+	return n.awaitStatus(ctx, m, "to run", func(st service.Status) bool {
+		return st.State == registration.Ready
 	})
 }
 
+// SecondHost is a member's signer on another host, which knows the node of another member: a home
+// of the same words, with addresses and backups of its own. Nothing runs in it yet.
+func (n *Network) SecondHost(ctx context.Context, m *Member) (*Member, error) {
+	ports, err := freeport.Addrs(2)
+	if err != nil {
+		return nil, err
+	}
+	second := *m
+	second.host = "-second"
+	second.SignerHome += second.host
+	second.Backups += second.host
+	second.RPC, second.signer, second.Metrics = n.OthersOf(m)[0], ports[0], ports[1]
+	reg, err := n.InitSigner(ctx, &second, "--mnemonic-file", m.MnemonicFile)
+	if err != nil {
+		return nil, err
+	}
+	second.peer = second.listens() + "/p2p/" + reg.PeerID
+	return &second, n.Configure(&second)
+}
+
+// StartStandby starts a signer that stands by, and follows backups in a folder or a sink.
+func (n *Network) StartStandby(m *Member, from string) error {
+	name := m.SignerName()
+	return n.Start(name, n.Log(name), nil, n.Path("bifrost"), "standby", "--home", m.SignerHome,
+		"--from", from)
+}
+
+// WaitStandby waits until a signer stands by and has the backups of the one that acts.
+func (n *Network) WaitStandby(ctx context.Context, m *Member) error {
+	return n.awaitStatus(ctx, m, "to stand by", standsBy)
+}
+
+func standsBy(st service.Status) bool {
+	return st.State == service.StateStandby && st.Term.Term > 0 && len(st.Problems) == 0 &&
+		st.Standby != nil && st.Standby.Manifest != ""
+}
+
 // PromoteSigner waits until the signer of a member says that another instance acts, as after its
-// home was lost, and has it act in place of that.
+// home was lost, or until it stands by, and has it act in place of that.
 func (n *Network) PromoteSigner(ctx context.Context, m *Member) error {
 	var expect uint64
-	what := m.SignerName() + " to be fenced"
-	err := Await(ctx, time.Minute, what, func(ctx context.Context) (bool, error) {
-		if err := n.Alive(m.SignerName()); err != nil {
-			return false, err
-		}
-		t, err := n.Term(ctx, m.SignerHome)
-		expect = t.Term
-		return t.State == term.Fenced, err
+	err := n.awaitStatus(ctx, m, "to be fenced or to stand by", func(st service.Status) bool {
+		expect = st.Term.Term
+		return st.Term.State == term.Fenced || standsBy(st)
 	})
 	if err != nil {
 		return err
@@ -199,16 +230,26 @@ func (n *Network) PromoteSigner(ctx context.Context, m *Member) error {
 	return err
 }
 
-// Term is what the bifrost that runs in a home says of its signer's term.
-func (n *Network) Term(ctx context.Context, home string) (term.Status, error) {
-	var status struct {
-		Term term.Status `json:"term"`
-	}
+func (n *Network) awaitStatus(
+	ctx context.Context, m *Member, what string, is func(service.Status) bool,
+) error {
+	what = m.SignerName() + " " + what
+	return Await(ctx, statusPatience, what, func(ctx context.Context) (bool, error) {
+		if err := n.Alive(m.SignerName()); err != nil {
+			return false, err
+		}
+		st, err := n.Status(ctx, m.SignerHome)
+		return is(st), err
+	})
+}
+
+// Status is what the bifrost that runs in a home says of itself.
+func (n *Network) Status(ctx context.Context, home string) (st service.Status, err error) {
 	out, err := Command(ctx, n.Path("bifrost"), "status", "--home", home, "--output", "json")
-	if json.Unmarshal(out, &status) == nil && status.Term.State != "" {
-		return status.Term, nil // it has a problem
+	if json.Unmarshal(out, &st) == nil && st.Term.State != "" {
+		return st, nil // it has a problem
 	}
-	return status.Term, err
+	return st, err
 }
 
 // StartChurn has governance open a churn of these members, or of all without any: a proposal, a

@@ -8,17 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/term"
-	"github.com/tssbackup/tssbackup/testutil/fixture"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -42,25 +38,10 @@ func TestASecondHostStandsBy(t *testing.T) {
 		},
 	})
 	m := n.Members[1]
-	first := m.SignerHome
-	status := func(dir string) (st service.Status) {
-		out, _ := processes.Command(n.ctx, n.Path("bifrost"), "status", "--home", dir, "--output", "json")
-		_ = json.Unmarshal(out, &st)
-		return st
-	}
-	standsBy := func(dir string) (expect uint64) {
-		n.await("a home that stands by and has the backups", func(context.Context) (bool, error) {
-			st := status(dir)
-			expect = st.Term.Term
-			return st.State == service.StateStandby && expect > 0 && len(st.Problems) == 0 &&
-				st.Standby != nil && st.Standby.Manifest != "", nil
-		})
-		return expect
-	}
-	promote := func(dir string) {
-		_, err := processes.Command(n.ctx, n.Path("bifrost"), "promote", "--home", dir,
-			"--expect", fmt.Sprint(standsBy(dir)))
+	termOf := func(dir string) term.State {
+		st, err := n.Status(n.ctx, dir)
 		require.NoError(t, err)
+		return st.Term.State
 	}
 	requireAll := func(k types.KeygenInfo) {
 		t.Helper()
@@ -71,10 +52,11 @@ func TestASecondHostStandsBy(t *testing.T) {
 		n.requireVault(k)
 	}
 
-	second := n.secondHome(m)
-	require.NoError(t, n.Start("second", n.Log("second"), nil, n.Path("bifrost"), "standby",
-		"--home", second, "--from", sinkOf(m)))
-	standsBy(second)
+	second, err := n.SecondHost(n.ctx, m)
+	require.NoError(t, err)
+	require.NoError(t, n.GivePreParams(second, 2))
+	require.NoError(t, n.StartStandby(second, sinkOf(m)))
+	require.NoError(t, n.WaitStandby(n.ctx, second))
 
 	k := n.churn()
 	n.await("an attempt at the keygen", func(context.Context) (bool, error) {
@@ -82,61 +64,37 @@ func TestASecondHostStandsBy(t *testing.T) {
 		return k.Session != nil, nil
 	})
 	require.NoError(t, n.Signal(m.ValidatorName(), syscall.SIGSTOP))
-	promote(second)
-	require.NotEqual(t, term.Fenced, status(first).Term.State, "it cannot know")
-	m.SignerHome = second
+	require.NoError(t, n.PromoteSigner(n.ctx, second))
+	require.NotEqual(t, term.Fenced, termOf(m.SignerHome), "it cannot know")
+	first := m.SignerHome
+	m.SignerHome = second.SignerHome
 	k = n.closed(k.Id)
 	require.NoError(t, n.Signal(m.ValidatorName(), syscall.SIGCONT))
 	requireAll(k)
 	n.await("the first to be fenced", func(context.Context) (bool, error) {
-		return status(first).Term.State == term.Fenced, nil
+		return termOf(first) == term.Fenced, nil
 	})
 
 	// The way back: the first one stands by, and follows what the second one backs up.
 	n.Kill(m.SignerName())
-	require.NoError(t, n.Start(m.SignerName(), n.Log(m.SignerName()), nil, n.Path("bifrost"), "standby",
-		"--home", first, "--from", sinkOf(m)))
-	standsBy(first)
+	m.SignerHome = first
+	require.NoError(t, n.StartStandby(m, sinkOf(m)))
+	require.NoError(t, n.WaitStandby(n.ctx, m))
 	k = n.churn()
 	n.await("the member's signature", func(context.Context) (bool, error) {
-		data, err := os.ReadFile(filepath.Join(home.OutboxDir(second), fmt.Sprintf("keygen-%d.json", k.Id)))
+		data, err := os.ReadFile(filepath.Join(home.OutboxDir(second.SignerHome), fmt.Sprintf("keygen-%d.json", k.Id)))
 		var r struct{ Step string }
 		return err == nil && json.Unmarshal(data, &r) == nil && r.Step != "" && r.Step != "result", nil
 	})
-	n.Kill("second")
-	require.NoError(t, os.RemoveAll(second))
-	promote(first)
-	m.SignerHome = first
+	n.Kill(second.SignerName())
+	require.NoError(t, os.RemoveAll(second.SignerHome))
+	require.NoError(t, n.PromoteSigner(n.ctx, m))
 	k = n.closed(k.Id)
 	requireAll(k)
 	n.sign(k.Vault)
-	for _, name := range []string{"second", m.SignerName()} {
+	for _, name := range []string{second.SignerName(), m.SignerName()} {
 		log, err := os.ReadFile(n.Log(name))
 		require.NoError(t, err)
 		require.NotContains(t, string(log), "ANOTHER PROCESS VOTES")
 	}
-}
-
-// secondHome is a home on another host, with the words of a member's signer, addresses of its own
-// and the node of another member.
-func (n *network) secondHome(m *processes.Member) string {
-	to := copyHome(n.t, m.SignerHome)
-	for _, name := range []string{"term.json", "outbox", "keyshares", "backups", "trust", "preparams"} {
-		require.NoError(n.t, os.RemoveAll(filepath.Join(to, name)))
-	}
-	config, err := os.ReadFile(home.ConfigPath(to))
-	require.NoError(n.t, err)
-	text := string(config)
-	text = regexp.MustCompile(`(?m)^node = ".*"$`).ReplaceAllString(text, fmt.Sprintf("node = %q", n.OthersOf(m)[0]))
-	text = regexp.MustCompile(`(?m)^public = .*$`).ReplaceAllString(text, "public = []")
-	text = strings.Replace(text, "\ndir = \"\"\n", fmt.Sprintf("\ndir = %q\n", to+"-backups"), 1)
-	require.NoError(n.t, os.WriteFile(home.ConfigPath(to), []byte(text), 0o600))
-	spare := fixture.MorePreParams(len(n.Members)*n.PreParams + 2)
-	for _, set := range spare[len(spare)-2:] {
-		path := filepath.Join(n.t.TempDir(), "preparams.json")
-		require.NoError(n.t, os.WriteFile(path, set.Data, 0o600))
-		_, err := processes.Command(n.ctx, n.Path("bifrost"), "init", "--home", to, "--preparams", path)
-		require.NoError(n.t, err)
-	}
-	return to
 }

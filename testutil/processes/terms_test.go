@@ -4,7 +4,6 @@ package processes_test
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/home"
-	"github.com/tssbackup/tssbackup/bifrost/service"
 	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -33,16 +31,16 @@ func TestOneInstanceActs(t *testing.T) {
 	m := n.Members[1]
 	acts := func(dir string) (number uint64) {
 		n.await("an instance to act", func(ctx context.Context) (bool, error) {
-			st, err := n.Term(ctx, dir)
-			number = st.Term
-			return st.State == term.Acting, err
+			st, err := n.Status(ctx, dir)
+			number = st.Term.Term
+			return st.Term.State == term.Acting, err
 		})
 		return number
 	}
 	fenced := func(dir string, by uint64) {
 		n.await("an instance to be fenced", func(ctx context.Context) (bool, error) {
-			st, err := n.Term(ctx, dir)
-			return st.State == term.Fenced && st.Term == by, err
+			st, err := n.Status(ctx, dir)
+			return st.Term.State == term.Fenced && st.Term.Term == by, err
 		})
 	}
 	first := acts(m.SignerHome)
@@ -77,10 +75,8 @@ func TestOneInstanceActs(t *testing.T) {
 	fenced(copied, second+1)
 	// What it lacks comes back from the backup that the copy had published, before it acts.
 	n.await("the keyshares to be there again", func(ctx context.Context) (bool, error) {
-		var st service.Status
-		out, err := processes.Command(ctx, n.Path("bifrost"), "status", "--home", m.SignerHome, "--output", "json")
-		return json.Unmarshal(out, &st) == nil && st.Publish != nil && len(st.Publish.Vaults) == 1 &&
-			st.Publish.Vaults[0].Keyshares, err
+		st, err := n.Status(ctx, m.SignerHome)
+		return st.Publish != nil && len(st.Publish.Vaults) == 1 && st.Publish.Vaults[0].Keyshares, err
 	})
 	n.requireVault(k)
 	n.sign(k.Vault)

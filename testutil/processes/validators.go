@@ -49,6 +49,7 @@ type Network struct {
 	Members []*Member
 
 	proposals int // so far
+	preParams int // sets that were given away
 }
 
 // Member is a validator, its operator and its signer.
@@ -68,7 +69,8 @@ type Member struct {
 	home        string // the validator's
 	nodeID      string
 	p2p, signer string // host:port of the validator's and of the signer's listener
-	peer        string // the signer's multiaddr
+	peer        string // the signer's multiaddr, with its peer id
+	host        string // what names the host, where it is not the first one
 }
 
 // size is the number of validators, each with a signer.
@@ -291,7 +293,7 @@ func dig(m map[string]any, keys ...string) (map[string]any, error) {
 func (m *Member) ValidatorName() string { return fmt.Sprintf("validator%d", m.Index) }
 
 // SignerName is told at [Member.ValidatorName].
-func (m *Member) SignerName() string { return fmt.Sprintf("signer%d", m.Index) }
+func (m *Member) SignerName() string { return fmt.Sprintf("signer%d%s", m.Index, m.host) }
 
 // StartValidator starts a validator's node, with its data.
 func (n *Network) StartValidator(m *Member) error {
@@ -386,21 +388,20 @@ func (n *Network) Send(ctx context.Context, m *Member, args ...string) error {
 	if sent.Code != 0 {
 		return fmt.Errorf("%s: %s", what, sent.RawLog)
 	}
-	return Await(ctx, time.Minute, "the transaction of "+what, func(ctx context.Context) (bool, error) {
+	err = Await(ctx, time.Minute, "the transaction of "+what, func(ctx context.Context) (bool, error) {
 		out, err := n.tssbackupd(
 			ctx, m, "query", "tx", sent.TxHash, "--node", m.NodeURL(), "--output", "json",
 		)
 		if err != nil {
 			return false, err
 		}
-		if err := json.Unmarshal(out, &sent); err != nil {
-			return false, err
-		}
-		if sent.Code != 0 {
-			return false, fmt.Errorf("it failed: %s", sent.RawLog)
-		}
-		return true, nil
+		err = json.Unmarshal(out, &sent)
+		return err == nil, err
 	})
+	if err == nil && sent.Code != 0 {
+		err = fmt.Errorf("%s: it failed in its block: %s", what, sent.RawLog)
+	}
+	return err
 }
 
 // Query asks the first validator's node about the module.
