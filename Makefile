@@ -24,7 +24,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUBERNETES := k8s.io/kubernetes@v1.34.2
 MONITORS := github.com/prometheus-operator/prometheus-operator@v0.85.0
 
-.PHONY: help demo demo-watch test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check dist-check-quick lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards chart man clean
+.PHONY: help demo demo-watch demo-reshare test test-sinks test-page test-processes test-large test-race consumer build install dist dist-check dist-check-quick lint proto proto-check bench bench-once fuzz calibrate stock-tools memory alerts dashboards chart man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -34,6 +34,9 @@ demo: build ## four validators churn, back up, lose a signer, recover it and sig
 
 demo-watch: build ## the same, with the public page live beside it until ^C
 	go run ./testutil/demo -watch
+
+demo-reshare: build ## a vault is handed on to other members, loses a host, and signs with its keys
+	go run ./testutil/demo -reshare
 
 # The longest ones first, so that nothing waits for them in the end.
 test: ## every test

@@ -9,7 +9,7 @@ import (
 
 // invite tells what to paste while the network runs: each line works as it is printed.
 func (n *network) invite(w io.Writer) {
-	first, second := n.members[0], n.members[1]
+	first, second := n.holders[0], n.holders[1]
 	node := "--node " + first.NodeURL()
 	nodes := "--node " + first.RPC + " --node " + second.RPC
 	fmt.Fprintf(w, "\nThe network goes on running. To try things on it, paste:\n\n")

@@ -3,6 +3,10 @@
 // the loss of one signer's whole home, its recovery from 24 words, and a signature by the recovered
 // vault.
 //
+// With -reshare it is another story: the vault of three members is handed on to the next three, a
+// second host takes over from one of them whose host is lost, and the vault signs with the keys
+// that it had.
+//
 // With -watch the public page shows the chain meanwhile, must say what happened, and stays until an
 // interrupt when a person looks at a terminal. It leaves .demo/compose.yaml, by which docker
 // compose has the same network run again from images.
@@ -23,24 +27,24 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/tssbackup/tssbackup/testutil/processes"
 )
 
-// members is the number of validators, each with a signer.
-const members = 4
-
 func main() {
+	reshare := flag.Bool("reshare", false, "tell of a reshare and a fail-over")
 	watch := flag.Bool("watch", false, "serve the public page while the story goes")
 	bin := flag.String("bin", "build", "folder of the binaries")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, *watch); err != nil {
+	if err := run(ctx, *bin, *reshare, *watch); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin string, watch bool) (err error) {
+func run(ctx context.Context, bin string, reshare, watch bool) (err error) {
 	if bin, err = filepath.Abs(bin); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func run(ctx context.Context, bin string, watch bool) (err error) {
 	if err != nil {
 		return err
 	}
-	net, err := newNetwork(bin, dir)
+	net, err := newNetwork(processes.Config{Bin: bin, Dir: dir, PreParams: 2, Claims: reshare})
 	if err != nil {
 		return err
 	}
@@ -65,16 +69,17 @@ func run(ctx context.Context, bin string, watch bool) (err error) {
 	}()
 
 	story := &story{}
-	steps := []step{
+	tale := lossTale
+	if reshare {
+		tale = reshareTale
+	}
+	rest, verdict := tale(net)
+	steps := append([]step{
 		{"four validators make a chain", net.startValidators},
 		{"four signers start and are registered", net.startSigners},
 		{"governance starts a churn", net.startChurn},
 		{"the vault is made, backed up and active", net.waitForVault},
-		{"anyone can check the coverage", net.checkCoverage},
-		{"one signer loses its whole home", net.loseSigner},
-		{"24 words bring its keyshares back", net.recoverSigner},
-		{"all sign with the vault again", net.signWithVault},
-	}
+	}, rest...)
 	if watch {
 		if err := net.findPage(); err != nil {
 			return err
@@ -93,6 +98,8 @@ func run(ctx context.Context, bin string, watch bool) (err error) {
 		return err
 	}
 	story.print(net)
+	fmt.Printf("\nVerdict: "+verdict+"\n", net.vault.Vault[:16])
+	fmt.Printf("Summary: %s\n", net.summaryFile())
 	if watch {
 		if err := net.writeCompose(); err != nil {
 			return err
@@ -109,4 +116,15 @@ func run(ctx context.Context, bin string, watch bool) (err error) {
 type step struct {
 	title string
 	do    func(context.Context) (string, error)
+}
+
+// lossTale is the main job, once there is a vault, which the verdict names.
+func lossTale(n *network) (steps []step, verdict string) {
+	n.holders = n.members
+	return []step{
+		{"anyone can check the coverage", n.checkCoverage},
+		{"one signer loses its whole home", n.loseSigner},
+		{"24 words bring its keyshares back", n.recoverSigner},
+		{"all sign with the vault again", n.signWithVault},
+	}, "recovered. Vault %s… lost a signer and signs again."
 }

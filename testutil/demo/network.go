@@ -17,8 +17,11 @@ const keepBlocks = 20
 type network struct {
 	*processes.Network
 	members []*member
+	holders []*member // the vault's members: those of its present epoch, or of the open ceremony
+	opened  int       // how many ceremonies were
 	vault   vault
 	lost    map[string][]byte // the victim's keyshare files as they were
+	second  *processes.Member // the host that stands by, in the tale that has one
 	Page    string            // where the public page is, empty when there is none
 }
 
@@ -36,9 +39,10 @@ type envelope struct {
 	TxBytes uint64 `json:"tx_bytes"`
 }
 
-func newNetwork(bin, dir string) (*network, error) {
+func newNetwork(cfg processes.Config) (*network, error) {
+	dir := cfg.Dir
 	for _, name := range []string{"tssbackupd", "bifrost", "recover-keyshares", "tssbackup-watch"} {
-		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+		if _, err := os.Stat(filepath.Join(cfg.Bin, name)); err != nil {
 			return nil, fmt.Errorf("%w: run make build", err)
 		}
 	}
@@ -52,11 +56,10 @@ func newNetwork(bin, dir string) (*network, error) {
 	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
 		return nil, err
 	}
-	net, err := processes.New(processes.Config{
-		Bin: bin, Dir: dir, KeepBlocks: keepBlocks,
-		// Another one in each run, so that nobody takes one demo's headers for another's.
-		ChainID: fmt.Sprintf("tssbackup-demo-%d", os.Getpid()),
-	})
+	cfg.KeepBlocks = keepBlocks
+	// Another one in each run, so that nobody takes one demo's headers for another's.
+	cfg.ChainID = fmt.Sprintf("tssbackup-demo-%d", os.Getpid())
+	net, err := processes.New(cfg)
 	if err != nil {
 		return nil, err
 	}

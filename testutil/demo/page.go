@@ -50,18 +50,19 @@ func (n *network) startPage(ctx context.Context) (string, error) {
 func (n *network) seeKeygen(ctx context.Context) (string, error) {
 	if _, err := n.waitPage(ctx, "to show the keygen", func(r *report) bool {
 		return len(r.Churns) == 1 && r.Churns[0].Status == "open" &&
-			len(r.Churns[0].Keygens) == 1 && len(r.Churns[0].Keygens[0].Members) == members
+			len(r.Churns[0].Keygens) == 1 && len(r.Churns[0].Keygens[0].Members) == len(n.holders)
 	}); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("the keygen is there with its %d members", members), nil
+	return fmt.Sprintf("the keygen is there with its %d members", len(n.holders)), nil
 }
 
 // seeRecoverable waits until the page says that nothing is lost, to people and to programs.
 func (n *network) seeRecoverable(ctx context.Context) (string, error) {
 	title, err := n.waitPage(ctx, "to call every vault recoverable", func(r *report) bool {
 		return r.State == "verified" && r.Verdict.Level == "recoverable" &&
-			r.Verdict.Proven == members && len(r.Vaults) == 1 && r.Vaults[0].Vault == n.vault.Vault
+			r.Verdict.Proven == len(n.holders) &&
+			len(r.Vaults) == 1 && r.Vaults[0].Vault == n.vault.Vault
 	})
 	if err != nil {
 		return "", err

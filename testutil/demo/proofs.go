@@ -150,7 +150,7 @@ func (n *network) verdict(ctx context.Context) (string, error) {
 	if err := n.Query(ctx, &coverage, "tssbackup", "coverage", n.vault.Vault); err != nil {
 		return "", err
 	}
-	if len(coverage.Vaults) != 1 || coverage.Vaults[0].Proven != members ||
+	if len(coverage.Vaults) != 1 || coverage.Vaults[0].Proven != len(n.holders) ||
 		!coverage.Vaults[0].ProvenRecoverable {
 		return "", fmt.Errorf("not all backups are proven: %+v", coverage.Vaults)
 	}

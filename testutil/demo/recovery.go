@@ -231,9 +231,9 @@ type signatures struct {
 // signatures with libraries that know nothing of the ceremony.
 func (n *network) signWithVault(ctx context.Context) (string, error) {
 	const text = "the vault signs again"
-	results := make([]signatures, len(n.members))
+	results := make([]signatures, len(n.holders))
 	group, ctx := errgroup.WithContext(ctx)
-	for i, m := range n.members {
+	for i, m := range n.holders {
 		group.Go(func() error {
 			out, err := processes.Command(ctx, n.Path("bifrost"), "sign", "--home", m.SignerHome,
 				"--vault", n.vault.Vault, "--message", text, "--output", "json")

@@ -53,7 +53,7 @@ func (s *story) print(n *network) {
 	fmt.Fprintln(w, "\nMEMBER\tHEIGHT\tENVELOPE BYTES\tPROOF BYTES\tCHECKED IN\tTRANSACTION BYTES")
 	var envelopes, txs uint64
 	var proofs int
-	for _, m := range n.members {
+	for _, m := range n.holders {
 		envelopes += m.Envelope.Size
 		txs += m.Envelope.TxBytes
 		proofs += m.Proof.Bytes
@@ -70,10 +70,4 @@ func (s *story) print(n *network) {
 	}
 	fmt.Fprintf(w, "on chain\t\t%d\t%d\t\t%d\n", envelopes, proofs, txs)
 	_ = w.Flush()
-
-	fmt.Printf(
-		"\nVerdict: recovered. Vault %s… lost a signer and signs again.\n",
-		n.vault.Vault[:16],
-	)
-	fmt.Printf("Summary: %s\n", n.summaryFile())
 }
