@@ -37,8 +37,20 @@ func GroupPart(
 	return v, group, err
 }
 
-// maxRecordAge is how old a record may be by which keyshares are exported.
+// maxRecordAge is how old the header of records may be by which somebody signs, hands a vault on or
+// exports keyshares.
 const maxRecordAge = 10 * time.Minute
+
+// checkAge errs when records are older than that: the vault may be in another epoch by now. Its
+// error wraps [chain.ErrUnreachable].
+func checkAge(records care.Records) error {
+	height, _, at := records.Header()
+	if age := time.Since(at); age > maxRecordAge {
+		return fmt.Errorf("the latest header, of block %d, is %s old: the epoch and what has "+
+			"expired are not known: %w", height, age.Round(time.Second), chain.ErrUnreachable)
+	}
+	return nil
+}
 
 // VaultRecord returns what the chain's records say of a vault, which is named by digits of its
 // name, and the block after which they say so. They are verified as those of [GroupPart] are, and
@@ -51,11 +63,10 @@ func VaultRecord(
 	if err != nil {
 		return v, 0, err
 	}
-	height, _, at := records.Header()
-	if age := time.Since(at); age > maxRecordAge {
-		return v, 0, fmt.Errorf("the latest header, of block %d, is %s old: the epoch and what has "+
-			"expired are not known: %w", height, age.Round(time.Second), chain.ErrUnreachable)
+	if err := checkAge(records); err != nil {
+		return v, 0, err
 	}
+	height, _, _ = records.Header()
 	return v, height, nil
 }
 

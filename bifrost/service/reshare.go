@@ -81,13 +81,16 @@ const (
 	maxLooks  = 15
 )
 
-// verified reads from verified records. They are a block behind what a node shows, so it looks
-// again while they are found to be behind, for some blocks.
+// verified reads from verified records, which are no older than ten minutes. They are a block
+// behind what a node shows, so it looks again while they are found to be behind, for some blocks.
 func (s *service) verified(
 	ctx context.Context, read func(records care.Records) (behind bool, err error),
 ) error {
 	for looks := 1; ; looks++ {
 		records, err := s.verifier.Look(ctx)
+		if err == nil {
+			err = checkAge(records)
+		}
 		if err != nil {
 			return err
 		}

@@ -2,13 +2,18 @@ package service
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -76,6 +81,70 @@ func TestWhatAReshareHandsOnIsVerified(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, r.shares, p.Shares)
 			require.EqualValues(t, 7, p.Epoch)
+		})
+	}
+}
+
+// Whoever signs, hands a vault on or exports its keyshares does so by a header that is no older than
+// ten minutes: the vault may be in another epoch by now.
+func TestNothingIsDoneByAnOldRecord(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		age  time.Duration
+		old  bool
+	}{
+		{"a chain that goes on", time.Minute, false},
+		{"one that has stood for nine minutes", 9 * time.Minute, false},
+		{"one that has stood for eleven minutes", 11 * time.Minute, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			node, url := fakenode.New(t)
+			node.Start = time.Now().Add(-c.age)
+			v := testVault(nil)
+			node.Vaults = []types.VaultInfo{{
+				Vault: v.Name(), PubKeyEd25519: strings.Repeat("ab", 32), Epoch: 7, Threshold: 1,
+				Status:  types.VaultStatus_VAULT_STATUS_ACTIVE,
+				Members: []types.MemberInfo{{PubKey: "03" + strings.Repeat("00", 32)}},
+			}}
+			cfg := home.Config{ChainID: node.ChainID, Prefix: "cosmos", Node: url}
+			cfg.Trust.Period = home.Duration(chain.DefaultTrustingPeriod)
+			own, err := chain.New(url, 0)
+			require.NoError(t, err)
+			s := &service{chain: own}
+			s.verifier, err = care.NewVerifier(care.VerifierConfig{
+				ChainID: cfg.ChainID, Prefix: cfg.Prefix, Trust: cfg.Trust, Nodes: care.Nodes{Own: own},
+				Store: chain.TrustDir(t.TempDir()), Log: zerolog.Nop(),
+			})
+			require.NoError(t, err)
+			for act, by := range map[string]func() error{
+				"export": func() error {
+					got, height, err := VaultRecord(t.Context(), t.TempDir(), cfg, v.Name(), func(string) {})
+					require.Equal(t, c.old, height == 0)
+					require.True(t, c.old || got.Epoch == 7)
+					return err
+				},
+				"sign": func() error {
+					got, err := s.verifiedVault(t.Context(), v.Name())
+					require.True(t, c.old || got.Epoch == 7)
+					return err
+				},
+				"reshare": func() error {
+					_, err := reshares{s: s}.Present(t.Context(), vault.Keygen{})
+					if !c.old { // it was read, and there is no such reshare
+						require.ErrorContains(t, err, "not verified to be as the node shows it")
+						return nil
+					}
+					return err
+				},
+			} {
+				err := by()
+				if !c.old {
+					require.NoError(t, err, act)
+					continue
+				}
+				require.ErrorIs(t, err, chain.ErrUnreachable, act)
+				require.ErrorContains(t, err, "11m", act)
+			}
 		})
 	}
 }

@@ -296,6 +296,34 @@ func TestWhatWasExportedIsImported(t *testing.T) {
 	}
 }
 
+// The record of a split vault has the hash of its group part, against which whole keyshares are held.
+func TestTheKeysharesOfASplitVaultAreExported(t *testing.T) {
+	w := newWorld(t)
+	keys, err := keyfiles.Check(w.v, w.files[0], w.keys[0].PubKey())
+	require.NoError(t, err)
+	group, err := keys.GroupPart()
+	require.NoError(t, err)
+	ofWhole := w.v.SharesHash
+	w.v.Split = true
+	w.v.SharesHash, err = w.v.GroupHash(group)
+	require.NoError(t, err)
+	require.NoError(t, CheckKeyshares(w.v, w.files[0], w.keys[0].PubKey()))
+	e, err := w.open(w.seal(t))
+	require.NoError(t, err)
+	defer e.Wipe()
+	require.NoError(t, e.Check(w.v, chainID, height, w.keys[0].PubKey()))
+	require.Equal(t, w.files[0], e.Files)
+
+	// The hash of the same public shares without the parameters is not one of a group part.
+	w.v.SharesHash = ofWhole
+	require.ErrorIs(t, CheckKeyshares(w.v, w.files[0], w.keys[0].PubKey()), keyfiles.ErrKeyshares)
+	require.ErrorIs(t, e.Check(w.v, chainID, height, w.keys[0].PubKey()), keyfiles.ErrKeyshares)
+	// Nor is the group part of another vault.
+	w.v.SharesHash, err = w.v.GroupHash(append(bytes.Clone(group[:len(group)-1]), group[len(group)-1]^1))
+	require.NoError(t, err)
+	require.ErrorIs(t, e.Check(w.v, chainID, height, w.keys[0].PubKey()), keyfiles.ErrKeyshares)
+}
+
 // reseal seals what is in an exported file anew after a change, as who has the wrapping key can.
 func (w *world) reseal(t *testing.T, change func(plain []byte) []byte) []byte {
 	r, err := age.Decrypt(bytes.NewReader(w.seal(t)), w.to)
