@@ -27,7 +27,8 @@ type vault struct {
 }
 
 // deal gives the vault that follows from a name, with n members that have all proven under a chain
-// id. Proofs take time, so it is made once: its record is changed in a copy alone.
+// id. With another n it is another epoch of the same vault: the members are those of the smaller one
+// and more. Proofs take time, so it is made once: its record is changed in a copy alone.
 func deal(t testing.TB, name, chainID string, n int) *vault {
 	t.Helper()
 	of := fmt.Sprint(name, chainID, n)
@@ -41,14 +42,14 @@ var vaults = map[string]*vault{}
 
 func newVault(t testing.TB, name, chainID string, n int) *vault {
 	t.Helper()
-	private := shamir.NewKeys("rebuild/" + name)
+	private, epoch := shamir.NewKeys("rebuild/"+name), uint64(3+n)
 	var members [][]byte
 	for i := range n {
 		members = append(members, shamir.NewKeys(fmt.Sprint("rebuild/", name, "/member ", i)).PubKey())
 	}
 	dealt := private.Deal(members)
 	v := &vault{record: Record{
-		Vault: private.Name(), PubKeyEd25519: hex.EncodeToString(private.PubKeyEd25519()), KeygenID: 7, Threshold: uint32(verenc.Threshold(n)),
+		Vault: private.Name(), PubKeyEd25519: hex.EncodeToString(private.PubKeyEd25519()), KeygenID: Number(epoch), Threshold: uint32(verenc.Threshold(n)),
 	}}
 	for g, secret := range []*big.Int{new(big.Int).SetBytes(private.Secp256k1.Serialize()), shamir.Scalar(private.Ed25519)} {
 		key, err := verenc.ShareFromInt(groups[g], secret)
@@ -73,7 +74,7 @@ func newVault(t testing.TB, name, chainID string, n int) *vault {
 		require.NoError(t, err)
 		shares := dealt.Shares(m)
 		st := verenc.Statement{
-			Label:     verenc.Label(chainID, private.PubKey(), private.PubKeyEd25519(), 7, []byte(address(i))),
+			Label:     verenc.Label(chainID, private.PubKey(), private.PubKeyEd25519(), epoch, []byte(address(i))),
 			Recipient: key.Public(),
 			Shares:    []verenc.PublicShare{shares[0].Public(), shares[1].Public()},
 		}

@@ -246,6 +246,55 @@ func flipRows(p *Proof) {
 	}
 }
 
+// TestTwoEpochs mixes what state keeps of two epochs of one vault. A member's proof of another epoch
+// is named and counts for nothing, and among the public shares none of another epoch is taken.
+func TestTwoEpochs(t *testing.T) {
+	former, v := deal(t, "four", "chain-1", 4), deal(t, "four", "chain-1", 5)
+	require.Equal(t, former.record.Vault, v.record.Vault)
+	require.Equal(t, former.keys, v.keys)
+	require.NotEqual(t, former.record.KeygenID, v.record.KeygenID)
+	for stale := range 4 {
+		r := v.copied(t)
+		for i := range stale {
+			require.Equal(t, former.record.Proofs[i].RecipientKey, r.Proofs[i].RecipientKey)
+			r.Proofs[i] = former.record.Proofs[i]
+		}
+		s, err := New(r)
+		require.NoError(t, err)
+		o := s.Open()
+		for i := range stale {
+			whose, err := o.Add(mnemonic(t, v.mnemonics[i]))
+			require.ErrorIs(t, err, ErrDamaged)
+			require.ErrorContains(t, err, address(i))
+			require.Equal(t, []string{address(i)}, whose)
+			require.False(t, o.Opened(i))
+		}
+		for i := stale; i < 5; i++ {
+			v.add(t, o, i)
+		}
+		keys, err := o.Combine()
+		if stale > 1 {
+			require.ErrorIs(t, err, ErrTooFew)
+			require.Nil(t, keys)
+			continue
+		}
+		require.NoError(t, err, "four of five are enough")
+		require.Equal(t, v.keys[0], keys.Secp256k1())
+	}
+	for _, list := range []func(r *Record) []Point{
+		func(r *Record) []Point { return r.Secp256k1 }, func(r *Record) []Point { return r.Ed25519 },
+	} {
+		r := v.copied(t)
+		of := list(&former.record)[1]
+		i := slices.IndexFunc(list(&r), func(p Point) bool { return p.Member == of.Member })
+		require.Equal(t, of.ID, list(&r)[i].ID, "a member's shares lie at one place")
+		list(&r)[i].Point = of.Point
+		_, err := New(r)
+		require.ErrorIs(t, err, ErrState)
+		require.ErrorContains(t, err, "not those of one key")
+	}
+}
+
 // TestSwappedMembers gives two members each other's points. The list is still that of the vault's
 // key, and their shares are not those of their points.
 func TestSwappedMembers(t *testing.T) {
