@@ -40,6 +40,22 @@ type KeygenRequest struct {
 	// Keygen may fail after it, and others may have a certificate all the same: who kept its own
 	// signature back has all of them. So what is kept has to stay until the keygen is over.
 	Keep func(ctx context.Context, result KeygenResult) (digest []byte, err error)
+	// Envelopes is set when the members hold each other's envelopes, in place of publishing them.
+	Envelopes *Envelopes
+}
+
+// Envelopes are what members give each other to hold: each that is asked seals its own, all get
+// all, and the Keep of each is given them with the result, before it returns what is signed.
+type Envelopes struct {
+	// Asked are the members that give one, not none, in any order.
+	Asked [][]byte
+	// Seal makes this member's, of a result that is complete and checked but for certificate and
+	// envelopes, if it is one of those asked. It is called at most once, from another goroutine,
+	// and has to return before the context ends. Its error ends the attempt for this member.
+	Seal func(ctx context.Context, result KeygenResult) ([]byte, error)
+	// Check errs when bytes are no envelope that a member holds for another one, who is named for
+	// them. It says the same at all honest members, at any time.
+	Check func(envelope []byte) error
 }
 
 // A Session is one attempt at a keygen, which has begun because all of its members joined it.
@@ -63,6 +79,9 @@ type KeygenResult struct {
 	// their signers' keys over what Keep returned, in the order of the request's members. Each is
 	// 64 bytes, R and S, S the lower of the two possible.
 	Certificate [][]byte
+	// Envelopes are those that members hold for each other, in the order of Asked; nil without
+	// [KeygenRequest.Envelopes].
+	Envelopes [][]byte
 }
 
 // ReshareRequest asks that members of a vault's present epoch, its dealers, hand the vault's keys

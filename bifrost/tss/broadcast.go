@@ -154,7 +154,7 @@ func (s *session) handleEcho(f *frame) {
 	v.have = v.have || s.isDone(at)
 	for _, e := range f.echoes {
 		m := int(e.member)
-		if m >= len(s.members) || m == s.self || m == int(at.author) {
+		if m >= len(s.members) || m == s.self || m == int(at.author) || !s.witnesses(at, m) {
 			continue
 		}
 		if old, ok := v.echoes[m]; ok && (old.held || !e.held) ||
@@ -206,7 +206,7 @@ func (s *session) consider(at slot) {
 		return
 	}
 	if v := m.versions[0]; len(m.versions) == 1 && v.held {
-		m.settled = m.settled || v.signers(true) == len(s.members)-1
+		m.settled = m.settled || v.signers(true) == s.countWitnesses(at)-1
 		if m.settled || s.isDone(at) {
 			s.deliver(at, v)
 		}
@@ -257,8 +257,12 @@ func (s *session) deliver(at slot, v *version) {
 	}
 	m.delivered = true
 	s.heard()
-	if s.isDone(at) {
+	switch {
+	case s.isDone(at):
 		s.certify()
+		return
+	case s.isEnvelope(at):
+		s.takeEnvelope(at, v.payload)
 		return
 	}
 	s.busy++
@@ -308,7 +312,7 @@ func (s *session) want(now time.Time) {
 // round that lacks some.
 func (s *session) eachLacking(f func(at slot, m *message)) {
 	for i, in := range s.instances {
-		if s.results[i] != nil || s.isDone(slot{instance: uint8(i)}) && !s.saidDone() {
+		if s.results[i] != nil {
 			continue
 		}
 		var lacking []slot
@@ -316,7 +320,7 @@ func (s *session) eachLacking(f func(at slot, m *message)) {
 		for j := range in.protocol.steps {
 			step := &in.protocol.steps[j]
 			for author := range s.members {
-				if author == s.self || !s.sends(step, author) ||
+				if author == s.self || !s.sends(step, author) || !s.reached(uint8(i), uint8(j)) ||
 					s.slots[i][j][author].delivered || round != 0 && step.round > round {
 					continue
 				}

@@ -100,6 +100,12 @@
 //
 // A member that cannot keep its result ends with that error. The others miss its done and name it.
 //
+// Where the members hold each other's envelopes (docs/adr/0028-placement.md) there is one more
+// round before: who is asked for an envelope seals its result and broadcasts that. What is kept is
+// then the result with the envelopes of all, so a certificate also says that each member holds
+// each other's. An envelope that is missing, not one, or there in two versions is a fault. Members
+// of a reshare that deal and get nothing have no part in these last rounds.
+//
 // # Reshares
 //
 // A reshare hands a vault's keys from the members of one epoch to those of the next. It is a keygen

@@ -80,16 +80,40 @@ func (n *Node) makeKeyshares(
 ) (*ceremony.KeygenResult, error) {
 	members := d.receivers()
 	var out *ceremony.KeygenResult
+	made := func(results []any) (err error) {
+		if out == nil {
+			out, err = n.keygenResult(members, results)
+		}
+		return err
+	}
 	d.keep = func(ctx context.Context, results []any) ([]byte, error) {
-		var err error
-		if out, err = n.keygenResult(members, results); err != nil {
+		if err := made(results); err != nil {
 			return nil, err
+		}
+		if r.Envelopes != nil {
+			given := results[len(results)-1].([][]byte)
+			for _, m := range r.Envelopes.Asked {
+				out.Envelopes = append(out.Envelopes, given[indexOf(d.givers(), m)])
+			}
 		}
 		digest, err := r.Keep(ctx, *out)
 		if err != nil {
 			return nil, fmt.Errorf("keeping the result of the %s: %w", d.kind, err)
 		}
 		return digest, nil
+	}
+	if r.Envelopes != nil {
+		d.checkEnvelope = r.Envelopes.Check
+		d.seal = func(ctx context.Context, results []any) ([]byte, error) {
+			if err := made(results); err != nil {
+				return nil, err
+			}
+			envelope, err := r.Envelopes.Seal(ctx, *out)
+			if err != nil {
+				return nil, fmt.Errorf("sealing the result of the %s: %w", d.kind, err)
+			}
+			return envelope, nil
+		}
 	}
 	results, err := n.run(ctx, d)
 	if err != nil {
@@ -163,7 +187,7 @@ func describe(r ceremony.KeygenRequest) (description, error) {
 		d.kind,
 		r.ID,
 		append([][]byte{binary.BigEndian.AppendUint64(nil, uint64(r.Threshold))}, d.members...)...)
-	return d, nil
+	return d, d.give(r.Envelopes)
 }
 
 // in makes a description one of an attempt, whose session has these members' keys.
@@ -220,6 +244,37 @@ func (d *description) receivers() (members [][]byte) {
 		}
 	}
 	return members
+}
+
+// givers are the members that give an envelope.
+func (d *description) givers() (members [][]byte) {
+	for i, m := range d.members {
+		if d.giving != nil && d.giving[i] {
+			members = append(members, m)
+		}
+	}
+	return members
+}
+
+// give has those who are asked for it give envelopes, which all agree on.
+func (d *description) give(e *ceremony.Envelopes) error {
+	if e == nil {
+		return nil
+	}
+	if len(e.Asked) == 0 || e.Seal == nil || e.Check == nil {
+		return fmt.Errorf("a %s whose envelopes the members hold asks nobody for one", d.kind)
+	}
+	d.giving = make([]bool, len(d.members))
+	agreed := [][]byte{d.digest[:]}
+	for _, m := range e.Asked {
+		i := indexOf(d.members, m)
+		if i < 0 || !d.gets(i) || d.giving[i] {
+			return fmt.Errorf("member %x is asked for an envelope and gets no share, or twice", m)
+		}
+		d.giving[i] = true
+	}
+	d.digest = digest("envelopes", d.name, append(agreed, d.givers()...)...)
+	return nil
 }
 
 func indexOf(members [][]byte, member []byte) int {

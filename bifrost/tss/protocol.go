@@ -69,12 +69,13 @@ type step struct {
 	needs     []need
 }
 
-// A role is whose messages those of a step are: everybody's, or in a reshare of some alone.
+// A role is whose messages those of a step are: everybody's, or of some alone.
 type role uint8
 
 const (
 	dealers role = iota + 1
 	getters
+	givers // of envelopes
 )
 
 // from makes a step one of some members alone.

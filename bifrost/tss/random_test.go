@@ -214,6 +214,10 @@ func (tr *trick) otherVersion(w *world, s *session, f *frame) *frame {
 		return signed(f, sig(make([]byte, sigSize)))
 	case done:
 		return signed(f, s.sign(hash{1}))
+	case s.isEnvelope(f.slot) && content == "a wrong share":
+		return forge(s, f, []byte("no envelope"))
+	case s.isEnvelope(f.slot):
+		return forge(s, f, append(f.payload, '2'))
 	case content == "none":
 		return forge(s, f, nil)
 	case content == "a replay":
@@ -236,10 +240,16 @@ func (tr *trick) otherVersion(w *world, s *session, f *frame) *frame {
 	return forge(s, f, flipped(f.payload))
 }
 
+// drawGiving has some give envelopes, or nobody.
+func drawGiving(t *rapid.T, members int) func(*description) {
+	some := rapid.SliceOfDistinct(rapid.SampledFrom(seats(members)), rapid.ID[int]).Draw(t, "giving")
+	return giving(some...)
+}
+
 // messageOf is the number of a frame's message.
 func messageOf(s *session, at slot) int {
-	if s.isDone(at) {
-		return len(s.instances[0].protocol.steps)
+	if s.concludes(at) {
+		return len(s.instances[0].protocol.steps) + int(at.step)
 	}
 	return int(at.step)
 }
@@ -330,11 +340,11 @@ func TestRandomFaultsOfAsManyAsAVaultBears(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(least, most).Draw(t, "members")
-		w := worldOf(t, n, tapedSession, tapes[n].play)
+		w := worldOf(t, n, tapedSession, tapes[n].play, drawGiving(t, n))
 		w.malicious = rapid.SliceOfNDistinct(
 			rapid.SampledFrom(seats(n)), 1, n-thresholdOf(n), rapid.ID[int],
 		).Draw(t, "malicious")
-		sc := drawScheme(t, n, w.malicious, len(eddsaKeygen.steps)+1)
+		sc := drawScheme(t, n, w.malicious, len(eddsaKeygen.steps)+2)
 		w.tamper = sc.tamper
 		sc.begin(w)
 		w.run(t)

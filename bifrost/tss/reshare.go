@@ -125,7 +125,7 @@ func describeReshare(r ceremony.ReshareRequest) (description, error) {
 		agreed = append(agreed, r.From.Secp256k1[i], r.From.Ed25519[i])
 	}
 	d.digest = digest(d.kind, r.ID, agreed...)
-	return d, nil
+	return d, d.give(r.Envelopes)
 }
 
 func among(members [][]byte, member []byte) bool { return indexOf(members, member) >= 0 }

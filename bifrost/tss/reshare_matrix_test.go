@@ -431,14 +431,14 @@ func TestRandomFaultsOfAsManyAsAReshareBears(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		r := rapid.SampledFrom(all).Draw(t, "casting")
-		w := worldOf(t, r.members, tapedSession, r.play, r.describe)
+		w := worldOf(t, r.members, tapedSession, r.play, r.describe, drawGiving(t, r.members))
 		taking := append(slices.Clone(r.dealers), r.new...)
 		w.malicious = rapid.SliceOfNDistinct(
 			rapid.SampledFrom(taking), 1, w.lives[0].malicious, rapid.ID[int],
 		).Filter(func(malicious []int) bool {
 			return within(malicious, r.old) && within(malicious, r.new)
 		}).Draw(t, "malicious")
-		sc := drawScheme(t, r.members, w.malicious, len(eddsaReshare.steps)+1)
+		sc := drawScheme(t, r.members, w.malicious, len(eddsaReshare.steps)+2)
 		w.tamper = sc.tamper
 		sc.begin(w)
 		w.run(t)

@@ -7,9 +7,10 @@ import (
 )
 
 // A cast says what each member of a ceremony does. In a reshare some deal shares of what they have,
-// and some get new ones. In everything else all members do both, and there is nothing to say.
+// and some get new ones. In everything else all members do both, and there is nothing to say. Where
+// members hold each other's envelopes, some who get shares give one.
 type cast struct {
-	dealing, getting []bool // by member
+	dealing, getting, giving []bool // by member
 }
 
 func (c cast) deals(member int) bool { return c.dealing == nil || c.dealing[member] }
@@ -23,6 +24,8 @@ func (c cast) sends(s *step, member int) bool {
 		return c.deals(member)
 	case getters:
 		return c.gets(member)
+	case givers:
+		return c.giving[member]
 	default:
 		return true
 	}

@@ -47,8 +47,11 @@ type description struct {
 	build     func(at seat) ([]*instance, error)
 	// keep, of who gets shares in a keygen or a reshare, makes the results durable and returns the
 	// 32 bytes that are signed for it. The last result is then the signatures of all who do, in the
-	// order of the members.
+	// order of the members. Where some give envelopes, these are the last of what is kept.
 	keep func(ctx context.Context, results []any) ([]byte, error)
+	// seal makes the envelope of one who gives one, and checkEnvelope looks at those of others.
+	seal          func(ctx context.Context, results []any) ([]byte, error)
+	checkEnvelope func(envelope []byte) error
 	// session is the attempt that all members joined elsewhere. Without, they join it here.
 	session *ceremony.Session
 	// left, if there is one, gives the members that have joined the next attempt.
@@ -407,7 +410,7 @@ func (s *session) handleOutcome(o outcome) error {
 	s.busy--
 	s.heard()
 	if s.certificate != nil && o.instance == s.certificate.number {
-		return s.handleKept(o)
+		return s.handleConcluding(o)
 	}
 	for _, out := range o.messages {
 		s.publish(o.instance, out)
@@ -420,7 +423,7 @@ func (s *session) handleOutcome(o outcome) error {
 	if o.done {
 		s.results[o.instance] = o.result
 		s.open--
-		s.keepResult()
+		s.conclude()
 	}
 	if !s.public {
 		return s.verdict(0)

@@ -49,6 +49,12 @@ func TestVault(t *testing.T) {
 		r := net.keygenOf(i, 3, "attempt")
 		r.Members = slices.Concat(r.Members[i:], r.Members[:i]) // in any order
 		r.Session.Keys = slices.Concat(r.Session.Keys[i:], r.Session.Keys[:i])
+		r.Envelopes = &ceremony.Envelopes{
+			Asked: net.pick(3, 1, 2), Check: checkTestEnvelope,
+			Seal: func(_ context.Context, res ceremony.KeygenResult) ([]byte, error) {
+				return fmt.Appendf(nil, "envelope of %x in %x", n.pub, res.Secp256k1), nil
+			},
+		}
 		if results[i], err = n.Keygen(ctx, r); err != nil {
 			return err
 		}
@@ -67,6 +73,11 @@ func TestVault(t *testing.T) {
 		require.Equal(t, vault.Secp256k1, r.Secp256k1)
 		require.Equal(t, vault.Ed25519, r.Ed25519)
 		require.Len(t, r.Files, 2)
+		require.Len(t, r.Envelopes, 3)
+		for j, asked := range net.pick(3, 1, 2) {
+			require.Equal(t, fmt.Sprintf("envelope of %x in %x", asked, vault.Secp256k1),
+				string(r.Envelopes[j]), "in the order in which they were asked for")
+		}
 		for _, f := range r.Files {
 			k, err := keyshare.Parse(f.Data)
 			require.NoError(t, err)
