@@ -102,6 +102,9 @@ type Record struct {
 	// SharesHash names the public shares of the result in hex.
 	SharesHash string `json:"shares_hash,omitempty"`
 
+	// Envelopes are those that the members hold for each other with the result, as a vote lists
+	// them; there are none where the vote carries an envelope.
+	Envelopes []byte `json:"envelopes,omitempty"`
 	// Message is the encoded MsgTssPool or MsgPublishBackup, without a term; it never changes.
 	Message []byte `json:"message,omitempty"`
 	Blame   bool   `json:"blame,omitempty"`

@@ -70,7 +70,7 @@ func (p *Publisher) carryGroup(
 			return err
 		}
 		if k.Certificate != nil {
-			msg.GroupHash = s.hash
+			msg.GroupHash, msg.EnvelopesHash = s.hash, k.Certificate.EnvelopesHash
 			return nil
 		}
 		if since < 0 {
@@ -78,7 +78,7 @@ func (p *Publisher) carryGroup(
 		}
 		rank := carrierRank(k.Id, s.hash, vault.MemberKeys(k.Members), p.cfg.PubKey)
 		if carries(rank, len(k.Members), k.AsOf-since, k.CertificateDeadline-k.AsOf) {
-			msg.Group, msg.Certificate = s.group, next.Certificate
+			msg.Group, msg.Certificate, msg.Envelopes = s.group, next.Certificate, next.Envelopes
 			return nil
 		}
 		select {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/tx"
@@ -69,9 +70,11 @@ type fakeChain struct {
 	// chain did not know yet.
 	carried, early int
 	// split has keygens open as split ones.
-	split    bool
-	messages map[string][]*types.MsgTssPool
-	later    map[string][]*types.MsgPublishBackup
+	split bool
+	// placement is where keygens that open put their envelopes.
+	placement types.Placement
+	messages  map[string][]*types.MsgTssPool
+	later     map[string][]*types.MsgPublishBackup
 	// interval is that of heartbeats, 0 when none is due; beaten counts those that came to stand, and
 	// unbeaten those that did not.
 	interval         int64
@@ -100,6 +103,20 @@ func memberOf(members []types.MemberInfo, address string) (types.MemberInfo, boo
 func asked(members []types.MemberInfo, address string) bool {
 	m, _ := memberOf(members, address)
 	return m.Asked
+}
+
+// askedOf are the members that are asked, in their order.
+func askedOf(members []types.MemberInfo) (all []string) {
+	for _, m := range members {
+		if m.Asked {
+			all = append(all, m.Address)
+		}
+	}
+	return all
+}
+
+func askedIndex(members []types.MemberInfo, address string) int {
+	return slices.Index(askedOf(members), address)
 }
 
 func voteOf(k types.KeygenInfo, member string) *types.VoteInfo {
@@ -146,7 +163,7 @@ func (c *fakeChain) open(id uint64, blocks int64, members []types.MemberInfo) {
 		Threshold: uint32((2*len(members) + 2) / 3), Needed: uint32(len(members)),
 		OpenedHeight: times.OpenedHeight, Deadline: times.Deadline, JoinDeadline: times.JoinDeadline(),
 		AttemptDeadline: times.AttemptDeadline(), CertificateDeadline: times.CertificateDeadline(), Members: members,
-		Split: c.split,
+		Split: c.split, Placement: c.placement,
 	}
 }
 
@@ -318,8 +335,29 @@ func (c *fakeChain) publish(m *types.MsgPublishBackup) {
 			return
 		}
 	}
-	c.backups[name] = []types.CommitmentInfo{c.commitment(m.KeysharesBackup)}
+	if v := c.vaults[m.Vault]; v.Placement == types.Placement_PLACEMENT_MEMBERS {
+		if !c.receipted(v, m) {
+			return
+		}
+		c.backups[name] = []types.CommitmentInfo{{
+			Sha256: hex.EncodeToString(m.Sha256), Size_: m.Size_, Height: c.height, Placement: v.Placement,
+		}}
+	} else {
+		c.backups[name] = []types.CommitmentInfo{c.commitment(m.KeysharesBackup)}
+	}
 	c.later[m.Signer] = append(c.later[m.Signer], m)
+}
+
+// receipted reports whether a publication has the receipts that it takes.
+func (c *fakeChain) receipted(v *types.VaultInfo, m *types.MsgPublishBackup) bool {
+	decoded, err := vault.FromInfo(*v)
+	must(err)
+	info, _ := memberOf(v.Members, m.Signer)
+	own := types.SignerAddress(unhex(info.PubKey))
+	message := types.ReceiptMessage(testChain, v.Epoch, own, m.Sha256, m.Size_)
+	return len(m.KeysharesBackup) == 0 &&
+		types.CheckReceiptCount(len(m.Receipts), len(v.Members), v.Threshold) == nil &&
+		types.CheckReceipts(m.Receipts, message, own, decoded.Members, addresscodec.NewBech32Codec(testPrefix)) == nil
 }
 
 // prove accepts a member's proof when it is of the right statement.
@@ -361,7 +399,9 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 		}
 		v.Blamed = m.Blame.Members
 	} else {
-		if asked(k.Members, m.Signer) != (len(m.KeysharesBackup) > 0) {
+		held := k.Placement == types.Placement_PLACEMENT_MEMBERS
+		if (asked(k.Members, m.Signer) && !held) != (len(m.KeysharesBackup) > 0) ||
+			!held && len(m.Envelopes)+len(m.EnvelopesHash) > 0 {
 			return
 		}
 		shares, hash, ok := c.sharesOf(k, m)
@@ -383,6 +423,11 @@ func (c *fakeChain) vote(m *types.MsgTssPool) {
 		v.Vault, v.PubKeyEd25519 = m.PubKey, m.PubKeyEd25519
 		if len(m.KeysharesBackup) > 0 {
 			commitment := c.commitment(m.KeysharesBackup)
+			v.Commitment = &commitment
+		}
+		if i := askedIndex(k.Members, m.Signer); held && i >= 0 {
+			commitment := k.Certificate.Envelopes[i]
+			commitment.Height = c.height
 			v.Commitment = &commitment
 		}
 	}
@@ -426,19 +471,45 @@ func (c *fakeChain) sharesOf(k *types.KeygenInfo, m *types.MsgTssPool) (types.Pu
 func (c *fakeChain) certify(k *types.KeygenInfo, m *types.MsgTssPool, sharesHash string) bool {
 	if k.Certificate != nil {
 		c.bare++
-		return k.Certificate.Vault == m.PubKey && k.Certificate.SharesHash == sharesHash
+		hash := m.EnvelopesHash
+		if len(m.Envelopes) > 0 {
+			hash = types.EnvelopesHash(m.Envelopes)
+		}
+		return k.Certificate.Vault == m.PubKey && k.Certificate.SharesHash == sharesHash &&
+			k.Certificate.EnvelopesHash == hex.EncodeToString(hash)
 	}
 	var members []types.Member
 	for _, info := range k.Members {
 		members = append(members, types.Member{PubKey: unhex(info.PubKey)})
 	}
 	result := types.Result{PubKey: unhex(m.PubKey), PubKeyEd25519: unhex(m.PubKeyEd25519), SharesHash: unhex(sharesHash)}
+	var envelopes []types.CommitmentInfo
+	if k.Placement == types.Placement_PLACEMENT_MEMBERS {
+		list, err := types.ParseEnvelopes(m.Envelopes, len(askedOf(k.Members)))
+		if err != nil {
+			return false
+		}
+		result.EnvelopesHash = types.EnvelopesHash(m.Envelopes)
+		for _, e := range list {
+			envelopes = append(envelopes, types.CommitmentInfo{
+				Sha256: hex.EncodeToString(e.Sha256), Size_: e.Size_, Placement: e.Placement,
+			})
+		}
+	}
 	if k.Session == nil || c.height > k.CertificateDeadline ||
 		types.CheckCertificate(m.Certificate, unhex(k.Session.Id), result, members) != nil {
 		return false
 	}
 	k.Certificate = &types.CertificateInfo{
 		Vault: m.PubKey, PubKeyEd25519: m.PubKeyEd25519, SharesHash: sharesHash, Attempt: k.Session.Attempt, Height: c.height,
+		Envelopes: envelopes, EnvelopesHash: hex.EncodeToString(result.EnvelopesHash),
+	}
+	for i, e := range envelopes {
+		member := askedOf(k.Members)[i]
+		if c.envelopes[member] == nil {
+			c.envelopes[member] = map[string]bool{}
+		}
+		c.envelopes[member][e.Sha256] = true
 	}
 	return true
 }
@@ -492,6 +563,7 @@ func (c *fakeChain) close(k *types.KeygenInfo) {
 		next := &types.VaultInfo{
 			Vault: v.Vault, PubKeyEd25519: v.PubKeyEd25519, Status: types.VaultStatus_VAULT_STATUS_ACTIVE,
 			Epoch: k.Id, Members: k.Members, SharesHash: v.SharesHash, Split: k.Split, Threshold: k.Threshold,
+			Placement: k.Placement,
 		}
 		if before := c.vaults[v.Vault]; before != nil && before.Epoch != k.Id {
 			next.Former = append(before.Former, types.FormerEpoch{Epoch: before.Epoch, Threshold: before.Threshold})
@@ -747,6 +819,10 @@ func (c *fakeChain) Broadcast(_ context.Context, raw []byte) error {
 			c.early++
 			return errors.New("group part is not in state")
 		}
+		if len(m.EnvelopesHash) > 0 && c.keygens[m.KeygenId].Certificate == nil {
+			c.early++
+			return errors.New("no certificate stands")
+		}
 	case *types.MsgPublishBackup:
 		envelope, proof = m.KeysharesBackup, m.Proof
 		members = len(c.vaults[m.Vault].Members)
@@ -804,6 +880,8 @@ type fakeTss struct {
 	sessions map[string]*session
 	keygens  int // that ran to their end
 	patience time.Duration
+	// given are the envelopes that members give each other, by attempt and member.
+	given map[string][]byte
 	// handed are the vaults that dealers brought, by attempt.
 	handed map[string]*vaultSecret
 	// fail, when set, is asked for every member that joins.
@@ -994,6 +1072,11 @@ func (s seat) keep(ctx context.Context, req ceremony.KeygenRequest, own vaultSec
 	// The round of a ceremony is short here.
 	round, over := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer over()
+	if req.Envelopes != nil {
+		if err := s.give(round, req, res); err != nil {
+			return nil, err
+		}
+	}
 	digest, err := req.Keep(round, *res)
 	if err != nil {
 		return nil, err
@@ -1020,6 +1103,35 @@ func (s seat) keep(ctx context.Context, req ceremony.KeygenRequest, own vaultSec
 		res.Certificate = append(res.Certificate, ses.dones[string(m)])
 	}
 	return res, nil
+}
+
+// give has the members give each other their envelopes.
+func (s seat) give(ctx context.Context, req ceremony.KeygenRequest, res *ceremony.KeygenResult) error {
+	id := hex.EncodeToString(req.Session.ID)
+	if contains(req.Envelopes.Asked, s.pubKey) {
+		sealed, err := req.Envelopes.Seal(ctx, *res)
+		if err != nil {
+			return err
+		}
+		if err := req.Envelopes.Check(sealed); err != nil {
+			return fmt.Errorf("an honest member's envelope: %w", err)
+		}
+		s.mu.Lock()
+		if s.given == nil {
+			s.given = map[string][]byte{}
+		}
+		s.given[id+string(s.pubKey)] = sealed
+		s.mu.Unlock()
+	}
+	if _, err := s.meet(ctx, id+"/envelopes", req.Members, nil); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range req.Envelopes.Asked {
+		res.Envelopes = append(res.Envelopes, s.given[id+string(m)])
+	}
+	return nil
 }
 
 func (s seat) Keysign(ctx context.Context, req ceremony.KeysignRequest) ([]byte, error) {

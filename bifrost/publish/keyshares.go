@@ -67,16 +67,22 @@ func (p *Publisher) keysharesOf(e *entry, v vault.Vault) (*keyshares, error) {
 
 // readKeyshares reads a vault's keyshare files and makes sure that they are this vault's and this
 // member's: a backup of anything else is worse than none.
-func (p *Publisher) readKeyshares(v vault.Vault) (_ *keyshares, err error) {
-	s := &keyshares{}
+func (p *Publisher) readKeyshares(v vault.Vault) (*keyshares, error) {
+	files, err := p.keyshareFiles(v)
+	if err != nil {
+		return nil, err
+	}
+	return p.takeKeyshares(v, files)
+}
+
+// takeKeyshares does so for files that were read, which it wipes when it errs.
+func (p *Publisher) takeKeyshares(v vault.Vault, files []envelope.File) (_ *keyshares, err error) {
+	s := &keyshares{files: files}
 	defer func() {
 		if err != nil {
 			s.wipe()
 		}
 	}()
-	if s.files, err = p.keyshareFiles(v); err != nil {
-		return nil, err
-	}
 	checked, err := p.checkFiles(v, s.files)
 	if err != nil {
 		return nil, err

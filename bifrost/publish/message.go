@@ -16,8 +16,8 @@ import (
 )
 
 // result makes the vote for a result: with the public shares of all members, or in a split keygen
-// the group part or its hash, and, when the member is asked for its envelope, with that and the
-// proof that the record holds.
+// the group part or its hash, and, when the member is asked for its envelope, with that, unless the
+// members hold it, and the proof that the record holds.
 func (p *Publisher) result(
 	ctx context.Context, s *keyshares, v vault.Vault, isAsked bool, next *outbox.Record,
 ) (*outbox.Record, error) {
@@ -32,13 +32,15 @@ func (p *Publisher) result(
 			return nil, err
 		}
 	}
-	if isAsked {
+	if isAsked && !v.IsHeld() {
 		var err error
 		if msg.KeysharesBackup, err = p.seal(ctx, v, s); err != nil {
 			return nil, err
 		}
-		msg.Proof = next.Proof
 		next.EnvelopeSHA256 = commitmentOf(msg.KeysharesBackup)
+	}
+	if isAsked {
+		msg.Proof = next.Proof
 	}
 	if v.Split {
 		if err := p.carryGroup(ctx, s, next, msg); err != nil {
@@ -63,14 +65,18 @@ func (p *Publisher) carry(
 ) error {
 	for polls := 0; ; polls++ {
 		k, err := p.ask(ctx, next.Epoch)
-		if err != nil || k.Certificate != nil {
+		if err != nil {
 			return err
+		}
+		if k.Certificate != nil {
+			msg.EnvelopesHash = k.Certificate.EnvelopesHash
+			return nil
 		}
 		n := uint64(len(k.Members))
 		own := slices.IndexFunc(k.Members, func(m types.Member) bool { return p.isMe(m.PubKey) })
 		rank := (uint64(own) + k.Id) % n
 		if polls >= int(min(rank, maxCarriers))*resendPolls {
-			msg.Certificate = next.Certificate
+			msg.Certificate, msg.Envelopes = next.Certificate, next.Envelopes
 			return nil
 		}
 		select {
@@ -98,7 +104,7 @@ func (p *Publisher) giveUp(
 	}
 	next.Step = outbox.StepMessage
 	next.Blame = true
-	next.EnvelopeSHA256, next.SharesHash = "", ""
+	next.EnvelopeSHA256, next.SharesHash, next.Envelopes = "", "", nil
 	next.Tx, next.Sequence, next.Term, next.TimeoutHeight = nil, 0, 0, 0
 	return next, setMessage(next, &types.MsgTssPool{
 		Signer: p.cfg.Address, KeygenId: next.Epoch, Blame: blame,

@@ -73,6 +73,8 @@ type member struct {
 	seals      int
 	// checked counts the keyshare files that were checked.
 	checked int
+	// refuses has it hold nothing that others bring it later.
+	refuses bool
 	// factors are the work factors that were asked for, and contents the names of what was sealed.
 	factors  []int
 	contents [][]string
@@ -199,6 +201,8 @@ func (m *member) open() *Publisher {
 		Reshares: ceremonies,
 		Seal:     m.seal,
 		Prove:    m.prove,
+		Hold:     m.holds().Put,
+		Deposit:  m.deposit,
 		SignBeat: func(b verenc.Beat, recipient types.Recipient) ([]byte, error) {
 			if recipient.Index != testIndex {
 				return nil, ErrRecipient
@@ -392,10 +396,14 @@ func TestKilledAfterEveryStep(t *testing.T) {
 			{"one member is killed", func(i int) bool { return i == 1 }},
 			{"all members are killed", func(int) bool { return true }},
 		} {
-			for _, split := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s after %s, split: %t", who.name, point, split), func(t *testing.T) {
+			for name, prepare := range map[string]func(c *fakeChain){
+				"in one piece": func(*fakeChain) {},
+				"split":        func(c *fakeChain) { c.split = true },
+				"held":         func(c *fakeChain) { c.placement = types.Placement_PLACEMENT_MEMBERS },
+			} {
+				t.Run(fmt.Sprintf("%s after %s, %s", who.name, point, name), func(t *testing.T) {
 					w := newWorld(t, 4)
-					w.chain.split = split
+					prepare(w.chain)
 					deaths := 0
 					for i, m := range w.members {
 						if who.dies(i) {
@@ -430,9 +438,11 @@ func TestKilledAfterEveryStep(t *testing.T) {
 }
 
 // TestKilledBeforeAndAfterEveryChangeToTheDisk kills one member at each change that a vote makes to
-// its disk. The others have no result without it until it has kept its own, so that it loses none.
+// its disk, among which it keeps the envelopes of the others. The others have no result without it
+// until it has kept its own, so that it loses none.
 func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
-	changes := changesOfAVote(t, func(*member) {})
+	held := func(m *member) { m.w.chain.placement = types.Placement_PLACEMENT_MEMBERS }
+	changes := changesOfAVote(t, held)
 	require.Greater(t, changes, 50)
 	for n := 1; n <= changes; n++ {
 		for _, when := range []string{"before", "after"} {
@@ -440,6 +450,7 @@ func TestKilledBeforeAndAfterEveryChangeToTheDisk(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, 4)
 				w.chain.split = n%2 == 0 // a split keygen changes a disk as others do
+				held(w.members[0])
 				w.tss.patience = 200 * time.Millisecond
 				m := w.members[1]
 				if when == "before" {

@@ -47,6 +47,13 @@ type Config struct {
 	// Seal makes an envelope with this scrypt work factor. It is never called twice at a time:
 	// scrypt takes 256 MiB × 2^(workFactor−18).
 	Seal func(files []envelope.File, workFactor int) ([]byte, error)
+	// Hold keeps the envelopes of an epoch's members, which is a keygen's number, and returns when
+	// they are durable. Deposit brings the other members of a vault this member's envelope, and
+	// returns the receipts of those who hold it; the error says who does not. Without them the
+	// signer takes part in no keygen whose members hold each other's envelopes.
+	Hold    func(epoch uint64, envelopes [][]byte) error
+	Deposit func(ctx context.Context, v vault.Vault, envelope []byte) ([]types.Receipt, error)
+
 	// Prove proves the statement with the mnemonic's recipient key at the index. The error wraps
 	// ErrRecipient when that is not the statement's. It does not keep the shares, which are wiped
 	// when it returns.
@@ -277,7 +284,7 @@ func (p *Publisher) pursue(ctx context.Context, k vault.Keygen, height int64) er
 // takesPart reports whether this signer has a part in a keygen: as a member, or in a reshare as one
 // that may deal.
 func (p *Publisher) takesPart(k vault.Keygen) bool {
-	if k.Reshare != nil && p.cfg.Reshares == nil {
+	if k.Reshare != nil && p.cfg.Reshares == nil || k.IsHeld() && p.cfg.Hold == nil {
 		return false
 	}
 	_, _, isMember := k.Member(p.address)

@@ -159,6 +159,9 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 		return nil, err
 	}
 	if sealed == nil {
+		sealed = e.envelope
+	}
+	if sealed == nil {
 		s, err := p.keysharesOf(e, v)
 		if err != nil {
 			return nil, p.cannotSeal(v.Name(), err)
@@ -167,13 +170,21 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 			return nil, err
 		}
 	}
+	msg := &types.MsgPublishBackup{
+		Signer: p.cfg.Address, Vault: v.Name(), Epoch: v.Epoch, Proof: next.Proof,
+	}
+	if v.IsHeld() {
+		e.envelope = sealed // should too few hold it now
+		if err := p.deposit(ctx, v, sealed, msg); err != nil {
+			return nil, err
+		}
+	} else {
+		msg.KeysharesBackup = sealed
+	}
 	next.Step = outbox.StepMessage
 	next.EnvelopeSHA256 = commitmentOf(sealed)
 	next.Members = len(v.Members)
-	return &next, setMessage(&next, &types.MsgPublishBackup{
-		Signer: p.cfg.Address, Vault: v.Name(), Epoch: v.Epoch,
-		KeysharesBackup: sealed, Proof: next.Proof,
-	})
+	return &next, setMessage(&next, msg)
 }
 
 // unsent returns the envelope of the vote that did not reach its block, when the chain still takes
@@ -182,7 +193,8 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 func (p *Publisher) unsent(ctx context.Context, v vault.Vault) ([]byte, error) {
 	r, err := p.outbox.Closed(outbox.VoteName(v.Epoch))
 	if err != nil || r == nil || r.Vault != v.Name() || r.EnvelopeSHA256 == "" ||
-		len(r.Message) == 0 || v.Split && r.SharesHash != hex.EncodeToString(v.SharesHash) {
+		len(r.Message) == 0 || v.IsHeld() ||
+		v.Split && r.SharesHash != hex.EncodeToString(v.SharesHash) {
 		return nil, err
 	}
 	var msg types.MsgTssPool

@@ -72,6 +72,7 @@ func (p *Publisher) keygen(
 		Session: ceremony.Session{
 			ID: attempt.ID, Keys: attempt.Keys(), Secret: secret,
 		},
+		Envelopes: p.envelopes(k),
 		Left:      p.watchJoins(watch, k.Id, h.with(k.Members), attempt),
 		Members:   vault.MemberKeys(k.Members),
 		Threshold: int(k.Threshold),
@@ -133,6 +134,7 @@ func (p *Publisher) adopt(k vault.Keygen, next *outbox.Record) (*outbox.Record, 
 	}
 	next.Vault, next.PubKeyEd25519 = types.VaultName(pubKey), hex.EncodeToString(pubKeyEd25519)
 	next.Keyshares = nil
+	p.noteEnvelopes(next, k, k.Certificate.Envelopes)
 	next.FailedBy, next.FailedReason = nil, ""
 	next.Step = outbox.StepSaved
 	return next, nil
@@ -175,17 +177,19 @@ func (p *Publisher) keep(
 	next.PubKeyEd25519 = hex.EncodeToString(v.PubKeyEd25519)
 	next.Keyshares = res.Files
 	next.FailedBy, next.FailedReason = nil, "" // should it be too late, that is nobody's fault
+	result := types.Result{PubKey: v.PubKey, PubKeyEd25519: v.PubKeyEd25519, SharesHash: hash}
+	if k.IsHeld() {
+		if err := p.hold(k, res.Envelopes, &next, &result); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.save(e, &next); err != nil {
 		return nil, err
 	}
 	if err := p.backUpResult(ctx, k, res.Files); err != nil {
 		return nil, err
 	}
-	return types.DoneMessage(session, types.Result{
-		PubKey:        v.PubKey,
-		PubKeyEd25519: v.PubKeyEd25519,
-		SharesHash:    hash,
-	}), nil
+	return types.DoneMessage(session, result), nil
 }
 
 // made is the vault that the keygen made, as the record has it.

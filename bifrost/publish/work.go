@@ -33,6 +33,8 @@ type entry struct {
 	backedUp bool
 	// keyshares are those that the proof was made of, until the message is.
 	keyshares *keyshares
+	// envelope is what a later publication gives the other members to hold.
+	envelope []byte
 
 	resign   bool
 	lastSent time.Time

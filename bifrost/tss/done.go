@@ -21,8 +21,8 @@ import (
 // fault before it could say done never says it, so that nobody gets one.
 
 // Where members hold each other's envelopes there is one more step before. A member that has its
-// result seals it, and broadcasts the envelope as everything else is broadcast. Who has those of all
-// who give one keeps them with its result. So a done also says that its author holds them all.
+// result seals it, and broadcasts the envelope as everything else is broadcast. Who has those of
+// all who give one keeps them with its result. So a done also says that its author holds them all.
 
 // A certificate is this member's part in the last steps.
 type certificate struct {

@@ -118,20 +118,24 @@ func TestMembersHoldEachOthersEnvelopes(t *testing.T) {
 			}
 			return f
 		}},
-		{"gives what is no envelope", "its envelope is no good: not an envelope",
+		{
+			"gives what is no envelope", "its envelope is no good: not an envelope",
 			func(s *session, _ int, f *frame) *frame {
 				if envelopeOf(f, 2) {
 					return forge(s, f, []byte("garbage"))
 				}
 				return f
-			}},
-		{"gives nothing", "its envelope is no good: not an envelope",
+			},
+		},
+		{
+			"gives nothing", "its envelope is no good: not an envelope",
 			func(s *session, _ int, f *frame) *frame {
 				if envelopeOf(f, 2) {
 					return forge(s, f, nil)
 				}
 				return f
-			}},
+			},
+		},
 		{"gives a copy of another's", "", func(s *session, _ int, f *frame) *frame {
 			if envelopeOf(f, 2) {
 				b, _ := sealed0(t.Context(), 3)
@@ -218,10 +222,7 @@ func TestAResultThatCannotBeSealed(t *testing.T) {
 
 func TestEnvelopesThatAreRefusedToBeAskedFor(t *testing.T) {
 	t.Parallel()
-	net := &cluster{}
-	for _, m := range worldOf(t, 4, tapedSession, nil).net.members {
-		net.members = append(net.members, m)
-	}
+	net := worldOf(t, 4, tapedSession, nil).net
 	good := ceremony.Envelopes{
 		Asked: net.members[:3], Check: checkTestEnvelope,
 		Seal: func(context.Context, ceremony.KeygenResult) ([]byte, error) { return nil, nil },

@@ -19,6 +19,7 @@ func FromInfo(info types.VaultInfo) (v Vault, err error) {
 		Threshold: info.Threshold, Needed: info.Needed, ActiveHeight: info.ActiveHeight,
 		RetiringHeight: info.RetiringHeight, RetiredHeight: info.RetiredHeight, Split: info.Split,
 		Former: info.Former, EpochHeight: info.EpochHeight, GraceUntil: info.GraceUntil,
+		Placement: info.Placement,
 	}}
 	if v.PubKey, err = decodeHex("vault", info.Vault, types.PubKeySize); err != nil {
 		return v, err
@@ -79,7 +80,7 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 		Keygen: types.Keygen{
 			Id: info.Id, ChurnId: info.ChurnId, Status: info.Status, Threshold: info.Threshold,
 			Needed: info.Needed, ClosedHeight: info.ClosedHeight, RequireProofs: info.RequireProofs,
-			Split: info.Split,
+			Split: info.Split, Placement: info.Placement,
 		},
 		OpenedHeight: info.OpenedHeight, Deadline: info.Deadline,
 		JoinDeadline: info.JoinDeadline, AttemptDeadline: info.AttemptDeadline,
@@ -131,9 +132,18 @@ func KeygenFromInfo(info types.KeygenInfo) (k Keygen, err error) {
 	}
 	if c := info.Certificate; c != nil {
 		k.Certificate = &Certificate{Attempt: c.Attempt, Height: c.Height, Checked: c.Checked}
-		k.Certificate.Result, err = decodeResult(c.Vault, c.PubKeyEd25519, c.SharesHash)
+		k.Certificate.Result, err = decodeResult(
+			c.Vault, c.PubKeyEd25519, c.SharesHash, c.EnvelopesHash,
+		)
 		if err != nil {
 			return k, err
+		}
+		for _, info := range c.Envelopes {
+			held, err := info.Commitment()
+			if err != nil {
+				return k, err
+			}
+			k.Certificate.Envelopes = append(k.Certificate.Envelopes, held)
 		}
 	}
 	if k.Blamed, err = decodeAddresses(info.Blamed); err != nil {
@@ -190,7 +200,9 @@ func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
 	if v.Blamed, err = decodeAddresses(info.Blamed); err != nil || info.Vault == "" {
 		return v, err
 	}
-	result, err := decodeResult(info.Vault, info.PubKeyEd25519, info.SharesHash)
+	result, err := decodeResult(
+		info.Vault, info.PubKeyEd25519, info.SharesHash, info.EnvelopesHash,
+	)
 	if err != nil {
 		return v, err
 	}
@@ -205,7 +217,9 @@ func decodeVoteInfo(info types.VoteInfo) (v Vote, err error) {
 	return v, nil
 }
 
-func decodeResult(vault, pubKeyEd25519, sharesHash string) (r types.Result, err error) {
+func decodeResult(
+	vault, pubKeyEd25519, sharesHash, envelopesHash string,
+) (r types.Result, err error) {
 	if r.PubKey, err = decodeHex("vault", vault, types.PubKeySize); err != nil {
 		return r, err
 	}
@@ -213,7 +227,10 @@ func decodeResult(vault, pubKeyEd25519, sharesHash string) (r types.Result, err 
 	if err != nil {
 		return r, err
 	}
-	r.SharesHash, err = optional("shares hash", sharesHash, types.HashSize)
+	if r.SharesHash, err = optional("shares hash", sharesHash, types.HashSize); err != nil {
+		return r, err
+	}
+	r.EnvelopesHash, err = optional("hash of the envelopes", envelopesHash, types.HashSize)
 	return r, err
 }
 

@@ -43,6 +43,9 @@ type Keygen struct {
 // Certificate shows that all members of a keygen have its result.
 type Certificate struct {
 	types.Result
+	// Envelopes are those that the members hold, of the asked ones in the order of the keygen's
+	// members; none where the envelopes are in the votes.
+	Envelopes []types.Commitment
 	// Attempt is the number of the session that ended with it.
 	Attempt uint64
 	// Height is the block in which it came to stand.
@@ -152,5 +155,6 @@ func (k Keygen) Makes(pubKey, pubKeyEd25519 []byte) Vault {
 	return Vault{PubKey: pubKey, Vault: types.Vault{
 		PubKeyEd25519: pubKeyEd25519, Epoch: k.Id, ChurnId: k.ChurnId,
 		Threshold: k.Threshold, Needed: k.Needed, Members: k.Members, Split: k.Split,
+		Placement: k.Placement,
 	}}
 }
