@@ -29,22 +29,24 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 	}
 	verifier, records := d.trust(ctx, nodes, member)
 	if member == nil {
-		d.skip("there is no mnemonic", "signer", "recipient", "keyshares", "drill")
+		d.skip("there is no mnemonic", "signer", "recipient", "keyshares", "drill", "addresses")
 		return
 	}
 	d.signer(ctx, node, *member)
 	if records == nil {
-		d.skip("which vaults there are is not verified", "keyshares", "drill")
+		d.skip("which vaults there are is not verified", "keyshares", "drill", "addresses")
 		return
 	}
 	vaults, err := records.Vaults(ctx, member.Raw())
 	if err != nil {
 		d.add("keyshares", Fail, "%v", err)
-		d.skip("which vaults there are is not known", "drill")
+		d.skip("which vaults there are is not known", "drill", "addresses")
 		return
 	}
+	d.addresses(ctx, node, *member, vaults)
 	if len(vaults) == 0 {
 		d.add("keyshares", OK, "the signer is in no live vault yet")
+		d.addresses(ctx, node, *member, nil)
 		return
 	}
 	held := func(ctx context.Context, v vault.Vault) (care.Held, error) {

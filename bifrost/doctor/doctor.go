@@ -60,6 +60,8 @@ type Options struct {
 type examination struct {
 	Options
 	findings []Finding
+	// found tells that another signer is where its claim says.
+	found bool
 }
 
 // Examine examines a bifrost that may or may not run, and changes nothing.
@@ -89,7 +91,7 @@ func (d *examination) add(check string, level Level, format string, args ...any)
 }
 
 // onChain are the checks that need the own node.
-var onChain = []string{"clock", "trust", "signer", "recipient", "keyshares", "drill"}
+var onChain = []string{"clock", "trust", "signer", "recipient", "keyshares", "drill", "addresses"}
 
 // skip names checks that could not be made.
 func (d *examination) skip(why string, checks ...string) {

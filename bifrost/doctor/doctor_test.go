@@ -23,6 +23,8 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
+	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -219,17 +221,57 @@ func TestDoctor(t *testing.T) {
 			w.Own.ID, w.Other.ID = "1234", "1234"
 		}, "trust", Warn, "by the own node alone"},
 		{"no peers are configured", func(*testing.T, *member, *Options) {}, "peers", Warn, ""},
-		{"a peer is not there", func(_ *testing.T, _ *member, o *Options) {
-			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1"}
+		{"a peer is not there", func(t *testing.T, _ *member, o *Options) {
+			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/1" + peerOf(t, 1)}
 		}, "peers", Fail, "refused"},
 		{"a peer is there", func(t *testing.T, _ *member, o *Options) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			t.Cleanup(func() { l.Close() })
-			_, port, err := net.SplitHostPort(l.Addr().String())
-			require.NoError(t, err)
-			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/" + port}
-		}, "peers", OK, ""},
+			o.Config.P2P.Peers = []string{listen(t, 1) + peerOf(t, 1)}
+		}, "peers", OK, "is that signer"},
+		{"another signer is there", func(t *testing.T, _ *member, o *Options) {
+			o.Config.P2P.Peers = []string{listen(t, 2) + peerOf(t, 1)}
+		}, "peers", Fail, "another signer answers there"},
+		{"something else is there", func(t *testing.T, w *member, o *Options) {
+			port := w.OwnURL[strings.LastIndex(w.OwnURL, ":")+1:]
+			o.Config.P2P.Peers = []string{"/ip4/127.0.0.1/tcp/" + port + peerOf(t, 1)}
+		}, "peers", Fail, "no signer answers there"},
+		{"this signer says nowhere where it is", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Peers = []string{listen(t, 1) + peerOf(t, 1), listen(t, 2) + peerOf(t, 2)}
+			claims(t, w, map[int]string{})
+		}, "addresses", OK, "others name it"},
+		{"a claim that is not what the configuration says", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Public = []string{"/dns4/signer.example.org/tcp/5040"}
+			claims(t, w, map[int]string{0: "/dns4/old.example.org/tcp/5040"})
+		}, "addresses", Warn, `the claim of term 3 says "/dns4/old.example.org/tcp/5040", and p2p.public`},
+		{"all are where their claims say", func(t *testing.T, w *member, o *Options) {
+			own := listen(t, 0)
+			o.Config.P2P.Public, o.Config.P2P.Networks = []string{own}, []string{"127.0.0.0/8"}
+			claims(t, w, map[int]string{0: own, 1: "/ip4/127.0.0.1/tcp/1 " + listen(t, 1), 2: listen(t, 2)})
+		}, "addresses", OK, "this signer answers at /ip4/127.0.0.1/tcp/"},
+		{"those that claims bring need no naming", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Networks = []string{"127.0.0.0/8"}
+			claims(t, w, map[int]string{1: listen(t, 1), 2: listen(t, 2)})
+		}, "peers", "", ""},
+		{"others reach somebody else at the own address", func(t *testing.T, w *member, o *Options) {
+			own := listen(t, 1)
+			o.Config.P2P.Public = []string{own}
+			claims(t, w, map[int]string{0: own})
+		}, "addresses", Fail, "from p2p.public: another signer answers there"},
+		{"nobody answers at the own address", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Public = []string{"/ip4/127.0.0.1/tcp/1"}
+			claims(t, w, map[int]string{0: "/ip4/127.0.0.1/tcp/1"})
+		}, "addresses", Warn, "this signer is not reached from here at /ip4/127.0.0.1/tcp/1"},
+		{"a member that says nowhere where it is", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Networks = []string{"127.0.0.0/8"}
+			claims(t, w, map[int]string{1: listen(t, 1)})
+		}, "addresses", Warn, "says nowhere on chain where it is, and is not in peers"},
+		{"a member at a private address", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Peers = []string{listen(t, 2) + peerOf(t, 2)}
+			claims(t, w, map[int]string{1: listen(t, 1)})
+		}, "addresses", Warn, "127.0.0.1 is neither public nor in p2p.networks, and is not dialled"},
+		{"a member where another answers", func(t *testing.T, w *member, o *Options) {
+			o.Config.P2P.Networks = []string{"127.0.0.0/8"}
+			claims(t, w, map[int]string{1: listen(t, 2), 2: listen(t, 2)})
+		}, "addresses", Warn, "is not where its claim says: /ip4/127.0.0.1/tcp/"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := fakemember.New(t)
@@ -251,6 +293,41 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// listen runs the node of a member, which takes part in no ceremony and refuses everybody.
+func listen(t *testing.T, i byte) string {
+	key, err := signer.Derive(fakemember.Mnemonic(t, i), signer.DefaultHDPath)
+	require.NoError(t, err)
+	node, err := tss.New(tss.Config{
+		Key: key.Private(), ListenAddrs: []string{"/ip4/127.0.0.1/tcp/0"}, Log: zerolog.Nop(),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { node.Close() })
+	at, _, _ := strings.Cut(node.Addrs()[0], "/p2p/")
+	return at
+}
+
+// peerOf is the end of a multiaddr that names a member.
+func peerOf(t *testing.T, i byte) string {
+	key, err := signer.Derive(fakemember.Mnemonic(t, i), signer.DefaultHDPath)
+	require.NoError(t, err)
+	id, err := tss.PeerID(key.PubKey())
+	require.NoError(t, err)
+	return "/p2p/" + id
+}
+
+// claims has the own node say where members are, by their positions.
+func claims(t *testing.T, w *member, at map[int]string) {
+	members := w.Own.Vaults[0].Members
+	w.Own.Answers["/tssbackup.v1.Query/SignerTerm"] = func(data []byte) abci.ResponseQuery {
+		var req types.QuerySignerTermRequest
+		require.NoError(t, proto.Unmarshal(data, &req))
+		i := slices.IndexFunc(members, func(m types.MemberInfo) bool { return m.Address == req.Address })
+		value, err := proto.Marshal(&types.QuerySignerTermResponse{Term: 3, Addresses: at[i]})
+		require.NoError(t, err)
+		return abci.ResponseQuery{Value: value, Height: 1}
 	}
 }
 

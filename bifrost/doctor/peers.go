@@ -2,21 +2,39 @@ package doctor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/bech32"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/multiformats/go-multistream"
+
+	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// peerTimeout is how long a peer may take to accept a connection.
+// peerTimeout is how long a peer may take to accept a connection and to prove who it is.
 const peerTimeout = 5 * time.Second
 
-// peers dials the other signers.
+// peers dials the other signers that the configuration names.
 func (d *examination) peers(ctx context.Context) {
-	if len(d.Config.P2P.Peers) == 0 {
+	peers := d.Config.P2P.Peers
+	if len(peers) == 0 && !d.found {
 		d.add(
 			"peers",
 			Warn,
@@ -25,34 +43,226 @@ func (d *examination) peers(ctx context.Context) {
 		)
 		return
 	}
-	errs := make([]error, len(d.Config.P2P.Peers))
-	var dials sync.WaitGroup
-	for i, peer := range d.Config.P2P.Peers {
-		dials.Go(func() { errs[i] = dialPeer(ctx, peer) })
-	}
-	dials.Wait()
-	for i, peer := range d.Config.P2P.Peers {
+	errs := each(peers, func(addr string) error {
+		id, err := idOf(addr)
+		if err != nil {
+			return err
+		}
+		return meet(ctx, addr, id, nil)
+	})
+	for i, addr := range peers {
 		if errs[i] != nil {
-			d.add("peers", Fail, "%s: %v", peer, errs[i])
+			d.add("peers", Fail, "%s: %v", addr, errs[i])
 			continue
 		}
-		d.add("peers", OK, "%s accepts connections", peer)
+		d.add("peers", OK, "%s is that signer", addr)
 	}
 }
 
-// dialPeer opens a TCP connection and closes it. Who answers is not checked: that needs a ceremony.
-func dialPeer(ctx context.Context, peer string) error {
-	network, address, err := tcpAddress(peer)
+// addresses looks at the claims of the signer and of those with which it has vaults: whether they
+// say where these are reached, and who answers there. Where the own node lies about a claim,
+// somebody else answers, or nobody.
+func (d *examination) addresses(
+	ctx context.Context, node *chain.Client, self care.Member, vaults []vault.Vault,
+) {
+	d.ownAddresses(ctx, node, self)
+	known := map[peer.ID]bool{}
+	for _, addr := range d.Config.P2P.Peers {
+		if id, err := idOf(addr); err == nil {
+			known[id] = true // the check of the peers dials it
+		}
+	}
+	var others []types.Member
+	for _, v := range vaults {
+		for _, m := range v.Members {
+			id, err := peerID(m.PubKey)
+			if err != nil || known[id] || string(m.Address()) == string(self.Raw()) {
+				continue
+			}
+			known[id] = true
+			others = append(others, m)
+		}
+	}
+	found := make([]Finding, len(others))
+	var looks sync.WaitGroup
+	for i, m := range others {
+		looks.Go(func() { found[i] = d.other(ctx, node, m) })
+	}
+	looks.Wait()
+	for _, f := range found {
+		d.found = d.found || f.Level == OK
+		d.findings = append(d.findings, f)
+	}
+}
+
+// ownAddresses compares the signer's claim with its configuration.
+func (d *examination) ownAddresses(ctx context.Context, node *chain.Client, self care.Member) {
+	const check = "addresses"
+	claim, _, err := node.SignerTerm(ctx, self.Address)
+	public := d.Config.P2P.Public
+	switch said := d.Config.P2P.Claimed(); {
+	case err != nil:
+		d.skip(err.Error(), check)
+		return
+	case claim.Addresses != said && claim.Term == 0:
+		d.add(check, Warn, "no claim of this signer says %q yet, as p2p.public does: bifrost claims "+
+			"when it starts", said)
+	case claim.Addresses != said:
+		d.add(check, Warn, "the claim of term %d says %q, and p2p.public %q: bifrost claims when it "+
+			"starts", claim.Term, claim.Addresses, said)
+	case said == "":
+		d.add(check, OK, "this signer says nowhere on chain where it is: others name it in their peers")
+	}
+	id, err := peerID(self.PubKey)
+	if err != nil {
+		d.add(check, Fail, "%v", err)
+		return
+	}
+	errs := each(public, func(addr string) error { return meet(ctx, addr, id, nil) })
+	var other sec.ErrPeerIDMismatch
+	for i, addr := range public {
+		switch {
+		case errs[i] == nil:
+			d.add(check, OK, "this signer answers at %s", addr)
+		case errors.As(errs[i], &other):
+			d.add(check, Fail, "%s, from p2p.public: %v", addr, errs[i])
+		default:
+			d.add(check, Warn, "this signer is not reached from here at %s, from p2p.public: %v",
+				addr, errs[i])
+		}
+	}
+}
+
+// other looks where another signer says that it is.
+func (d *examination) other(ctx context.Context, node *chain.Client, m types.Member) Finding {
+	f := Finding{Check: "addresses", Level: Warn}
+	address, err := bech32.ConvertAndEncode(d.Config.Prefix, m.Address())
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	claim, _, err := node.SignerTerm(ctx, address)
+	if err != nil {
+		f.Level, f.Detail = Skipped, fmt.Sprintf("not checked: %s: %v", address, err)
+		return f
+	}
+	claimed := strings.Fields(claim.Addresses)
+	if len(claimed) == 0 {
+		f.Detail = fmt.Sprintf("%s says nowhere on chain where it is, and is not in peers: this signer "+
+			"waits until it is dialled", address)
+		return f
+	}
+	networks, err := d.Config.P2P.Prefixes()
+	if err != nil {
+		f.Level, f.Detail = Fail, err.Error()
+		return f
+	}
+	id, err := peerID(m.PubKey)
+	if err != nil {
+		f.Detail = fmt.Sprintf("%s: %v", address, err)
+		return f
+	}
+	may := dialable(networks)
+	errs := each(claimed, func(addr string) error { return meet(ctx, addr, id, may) })
+	for i, addr := range claimed {
+		if errs[i] == nil {
+			f.Level, f.Detail = OK, fmt.Sprintf("%s answers at %s, as its claim says", address, addr)
+			return f
+		}
+		errs[i] = fmt.Errorf("%s: %w", addr, errs[i])
+	}
+	f.Detail = fmt.Sprintf("%s is not where its claim says: %v", address,
+		strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; "))
+	return f
+}
+
+// each does something with all of them at once.
+func each(list []string, do func(string) error) []error {
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i, one := range list {
+		all.Go(func() { errs[i] = do(one) })
+	}
+	all.Wait()
+	return errs
+}
+
+// control is that of a [net.Dialer].
+type control func(network, address string, c syscall.RawConn) error
+
+// dialable refuses what a signer does not dial because others name it: what is neither public nor
+// in these networks. It sees addresses after names are resolved.
+func dialable(networks []netip.Prefix) control {
+	return func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		ip := at.Addr().Unmap()
+		addr, err := manet.FromIP(ip.AsSlice())
+		if err != nil {
+			return err
+		}
+		in := func(n netip.Prefix) bool { return n.Contains(ip) }
+		if manet.IsPublicAddr(addr) || slices.ContainsFunc(networks, in) {
+			return nil
+		}
+		return fmt.Errorf("%s is neither public nor in p2p.networks, and is not dialled", ip)
+	}
+}
+
+// meet opens a connection and has the other side prove who it is, with a key that it does not know:
+// it refuses whatever would follow.
+func meet(ctx context.Context, addr string, id peer.ID, may control) error {
+	network, address, err := tcpAddress(addr)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := (&net.Dialer{Control: may}).DialContext(ctx, network, address)
 	if err != nil {
 		return err
 	}
-	return conn.Close()
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		return err
+	}
+	handshake, err := noise.New(noise.ID, key, nil)
+	if err != nil {
+		return err
+	}
+	if err := multistream.SelectProtoOrFail(handshake.ID(), conn); err != nil {
+		return fmt.Errorf("no signer answers there: %w", err)
+	}
+	_, err = handshake.SecureOutbound(ctx, conn, id)
+	if other := (sec.ErrPeerIDMismatch{}); errors.As(err, &other) {
+		return fmt.Errorf("another signer answers there: %w", err)
+	}
+	return err
+}
+
+// idOf is who a multiaddr of peers names.
+func idOf(addr string) (peer.ID, error) {
+	info, err := peer.AddrInfoFromString(addr)
+	if err != nil {
+		return "", err
+	}
+	return info.ID, nil
+}
+
+// peerID is who has a signer's key.
+func peerID(pubKey []byte) (peer.ID, error) {
+	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
+	if err != nil {
+		return "", err
+	}
+	return peer.IDFromPublicKey(key)
 }
 
 // tcpAddress is what to dial for a multiaddr.

@@ -28,7 +28,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `doctor examines the signer of this home, whether it runs or not: the mnemonic and
 the address and recipient keys that it derives against the chain, the modes of
 files, the node, the clock, the header by which the chain's records are verified,
-the keyshares of every live vault as mathematics, and the other signers.
+and the keyshares of every live vault as mathematics. Of itself and of the signers
+that it has vaults with, as claims on chain and config.toml say where they are, it
+looks whether they answer there, and prove to be them.
 
 Its fire drill is a recovery up to the writing: it fetches the signer's latest
 backups from a node other than the own one, opens them, checks the keyshares, and
