@@ -61,40 +61,44 @@ func (k Keeper) checkCertified(ctx context.Context, msg *types.MsgTssPool, b bal
 }
 
 // certify checks whether a vote's result is that of the certificate that stands. While none does,
-// it verifies the vote's own, which stands from then on.
+// it verifies the vote's own, which stands from then on, with the envelopes that the vote lists.
 func (k Keeper) certify(
 	ctx context.Context, msg *types.MsgTssPool, b ballot, result types.Result,
-) error {
+	envelopes []types.Commitment,
+) (types.Certificate, error) {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	if c := b.certificate; c != nil {
 		if result.Key() != c.Result.Key() {
-			return types.ErrCertified.Wrapf("keygen %d has another result", b.keygen.Id)
+			return *c, types.ErrCertified.Wrapf("keygen %d has another result", b.keygen.Id)
 		}
-		return nil
+		return *c, nil
 	}
 	members := b.keygen.Members
 	sdkCtx.GasMeter().ConsumeGas(gasPerSignature*uint64(len(members)), "certificate")
 	session, err := k.session(ctx, b.keygen.Id)
 	if err != nil {
-		return err
+		return types.Certificate{}, err
 	}
 	if session.Attempt == 0 {
-		return types.ErrInvalidCertificate.Wrap("no attempt at the keygen has begun")
+		return types.Certificate{}, types.ErrInvalidCertificate.Wrap(
+			"no attempt at the keygen has begun")
 	}
 	if err := types.CheckCertificate(msg.Certificate, session.Id, result, members); err != nil {
-		return err
+		return types.Certificate{}, err
 	}
 	c := types.Certificate{
 		Result: result, Attempt: session.Attempt, Height: sdkCtx.BlockHeight(),
+		Envelopes: envelopes,
 	}
 	if err := k.Certificates.Set(ctx, b.keygen.Id, c); err != nil {
-		return err
+		return types.Certificate{}, err
 	}
-	return sdkCtx.EventManager().EmitTypedEvent(&types.EventCertified{
+	return c, sdkCtx.EventManager().EmitTypedEvent(&types.EventCertified{
 		KeygenId:      b.keygen.Id,
 		Attempt:       session.Attempt,
 		Vault:         msg.PubKey,
 		PubKeyEd25519: msg.PubKeyEd25519,
+		EnvelopesHash: hex.EncodeToString(result.EnvelopesHash),
 	})
 }
 

@@ -248,7 +248,7 @@ func (c closing) decided() bool {
 }
 
 // verdict is the result of the certificate, when its vault has signed and enough members voted for
-// it with their envelope, which comes with a proof in a keygen that requires proofs. When all
+// it with a commitment, which comes with a proof in a keygen that requires proofs. When all
 // members voted for it, they are enough, because every member that was asked has published.
 func (c closing) verdict() (types.Result, bool) {
 	if c.certificate == nil || !c.certificate.IsChecked() {
@@ -375,6 +375,7 @@ func (k Keeper) activate(
 	vault.Epoch, vault.Members = c.Id, c.Members
 	vault.Threshold, vault.Needed = c.Threshold, c.Needed
 	vault.SharesHash, vault.Split, vault.Group = result.SharesHash, c.Split, nil
+	vault.Placement = c.Placement
 	if c.Split {
 		group, err := k.Groups.Get(ctx, collections.Join(c.Id, result.SharesHash))
 		if err != nil {

@@ -326,6 +326,7 @@ func (k Keeper) openKeygen(
 		Members:       members,
 		RequireProofs: !params.ProofsOptional,
 		Split:         params.SplitBackups,
+		Placement:     params.Placement,
 		OpenedHeight:  height,
 		Deadline:      height + int64(params.KeygenDeadline),
 		Try:           before.Try + 1,

@@ -21,7 +21,8 @@ type Envelopes interface {
 	Envelope(c types.Commitment) ([]byte, error)
 }
 
-// Kept names an envelope that every node keeps in its archive.
+// Kept names an envelope that every node keeps in its archive. No node keeps one that the members
+// of its epoch hold.
 type Kept struct {
 	// Vault is the vault's compressed secp256k1 key; that of a vote's result while the vault is
 	// still to become active.
@@ -138,7 +139,7 @@ func (k Keeper) keptVotes(ctx context.Context) ([]Kept, error) {
 			return nil, err
 		}
 		for _, v := range votes {
-			if v.Commitment != nil {
+			if v.Commitment != nil && !v.Commitment.IsHeld() {
 				kept = append(
 					kept,
 					Kept{Vault: v.Result.PubKey, Member: v.member, Commitment: *v.Commitment},
@@ -156,7 +157,9 @@ func (k Keeper) appendBackups(ctx context.Context, kept []Kept, v types.LiveVaul
 		of,
 		func(key collections.Pair[uint64, []byte], backup types.Backup) (bool, error) {
 			for _, c := range backup.Commitments() {
-				kept = append(kept, Kept{Vault: v.PubKey, Member: key.K2(), Commitment: c})
+				if !c.IsHeld() {
+					kept = append(kept, Kept{Vault: v.PubKey, Member: key.K2(), Commitment: c})
+				}
 			}
 			return false, nil
 		},

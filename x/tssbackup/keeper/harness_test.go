@@ -131,7 +131,7 @@ func (c *chain) run(msg sdk.Msg) error {
 	}
 	if has, err := c.k.Certificates.Has(c.ctx, vote.KeygenId); err == nil && !has {
 		vote = c.certified(vote)
-	} else if len(vote.Group) != 0 {
+	} else if len(vote.Group) != 0 || len(vote.Envelopes) != 0 {
 		vote = naming(vote, c.keygen(vote.KeygenId).Members)
 	}
 	err := c.handle(vote)
@@ -143,18 +143,29 @@ func (c *chain) run(msg sdk.Msg) error {
 	return err
 }
 
-// naming is a vote that names the group part that it carried.
+// naming is a vote that names the group part and the list of envelopes that it carried.
 func naming(vote *types.MsgTssPool, members []types.Member) *types.MsgTssPool {
 	names := *vote
-	names.Group, names.Certificate, names.GroupHash = nil, nil, resultOf(vote, members).SharesHash
+	result := resultOf(vote, members)
+	names.Certificate = nil
+	if len(vote.Group) != 0 {
+		names.Group, names.GroupHash = nil, result.SharesHash
+	}
+	if len(vote.Envelopes) != 0 {
+		names.Envelopes, names.EnvelopesHash = nil, result.EnvelopesHash
+	}
 	return &names
 }
 
-// resultOf is the result of a vote, with the hash of the group part that it carries or names.
+// resultOf is the result of a vote, with the hashes of the group part and of the list of envelopes
+// that it carries or names.
 func resultOf(vote *types.MsgTssPool, members []types.Member) types.Result {
 	result, err := vote.ParseResult()
 	if err != nil {
 		return types.Result{}
+	}
+	if result.EnvelopesHash = vote.EnvelopesHash; len(vote.Envelopes) != 0 {
+		result.EnvelopesHash = types.EnvelopesHash(vote.Envelopes)
 	}
 	switch {
 	case len(vote.GroupHash) != 0:
@@ -512,10 +523,13 @@ func splitParams() types.Params {
 // and a proof when these are required.
 func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 	var env []byte
-	if m.Asked {
-		env = envelope(fmt.Sprint(keygen.Id, m.Address()), 300)
+	if m.Asked && !keygen.IsHeld() {
+		env = envelopeOf(keygen.Id, m)
 	}
 	msg := v.result(keygen.Id, bech(m.Address()), env)
+	if keygen.IsHeld() {
+		msg.Envelopes = heldBy(keygen)
+	}
 	if keygen.RequireShares() {
 		v.prove(msg, keygen.Members, m, 0)
 	}
@@ -523,6 +537,28 @@ func (v vaultKeys) vote(keygen types.Keygen, m types.Member) *types.MsgTssPool {
 		msg.PublicShares, msg.Group = nil, v.group(keygen.Members)
 	}
 	return msg
+}
+
+// envelopeOf is the envelope of a member that is asked.
+func envelopeOf(keygen uint64, m types.Member) []byte {
+	return envelope(fmt.Sprint(keygen, m.Address()), 300)
+}
+
+// heldBy is the list of the envelopes of a keygen's members, for them to hold.
+func heldBy(keygen types.Keygen) []byte {
+	var list []types.Commitment
+	for _, m := range keygen.Members {
+		if m.Asked {
+			list = append(list, types.Held(envelopeOf(keygen.Id, m)))
+		}
+	}
+	return types.EncodeEnvelopes(list)
+}
+
+// heldParams are these parameters with the envelopes held by the members.
+func heldParams(p types.Params) types.Params {
+	p.Placement = types.Placement_PLACEMENT_MEMBERS
+	return p
 }
 
 // group is the group part of the members.
@@ -538,12 +574,12 @@ func keysOf(members []types.Member) [][]byte {
 	return keys
 }
 
-// prove gives a vote the public shares of the members and, when it has an envelope, a fake proof by
-// m to its recipient key with this index.
+// prove gives a vote the public shares of the members and, when m is asked, a fake proof by m to its
+// recipient key with this index.
 func (v vaultKeys) prove(msg *types.MsgTssPool, members []types.Member, m types.Member, index uint32) {
 	shares := v.deal(members).Public
 	msg.PublicShares = &shares
-	if len(msg.KeysharesBackup) != 0 {
+	if len(msg.KeysharesBackup) != 0 || m.Asked && len(msg.Envelopes) != 0 {
 		msg.Proof = dealer.FakeProof(v.statement(shares, msg.KeygenId, m, index))
 	}
 }

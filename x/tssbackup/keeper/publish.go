@@ -48,7 +48,8 @@ func (k Keeper) CheckForm(ctx context.Context, envelope []byte) error {
 	return nil
 }
 
-// PublishBackup writes down a member's envelope of a vault that exists.
+// PublishBackup writes down a member's envelope of a vault that exists, or that other members hold
+// it.
 func (s msgServer) PublishBackup(
 	ctx context.Context,
 	msg *types.MsgPublishBackup,
@@ -63,7 +64,12 @@ func (s msgServer) PublishBackup(
 	if err != nil && !missing {
 		return nil, err
 	}
-	commitment, err := s.k.commit(ctx, msg.KeysharesBackup)
+	var commitment *types.Commitment
+	if vault.IsHeld() {
+		commitment, err = s.k.commitReceived(ctx, msg, vault, signer)
+	} else {
+		commitment, err = s.k.commit(ctx, msg.KeysharesBackup)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +101,7 @@ func (s msgServer) PublishBackup(
 		Commitment: hex.EncodeToString(commitment.Sha256),
 		Size_:      commitment.Size_,
 		Proven:     len(msg.Proof) != 0,
+		Placement:  commitment.Placement,
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +128,8 @@ func (k Keeper) acceptLaterProof(
 }
 
 // checkPublisher finds the live vault that a publication names, whose present epoch the envelope is
-// of and of which the signer is a member whose term this is.
+// of and of which the signer is a member whose term this is. It is cheap, and says nothing about
+// the envelope and the receipts.
 func (k Keeper) checkPublisher(
 	ctx context.Context,
 	msg *types.MsgPublishBackup,
@@ -142,11 +150,11 @@ func (k Keeper) checkPublisher(
 		return nil, vault, nil, types.ErrOtherEpoch.Wrapf(
 			"the envelope is of epoch %d, and vault %s in epoch %d", epoch, msg.Vault, vault.Epoch)
 	}
-	if len(msg.Sha256) != 0 || msg.Size_ != 0 || len(msg.Receipts) != 0 {
-		return nil, vault, nil, types.ErrInvalidReceipts.Wrap("the chain takes the envelope itself")
-	}
 	if _, ok := types.FindMember(vault.Members, signer); !ok {
 		return nil, vault, nil, types.ErrNotMember.Wrapf("%s in vault %s", msg.Signer, msg.Vault)
+	}
+	if err := checkPublication(msg, vault); err != nil {
+		return nil, vault, nil, err
 	}
 	return pubKey, vault, signer, k.checkTerm(ctx, signer, msg.Term)
 }

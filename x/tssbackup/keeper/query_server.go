@@ -40,6 +40,8 @@ func statusOf(err error) error {
 		return status.Error(codes.InvalidArgument, err.Error())
 	case errors.Is(err, types.ErrArchiveDamaged):
 		return status.Error(codes.DataLoss, err.Error())
+	case errors.Is(err, types.ErrHeldByMembers):
+		return status.Error(codes.FailedPrecondition, err.Error())
 	}
 	return err
 }
@@ -548,9 +550,6 @@ func (s queryServer) Envelope(
 	if req == nil {
 		return nil, errEmptyRequest
 	}
-	if s.envelopes == nil {
-		return nil, statusOf(types.ErrNotArchived.Wrap("this node keeps no archive"))
-	}
 	pubKey, err := types.ParseVault(req.Vault)
 	if err != nil {
 		return nil, statusOf(err)
@@ -560,8 +559,13 @@ func (s queryServer) Envelope(
 		return nil, invalid(err)
 	}
 	commitment, err := s.k.commitmentOf(ctx, pubKey, req.Epoch, member, req.Sha256)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, statusOf(err)
+	case commitment.IsHeld():
+		return nil, statusOf(types.ErrHeldByMembers.Wrap("no node has it: ask a member"))
+	case s.envelopes == nil:
+		return nil, statusOf(types.ErrNotArchived.Wrap("this node keeps no archive"))
 	}
 	envelope, err := s.envelopes.Envelope(commitment)
 	if err != nil {

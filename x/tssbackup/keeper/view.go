@@ -129,6 +129,7 @@ func (k Keeper) keygenInfo(
 		RequireProofs: keygen.RequireProofs,
 		Try:           keygen.Try,
 		Split:         keygen.Split,
+		Placement:     keygen.Placement,
 	}
 	if keygen.Ended != nil {
 		info.EndedHeight = keygen.Ended.Height
@@ -261,6 +262,10 @@ func (k Keeper) showCertificate(
 		Attempt:       c.Attempt,
 		Height:        c.Height,
 		Checked:       c.IsChecked(),
+		EnvelopesHash: hex.EncodeToString(c.Result.EnvelopesHash),
+	}
+	for _, e := range c.Envelopes {
+		info.Certificate.Envelopes = append(info.Certificate.Envelopes, e.Info())
 	}
 	return nil
 }
@@ -286,6 +291,7 @@ func (k Keeper) voteInfo(
 		info.Vault = types.VaultName(v.Result.PubKey)
 		info.PubKeyEd25519 = hex.EncodeToString(v.Result.PubKeyEd25519)
 		info.SharesHash = hex.EncodeToString(v.Result.SharesHash)
+		info.EnvelopesHash = hex.EncodeToString(v.Result.EnvelopesHash)
 	}
 	proof, err := k.proofOf(ctx, keygenID, v.member)
 	if err != nil {
@@ -324,6 +330,7 @@ func (k Keeper) vaultInfo(
 		Former:         vault.Former,
 		EpochHeight:    vault.EpochHeight,
 		GraceUntil:     vault.GraceUntil,
+		Placement:      vault.Placement,
 	}, err
 }
 

@@ -103,30 +103,25 @@ func (k Keeper) memberOfOpen(
 }
 
 // checkBallot checks whether a vote may be cast now: the keygen is open, the signer is a member
-// that has not voted, and there is an envelope exactly when there must be one, and a proof when
-// there must be one. It is cheap, and says nothing about what the vote holds.
+// that has not voted, and there is an envelope or a list of envelopes exactly when there must be
+// one, and a proof when there must be one. It is cheap, and says nothing about what the vote holds.
 func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot, error) {
 	b, err := k.openBallot(ctx, msg.Signer, msg.KeygenId, msg.Term, false)
 	if err != nil {
 		return ballot{}, err
 	}
 	member, keygen := b.member, b.keygen
-	if len(msg.Envelopes) != 0 || len(msg.EnvelopesHash) != 0 {
-		return ballot{}, types.ErrInvalidEnvelopes.Wrapf(
-			"those of keygen %d are in the votes", keygen.Id)
-	}
 	switch {
 	case msg.Blame != nil:
 		if len(msg.KeysharesBackup) != 0 {
 			return ballot{}, types.ErrInvalidBlame.Wrap("a blame carries no envelope")
 		}
 		return b, k.checkBlame(ctx, b)
-	case member.Asked && len(msg.KeysharesBackup) == 0:
+	case member.Asked && len(msg.KeysharesBackup) == 0 && !keygen.IsHeld():
 		return ballot{}, types.ErrEnvelopeMissing.Wrapf("%s is asked to publish", msg.Signer)
 	case !member.Asked && len(msg.KeysharesBackup) != 0:
 		return ballot{}, types.ErrNotAsked.Wrap(msg.Signer)
-	case len(msg.Proof) != 0 &&
-		(len(msg.KeysharesBackup) == 0 || !keygen.Split && msg.PublicShares == nil):
+	case len(msg.Proof) != 0 && (!member.Asked || !keygen.Split && msg.PublicShares == nil):
 		return ballot{}, types.ErrInvalidProof.Wrap(
 			"a proof comes with an envelope and the public shares",
 		)
@@ -136,6 +131,9 @@ func (k Keeper) checkBallot(ctx context.Context, msg *types.MsgTssPool) (ballot,
 		return ballot{}, types.ErrProofMissing.Wrap("the keygen requires it")
 	}
 	if err := checkGrouped(msg, b); err != nil {
+		return ballot{}, err
+	}
+	if err := checkListed(msg, b); err != nil {
 		return ballot{}, err
 	}
 	return b, k.checkCertified(ctx, msg, b)
@@ -193,6 +191,7 @@ func (s msgServer) TssPool(
 		if vote.Commitment != nil {
 			pool.Commitment = hex.EncodeToString(vote.Commitment.Sha256)
 			pool.Size_ = vote.Commitment.Size_
+			pool.Placement = vote.Commitment.Placement
 		}
 		event = pool
 	}
@@ -212,9 +211,9 @@ func (s msgServer) TssPool(
 }
 
 // checkResult reads the result and the commitment of a vote: keys that are points and name no vault
-// yet, or in a reshare that vault, an envelope in form, a certificate unless one stands, public
-// shares that are those of its keys or a group part that has them, and a proof that the member's
-// shares are encrypted to its recipient key.
+// yet, or in a reshare that vault, an envelope in form or one that the members hold, a certificate
+// unless one stands, public shares that are those of its keys or a group part that has them, and a
+// proof that the member's shares are encrypted to its recipient key.
 func (k Keeper) checkResult(
 	ctx context.Context,
 	msg *types.MsgTssPool,
@@ -242,8 +241,19 @@ func (k Keeper) checkResult(
 			return nil, nil, err
 		}
 	}
-	if err := k.certify(ctx, msg, b, result); err != nil {
+	var envelopes []types.Commitment
+	if b.keygen.IsHeld() {
+		if result.EnvelopesHash, envelopes, err = listed(ctx, msg, b.keygen.Members); err != nil {
+			return nil, nil, err
+		}
+	}
+	certificate, err := k.certify(ctx, msg, b, result, envelopes)
+	if err != nil {
 		return nil, nil, err
+	}
+	if held, ok := certificate.Envelope(b.keygen.Members, b.signer); ok {
+		held.Height = sdk.UnwrapSDKContext(ctx).BlockHeight()
+		commitment = &held
 	}
 	// With a certificate that stood before there is the group part that all members signed for.
 	if b.keygen.Split && b.certificate == nil {

@@ -270,6 +270,9 @@ func checkKeygen(k Keygen, c Churn, followed bool) error {
 			return errors.New("needed is not between the threshold and the number of members")
 		}
 	}
+	if err := checkPlacement(k.Placement); err != nil {
+		return err
+	}
 	switch k.Status {
 	case KeygenStatus_KEYGEN_STATUS_OPEN:
 		if followed || c.Status != ChurnStatus_CHURN_STATUS_OPEN ||

@@ -49,6 +49,9 @@ func (g genesisIndex) checkVaults(gs GenesisState) error {
 		if v.Split != k.Split {
 			return fmt.Errorf("vault %d is split and its keygen is not, or the other way round", i)
 		}
+		if v.Placement != k.Placement {
+			return fmt.Errorf("vault %d has another placement than its keygen", i)
+		}
 		if v.Split && v.IsLive() && len(v.SharesHash) == 0 {
 			return fmt.Errorf("vault %d lives without its group part", i)
 		}
@@ -123,6 +126,12 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 			return fmt.Errorf("vote %d is a blame, and there is a certificate", i)
 		case v.Vote.Result != nil && v.Vote.Result.Key() != c.Result.Key():
 			return fmt.Errorf("vote %d is for another result than the certificate", i)
+		case v.Vote.Commitment != nil && k.IsHeld():
+			held, _ := c.Envelope(k.Members, v.Member)
+			if voted := v.Vote.Commitment; voted.Height != v.Vote.Height ||
+				voted.Size_ != held.Size_ || !bytes.Equal(voted.Sha256, held.Sha256) {
+				return fmt.Errorf("vote %d has another envelope than the certificate", i)
+			}
 		}
 		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
@@ -185,11 +194,11 @@ func checkVote(v Vote, m Member, k Keygen) error {
 	if len(v.Blamed) != 0 || (v.Commitment != nil) != m.Asked {
 		return errors.New("a result with a blame, or an envelope that does not fit what was asked")
 	}
-	if err := checkResult(*v.Result); err != nil {
+	if err := checkResult(*v.Result, k); err != nil {
 		return err
 	}
 	if v.Commitment != nil {
-		return checkCommitment(*v.Commitment)
+		return checkCommitment(*v.Commitment, k.Placement)
 	}
 	return nil
 }
@@ -327,7 +336,7 @@ func (g genesisIndex) checkCertificates(gs GenesisState) error {
 			c.Height < s.Height || c.Height > k.CertificateDeadline() {
 			return fmt.Errorf("certificate %d is not of the latest session", i)
 		}
-		if err := checkResult(c.Result); err != nil {
+		if err := errors.Join(checkResult(c.Result, k), c.checkEnvelopes(k)); err != nil {
 			return fmt.Errorf("certificate %d: %w", i, err)
 		}
 		signed := len(c.Signature) == SignatureSize && len(c.SignatureEd25519) == SignatureSize
@@ -339,9 +348,12 @@ func (g genesisIndex) checkCertificates(gs GenesisState) error {
 	return nil
 }
 
-func checkResult(r Result) error {
+func checkResult(r Result, k Keygen) error {
 	if err := CheckPubKey(r.PubKey); err != nil {
 		return err
+	}
+	if n := len(r.EnvelopesHash); k.IsHeld() && n != HashSize || !k.IsHeld() && n != 0 {
+		return errors.New("it names no envelopes that the members hold, or the other way round")
 	}
 	return CheckPubKeyEd25519(r.PubKeyEd25519)
 }
@@ -369,20 +381,13 @@ func (g genesisIndex) checkBackups(gs GenesisState) error {
 		}
 		lastEpoch, last = b.Epoch, b.Member
 		for _, c := range b.Backup.Commitments() {
-			if err := checkCommitment(c); err != nil {
+			if err := checkCommitment(c, g.keygens[b.Epoch].Placement); err != nil {
 				return fmt.Errorf("backup %d: %w", i, err)
 			}
 		}
 		if b.Backup.Latest != nil && b.Backup.Latest.Height < b.Backup.First.Height {
 			return fmt.Errorf("backup %d: the latest is before the first", i)
 		}
-	}
-	return nil
-}
-
-func checkCommitment(c Commitment) error {
-	if len(c.Sha256) != HashSize || c.Size_ == 0 || c.Height < 0 {
-		return errors.New("invalid commitment")
 	}
 	return nil
 }

@@ -98,6 +98,22 @@ func checkHeldSize(size uint64) error {
 	return nil
 }
 
+// Envelope is the entry of a member in the certificate of a keygen with these members, given by its
+// raw address. ok is false where the envelopes are in the votes, and for who is not asked.
+func (c Certificate) Envelope(members []Member, address []byte) (envelope Commitment, ok bool) {
+	i := 0
+	for _, m := range members {
+		if !m.Asked || i == len(c.Envelopes) {
+			continue
+		}
+		if bytes.Equal(m.Address(), address) {
+			return c.Envelopes[i], true
+		}
+		i++
+	}
+	return Commitment{}, false
+}
+
 // CountAsked is how many of the members are asked to publish.
 func CountAsked(members []Member) int {
 	asked := 0
@@ -158,6 +174,39 @@ func CheckReceipts(
 		if !VerifySecp256k1(pubKey, message, r.Signature) {
 			return ErrInvalidReceipts.Wrapf("receipt %d is not signed by its member", i+1)
 		}
+	}
+	return nil
+}
+
+// checkCommitment checks a commitment to an envelope with this placement.
+func checkCommitment(c Commitment, p Placement) error {
+	if len(c.Sha256) != HashSize || c.Size_ == 0 || c.Height < 0 || c.Placement != p {
+		return errors.New("invalid commitment")
+	}
+	if c.IsHeld() {
+		return checkHeldSize(c.Size_)
+	}
+	return nil
+}
+
+// checkEnvelopes checks the envelopes of a certificate of a keygen.
+func (c Certificate) checkEnvelopes(k Keygen) error {
+	if !k.IsHeld() {
+		if len(c.Envelopes) != 0 {
+			return errors.New("envelopes that no members hold")
+		}
+		return nil
+	}
+	if len(c.Envelopes) != CountAsked(k.Members) {
+		return errors.New("it does not have the envelopes of all asked members")
+	}
+	for _, e := range c.Envelopes {
+		if err := checkCommitment(e, k.Placement); err != nil || e.Height != 0 {
+			return errors.New("an envelope is malformed")
+		}
+	}
+	if !bytes.Equal(EnvelopesHash(EncodeEnvelopes(c.Envelopes)), c.Result.EnvelopesHash) {
+		return errors.New("its envelopes are not those of the result")
 	}
 	return nil
 }
