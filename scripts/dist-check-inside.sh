@@ -31,7 +31,7 @@ install -D -m 0600 $home/mnemonic /etc/bifrost/mnemonic
 systemctl enable --now bifrost
 answers
 say "configured, started: status answers"
-for unit in /usr/lib/systemd/system/{bifrost,bifrost-backup,tssbackupd,tssbackup-watch}.service; do
+for unit in /usr/lib/systemd/system/{bifrost,bifrost-backup,bifrost-standby,tssbackupd,tssbackup-watch}.service; do
 	systemd-analyze verify "$unit"
 	# From 0, which can do nothing, to 100.
 	systemd-analyze security --offline=true --threshold=20 "$unit" >security || {
@@ -39,6 +39,14 @@ for unit in /usr/lib/systemd/system/{bifrost,bifrost-backup,tssbackupd,tssbackup
 		exit 1
 	}
 done
+echo BIFROST_FROM=/var/backups >/etc/bifrost-standby.conf
+systemctl start bifrost-standby
+answers
+[[ $(systemctl is-active bifrost.service) == inactive ]]
+systemctl start bifrost
+answers
+[[ $(systemctl is-active bifrost-standby.service) == inactive ]]
+say "the second host's unit: started, and one of the two runs"
 before=$(systemctl show -p MainPID --value bifrost)
 sums=$(find $home -name mnemonic -exec sha256sum {} +)
 

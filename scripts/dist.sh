@@ -85,7 +85,7 @@ pages() { # name folder
 
 # layout makes the tree of a package: what it has beside the binary.
 layout() { # name folder
-	local name=$1 dir=$2 package=contrib/package kind=tool unit script units=()
+	local name=$1 dir=$2 package=contrib/package kind=tool unit script units=() services=()
 	pages "$name" "$dir"
 	# Not below doc, which some images leave out.
 	install -D "$package/first-steps/$name" "$dir/usr/share/$name/first-steps"
@@ -98,12 +98,13 @@ layout() { # name folder
 	for unit in contrib/systemd/"$name".* contrib/systemd/"$name"-*; do
 		[[ -f $unit ]] || continue
 		cp "$unit" "$dir/usr/lib/systemd/system/"
-		[[ $unit != *-*.service || $unit == */"$name".service ]] || continue # a timer starts it
+		grep -qx '\[Install\]' "$unit" || continue # a timer starts it
 		units+=("$(basename "$unit")")
+		[[ $unit != *.service ]] || services+=("$(basename "$unit")")
 	done
 	mkdir -p "$stage/packages/scripts/$name"
 	for script in "$package/$kind"/*.sh; do
-		sed "s/@NAME@/$name/g; s/@UNITS@/${units[*]}/g" "$script" >"$stage/packages/scripts/$name/$(basename "$script")"
+		sed "s/@NAME@/$name/g; s/@UNITS@/${units[*]}/g; s/@SERVICES@/${services[*]}/g" "$script" >"$stage/packages/scripts/$name/$(basename "$script")"
 	done
 }
 

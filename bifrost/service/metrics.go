@@ -237,6 +237,8 @@ func (m *metrics) begin() {
 
 // of adds what a running service shows of itself when it is asked.
 func (m *metrics) of(s *service) {
+	// Instances of one signer are known by it.
+	who := prometheus.Labels{"signer": s.request.Address}
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_build_info", Help: "1, with the version of this bifrost and of Go.",
@@ -250,7 +252,7 @@ func (m *metrics) of(s *service) {
 			Name: "bifrost_term", Help: "The latest term of the signer that was seen on chain.",
 		}, func() float64 { return float64(s.terms.Status().Term) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "bifrost_fenced",
+			Name: "bifrost_fenced", ConstLabels: who,
 			Help: "1 while another instance of the signer has the term, so that this one acts in nothing.",
 		}, func() float64 {
 			if s.terms.Status().State == term.Fenced {
@@ -259,13 +261,27 @@ func (m *metrics) of(s *service) {
 			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "bifrost_standby",
+			Name: "bifrost_standby", ConstLabels: who,
 			Help: "1 while this instance stands by, for another that acts.",
 		}, func() float64 {
 			if s.terms.Status().State == term.Standby {
 				return 1
 			}
 			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_standby_last_success_timestamp_seconds",
+			Help: "When the home was last seen to have all that the backups hold that it follows; " +
+				"0 before, and where it follows none.",
+		}, func() float64 {
+			if s.follower == nil {
+				return 0
+			}
+			at := s.follower.Status().LastSuccess
+			if at.IsZero() {
+				return 0
+			}
+			return float64(at.Unix())
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_damaged_vaults",

@@ -7,7 +7,7 @@ systemd-tmpfiles --create @NAME@.conf
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 	case "$1:$2" in
-	configure:?* | 2:*) systemctl try-restart @NAME@.service ;;
+	configure:?* | 2:*) systemctl try-restart @SERVICES@ ;;
 	esac
 fi
 case "$1:$2" in
