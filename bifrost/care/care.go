@@ -26,6 +26,9 @@ type Config struct {
 	// Store is what the Repairer restores to, and Held what the Drill compares with.
 	Store Store
 	Held  func(ctx context.Context, v vault.Vault) (Held, error)
+	// Members asks the other members of a vault for an envelope that they hold and no node has.
+	// Kept has those that are in this home too, which a repair tries first. Each may be nil.
+	Members, Kept restore.Source
 	// Scrypt is held while an envelope is opened: a run takes 256 MiB.
 	Scrypt  *sync.Mutex
 	Log     zerolog.Logger

@@ -141,7 +141,7 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	gate := gate{mutex: r.cfg.Scrypt}
 	defer gate.open()
 	results, err := restore.Run(ctx, restore.Config{
-		Records: liveOnly{verified}, Source: verified.Envelope, Group: verified.Group,
+		Records: liveOnly{verified}, Source: r.source(verified), Group: verified.Group,
 		Store: &replacing{
 			Store: r.cfg.Store, epoch: v.Epoch, names: damaged, log: r.cfg.Log,
 		},
@@ -165,6 +165,15 @@ func (r *Repairer) vault(ctx context.Context, verified Records, v vault.Vault) e
 	r.right(v)
 	r.cfg.Metrics.Restored()
 	return nil
+}
+
+// source takes what the members hold from this home, or else from the others.
+func (r *Repairer) source(verified Records) restore.Source {
+	members := r.cfg.Members
+	if members != nil && r.cfg.Kept != nil {
+		members = restore.Either(r.cfg.Kept, members, func(error) {})
+	}
+	return restore.ByPlacement(verified.Envelope, members)
 }
 
 // replacing sets the files aside that are wrong, once the right ones are there to be saved.

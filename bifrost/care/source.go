@@ -54,16 +54,17 @@ func (o latestOnly) Backup(
 	return commitments[:min(1, len(commitments))], err
 }
 
-// source takes the envelopes from one node, once it has the block of the backup.
+// source takes the envelopes from one node, once it has the block of the backup, and those that
+// the members hold from the other members.
 func (d *Drill) source(n envelopeNode) restore.Source {
-	return func(
+	return restore.ByPlacement(func(
 		ctx context.Context, v vault.Vault, _ []byte, commitment types.Commitment,
 	) ([]byte, error) {
 		if err := d.reach(ctx, n, commitment.Height); err != nil {
 			return nil, err
 		}
 		return fetchEnvelope(ctx, n, v.Name(), d.cfg.Member.Address, commitment)
-	}
+	}, d.cfg.Members)
 }
 
 // reach waits for the node to have a block.

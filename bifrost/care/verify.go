@@ -33,6 +33,8 @@ type Records interface {
 	Envelope(
 		ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 	) ([]byte, error)
+	// Backups returns the commitments of each member of a vault, in the order of the members.
+	Backups(ctx context.Context, v vault.Vault) ([][]types.Commitment, error)
 	// Group is a [restore.GroupSource]: the group part as state holds it, verified.
 	Group(ctx context.Context, v vault.Vault) ([]byte, error)
 	// CarriedGroup is another, which takes it out of the block that carries it.

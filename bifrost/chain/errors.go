@@ -26,6 +26,8 @@ var (
 	// ErrNoEnvelope means that the block which should carry an envelope, as the node shows it, does
 	// not.
 	ErrNoEnvelope = errors.New("envelope is not in its block")
+	// ErrHeld means that the members of the vault hold the envelope: no node has it.
+	ErrHeld = errors.New("the members of the vault hold the envelope, and no node has it")
 )
 
 // RefusedError is the application's refusal of a query or a transaction, or CometBFT's when

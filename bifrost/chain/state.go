@@ -220,6 +220,30 @@ func (s *State) Backup(
 	return backup.Commitments(), nil
 }
 
+// Backups is [State.Backup] for all members of a vault, in their order, whose records are read
+// together.
+func (s *State) Backups(ctx context.Context, v vault.Vault) ([][]types.Commitment, error) {
+	keys := make([][]byte, len(v.Members))
+	for i, m := range v.Members {
+		keys[i] = types.BackupKey(v.Epoch, m.Address())
+	}
+	values, err := s.read(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]types.Commitment, len(v.Members))
+	for i, value := range values {
+		backup, err := decodeBackup(value)
+		if err != nil {
+			return nil, err
+		}
+		if backup != nil {
+			all[i] = backup.Commitments()
+		}
+	}
+	return all, nil
+}
+
 // Coverage counts who has published and who has proven, of one vault, given by its compressed
 // secp256k1 key, or without one of all that are not retired. It is counted here, from verified
 // records of one height.
@@ -450,10 +474,13 @@ func (s *State) Block(ctx context.Context, height int64, accept func(txs [][]byt
 // first, then for the block that carries them. A node that answers with other bytes is reported.
 // After it [State.Group] of a split vault asks no node, where one takes several questions at once.
 // The error is [ErrNoEnvelope] when a node showed the block and it was not in it, else why the last
-// node had none.
+// node had none. Of one that the members hold it is [ErrHeld], and no node is asked.
 func (s *State) Envelope(
 	ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 ) ([]byte, error) {
+	if c.IsHeld() {
+		return nil, ErrHeld
+	}
 	address, err := bech32.ConvertAndEncode(s.prefix, member)
 	if err != nil {
 		return nil, fmt.Errorf("prefix %q: %w", s.prefix, err)

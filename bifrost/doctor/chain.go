@@ -15,7 +15,9 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/registration"
+	"github.com/tssbackup/tssbackup/bifrost/restore"
 	"github.com/tssbackup/tssbackup/bifrost/service"
+	"github.com/tssbackup/tssbackup/bifrost/signer"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 )
 
@@ -70,7 +72,7 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 		)
 	}
 	d.drill(ctx, vaults, care.NewDrill(care.Config{
-		Member: *member, Nodes: nodes, Verifier: verifier, Held: held,
+		Member: *member, Nodes: nodes, Verifier: verifier, Held: held, Members: d.members(node),
 		Scrypt: new(sync.Mutex), // it opens one at a time anyway
 		Log:    zerolog.Nop(),
 	}), *member)
@@ -104,6 +106,21 @@ func (d *examination) held(
 		return held, err
 	}
 	return member.Held(store, v)
+}
+
+// members asks the other members of a vault for the envelopes that they hold. It is nil when they
+// cannot be asked, which another check says.
+func (d *examination) members(node *chain.Client) restore.Source {
+	key, err := signer.Derive(d.Mnemonic, d.Config.HDPath)
+	if err != nil {
+		return nil
+	}
+	defer key.Wipe()
+	source, err := service.FromMembers(d.Config, key, node)
+	if err != nil {
+		return nil
+	}
+	return source
 }
 
 // trust verifies the records as bifrost does, and keeps nothing. The records are nil when they are

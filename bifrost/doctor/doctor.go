@@ -17,6 +17,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/service"
@@ -275,6 +276,23 @@ func (d *examination) process(ctx context.Context) {
 		}
 	default:
 		d.add("process", OK, "bifrost is %s", status.State)
+	}
+	if err == nil {
+		d.envelopes(status.Held)
+	}
+}
+
+// envelopes tells what a running bifrost holds of the members' envelopes.
+func (d *examination) envelopes(st *held.Status) {
+	switch {
+	case st == nil || st.Named == 0:
+	case len(st.Missing) == 0:
+		d.add("envelopes", OK, "all %d that the members hold are here", st.Named)
+	default:
+		for _, m := range st.Missing {
+			d.add("envelopes", Warn, "%s of member %s of vault %s is not here, and no other member gave it: %s",
+				m.SHA256, m.Member, m.Vault, m.Error)
+		}
 	}
 }
 

@@ -7,7 +7,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/tssbackup/tssbackup/bifrost/vault"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // defaultStagger is how long a member has to give an envelope before another is asked beside it.
@@ -21,6 +25,8 @@ type Client struct {
 	// Passed is told of each member that was passed over, and why; nil is allowed. It may be called
 	// by several goroutines at a time.
 	Passed func(pubKey []byte, err error)
+	// Known, if there is one, says who is asked first.
+	Known func(pubKey []byte) bool
 
 	stagger time.Duration // of tests
 }
@@ -81,6 +87,32 @@ func (c *Client) Get(ctx context.Context, members [][]byte, sum []byte) ([]byte,
 	}
 	return nil, fmt.Errorf("none of %d members gave the envelope %x; of the last: %w",
 		len(members), sum, last)
+}
+
+// Source returns a restore.Source that asks the members of a vault but the one with this compressed
+// public key.
+func (c *Client) Source(pubKey []byte) func(
+	ctx context.Context, v vault.Vault, member []byte, commitment types.Commitment,
+) ([]byte, error) {
+	return func(
+		ctx context.Context, v vault.Vault, _ []byte, commitment types.Commitment,
+	) ([]byte, error) {
+		members := slices.DeleteFunc(v.MemberKeys(), func(m []byte) bool {
+			return bytes.Equal(m, pubKey)
+		})
+		if c.Known != nil {
+			slices.SortStableFunc(members, func(a, b []byte) int {
+				switch known := c.Known(a); {
+				case known == c.Known(b):
+					return 0
+				case known:
+					return -1
+				}
+				return 1
+			})
+		}
+		return c.Get(ctx, members, commitment.Sha256)
+	}
 }
 
 func (c *Client) get(ctx context.Context, member, sum []byte) ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -31,22 +32,27 @@ const dialTimeout = 10 * time.Second
 type Dialer struct {
 	upgrader transport.Upgrader
 	// peers are where members are, as the user says.
-	peers map[peer.ID][]multiaddr.Multiaddr
-	find  func(ctx context.Context, pubKey []byte) ([]string, error)
+	peers  map[peer.ID][]multiaddr.Multiaddr
+	claims Claims
+	// networks are dialled beside what is public.
+	networks []netip.Prefix
 }
 
+// Claims gives the multiaddrs at which the signer with a compressed public key says that it is
+// reached.
+type Claims func(ctx context.Context, pubKey []byte) ([]string, error)
+
 // NewDialer returns one with the identity of a signer's private key, 32 bytes. Peers are multiaddrs
-// that end with a peer id, and are dialled wherever they are. Find, if there is one, gives the
-// multiaddrs at which the signer with a compressed public key says that it is reached: of these
-// only public addresses are dialled.
+// that end with a peer id, and are dialled wherever they are. Of what claims say, if there are any,
+// only public addresses are dialled, and those in the networks.
 func NewDialer(
-	key []byte, peers []string, find func(ctx context.Context, pubKey []byte) ([]string, error),
+	key []byte, peers []string, claims Claims, networks ...netip.Prefix,
 ) (*Dialer, error) {
 	identity, err := crypto.UnmarshalSecp256k1PrivateKey(key)
 	if err != nil {
 		return nil, errors.New("not a secp256k1 private key")
 	}
-	d := &Dialer{peers: map[peer.ID][]multiaddr.Multiaddr{}, find: find}
+	d := &Dialer{peers: map[peer.ID][]multiaddr.Multiaddr{}, claims: claims, networks: networks}
 	for _, s := range peers {
 		info, err := peer.AddrInfoFromString(s)
 		if err != nil {
@@ -108,10 +114,10 @@ func (d *Dialer) Open(ctx context.Context, pubKey []byte) (Stream, error) {
 func (d *Dialer) claimed(
 	ctx context.Context, pubKey []byte,
 ) (addrs []multiaddr.Multiaddr, _ error) {
-	if d.find == nil {
+	if d.claims == nil {
 		return nil, nil
 	}
-	list, err := d.find(ctx, pubKey)
+	list, err := d.claims(ctx, pubKey)
 	for _, s := range list {
 		if addr, err := multiaddr.NewMultiaddr(s); err == nil {
 			addrs = append(addrs, addr)
@@ -132,7 +138,7 @@ func (d *Dialer) dial(
 		if anywhere { // names are resolved here
 			return nil
 		}
-		if to, err := netip.ParseAddrPort(at); err != nil || !isPublic(to.Addr().Unmap()) {
+		if to, err := netip.ParseAddrPort(at); err != nil || !d.dials(to.Addr().Unmap()) {
 			return errPrivate
 		}
 		return nil
@@ -194,9 +200,11 @@ func (a alone) Reset() error {
 	return a.conn.Close()
 }
 
-func isPublic(ip netip.Addr) bool {
+// dials reports whether an address is dialled that somebody claims.
+func (d *Dialer) dials(ip netip.Addr) bool {
 	addr, err := manet.FromIP(ip.AsSlice())
-	return err == nil && manet.IsPublicAddr(addr)
+	return err == nil && manet.IsPublicAddr(addr) ||
+		slices.ContainsFunc(d.networks, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
 
 func peerID(pubKey []byte) (peer.ID, error) {

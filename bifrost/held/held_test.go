@@ -12,6 +12,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 var sealed = []byte("envelope of a member")
@@ -168,7 +170,7 @@ func TestAMemberDepositsItsOwnEnvelope(t *testing.T) {
 		"of no epoch that lives":              {3, sealed},
 		"that is none":                        {1, []byte("anything")},
 		"that is empty":                       {1, nil},
-		"that is too large":                   {1, append([]byte("envelope "), make([]byte, MaxEnvelope)...)},
+		"that is too large":                   {1, append([]byte("envelope "), make([]byte, types.MaxHeldEnvelope)...)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := publisher.client.Put(t.Context(), keeps.pub, put.epoch, put.envelope)
@@ -257,7 +259,7 @@ func TestTheLargestEnvelopesPassAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	errs := make(chan error, len(w.members))
 	for i, m := range w.members[1:] {
-		large := bytes.Repeat([]byte{byte(i)}, MaxEnvelope)
+		large := bytes.Repeat([]byte{byte(i)}, types.MaxHeldEnvelope)
 		copy(large, "envelope ")
 		all.Go(func() {
 			_, err := m.client.Put(t.Context(), keeps.pub, 1, large)
@@ -283,7 +285,7 @@ func TestAnswersThatAreNoneArePassedOver(t *testing.T) {
 	asks, lies := w.members[0], w.members[1]
 	for name, answer := range map[string][]byte{
 		"empty": {}, "of no kind": {9}, "without a body": {answerOK}, "with a body that it has not": {answerNone, 1},
-		"too long": append([]byte{answerOK}, make([]byte, MaxEnvelope+1)...),
+		"too long": append([]byte{answerOK}, make([]byte, types.MaxHeldEnvelope+1)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			liar(lies, answer)
@@ -308,7 +310,7 @@ func FuzzRequest(f *testing.F) {
 		r, err := decodeRequest(b)
 		if err == nil {
 			require.Equal(t, b, r.encode())
-			require.LessOrEqual(t, len(r.envelope), MaxEnvelope)
+			require.LessOrEqual(t, len(r.envelope), types.MaxHeldEnvelope)
 			require.NotEqual(t, r.sum == nil, r.envelope == nil)
 		}
 	})

@@ -15,10 +15,8 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/internal/durable"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
-
-// MaxEnvelope is the size of the largest envelope that is kept.
-const MaxEnvelope = 512 << 10
 
 const (
 	// maxUnnamed is how many envelopes of one member and epoch are kept that the chain does not
@@ -112,8 +110,8 @@ func (s *Store) makeRoom(dir, name string, named func(sha256 []byte) bool) error
 // put writes envelopes into a folder.
 func put(dir string, envelopes [][]byte) error {
 	for _, e := range envelopes {
-		if len(e) == 0 || len(e) > MaxEnvelope {
-			return fmt.Errorf("an envelope of %d bytes is not kept: 1 to %d are", len(e), MaxEnvelope)
+		if len(e) == 0 || len(e) > types.MaxHeldEnvelope {
+			return fmt.Errorf("an envelope of %d bytes is not kept: 1 to %d are", len(e), types.MaxHeldEnvelope)
 		}
 	}
 	folder, err := durable.Make(dir)
@@ -167,7 +165,7 @@ func (s *Store) Get(sum []byte) ([]byte, error) {
 	}
 	damaged := ""
 	for _, path := range paths {
-		data, err := durable.Read(path, MaxEnvelope)
+		data, err := durable.Read(path, types.MaxHeldEnvelope)
 		if got := sha256.Sum256(data); err == nil && bytes.Equal(got[:], sum) {
 			return data, nil
 		}

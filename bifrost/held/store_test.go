@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tssbackup/tssbackup/testutil/disk"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 func sum(b []byte) []byte {
@@ -78,9 +79,9 @@ func TestNoEnvelopeIsEmptyOrTooLarge(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "envelopes")
 	s := Open(dir)
 	require.ErrorContains(t, s.Put(1, [][]byte{[]byte("one"), nil}), "0 bytes")
-	require.ErrorContains(t, s.Put(1, [][]byte{make([]byte, MaxEnvelope+1)}), "is not kept")
+	require.ErrorContains(t, s.Put(1, [][]byte{make([]byte, types.MaxHeldEnvelope+1)}), "is not kept")
 	require.NoDirExists(t, dir)
-	require.NoError(t, s.Put(1, [][]byte{make([]byte, MaxEnvelope)}))
+	require.NoError(t, s.Put(1, [][]byte{make([]byte, types.MaxHeldEnvelope)}))
 }
 
 // Who dies while envelopes are put has said that it holds none of them.

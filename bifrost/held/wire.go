@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 // Protocol is what members speak with each other about envelopes. A stream has one request and one
@@ -40,8 +42,8 @@ const (
 
 	getSize    = 1 + sha256.Size
 	putHead    = 1 + 8
-	maxRequest = putHead + MaxEnvelope
-	maxAnswer  = 1 + MaxEnvelope
+	maxRequest = putHead + types.MaxHeldEnvelope
+	maxAnswer  = 1 + types.MaxHeldEnvelope
 )
 
 // A request asks for the envelope with a SHA-256, or brings one of an epoch.

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"cosmossdk.io/core/address"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -125,6 +128,26 @@ func (w *world) join() *member {
 		Passed: m.passed.note,
 	}
 	return m
+}
+
+func (m *member) logger() zerolog.Logger { return zerolog.New(m.log) }
+
+// sign signs a digest.
+func (m *member) sign(digest []byte) []byte {
+	signature := ecdsa.Sign(secp256k1.PrivKeyFromBytes(m.key), digest)
+	out := make([]byte, signatureSize)
+	r, v := signature.R(), signature.S()
+	r.PutBytesUnchecked(out[:32])
+	v.PutBytesUnchecked(out[32:])
+	return out
+}
+
+// codec reads addresses with the prefix of the tests.
+type codec struct{ address.Codec }
+
+func (codec) StringToBytes(text string) ([]byte, error) {
+	_, raw, err := bech32.DecodeAndConvert(text)
+	return raw, err
 }
 
 // receipt stands for a signature.

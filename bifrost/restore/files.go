@@ -85,6 +85,22 @@ func EitherGroup(sources ...GroupSource) GroupSource {
 	}
 }
 
+// ByPlacement is a [Source] that asks the members of a vault for the envelopes that they hold,
+// which no node has, and the nodes for all others. Members may be nil.
+func ByPlacement(nodes, members Source) Source {
+	return func(
+		ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
+	) ([]byte, error) {
+		switch {
+		case !c.IsHeld():
+			return nodes(ctx, v, member, c)
+		case members == nil:
+			return nil, errors.New("the members of the vault hold it, and are not asked here")
+		}
+		return members(ctx, v, member, c)
+	}
+}
+
 // Either is a [Source] that asks the second one for what the first does not have as it is committed
 // to. Told is called with the first one's error.
 func Either(first, second Source, told func(error)) Source {

@@ -13,6 +13,21 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
+func TestOnlyMembersAreAskedForWhatMembersHold(t *testing.T) {
+	nodes := restore.Files(func(context.Context, string) ([]byte, error) { return []byte("a node's"), nil })
+	members := restore.Files(func(context.Context, string) ([]byte, error) { return []byte("a member's"), nil })
+	voted, held := types.Commitment{Sha256: make([]byte, 32)}, types.Held([]byte("a member's"))
+	source := restore.ByPlacement(nodes, members)
+	got, err := source(t.Context(), vault.Vault{}, nil, voted)
+	require.NoError(t, err)
+	require.Equal(t, "a node's", string(got))
+	got, err = source(t.Context(), vault.Vault{}, nil, held)
+	require.NoError(t, err)
+	require.Equal(t, "a member's", string(got))
+	_, err = restore.ByPlacement(nodes, nil)(t.Context(), vault.Vault{}, nil, held)
+	require.ErrorContains(t, err, "members of the vault hold it")
+}
+
 func TestAnEnvelopeComesFromEitherOfTwoSources(t *testing.T) {
 	sum := sha256.Sum256([]byte("sealed"))
 	c := types.Commitment{Sha256: sum[:], Size_: 6}

@@ -75,6 +75,15 @@ func Complete(
 	if err != nil {
 		return nil, err
 	}
+	node, err := chain.New(nodes[0], 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+	}
+	members, err := FromMembers(cfg, key, node)
+	if err != nil {
+		return nil, err
+	}
+	source := restore.ByPlacement(records.Envelope, members)
 	vaults, err := records.Vaults(ctx, member.Raw())
 	if err != nil {
 		return nil, err
@@ -84,7 +93,7 @@ func Complete(
 		one := CompletedVault{Vault: v.Name(), Epoch: v.Epoch}
 		err := member.CheckFiles(store, v)
 		if errors.Is(err, fs.ErrNotExist) {
-			one.Fetched, err = true, fetch(ctx, records, store, member, v)
+			one.Fetched, err = true, fetch(ctx, records, source, store, member, v)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -146,10 +155,11 @@ func lookFrom(
 // fetch restores the keyshares of one vault from its envelope.
 func fetch(
 	ctx context.Context,
-	records care.Records, store restore.Store, member care.Member, v vault.Vault,
+	records care.Records, source restore.Source, store restore.Store, member care.Member,
+	v vault.Vault,
 ) error {
 	results, err := restore.Run(ctx, restore.Config{
-		Records: records, Source: records.Envelope, Group: records.Group, Store: store,
+		Records: records, Source: source, Group: records.Group, Store: store,
 		Mnemonic: member.Mnemonic, Member: member.Address, Vault: v.PubKey,
 	})
 	if err != nil {

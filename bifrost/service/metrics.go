@@ -288,6 +288,27 @@ func (m *metrics) of(s *service) {
 			Help: "Vaults of which a keyshare file is damaged and not yet restored.",
 		}, func() float64 { return float64(len(s.repairer.Damaged())) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_named_envelopes",
+			Help: "Envelopes of the signer's live vaults that their members hold, by the chain's records.",
+		}, func() float64 {
+			st, _ := s.heldStatus()
+			if st == nil {
+				return 0
+			}
+			return float64(st.Named)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bifrost_held_envelopes",
+			Help: "Those of the named envelopes that are here. One that is missing is fetched from the " +
+				"other members.",
+		}, func() float64 {
+			st, _ := s.heldStatus()
+			if st == nil {
+				return 0
+			}
+			return float64(st.Held)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bifrost_connected_peers",
 			Help: "Other signers that are connected. Signers connect for a ceremony.",
 		}, func() float64 {

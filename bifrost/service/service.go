@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/cosmos/cosmos-sdk/types/bech32"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +16,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/keyshare"
@@ -72,6 +71,10 @@ type service struct {
 	// keyshares are opened once, for all who read or write them.
 	keyshares *keystore.Store
 	outbox    *outbox.Outbox
+	// envelopes are those that the members hold, as far as they are here, and members asks the
+	// others.
+	envelopes *held.Store
+	members   *held.Client
 	terms     *term.Holder
 
 	request      *registration.Request
@@ -87,6 +90,7 @@ type service struct {
 	mu        sync.Mutex // guards what follows
 	tss       *tss.Node
 	publisher *publish.Publisher
+	keeper    *held.Keeper
 }
 
 // Run runs bifrost until the context ends. Errors that wrap [home.ErrInUse], [home.ErrConfig] and
@@ -134,6 +138,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		s.log,
 	)
 	s.metrics = newMetrics(s.params, s.registration)
+	if err := s.newHeld(); err != nil {
+		return err
+	}
 	if err := s.newCare(o.Mnemonic); err != nil {
 		return err
 	}
@@ -410,7 +417,7 @@ func (s *service) act(
 	private := s.key.Private()
 	tssNode, err := tss.New(tss.Config{
 		Key: private, ListenAddrs: s.cfg.P2P.Listen, Peers: s.cfg.P2P.Peers, Log: s.log,
-		Find: s.find, Networks: networks,
+		Find: claims(s.chain, s.cfg.Prefix), Networks: networks,
 		PreParams: s.params, Bech32Prefix: s.cfg.Prefix, Term: number,
 	})
 	sanity.Wipe(private)
@@ -440,6 +447,8 @@ func (s *service) act(
 			return adapt.Seal(mnemonic)(files, workFactor)
 		},
 		Prove:    adapt.Prove(mnemonic),
+		Hold:     s.envelopes.Put,
+		Deposit:  s.deposit,
 		SignBeat: adapt.SignBeat(mnemonic),
 		Log:      s.log,
 		Metrics:  s.metrics,
@@ -447,30 +456,25 @@ func (s *service) act(
 	if err != nil {
 		return err
 	}
+	keeper := s.serveEnvelopes(tssNode)
 	s.mu.Lock()
-	s.tss, s.publisher = tssNode, publisher
+	s.tss, s.publisher, s.keeper = tssNode, publisher, keeper
 	s.mu.Unlock()
 	s.log.Info().Strs("addresses", tssNode.Addrs()).Msg("other signers reach this one at")
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return s.terms.Watch(ctx) })
+	group.Go(func() error {
+		keeper.Run(ctx)
+		return nil
+	})
 	err = group.Wait()
 	// No signing is begun any more; Close ends those that run.
 	s.mu.Lock()
-	s.tss, s.publisher = nil, nil
+	s.tss, s.publisher, s.keeper = nil, nil, nil
 	s.mu.Unlock()
 	return err
-}
-
-// find asks where another signer says that it is reached.
-func (s *service) find(ctx context.Context, pubKey []byte) ([]string, error) {
-	address, err := bech32.ConvertAndEncode(s.cfg.Prefix, types.SignerAddress(pubKey))
-	if err != nil {
-		return nil, err
-	}
-	claim, _, err := s.chain.SignerTerm(ctx, address)
-	return strings.Fields(claim.Addresses), err
 }
 
 // acting is the loop of this instance, nil while it does not act.
@@ -572,6 +576,7 @@ func (s *service) newCare(mnemonic *sanity.Mnemonic) error {
 	}
 	c := care.Config{
 		Member: s.member, Nodes: nodes, Verifier: s.verifier, Store: s.keyshares, Held: s.held,
+		Members: s.members.Source(s.key.PubKey()), Kept: s.keptEnvelope,
 		Scrypt: &s.scrypt, Log: s.log, Metrics: events{s.metrics, s},
 	}
 	s.repairer, s.drill = care.NewRepairer(c), care.NewDrill(c)

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
@@ -91,6 +93,7 @@ func (s *service) newSinks() error {
 		if cfg.HasEnvelopes() {
 			from = append(from, &envelopes{
 				look: s.verifier.Look, member: s.member.Raw(), bySum: cfg.IsIPFS(),
+				kept: s.envelopes,
 			})
 		}
 		s.metrics.sinkSuccess.WithLabelValues(cfg.Name)
@@ -238,11 +241,13 @@ func CheckGroup(name string, data []byte) error {
 	return nil
 }
 
-// envelopes are those that the signer published for its live vaults, by verified records, and the
-// group parts of those that are split.
+// envelopes are those that the signer published for its live vaults, by verified records, the
+// group parts of those that are split, and of vaults whose members hold the envelopes those of all
+// members that are here.
 type envelopes struct {
 	look   func(context.Context) (care.Records, error)
 	member []byte
+	kept   *held.Store
 	// bySum is for a sink that names all by its SHA-256: a group part has no other name there than
 	// an envelope would have, and is without what stands around it in a file.
 	bySum bool
@@ -275,7 +280,7 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 			groups = append(groups, name)
 			named[name] = publishedFile{vault: v}
 		}
-		commitments, err := records.Backup(ctx, v, e.member)
+		commitments, err := e.of(ctx, records, v)
 		if err != nil {
 			return nil, err
 		}
@@ -291,6 +296,22 @@ func (e *envelopes) Names(ctx context.Context) ([][]string, error) {
 	e.records, e.named = records, named
 	e.mu.Unlock()
 	return [][]string{groups, names}, nil
+}
+
+// of are the commitments whose envelopes are copied, of one vault.
+func (e *envelopes) of(
+	ctx context.Context, records care.Records, v vault.Vault,
+) ([]types.Commitment, error) {
+	if !v.IsHeld() {
+		return records.Backup(ctx, v, e.member)
+	}
+	backups, err := records.Backups(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Concat(backups...), func(c types.Commitment) bool {
+		return !e.kept.Has(c.Sha256) // it is fetched, and copied then
+	}), nil
 }
 
 // groupName is the name of the group part of a vault in the sink.
@@ -309,7 +330,15 @@ func (e *envelopes) Read(ctx context.Context, name string) ([]byte, error) {
 	if p.commitment == nil {
 		return e.readGroup(ctx, records, p.vault)
 	}
-	sealed, err := records.Envelope(ctx, p.vault, e.member, *p.commitment)
+	read := records.Envelope
+	if p.commitment.IsHeld() {
+		read = func(
+			_ context.Context, _ vault.Vault, _ []byte, c types.Commitment,
+		) ([]byte, error) {
+			return e.kept.Get(c.Sha256)
+		}
+	}
+	sealed, err := read(ctx, p.vault, e.member, *p.commitment)
 	if err == nil && !p.commitment.Matches(sealed) {
 		err = errors.New("the nodes have other bytes")
 	}

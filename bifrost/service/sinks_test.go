@@ -18,6 +18,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keyfiles"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
@@ -173,6 +174,40 @@ func TestGroupPartsAreCopiedBesideEnvelopes(t *testing.T) {
 	data, err = ipfs.Get(t.Context(), restore.EnvelopeFile(sum[:]))
 	require.NoError(t, err)
 	require.Equal(t, records.group, data, "the CID is that of its SHA-256, which the record holds")
+}
+
+// What the members of a vault hold is copied as far as it is here, whosever it is.
+func TestHeldEnvelopesOfAllMembersAreCopied(t *testing.T) {
+	v := vault.Vault{PubKey: dealer.NewPrivateKeys("held").PubKey(), Vault: types.Vault{
+		Epoch: 3, Placement: types.Placement_PLACEMENT_MEMBERS,
+	}}
+	store := held.Open(t.TempDir())
+	require.NoError(t, store.Put(3, [][]byte{[]byte("mine"), []byte("another's")}))
+	records := heldRecords{groupRecords{vaults: []vault.Vault{v}}}
+	look := func(context.Context) (care.Records, error) { return records, nil }
+	dir := t.TempDir()
+	folder, err := sink.Open("file://"+dir, sink.Credentials{})
+	require.NoError(t, err)
+	done, err := sink.Copy(t.Context(), &envelopes{look: look, kept: store}, folder, 0, true)
+	require.NoError(t, err)
+	require.Len(t, done.Copied, 2)
+	require.NoError(t, store.Put(3, [][]byte{[]byte("not here yet")}))
+	done, err = sink.Copy(t.Context(), &envelopes{look: look, kept: store}, folder, 0, true)
+	require.NoError(t, err)
+	require.Len(t, done.Copied, 1)
+	data, err := folder.Get(t.Context(), done.Copied[0])
+	require.NoError(t, err)
+	require.Equal(t, "not here yet", string(data))
+}
+
+// heldRecords are those of a vault whose members hold the envelopes.
+type heldRecords struct{ groupRecords }
+
+func (heldRecords) Backups(context.Context, vault.Vault) ([][]types.Commitment, error) {
+	return [][]types.Commitment{
+		{types.Held([]byte("mine"))},
+		{types.Held([]byte("another's")), types.Held([]byte("not here yet"))},
+	}, nil
 }
 
 func TestAGroupPartThatIsNotTheRecordsIsNotCopied(t *testing.T) {

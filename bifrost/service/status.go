@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/homebackup"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/publish"
@@ -43,6 +44,9 @@ type Status struct {
 	Drill *care.DrillResult `json:"drill"`
 	// Backup is how the backups of the home go; nil when there are none.
 	Backup *homebackup.KeeperStatus `json:"backup"`
+	// Held is what is here of the envelopes that the members hold; nil while this instance does
+	// not act.
+	Held *held.Status `json:"held"`
 	// Sinks are the places that keep copies.
 	Sinks []SinkStatus `json:"sinks"`
 	// Damaged are the vaults of which a keyshare file is wrong and not restored: the state is
@@ -98,7 +102,8 @@ func (s *service) status() Status {
 		b := s.backups.Status()
 		st.Backup, backup = &b, b.Problems()
 	}
-	var sinks, standby []string
+	var sinks, standby, envelopes []string
+	st.Held, envelopes = s.heldStatus()
 	st.Sinks, sinks = s.sinkStatus()
 	st.Standby, standby = s.standby(st.Term)
 	st.Damaged = append([]string{}, s.repairer.Damaged()...)
@@ -108,7 +113,7 @@ func (s *service) status() Status {
 	st.SetAside, aside = setAside(s.keyshares)
 	st.Problems = append([]string{}, slices.Concat(
 		known.Problems(), acting, standby, preParams, trust, s.repairer.Problems(), aside, backup,
-		sinks, drill, publishing)...)
+		envelopes, sinks, drill, publishing)...)
 	return st
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/crypto/hd"
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	"github.com/cosmos/cosmos-sdk/types/bech32"
+	dcrsecp256k1 "github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
@@ -91,6 +93,22 @@ func (k *Key) Sign(msg []byte) ([]byte, error) {
 		return nil, errors.New("the signer key was wiped")
 	}
 	return k.private.Sign(msg)
+}
+
+// SignDigest returns the signature of a digest of 32 bytes, as it is and in the form of [Key.Sign].
+// What it is the digest of has to begin with what it is for, as no sign bytes do.
+func (k *Key) SignDigest(digest []byte) ([]byte, error) {
+	if k.private == nil {
+		return nil, errors.New("the signer key was wiped")
+	}
+	private := dcrsecp256k1.PrivKeyFromBytes(k.private.Key)
+	defer private.Zero()
+	signature := ecdsa.Sign(private, digest)
+	out := make([]byte, 64)
+	r, s := signature.R(), signature.S()
+	r.PutBytesUnchecked(out[:32])
+	s.PutBytesUnchecked(out[32:])
+	return out, nil
 }
 
 // Private returns a copy of the 32 bytes of the private key, nil after Wipe. The caller wipes it.

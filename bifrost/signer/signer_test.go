@@ -16,6 +16,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/sanity"
 	"github.com/tssbackup/tssbackup/verenc"
+	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
 func mnemonic(t *testing.T, words string) *sanity.Mnemonic {
@@ -90,6 +91,22 @@ func TestSign(t *testing.T) {
 		digest := sha256.Sum256(msg)
 		require.True(t, ecdsa.NewSignature(&r, &s).Verify(digest[:], pub))
 	}
+}
+
+func TestSignDigest(t *testing.T) {
+	key, err := Derive(mnemonic(t, abandon), DefaultHDPath)
+	require.NoError(t, err)
+	for i := range 32 {
+		digest := sha256.Sum256([]byte{byte(i)})
+		sig, err := key.SignDigest(digest[:])
+		require.NoError(t, err)
+		require.True(t, types.VerifySecp256k1(key.PubKey(), digest[:], sig), "what consensus accepts")
+		// A transaction's signature is over the hash of what is signed.
+		require.True(t, Verify(key.PubKey(), []byte{byte(i)}, sig))
+	}
+	key.Wipe()
+	_, err = key.SignDigest(make([]byte, 32))
+	require.Error(t, err)
 }
 
 func TestKeyShowsNothing(t *testing.T) {

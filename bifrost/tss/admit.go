@@ -8,6 +8,9 @@ import (
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
 )
 
+// A Stream is one of libp2p's.
+type Stream = network.Stream
+
 // Admit lets in, and lets be dialled, the signers with these compressed public keys beside the
 // members of ceremonies, until it is called again. They get at what [Node.Handle] serves; of a
 // ceremony they learn nothing. Connections to who is neither are closed.
@@ -41,7 +44,7 @@ func (n *Node) closeOthers() {
 // compressed public key of the signer who opened one. Whatever the term is that a signer acts in,
 // who has its key is served. A stream is closed when the handler returns; [Node.Close] resets it
 // and waits for the handler.
-func (n *Node) Handle(protocol string, handler func(pubKey []byte, st network.Stream)) {
+func (n *Node) Handle(protocol string, handler func(pubKey []byte, st Stream)) {
 	n.host.SetStreamHandler(p2pprotocol.ID(protocol), func(st network.Stream) {
 		done, ok := n.begin(st)
 		if !ok {
@@ -59,7 +62,7 @@ func (n *Node) Handle(protocol string, handler func(pubKey []byte, st network.St
 // admitted, over a connection that is there or a new one.
 func (n *Node) Open(
 	ctx context.Context, pubKey []byte, protocol string,
-) (network.Stream, error) {
+) (Stream, error) {
 	id, err := peerID(pubKey)
 	if err != nil {
 		return nil, err

@@ -89,6 +89,9 @@ func (a *app) writeStatus(w io.Writer, st *service.Status) {
 		}
 		row("newest", newest)
 	}
+	if h := st.Held; h != nil && h.Named > 0 {
+		row("envelopes", fmt.Sprintf("%d of %d that the members hold are here", h.Held, h.Named))
+	}
 	for _, s := range st.Sinks {
 		row("sink "+s.Name, sinkState(s))
 	}
