@@ -26,6 +26,8 @@ const (
 
 // Config says what differs from a plain network of four.
 type Config struct {
+	// Size is the number of validators, each with a signer: 4 if it is 0.
+	Size int
 	// Bin is the folder of the binaries, Dir that of the network's files, which is empty.
 	Bin, Dir string
 	ChainID  string
@@ -42,7 +44,7 @@ type Config struct {
 	Claims bool
 }
 
-// Network is four validators with their signers in one folder.
+// Network is validators with their signers in one folder.
 type Network struct {
 	Config
 	Processes
@@ -73,11 +75,11 @@ type Member struct {
 	host        string // what names the host, where it is not the first one
 }
 
-// size is the number of validators, each with a signer.
-const size = 4
-
 // New makes the folders of a network and finds its ports. Nothing runs yet.
 func New(cfg Config) (*Network, error) {
+	if cfg.Size == 0 {
+		cfg.Size = 4
+	}
 	if cfg.PreParams == 0 {
 		cfg.PreParams = 1
 	}
@@ -87,11 +89,11 @@ func New(cfg Config) (*Network, error) {
 			return nil, err
 		}
 	}
-	ports, err := freeport.Addrs(5 * size)
+	ports, err := freeport.Addrs(5 * cfg.Size)
 	if err != nil {
 		return nil, err
 	}
-	for i := range size {
+	for i := range cfg.Size {
 		own := ports[5*i:]
 		n.Members = append(n.Members, &Member{
 			p2p: own[0], RPC: "http://" + own[1], signer: own[2], Metrics: own[3],
