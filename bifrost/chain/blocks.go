@@ -47,8 +47,12 @@ func (c *Client) BlockTxs(ctx context.Context, height int64) ([][]byte, error) {
 
 // Envelope fetches the bytes that a commitment stands for from the block that it names. What it
 // returns has the commitment's size and hash. The error is [ErrNoBlock] when the node does not hold
-// the block, [ErrNoEnvelope] when the block it shows holds no such bytes.
+// the block, [ErrNoEnvelope] when the block it shows holds no such bytes, and [ErrHeld], without
+// asking, for an envelope that members hold.
 func (c *Client) Envelope(ctx context.Context, commitment types.Commitment) ([]byte, error) {
+	if commitment.IsHeld() {
+		return nil, ErrHeld
+	}
 	if len(commitment.Sha256) != types.HashSize {
 		return nil, fmt.Errorf(
 			"%w: a commitment to a hash of %d bytes",

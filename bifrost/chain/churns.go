@@ -130,6 +130,7 @@ func (s *State) readBallot(ctx context.Context, k *vault.Keygen) error {
 		k.Certificate = &vault.Certificate{
 			Result: certificate.Result, Attempt: certificate.Attempt,
 			Height: certificate.Height, Checked: certificate.IsChecked(),
+			Envelopes: certificate.Envelopes,
 		}
 	}
 	if session.Attempt > 0 {

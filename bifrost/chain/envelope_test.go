@@ -35,6 +35,8 @@ func TestEnvelope(t *testing.T) {
 		"another size":              {func(c *types.Commitment) { c.Size_ = 499 }, ErrNoEnvelope},
 		"a block that is not there": {func(c *types.Commitment) { c.Height = 101 }, ErrNoBlock},
 		"a hash that is too short":  {func(c *types.Commitment) { c.Sha256 = []byte{0} }, ErrState},
+		// The block has it all the same: nobody is asked.
+		"one that members hold": {func(c *types.Commitment) { c.Placement = types.Placement_PLACEMENT_MEMBERS }, ErrHeld},
 	} {
 		t.Run(name, func(t *testing.T) {
 			commitment := good

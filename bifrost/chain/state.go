@@ -557,10 +557,14 @@ func (s *State) envelopeWithGroup(
 }
 
 // ArchivedEnvelope asks the node's archive for the bytes that a commitment of a member, given in
-// bech32, of a vault stands for. The error is [ErrNoEnvelope] when it answers with other bytes.
+// bech32, of a vault stands for. The error is [ErrNoEnvelope] when it answers with other bytes, and
+// [ErrHeld], without asking, for an envelope that members hold.
 func (c *Client) ArchivedEnvelope(
 	ctx context.Context, vault, member string, commitment types.Commitment,
 ) ([]byte, error) {
+	if commitment.IsHeld() {
+		return nil, ErrHeld
+	}
 	var res types.QueryEnvelopeResponse
 	wanted := hex.EncodeToString(commitment.Sha256)
 	req := &types.QueryEnvelopeRequest{Vault: vault, Member: member, Sha256: wanted}

@@ -54,6 +54,8 @@ type coveredVault struct {
 	Former []formerEpoch `json:"former"`
 	// Margin is the least of the former epochs, 0 when there are none.
 	Margin uint32 `json:"margin"`
+	// Placement is where the envelopes of the present epoch are: vote, or members.
+	Placement string `json:"placement"`
 }
 
 // formerEpoch is an epoch that a reshare ended. It revoked nothing: as many of the epoch's members
@@ -244,6 +246,7 @@ func judge(counted types.VaultCoverage) coveredVault {
 		Covered: counted.Recoverable, ProvenCovered: counted.ProvenRecoverable,
 		Members: []coveredMember{}, Missing: []string{},
 		Epoch: counted.Epoch, Former: []formerEpoch{}, Margin: counted.Margin,
+		Placement: command.OneLine(counted.Placement.Word()),
 	}
 	for _, f := range counted.Former {
 		c.Former = append(c.Former, formerEpoch{f.Epoch, f.Threshold, f.Outside, f.Margin()})
@@ -321,6 +324,9 @@ func (v *verdict) text(w io.Writer) {
 		fmt.Fprintf(w, "vault %s: %s\n", c.Vault, c.Verdict)
 		if c.Error != "" {
 			fmt.Fprintf(w, "  %s\n", c.Error)
+		}
+		if c.Placement == types.Placement_PLACEMENT_MEMBERS.Word() {
+			fmt.Fprintln(w, "  envelopes held by the members: all of them have signed for it, and no node has one")
 		}
 		if len(c.Former) > 0 {
 			fmt.Fprintf(w, "  epoch %d, margin %d: earlier epochs' members still sign\n", c.Epoch, c.Margin)

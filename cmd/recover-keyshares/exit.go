@@ -85,7 +85,7 @@ func codeOf(err error) int {
 		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
 		{codeNoBackup, []error{
 			restore.ErrNoBackup, restore.ErrNoVault, restore.ErrGroup, vault.ErrUnknown,
-			chain.ErrNotFound,
+			chain.ErrNotFound, chain.ErrHeld,
 			saved.ErrNone, errNotCovered, rebuild.ErrUnproven, mpcium.ErrNone,
 		}},
 	} {

@@ -162,7 +162,8 @@ func (l *listing) text(w io.Writer) {
 				if i > 0 {
 					which = "first "
 				}
-				fmt.Fprintf(w, "  %s  block %d  %d bytes  %s\n", which, b.Height, b.Size, b.SHA256)
+				fmt.Fprintf(w, "  %s  block %d  %d bytes%s  %s\n",
+					which, b.Height, b.Size, b.held(), b.SHA256)
 				fmt.Fprintf(w, "    on IPFS %s\n", b.CID)
 			}
 		case v.Asked:

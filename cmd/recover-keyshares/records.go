@@ -17,10 +17,23 @@ type backup struct {
 	CID    string `json:"cid"`
 	Size   uint64 `json:"size"`
 	Height int64  `json:"height"`
+	// Placement is vote, or members when the members hold the envelope and no node does.
+	Placement string `json:"placement"`
+}
+
+// held says of an envelope where it is, when it is not on chain.
+func (b backup) held() string {
+	if b.Placement != types.Placement_PLACEMENT_MEMBERS.Word() {
+		return ""
+	}
+	return ", held by the members"
 }
 
 func describeBackup(c types.CommitmentInfo) backup {
-	b := backup{SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height}
+	b := backup{
+		SHA256: command.OneLine(c.Sha256), Size: c.Size_, Height: c.Height,
+		Placement: command.OneLine(c.Placement.Word()),
+	}
 	if sum, err := hex.DecodeString(c.Sha256); err == nil && len(sum) == sha256.Size {
 		b.CID = cid.Of(sum)
 	}

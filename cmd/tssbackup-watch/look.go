@@ -168,6 +168,7 @@ func describe(of chainvault.Vault, c types.VaultCoverage, before *report, now ti
 		Status: status(of.Status.String(), "VAULT_STATUS_"),
 		Epoch:  of.Epoch, ChurnID: of.ChurnId, ActiveHeight: of.ActiveHeight,
 		EpochHeight: of.EpochHeight, Former: []formerEpoch{}, Margin: int(c.Margin),
+		Placement: c.Placement.Word(),
 		Threshold: int(c.Threshold), Needed: int(c.Needed),
 		Asked: int(c.Asked), Published: int(c.Published), Proven: int(c.Proven),
 		Members: []member{},
@@ -205,7 +206,9 @@ func describe(of chainvault.Vault, c types.VaultCoverage, before *report, now ti
 }
 
 func describeBackup(c types.CommitmentInfo) backup {
-	b := backup{SHA256: c.Sha256, Size: c.Size_, Height: c.Height}
+	b := backup{
+		SHA256: c.Sha256, Size: c.Size_, Height: c.Height, Placement: c.Placement.Word(),
+	}
 	if sum, err := hex.DecodeString(c.Sha256); err == nil && len(sum) == types.HashSize {
 		b.CID = cid.Of(sum)
 	}

@@ -80,7 +80,9 @@ type vault struct {
 	EpochHeight int64         `json:"epoch_height"`
 	Former      []formerEpoch `json:"former"`
 	// Margin is the least of the former epochs, 0 when there are none.
-	Margin       int    `json:"margin"`
+	Margin int `json:"margin"`
+	// Placement is where the envelopes of the present epoch are: vote, or members.
+	Placement    string `json:"placement"`
 	ChurnID      uint64 `json:"churn_id"`
 	ActiveHeight int64  `json:"active_height"`
 	// Threshold is how many members sign, Needed how many backups the vault had to have at the
@@ -96,6 +98,9 @@ type vault struct {
 	Error   string   `json:"error"`
 	Members []member `json:"members"`
 }
+
+// Held reports whether the members hold the envelopes of the present epoch.
+func (v vault) Held() bool { return v.Placement == types.Placement_PLACEMENT_MEMBERS.Word() }
 
 // formerEpoch is an epoch that a reshare ended. It revoked nothing: as many of the epoch's members
 // as Threshold sign all the same, if they kept their keyshares. Outside are none of the present
@@ -152,7 +157,12 @@ type backup struct {
 	CID    string `json:"cid"`
 	Size   uint64 `json:"size"`
 	Height int64  `json:"height"`
+	// Placement is vote, or members when the members hold the envelope and no node does.
+	Placement string `json:"placement"`
 }
+
+// Held reports whether the members hold the envelope.
+func (b backup) Held() bool { return b.Placement == types.Placement_PLACEMENT_MEMBERS.Word() }
 
 type proof struct {
 	// Result is none, repeated, accepted, imported or failed, and pending before it was looked at.

@@ -404,7 +404,9 @@ func (c *Chain) Keygen(id uint64) types.Keygen {
 func (c *Chain) Ballot(id uint64) network.Ballot {
 	c.t.Helper()
 	keygen := c.Keygen(id)
-	b := network.Ballot{ChainID: c.ChainID, KeygenID: id, Split: keygen.Split}
+	b := network.Ballot{
+		ChainID: c.ChainID, KeygenID: id, Split: keygen.Split, Placement: keygen.Placement,
+	}
 	var joins [][]byte
 	for _, m := range keygen.Members {
 		i := slices.IndexFunc(c.Signers, func(s network.Account) bool {

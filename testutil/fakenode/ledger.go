@@ -324,7 +324,9 @@ func backupOf(b types.QueryBackupResponse) types.Backup {
 }
 
 func commitment(c types.CommitmentInfo) types.Commitment {
-	return types.Commitment{Sha256: raw(c.Sha256), Size_: c.Size_, Height: c.Height}
+	return types.Commitment{
+		Sha256: raw(c.Sha256), Size_: c.Size_, Height: c.Height, Placement: c.Placement,
+	}
 }
 
 // raw is what a key or a hash stands for; a name that is none stands for itself.

@@ -1,7 +1,9 @@
 package network
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +23,8 @@ type Backups struct {
 	// Opened is the height at which the vault's churn was opened: the chain knew nothing of the
 	// vault then.
 	Opened int64
-	// Envelopes are those of the validators, in order, and Heights the blocks that carry them.
+	// Envelopes are those of the validators, in order, and Heights the blocks that carry them, or
+	// say that the members hold them.
 	Envelopes [][]byte
 	Heights   []int64
 }
@@ -34,7 +37,7 @@ func (n *Network) BackUp() *Backups {
 }
 
 // Publish takes the validators through the churn that is open, of one keygen among all of them, in
-// which each publishes its keyshares.
+// which each publishes its keyshares. Where the members hold the envelopes, all of them are asked.
 func (n *Network) Publish(churn types.Churn) *Backups {
 	n.t.Helper()
 	var pubKeys [][]byte
@@ -47,13 +50,21 @@ func (n *Network) Publish(churn types.Churn) *Backups {
 	keys := Vault{b.Vault.PrivateKeys}
 	ballot := n.Ballot(churn.KeygenIds[0])
 	for i, v := range n.Validators {
-		sealed := SealFiles(n.t, v.Signer, b.toSeal(n.t, ballot, i)...)
-		vote := ballot.Vote(keys, v.Signer, sealed)
-		if ballot.Split && i > 0 {
+		b.Envelopes = append(
+			b.Envelopes, SealFiles(n.t, v.Signer, b.toSeal(n.t, ballot, i)...))
+	}
+	if ballot.Placement == types.Placement_PLACEMENT_MEMBERS {
+		for _, key := range ballot.keys() {
+			i := slices.IndexFunc(pubKeys, func(k []byte) bool { return bytes.Equal(k, key) })
+			ballot.Held = append(ballot.Held, b.Envelopes[i])
+		}
+	}
+	for i, v := range n.Validators {
+		vote := ballot.Vote(keys, v.Signer, b.Envelopes[i])
+		if i > 0 {
 			vote = ballot.Named(vote)
 		}
 		res := n.SendVote(v.Signer, vote)
-		b.Envelopes = append(b.Envelopes, sealed)
 		b.Heights = append(b.Heights, res.Height)
 	}
 	n.SendVote(n.Validators[0].Signer, ballot.Check(keys, n.Validators[0].Signer))

@@ -29,6 +29,10 @@ type Ballot struct {
 	Members []Account
 	// Split says that votes carry the group part, or name it, in place of public shares.
 	Split bool
+	// Placement says whether votes carry envelopes, or list those that the members hold, which are
+	// Held: of the asked members, in the order of the keygen's. The test sets them.
+	Placement types.Placement
+	Held      [][]byte
 }
 
 // Ballot has all members of a keygen join, and waits until their attempt has begun. The members are
@@ -54,7 +58,7 @@ func (n *Network) Ballot(keygenID uint64) Ballot {
 		if res.Keygen.Session == nil {
 			return false
 		}
-		b.Split = res.Keygen.Split
+		b.Split, b.Placement = res.Keygen.Split, res.Keygen.Placement
 		b.Session, err = hex.DecodeString(res.Keygen.Session.Id)
 		require.NoError(n.t, err)
 		return true
@@ -80,7 +84,9 @@ func (b Ballot) Join(member Account) *types.MsgTssJoin {
 
 // Vote is the vote of an account for a vault, with the certificate that all members have it, the
 // public shares of all members or their group part, and beside an envelope the proof that the
-// member can open what it shares. An account that is no member has no proof.
+// member can open what it shares. An account that is no member has no proof. Where the members hold
+// the envelopes, the vote of a member that is asked is given its envelope all the same, and lists
+// those of all instead of carrying it.
 func (b Ballot) Vote(v Vault, member Account, envelope []byte) *types.MsgTssPool {
 	vote := &types.MsgTssPool{
 		Signer:          member.Bech32(),
@@ -98,8 +104,20 @@ func (b Ballot) Vote(v Vault, member Account, envelope []byte) *types.MsgTssPool
 	if len(envelope) > 0 && slices.ContainsFunc(b.Members, isMember) {
 		vote.Proof = v.Prove(b.ChainID, b.KeygenID, b.keys(), member)
 	}
+	if b.Placement == types.Placement_PLACEMENT_MEMBERS {
+		vote.KeysharesBackup, vote.Envelopes = nil, b.envelopes()
+	}
 	b.Certify(vote)
 	return vote
+}
+
+// envelopes list those that the members hold.
+func (b Ballot) envelopes() []byte {
+	var held []types.Commitment
+	for _, e := range b.Held {
+		held = append(held, types.Held(e))
+	}
+	return types.EncodeEnvelopes(held)
 }
 
 // Certify gives a vote, whose result has the right form, the signatures of all members for it.
@@ -111,6 +129,9 @@ func (b Ballot) Certify(vote *types.MsgTssPool) {
 	if b.Split {
 		result.SharesHash = b.groupHash(result, vote.Group)
 	}
+	if len(vote.Envelopes) > 0 {
+		result.EnvelopesHash = types.EnvelopesHash(vote.Envelopes)
+	}
 	done := types.DoneMessage(b.Session, result)
 	vote.Certificate = nil
 	for _, m := range b.Members {
@@ -119,15 +140,42 @@ func (b Ballot) Certify(vote *types.MsgTssPool) {
 	}
 }
 
-// Named is a vote that names the group part which another one has carried.
+// Named is a vote that names the group part, and the list of envelopes, which another one has
+// carried.
 func (b Ballot) Named(vote *types.MsgTssPool) *types.MsgTssPool {
 	result, err := vote.ParseResult()
 	if err != nil {
 		panic(err)
 	}
-	vote.GroupHash = b.groupHash(result, vote.Group)
-	vote.Group, vote.Certificate = nil, nil
+	if b.Split {
+		vote.GroupHash = b.groupHash(result, vote.Group)
+	}
+	if len(vote.Envelopes) > 0 {
+		vote.EnvelopesHash = types.EnvelopesHash(vote.Envelopes)
+	}
+	vote.Group, vote.Envelopes, vote.Certificate = nil, nil, nil
 	return vote
+}
+
+// Publication is a member's later publication, in this keygen's epoch, of an envelope that others
+// hold, by whose receipts it is shown.
+func (b Ballot) Publication(
+	v Vault, member Account, envelope []byte, by ...Account,
+) *types.MsgPublishBackup {
+	held := types.Held(envelope)
+	msg := &types.MsgPublishBackup{
+		Signer: member.Bech32(), Vault: v.Name(), Epoch: b.KeygenID,
+		Sha256: held.Sha256, Size_: held.Size_,
+	}
+	message := types.ReceiptMessage(
+		b.ChainID, b.KeygenID, member.Key.PubKey().Address(), held.Sha256, held.Size_)
+	for _, m := range by {
+		msg.Receipts = append(msg.Receipts, types.Receipt{
+			Member:    m.Bech32(),
+			Signature: compact(secp256k1.PrivKeyFromBytes(m.Key.Bytes()), message),
+		})
+	}
+	return msg
 }
 
 // groupHash names a group part of the members, given by its bytes.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"cosmossdk.io/core/address"
 
@@ -38,6 +39,11 @@ func Held(envelope []byte) Commitment {
 	return Commitment{
 		Sha256: sum[:], Size_: uint64(len(envelope)), Placement: Placement_PLACEMENT_MEMBERS,
 	}
+}
+
+// Word is the placement as tools and pages say it: vote or members.
+func (p Placement) Word() string {
+	return strings.ToLower(strings.TrimPrefix(p.String(), "PLACEMENT_"))
 }
 
 // IsHeld reports whether the members hold the envelope: no block and no archive has it.
