@@ -31,6 +31,9 @@ type Client struct {
 	stagger time.Duration // of tests
 }
 
+// ErrNobody means that no member that was asked gave the envelope.
+var ErrNobody = errors.New("no member gave the envelope")
+
 // ErrOther means that a member gave other bytes than those that it was asked for.
 var ErrOther = errors.New("it gave OTHER BYTES than the envelope with this hash")
 
@@ -39,7 +42,7 @@ var ErrOther = errors.New("it gave OTHER BYTES than the envelope with this hash"
 // one is asked beside it.
 func (c *Client) Get(ctx context.Context, members [][]byte, sum []byte) ([]byte, error) {
 	if len(members) == 0 {
-		return nil, fmt.Errorf("there is no member to ask for the envelope %x", sum)
+		return nil, fmt.Errorf("%w %x: there is none to ask", ErrNobody, sum)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,8 +88,7 @@ func (c *Client) Get(ctx context.Context, members [][]byte, sum []byte) ([]byte,
 			return nil, ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("none of %d members gave the envelope %x; of the last: %w",
-		len(members), sum, last)
+	return nil, fmt.Errorf("%w %x; of the last of %d: %w", ErrNobody, sum, len(members), last)
 }
 
 // Source returns a restore.Source that asks the members of a vault but the one with this compressed

@@ -52,13 +52,9 @@ func NewDialer(
 	if err != nil {
 		return nil, errors.New("not a secp256k1 private key")
 	}
-	d := &Dialer{peers: map[peer.ID][]multiaddr.Multiaddr{}, claims: claims, networks: networks}
-	for _, s := range peers {
-		info, err := peer.AddrInfoFromString(s)
-		if err != nil {
-			return nil, fmt.Errorf("peer %q: %w", s, err)
-		}
-		d.peers[info.ID] = append(d.peers[info.ID], info.Addrs...)
+	d := &Dialer{claims: claims, networks: networks}
+	if d.peers, err = parsePeers(peers); err != nil {
+		return nil, err
 	}
 	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
 	security, err := noise.New(noise.ID, identity, muxers)
@@ -67,6 +63,27 @@ func NewDialer(
 	}
 	d.upgrader, err = upgrader.New([]sec.SecureTransport{security}, muxers, nil, nil, nil)
 	return d, err
+}
+
+// CheckPeers errs when one is no multiaddr that ends with a peer id.
+func CheckPeers(peers []string) error {
+	_, err := parsePeers(peers)
+	return err
+}
+
+func parsePeers(peers []string) (map[peer.ID][]multiaddr.Multiaddr, error) {
+	known := map[peer.ID][]multiaddr.Multiaddr{}
+	for _, s := range peers {
+		info, err := peer.AddrInfoFromString(s)
+		if err == nil && len(info.Addrs) == 0 {
+			err = errors.New("it says nothing of where the peer is")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+		known[info.ID] = append(known[info.ID], info.Addrs...)
+	}
+	return known, nil
 }
 
 // Known reports whether the user said where the member with this compressed public key is.

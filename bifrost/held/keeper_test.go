@@ -154,7 +154,7 @@ func TestWhoGivesOtherBytesIsNamed(t *testing.T) {
 	require.Equal(t, 2, st.Named)
 	require.Equal(t, 0, st.Held)
 	require.Contains(t, st.Missing[0].Error, ErrOther.Error())
-	require.Contains(t, st.Missing[1].Error, "no member to ask")
+	require.Contains(t, st.Missing[1].Error, "none to ask")
 	require.Contains(t, st.Problems()[0], "2 of 2 envelopes that the members hold are not here")
 	require.Equal(t, fmt.Sprintf("%x", sum(of(lost))), st.Missing[0].SHA256)
 }

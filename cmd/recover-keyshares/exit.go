@@ -7,6 +7,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/mpcium"
 	"github.com/tssbackup/tssbackup/bifrost/legacy/saved"
 	"github.com/tssbackup/tssbackup/bifrost/rebuild"
@@ -40,7 +41,8 @@ const exitCodes = `Exit codes:
      backup
   5  an envelope, a keyshare, a record, a proof or a state file fails a check, a file
      is something else, or backups of mpcium are not complete
-  6  no node can be reached, or none holds the block any more
+  6  no node can be reached, or none holds the block any more; no member gives an
+     envelope that the members hold
   7  what the nodes say is not verified: there is no header to trust, or one node
      alone and nobody to contradict it, the trusting period is over, headers are
      pruned, the nodes contradict each other, or no answer has a valid Merkle proof
@@ -82,7 +84,7 @@ func codeOf(err error) int {
 		{codeMnemonic, []error{
 			errMnemonic, envelope.ErrWrongMnemonic, command.ErrNoWords, mpcium.ErrKey,
 		}},
-		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock}},
+		{codeUnreachable, []error{chain.ErrUnreachable, chain.ErrNoBlock, held.ErrNobody}},
 		{codeNoBackup, []error{
 			restore.ErrNoBackup, restore.ErrNoVault, restore.ErrGroup, vault.ErrUnknown,
 			chain.ErrNotFound, chain.ErrHeld,

@@ -13,6 +13,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/restore"
@@ -66,6 +67,9 @@ const (
 func (a *app) recover(ctx context.Context) error {
 	other, groups, err := a.otherSource()
 	if err != nil {
+		return command.Usage(err)
+	}
+	if err := held.CheckPeers(a.peers); err != nil {
 		return command.Usage(err)
 	}
 	dir, release, err := a.takeOut()
@@ -132,6 +136,16 @@ func (a *app) otherSource() (restore.Source, restore.GroupSource, error) {
 		groups = restore.GroupsBySum(r.Get)
 	}
 	return restore.Files(r.Get), groups, nil
+}
+
+// after asks a source once another one, if there is one, has not what is wanted.
+func (a *app) after(other, source restore.Source, whose string) restore.Source {
+	if other == nil {
+		return source
+	}
+	return restore.Either(other, source, func(err error) {
+		a.Warn(command.OneLine(err.Error()) + ": the " + whose + " are asked for this envelope")
+	})
 }
 
 // store is where the keyshares go.
@@ -276,12 +290,12 @@ func (a *app) restore(
 	}
 	r.Height = state.Height()
 
-	source := restore.Source(state.Envelope)
-	if other != nil {
-		source = restore.Either(other, source, func(err error) {
-			a.Warn(command.OneLine(err.Error()) + ": the nodes are asked for this envelope")
-		})
+	members, err := a.fromMembers(state, mnemonic)
+	if err != nil {
+		return nil, err
 	}
+	source := restore.ByPlacement(a.after(other, state.Envelope, "nodes"),
+		a.after(other, members, "members"))
 	group := []restore.GroupSource{state.Group, groups, state.CarriedGroup}
 	results, runErr := restore.Run(ctx, restore.Config{
 		Records: state, Source: source, Store: store, Mnemonic: mnemonic,

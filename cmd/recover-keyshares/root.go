@@ -26,7 +26,9 @@ type app struct {
 	mnemonicFile        string
 	// from is where envelopes are looked for before the nodes are asked, with these credentials.
 	from, credentials string
-	hdPath, prefix    string
+	// peers are where members are who hold envelopes.
+	peers          []string
+	hdPath, prefix string
 	// operators is the prefix of operators' addresses, if it does not follow from prefix.
 	operators string
 	// vaultKey is the key that vault names, nil when it names none.
@@ -57,8 +59,11 @@ address follows from the mnemonic. Results go to standard output, everything els
 to standard error.
 
 The envelopes come from the nodes, or with --from from a folder, a bucket or IPFS: what
-a signer publishes has a name there that follows from its record. Nobody is believed:
-an envelope's hash is compared with the record that the nodes prove.
+a signer publishes has a name there that follows from its record. Where a vault's
+members hold the envelopes, no node has them: the other members are asked, where they
+say on chain that they are reached, and first those of --peer. They serve the signer
+whose mnemonic it is, on whichever host. Nobody is believed: an envelope's hash is
+compared with the record that the nodes prove.
 
 --dry-run is the rehearsal: everything is done up to the writing, nothing is written,
 not even what was verified, and it says what would have been. It needs no home, and
@@ -90,6 +95,8 @@ func (a *app) recoverFlags(cmd *cobra.Command) {
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
 	cmd.Flags().StringVar(&a.from, "from", "",
 		"folder, or URL of a sink or of a gateway of IPFS, with the envelopes (default: the nodes' archives and blocks)")
+	cmd.Flags().StringArrayVar(&a.peers, "peer", nil,
+		"address of a member that holds envelopes, /dns4/HOST/tcp/5040/p2p/ID; more than once for more (default: where the members' claims on chain say)")
 	cmd.Flags().StringVar(&a.credentials, "credentials-file", "",
 		"file with the user and the secret for the URL, in two lines")
 	a.prefixFlag(cmd)

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/envelope"
+	"github.com/tssbackup/tssbackup/bifrost/held"
 	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/keystore"
 	"github.com/tssbackup/tssbackup/bifrost/signer"
@@ -124,6 +125,8 @@ type scene struct {
 	// published are all envelopes that were, which places may keep.
 	published [][]byte
 	places    places
+	// serving are the other members' stores, once an envelope is held.
+	serving []*held.Store
 }
 
 type sceneKey struct{}
@@ -195,6 +198,7 @@ func TestScripts(t *testing.T) {
 			"recover":  cmdRecover,
 			"publish":  cmdPublish,
 			"keep":     cmdKeep,
+			"hold":     cmdHold,
 			"prove":    cmdProve,
 			"tamper":   cmdTamper,
 			"state":    cmdState,

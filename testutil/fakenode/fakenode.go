@@ -138,6 +138,24 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
 }
 
+// Hold records an envelope that the members of a vault hold as the latest backup of one of them. The
+// node does not have it.
+func (n *Node) Hold(vault, member string, height int64, envelope []byte) {
+	n.Publish(vault, member, height, envelope)
+	n.Lock()
+	defer n.Unlock()
+	held := n.Backups[vault][member]
+	held.Latest.Placement = types.Placement_PLACEMENT_MEMBERS
+	n.Backups[vault][member] = held
+	txs := n.Blocks[height]
+	n.Blocks[height] = txs[:len(txs)-1]
+	for i := range n.Vaults {
+		if n.Vaults[i].Vault == vault {
+			n.Vaults[i].Placement = types.Placement_PLACEMENT_MEMBERS
+		}
+	}
+}
+
 // Put keeps a further record in the module's store.
 func (n *Node) Put(key []byte, value proto.Message) {
 	data, err := proto.Marshal(value)
