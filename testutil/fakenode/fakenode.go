@@ -138,8 +138,8 @@ func (n *Node) Publish(vault, member string, height int64, envelope []byte) {
 	n.Blocks[height] = append(n.Blocks[height], append([]byte(txHead), envelope...))
 }
 
-// Hold records an envelope that the members of a vault hold as the latest backup of one of them. The
-// node does not have it.
+// Hold records an envelope that the members of a vault hold, as the latest backup of one of them.
+// The node does not have it.
 func (n *Node) Hold(vault, member string, height int64, envelope []byte) {
 	n.Publish(vault, member, height, envelope)
 	n.Lock()

@@ -305,7 +305,7 @@ func record(v types.VaultInfo) types.Vault {
 		PubKeyEd25519: raw(v.PubKeyEd25519), Status: v.Status, Epoch: v.Epoch, ChurnId: v.ChurnId,
 		Threshold: v.Threshold, Needed: v.Needed, SharesHash: raw(v.SharesHash), Split: v.Split,
 		ActiveHeight: v.ActiveHeight, Placement: v.Placement,
-		Former:       v.Former, EpochHeight: v.EpochHeight, GraceUntil: v.GraceUntil,
+		Former: v.Former, EpochHeight: v.EpochHeight, GraceUntil: v.GraceUntil,
 	}
 	if g := v.Group; g != nil {
 		vault.Group = &types.GroupName{Hash: raw(g.Hash), Sha256: raw(g.Sha256), Height: g.Height}
