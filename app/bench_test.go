@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,13 +44,17 @@ const (
 	whole kind = "whole" // every envelope holds keyshares whole, every vote all public shares
 	split kind = "split" // the first vote carries the group part, envelopes hold a member's secrets
 	plain kind = "plain" // whole, without public shares and proofs
+	held  kind = "held"  // split, and the first vote lists the envelopes that the members hold
 )
+
+// isSplit reports whether the first vote carries the group part.
+func (k kind) isSplit() bool { return k == split || k == held }
 
 // sealed are envelopes of the size that they have in a vault of n members: the lengths of those of
 // testutil/fixture/keyshares lie on this line.
 func sealed(b *testing.B, n int, k kind) [][]byte {
 	size := 4_300 + 1_441*n
-	if k == split {
+	if k.isSplit() {
 		size = 830
 	}
 	envelopes := make([][]byte, n)
@@ -74,7 +79,10 @@ func newBallots(b *testing.B, n int, k kind, options sims.AppOptionsMap) ballots
 		Params: func(p *types.Params) {
 			p.MaxVaultMembers = 512
 			p.ProofsOptional = k == plain
-			p.SplitBackups = k == split
+			p.SplitBackups = k.isSplit()
+			if k == held {
+				p.Placement = types.Placement_PLACEMENT_MEMBERS
+			}
 		},
 		Funds: 1_000, MaxMemo: 1 << 20, // for the transfers that votes are held against
 		// All votes go into one block, so that blocks of every size are measured alike.
@@ -84,13 +92,19 @@ func newBallots(b *testing.B, n int, k kind, options sims.AppOptionsMap) ballots
 		},
 	})
 	votes := ballots{churn: c, envelopes: sealed(b, n, k)}
+	if k == held {
+		for _, m := range c.ballot.Members {
+			i := slices.IndexFunc(c.Signers, func(s network.Account) bool { return s.Mnemonic == m.Mnemonic })
+			c.ballot.Held = append(c.ballot.Held, votes.envelopes[i])
+		}
+	}
 	for i, m := range c.Signers {
 		vote := c.ballot.Vote(c.vault, m, votes.envelopes[i])
 		switch {
 		case k == plain:
 			vote.PublicShares, vote.Proof = nil, nil
 			c.ballot.Certify(vote)
-		case k == split && i > 0:
+		case k.isSplit() && i > 0:
 			c.ballot.Named(vote)
 		}
 		gas, err := types.SignerGas(vote, n)
@@ -145,7 +159,8 @@ const secretBytes = 576
 // without public shares and proofs, and the verification of the proofs alone. Each time the block
 // runs on another copy of the state. The best of all rounds counts, because whatever else the
 // machine does only adds to a time. It also says what the vault costs: the bytes of transactions, of
-// state and of the archive. With -short it is 4 votes alone.
+// state and of the archive; where the members hold the envelopes, the transactions against those of a
+// vault whose votes carry them, and no archive. With -short it is 4 votes alone.
 func BenchmarkFinalizeBlock(b *testing.B) {
 	sizes := []int{4, 20, 40, 100}
 	if testing.Short() {
@@ -153,7 +168,8 @@ func BenchmarkFinalizeBlock(b *testing.B) {
 	}
 	for _, n := range sizes {
 		without := sync.OnceValue(func() ballots { return newBallots(b, n, plain, nil) })
-		for _, k := range []kind{whole, split} {
+		inVotes := sync.OnceValue(func() float64 { return float64(bytesOf(newBallots(b, n, split, nil).votes)) })
+		for _, k := range []kind{whole, split, held} {
 			b.Run(fmt.Sprintf("%d members/%s", n, k), func(b *testing.B) {
 				proven, plain := newBallots(b, n, k, nil), without()
 				statements, proofs := proven.proofsOf()
@@ -186,7 +202,12 @@ func BenchmarkFinalizeBlock(b *testing.B) {
 				b.ReportMetric(100*float64(verify)/float64(block), "%verify")
 				b.ReportMetric(txs, "tx-B")
 				b.ReportMetric(float64(grown), "state-B")
-				b.ReportMetric(float64(bytesOf(proven.envelopes)), "archive-B")
+				b.ReportMetric(float64(grown)/float64(n), "state-B/member")
+				if k == held {
+					b.ReportMetric(txs/inVotes(), "tx/split")
+				} else {
+					b.ReportMetric(float64(bytesOf(proven.envelopes)), "archive-B")
+				}
 				b.ReportMetric(float64(bytesOf(plain.votes)), "plain-tx-B")
 				b.ReportMetric(txs/thornode[n], "tx/thornode")
 				b.ReportMetric(txs/float64(n*secretBytes), "tx/secrets")

@@ -95,6 +95,33 @@ func (l *life) compare(rt *rapid.T) {
 	}))
 	require.Zero(t, waiting, "and so the sessions")
 	l.compareVaults()
+	l.compareKept()
+}
+
+// compareKept checks that nodes keep what is on chain, of the open churn and of the vaults that are
+// not retired, and nothing that members hold.
+func (l *life) compareKept() {
+	var want []string
+	if c := l.m.open(); c != nil {
+		for _, k := range c.keygens {
+			for _, vote := range k.votes {
+				if vote.sha != "" && !k.held {
+					want = append(want, vote.sha)
+				}
+			}
+		}
+	}
+	for _, v := range l.m.vaults {
+		for _, e := range v.epochs() {
+			if !v.live() || e.keygen.held || e.over != 0 || e.ended != 0 && v.graceUntil == 0 {
+				continue
+			}
+			for _, shas := range e.backups {
+				want = append(want, shas...)
+			}
+		}
+	}
+	require.ElementsMatch(l.t, want, l.c.kept())
 }
 
 // compareIndexes checks that what is found by an index is what there is.
@@ -230,6 +257,7 @@ func (l *life) compareKeygen(k *modelKeygen) {
 	require.Equal(t, []int{k.threshold, k.needed}, []int{int(got.Threshold), int(got.Needed)})
 	require.Equal(t, []int64{k.opened, k.deadline, k.closed}, []int64{got.OpenedHeight, got.Deadline, got.ClosedHeight})
 	require.EqualValues(t, k.try, got.Try)
+	require.Equal(t, k.held, got.Placement == members)
 	require.Equal(t, k.blamed, got.Blamed)
 	require.Equal(t, k.silent, got.Silent)
 	vault := ""
@@ -267,6 +295,7 @@ func (l *life) compareKeygen(k *modelKeygen) {
 			sha = vote.Commitment.Sha256
 		}
 		require.Equal(t, want.sha, sha)
+		require.Equal(t, k.held && sha != "", vote.Commitment != nil && vote.Commitment.Placement == members)
 		require.Equal(t, want.shares, vote.SharesHash != "")
 		require.Equal(t, want.proven && k.status != types.KeygenStatus_KEYGEN_STATUS_FAILED, vote.Proven)
 	}
@@ -314,6 +343,14 @@ func (l *life) compareCeremony(k *modelKeygen, got types.KeygenInfo) {
 	require.Equal(t, c.shares, got.Certificate.SharesHash != "")
 	require.EqualValues(t, c.attempt, got.Certificate.Attempt)
 	require.Equal(t, []any{c.height, c.checked}, []any{got.Certificate.Height, got.Certificate.Checked})
+	var list []types.Commitment
+	for _, e := range got.Certificate.Envelopes {
+		held, err := e.Commitment()
+		require.NoError(t, err)
+		list = append(list, held)
+	}
+	require.Equal(t, string(c.list), string(types.EncodeEnvelopes(list)))
+	require.Equal(t, k.held, len(list) != 0)
 	for _, vote := range k.votes {
 		require.NotNil(t, vote.vault, "nobody votes against it")
 		require.Equal(t, c.vault.name(), vote.vault.name(), "nor for another result")
@@ -339,6 +376,7 @@ func (l *life) compareVaults() {
 		require.Equal(t, hex.EncodeToString(v.keys.pubKeyEd25519()), got.PubKeyEd25519)
 		require.Equal(t, []int64{v.active, v.retiring, v.retired}, []int64{got.ActiveHeight, got.RetiringHeight, got.RetiredHeight})
 		require.EqualValues(t, v.keygen.needed, got.Needed)
+		require.Equal(t, v.keygen.held, got.Placement == members)
 		require.Len(t, got.Members, len(v.keygen.members))
 		l.compareGroup(v, got)
 		require.Equal(t, []int64{v.began, v.graceUntil}, []int64{got.EpochHeight, got.GraceUntil})
@@ -356,6 +394,7 @@ func (l *life) compareVaults() {
 		require.NoError(t, err)
 		c := cov.Vaults[0]
 		require.EqualValues(t, v.keygen.id, c.Epoch)
+		require.Equal(t, v.keygen.held, c.Placement == members)
 		require.Equal(t, []int{len(v.former) + 1, v.margin()}, []int{int(c.Epochs), int(c.Margin)})
 		require.Equal(t, got.Former, c.Former)
 		require.EqualValues(t, len(v.backups), c.Published)
@@ -373,6 +412,7 @@ func (l *life) compareVaults() {
 			var shas []string
 			for _, commitment := range m.Commitments {
 				shas = append(shas, commitment.Sha256)
+				require.Equal(t, v.keygen.held, commitment.Placement == members)
 			}
 			require.Equal(t, v.backups[m.Address], shas)
 			require.Equal(t, m.Asked && len(shas) == 0, slices.Contains(c.Missing, m.Address))

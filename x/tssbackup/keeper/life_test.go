@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"bytes"
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"testing"
@@ -126,6 +127,9 @@ func genParams() *rapid.Generator[types.Params] {
 		p.RetirementDelay = rapid.SampledFrom([]uint64{0, 0, 1, 6}).Draw(t, "retirement delay")
 		p.ProofsOptional = rapid.IntRange(0, 2).Draw(t, "proofs optional") == 0
 		p.SplitBackups = rapid.Bool().Draw(t, "split backups")
+		if rapid.Bool().Draw(t, "held by members") {
+			p.Placement = members
+		}
 		p.KeygenRetention = rapid.SampledFrom([]uint64{0, 1, 5, 20}).Draw(t, "keygen retention")
 		p.ProofRetention = rapid.SampledFrom([]uint64{0, 1, 5}).Draw(t, "proof retention")
 		p.EpochGrace = rapid.SampledFrom([]uint64{0, 1, 7}).Draw(t, "epoch grace")
@@ -342,7 +346,15 @@ const (
 	namingOther  // a hash that is none
 	carryAndName // both
 	sharesBeside // public shares beside the group part
-	lastSplit
+	// In a keygen whose members hold the envelopes alone.
+	listing         // the list, whether one stands or not
+	nameListOnly    // its hash, whether one stands or not
+	namingOtherList // a hash that is none
+	listAndName     // both
+	noList          // neither
+	otherList       // a list of other envelopes
+	envelopeBeside  // an envelope beside the list
+	lastWith
 )
 
 // usual is what votes in a keygen come with: all that is required, and in every other keygen also
@@ -359,7 +371,7 @@ func (l *life) vote(rt *rapid.T) {
 	k := l.anyKeygen(rt)
 	with := usual(k)
 	if rapid.IntRange(0, 2).Draw(rt, "unusual") == 0 {
-		with = rapid.IntRange(plain, lastSplit-1).Draw(rt, "with")
+		with = rapid.IntRange(plain, lastWith-1).Draw(rt, "with")
 	}
 	certificate := needed
 	if rapid.IntRange(0, 2).Draw(rt, "certificate") == 0 {
@@ -561,13 +573,21 @@ const (
 func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with, certificate int, exempt bool) {
 	member, isMember := k.member(address)
 	var env []byte
-	if member.asked {
+	if member.asked && (!k.held || with == envelopeBeside) {
 		env = envelope(fmt.Sprint(k.id, address), 100)
 	}
 	msg := vault.result(k.id, address, env)
 	msg.Term = l.m.term(address)
+	if k.held && isMember {
+		l.list(msg, k, with)
+	}
 	if isMember && with != plain {
 		vault.prove(msg, k.keys(), member.key, member.recipient)
+		if k.held && member.asked && msg.Proof == nil {
+			// It names the list, or has none.
+			shares := vault.deal(k.keys()).Public
+			msg.Proof = dealer.FakeProof(vault.statement(shares, k.id, member.key, member.recipient))
+		}
 		switch with {
 		case withShares:
 			msg.Proof = nil
@@ -589,7 +609,7 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	case want != nil:
 	case (k.requires || k.reshares != nil) && !k.split && msg.PublicShares == nil:
 		want = types.ErrInvalidShares
-	case k.requires && env != nil && msg.Proof == nil:
+	case k.requires && member.asked && msg.Proof == nil:
 		want = types.ErrProofMissing
 	case k.split && msg.PublicShares != nil:
 		want = types.ErrInvalidShares
@@ -600,6 +620,14 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	case len(msg.GroupHash) != 0 && (k.certificate == nil || with == namingOther || with == falseShares ||
 		!same(vault, *k.certificate.vault)):
 		want = types.ErrGroupUnknown
+	case k.held && env != nil:
+		want = types.ErrHeldByMembers
+	case k.held && (len(msg.Envelopes) != 0) == (len(msg.EnvelopesHash) != 0):
+		want = types.ErrInvalidEnvelopes
+	case len(msg.EnvelopesHash) != 0 && len(msg.Certificate) != 0:
+		want = types.ErrInvalidEnvelopes
+	case len(msg.EnvelopesHash) != 0 && (k.certificate == nil || with == namingOtherList):
+		want = types.ErrEnvelopesUnknown
 	case k.certificate != nil:
 		if vault.name() != k.certificate.vault.name() || !vault.ed.Equal(k.certificate.vault.ed) {
 			want = types.ErrCertified
@@ -617,11 +645,13 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 		want = types.ErrVaultExists
 	case k.certificate != nil && (k.certificate.shares != shares || shares && with == falseShares):
 		want = types.ErrCertified
+	case k.certificate != nil && len(msg.Envelopes) != 0 && !bytes.Equal(msg.Envelopes, k.certificate.list):
+		want = types.ErrCertified
 	case k.certificate == nil && !certified:
 		want = types.ErrInvalidCertificate
 	case with == falseShares:
 		want = types.ErrInvalidShares
-	case with == falseProof && env != nil:
+	case with == falseProof && member.asked:
 		want = types.ErrInvalidProof
 	}
 	require.ErrorIs(l.t, l.c.handle(msg), want)
@@ -630,15 +660,59 @@ func (l *life) castResult(k *modelKeygen, address string, vault vaultKeys, with,
 	}
 	if k.certificate == nil {
 		k.certificate = &modelCertificate{
-			vault: &vault, shares: shares, attempt: k.attempt, height: l.m.height,
+			vault: &vault, shares: shares, attempt: k.attempt, height: l.m.height, list: msg.Envelopes,
 		}
 	}
 	vote := modelVote{vault: &vault, height: l.m.height, shares: shares, proven: msg.Proof != nil}
-	if env != nil {
+	switch {
+	case env != nil:
 		vote.sha = commitment(env)
+	case member.asked:
+		vote.sha = k.listed(address)
 	}
 	k.votes[address] = vote
 	delete(k.attempts, address)
+}
+
+// list has a member's vote list the envelopes that the members hold, or name the list.
+func (l *life) list(msg *types.MsgTssPool, k *modelKeygen, with int) {
+	of := types.Keygen{Id: k.id, Members: k.keys()}
+	list := heldBy(of)
+	if k.certificate != nil {
+		list = k.certificate.list
+	}
+	if with == otherList {
+		of.Id += 1000
+		list = heldBy(of)
+	}
+	if k.certificate == nil && with != nameListOnly && with != namingOtherList ||
+		with == listing || with == listAndName || with == otherList {
+		msg.Envelopes = list
+	}
+	switch {
+	case with == namingOtherList:
+		msg.EnvelopesHash = types.EnvelopesHash(nil)
+	case len(msg.Envelopes) == 0 || with == listAndName:
+		msg.EnvelopesHash = types.EnvelopesHash(list)
+	}
+	if with == noList {
+		msg.Envelopes, msg.EnvelopesHash = nil, nil
+	}
+}
+
+// listed is the hash of a member's envelope in the list that the certificate names.
+func (k *modelKeygen) listed(address string) string {
+	at := 0
+	for _, m := range k.members {
+		if m.address == address {
+			entry := k.certificate.list[at*types.EnvelopeEntryBytes:]
+			return hex.EncodeToString(entry[:types.HashSize])
+		}
+		if m.asked {
+			at++
+		}
+	}
+	panic("no member")
 }
 
 // group has a member's vote in a split keygen bring the group part, or name it.
@@ -776,6 +850,18 @@ func (l *life) publish(rt *rapid.T) {
 	msg := &types.MsgPublishBackup{
 		Signer: address, Vault: v.keys.name(), KeysharesBackup: env, Term: l.m.term(address),
 	}
+	enough, signed := true, true
+	if v.keygen.held {
+		held := types.Held(env)
+		msg.KeysharesBackup, msg.Sha256, msg.Size_ = nil, held.Sha256, held.Size_
+		by := others(v.keygen.keys(), address)
+		n := rapid.IntRange(v.keygen.threshold-2, len(by)).Draw(rt, "receipts")
+		enough = n >= v.keygen.threshold-1
+		msg.Receipts = receipts(v.keygen.id, msg, by[:n])
+		if n > 0 && rapid.IntRange(0, 4).Draw(rt, "unsigned") == 0 {
+			msg.Receipts[n-1].Signature, signed = make([]byte, types.SignatureSize), false
+		}
+	}
 	member, isMember := v.keygen.member(address)
 	epochs := []uint64{0, v.keygen.id}
 	for _, e := range v.former {
@@ -798,6 +884,8 @@ func (l *life) publish(rt *rapid.T) {
 		want = types.ErrOtherEpoch
 	case !isMember:
 		want = types.ErrNotMember
+	case !enough:
+		want = types.ErrInvalidReceipts
 	}
 
 	exempt, ok, err := l.c.k.ExemptVote(l.c.ctx, msg)
@@ -821,6 +909,8 @@ func (l *life) publish(rt *rapid.T) {
 	sha := commitment(env)
 	switch {
 	case want != nil:
+	case !signed:
+		want = types.ErrInvalidReceipts
 	case len(v.backups[address]) > 0 && v.backups[address][0] == sha:
 		want = types.ErrBackupPresent
 	case msg.Proof == nil:

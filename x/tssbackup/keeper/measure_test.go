@@ -19,8 +19,7 @@ import (
 // growth is what a churn of n members at a height of millions adds to the store for each backup: by
 // the votes, the certificate and the check, from before the joins to the active vault, and from
 // before the churn to the active vault.
-func growth(t testing.TB, n int) (votes, backups, churn float64) {
-	params := testParams()
+func growth(t testing.TB, params types.Params, n int) (votes, backups, churn float64) {
 	params.MaxVaultMembers = 512
 	c, _ := startChain(t, params, n)
 	c.ctx = c.ctx.WithBlockHeight(25_000_000)
@@ -35,8 +34,7 @@ func growth(t testing.TB, n int) (votes, backups, churn float64) {
 	vault := newVault("v")
 	for _, m := range keygen.Members {
 		require.NoError(t, c.k.CountAttempt(c.ctx, types.Exemption{KeygenID: keygen.Id, Member: m.Address()}))
-		msg := vault.result(keygen.Id, bech(m.Address()), envelope(bech(m.Address()), 64<<10))
-		c.mustRun(msg)
+		c.mustRun(vault.vote(keygen, m))
 	}
 	voted := c.size()
 	c.endBlock()
@@ -52,7 +50,7 @@ const maxGrowth = 200
 func TestStateGrowth(t *testing.T) {
 	for _, n := range []int{3, 4, 5, 20, 100} {
 		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
-			votes, backups, churn := growth(t, n)
+			votes, backups, churn := growth(t, testParams(), n)
 			t.Logf("bytes for each backup: %.0f while voting, %.0f when active, %.0f with the whole churn", votes, backups, churn)
 			// Until the vault is active there is the certificate with the vault's signatures.
 			require.LessOrEqual(t, votes, maxGrowth+240/float64(n))
@@ -62,6 +60,22 @@ func TestStateGrowth(t *testing.T) {
 				// bytes for each of four members.
 				require.LessOrEqual(t, churn, float64(maxGrowth))
 			}
+		})
+	}
+}
+
+// TestStateGrowthWhereMembersHoldTheEnvelopes measures what that adds: of each member its entry of the
+// certificate and, in its vote, the hash of the list, until the vault is active; and then what says so.
+func TestStateGrowthWhereMembersHoldTheEnvelopes(t *testing.T) {
+	for _, n := range []int{4, 20, 100} {
+		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
+			votes, backups, churn := growth(t, testParams(), n)
+			heldVotes, heldBackups, heldChurn := growth(t, heldParams(testParams()), n)
+			t.Logf("bytes for each backup: %.1f more while voting, %.1f when active, %.1f with the whole churn",
+				heldVotes-votes, heldBackups-backups, heldChurn-churn)
+			require.LessOrEqual(t, heldVotes-votes, 80+40/float64(n))
+			require.LessOrEqual(t, heldBackups-backups, 2+8/float64(n))
+			require.LessOrEqual(t, heldChurn-churn, 4+8/float64(n), "the vault before has the same placement")
 		})
 	}
 }
@@ -113,8 +127,15 @@ func TestStateGrowthOfAProof(t *testing.T) {
 // TestSameInputsSameStore runs one history on two chains: the stores, which make up the app hash,
 // are the same.
 func TestSameInputsSameStore(t *testing.T) {
+	for name, params := range map[string]types.Params{
+		"votes carry the envelopes": provenParams(), "members hold them": heldParams(splitParams()),
+	} {
+		t.Run(name, func(t *testing.T) { requireSameStore(t, params) })
+	}
+}
+
+func requireSameStore(t *testing.T, params types.Params) {
 	run := func() (map[string]string, []string) {
-		params := provenParams()
 		params.MaxVaultMembers = 6
 		params.MinCoverage = types.Fraction{Numerator: 1, Denominator: 2}
 		c, vals := startChain(t, params, 17)

@@ -105,6 +105,8 @@ type modelKeygen struct {
 	requires bool
 	// split tells that votes bring a group part, or name it, in place of public shares.
 	split bool
+	// held tells that votes list the envelopes that the members hold, or name the list.
+	held bool
 	// reshares is the vault that the members get, nil in a keygen, and deals the epoch whose members
 	// hand it over. idle are those of them that sat out, or that enough members named, and named whom
 	// each names in its latest join.
@@ -120,7 +122,8 @@ type modelCertificate struct {
 	shares  bool // the result has public shares, or a group part
 	attempt int
 	height  int64
-	checked bool // the vault has signed
+	checked bool   // the vault has signed
+	list    []byte // of the envelopes that the members hold
 }
 
 type modelMember struct {
@@ -717,7 +720,7 @@ func (m *model) newKeygen(c *modelChurn, id uint64, try int, members []modelMemb
 	return &modelKeygen{
 		id: id, churn: c, status: open, try: try, opened: m.height, deadline: m.height + int64(m.params.KeygenDeadline),
 		members: members, threshold: threshold(n), bears: n - threshold(n), needed: m.needed(n), requires: !m.params.ProofsOptional,
-		split: m.params.SplitBackups,
+		split: m.params.SplitBackups, held: m.params.Placement == types.Placement_PLACEMENT_MEMBERS,
 		named: map[string][]string{},
 		votes: map[string]modelVote{}, attempts: map[string]uint64{}, smalls: map[string]uint64{}, joined: map[string]bool{},
 	}

@@ -607,3 +607,65 @@ func TestFailedKeygensKeepWhatTheirVotesHeld(t *testing.T) {
 	var msg sdk.Msg = heldPublication(vault, keygen.Id, bech(keygen.Members[0].Address()), envelope("e", 10), keygen.Members[1:])
 	require.ErrorIs(t, c.run(msg), types.ErrVaultNotFound)
 }
+
+// FuzzHeldMessages has the message server handle votes and publications of any bytes where members
+// hold the envelopes: it never panics, and a message that errs changes nothing.
+func FuzzHeldMessages(f *testing.F) {
+	params := heldParams(splitParams())
+	params.MaxVaultMembers = 5
+	c, _ := startChain(f, params, 6)
+	vault := newVault("v")
+	ids := c.startChurn()
+	epoch := c.keygen(ids[0])
+	for i, id := range ids {
+		keygen, of := c.keygen(id), []vaultKeys{vault, newVault("x")}[i]
+		for _, m := range keygen.Members {
+			c.mustRun(of.vote(keygen, m))
+		}
+	}
+	c.endBlock()
+	// Of the keygens that are open, one has a certificate.
+	ids = c.startChurn()
+	keygen, other := c.keygen(ids[0]), c.keygen(ids[1])
+	c.begin(keygen)
+	certified := newVault("certified")
+	c.mustRun(certified.vote(other, other.Members[0]))
+	publisher := bech(epoch.Members[0].Address())
+	for i, msg := range []sdk.Msg{
+		c.certified(newVault("w").vote(keygen, keygen.Members[0])),
+		naming(certified.vote(other, other.Members[1]), other.Members),
+		certified.vote(other, other.Members[2]),
+		heldPublication(vault, epoch.Id, publisher, envelope("h", 40), epoch.Members[1:]),
+	} {
+		bz, err := testCodec.Marshal(msg)
+		require.NoError(f, err)
+		require.NoError(f, func() error { d := *c; d.ctx, _ = c.ctx.CacheContext(); return d.handle(msg) }())
+		f.Add(i == 3, bz)
+	}
+	start := c.ctx
+	f.Fuzz(func(t *testing.T, publishes bool, bz []byte) {
+		var msg sdk.Msg
+		if publishes {
+			m := &types.MsgPublishBackup{}
+			if testCodec.Unmarshal(bz, m) != nil {
+				return
+			}
+			msg = m
+		} else {
+			m := &types.MsgTssPool{}
+			if testCodec.Unmarshal(bz, m) != nil {
+				return
+			}
+			msg = m
+		}
+		c.t = t
+		c.ctx, _ = start.CacheContext()
+		before := c.dump()
+		_, _, _ = c.k.ExemptVote(c.ctx, msg)
+		if err := c.handle(msg); err != nil {
+			require.Equal(t, before, c.dump())
+		}
+		c.endBlock()
+		require.Empty(t, c.ended, "nothing for an archive")
+	})
+}
