@@ -323,9 +323,9 @@ func (n *Network) Stop(i int) {
 	require.NoError(n.t, v.stop())
 }
 
-// refusePeersWhen has a node refuse peers when it stops. A node forgets those who come while it stops
-// and leaves their connections open. They end with a process; here they would live on, and the others
-// would take them for the node and refuse it when it comes back, for up to two minutes.
+// refusePeersWhen has a node refuse peers when it stops. A node forgets those who come while it
+// stops and leaves their connections open. They end with a process; here they would live on, and
+// the others would take them for the node and refuse it when it comes back, for up to two minutes.
 func refusePeersWhen(stopping *atomic.Bool) func(*baseapp.BaseApp) {
 	return func(app *baseapp.BaseApp) {
 		app.SetIDPeerFilter(func(string) *abci.ResponseQuery {
