@@ -144,7 +144,7 @@ func (d *Dialer) claimed(
 }
 
 // errPrivate is of an address that only its owner may name.
-var errPrivate = errors.New("it is no public address; --peer dials it all the same")
+var errPrivate = errors.New("it is no public address: it is dialled when it is named as a peer")
 
 func (d *Dialer) dial(
 	ctx context.Context, id peer.ID, addr multiaddr.Multiaddr, anywhere bool,

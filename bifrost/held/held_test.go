@@ -125,7 +125,7 @@ func TestTheToolDialsPublicAddressesThatAreClaimed(t *testing.T) {
 	for _, claim := range []string{"/ip4/127.0.0.1/tcp/", "/dns4/localhost/tcp/"} {
 		w.names[string(keeps.pub)] = []string{"nonsense", claim + port}
 		_, err := w.dialer(lost, nil, true).Get(t.Context(), [][]byte{keeps.pub}, sum(sealed))
-		require.ErrorContains(t, err, "--peer dials it", claim)
+		require.ErrorContains(t, err, "no public address", claim)
 	}
 	for _, said := range []string{"/ip4/127.0.0.1/tcp/", "/dns4/localhost/tcp/", "/dns/localhost/tcp/"} {
 		peer := said + port + "/p2p/" + keeps.node.PeerID()

@@ -14,10 +14,10 @@ import (
 	"github.com/tssbackup/tssbackup/testutil/fakes3"
 )
 
-// places are a bucket and a node of IPFS for what was published.
+// places are a bucket and two nodes of IPFS for what was published.
 type places struct {
-	bucket *fakes3.Server
-	ipfs   *fakeipfs.Node
+	bucket       *fakes3.Server
+	ipfs, second *fakeipfs.Node
 }
 
 func newPlaces(t testing.TB, env *testscript.Env) (p places, err error) {
@@ -27,6 +27,8 @@ func newPlaces(t testing.TB, env *testscript.Env) (p places, err error) {
 	env.Setenv("BUCKET", bucket)
 	env.Setenv("IPFS", node)
 	env.Setenv("GATEWAY", gateway)
+	p.second, _, gateway = fakeipfs.New(t, cidOf)
+	env.Setenv("SECOND", gateway)
 	key := []byte(fakes3.AccessKey + "\n" + fakes3.SecretKey + "\n")
 	return p, os.WriteFile(filepath.Join(env.WorkDir, "key"), key, 0o600)
 }
@@ -36,8 +38,8 @@ func cidOf(data []byte) string {
 	return cid.Of(sum[:])
 }
 
-// keep puts copies of what was published into the folder kept, the bucket and the node of IPFS;
-// with spoilt, other bytes are in the bucket and on IPFS under these names.
+// keep puts copies of what was published into the folder kept, the bucket and the nodes of IPFS;
+// with spoilt, other bytes are in the bucket and on the first node under these names.
 func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	s.places.bucket.Lock()
@@ -50,6 +52,9 @@ func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
 		if len(args) > 0 {
 			sealed = []byte("other bytes")
 		} else {
+			s.places.second.Lock()
+			s.places.second.Blocks[cid] = sealed
+			s.places.second.Unlock()
 			path := ts.MkAbs(filepath.Join("kept", name))
 			ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
 			ts.Check(os.WriteFile(path, sealed, 0o600))
