@@ -28,7 +28,8 @@
 // run in the check state, so a group part in the mempool is not known there. And a hash that is
 // known stays known while its keygen is open. So such a vote never fails in a block for its group
 // part where it passed before: not when the vote with the group part comes later, is not executed,
-// or fails. A vote that carries the group part is good before and after it is known.
+// or fails. A vote that carries the group part is good before and after it is known. The same is so
+// of the list of envelopes that members hold, which the votes of such a keygen carry or name.
 //
 // Everything else pays as in any other chain: several messages in one transaction, a vote inside
 // another message, a vote with a fee, a backup that is published once more. A single vote without a

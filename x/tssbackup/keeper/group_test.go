@@ -386,48 +386,54 @@ func TestWhoWasSilentMayProveLaterInASplitVault(t *testing.T) {
 }
 
 // TestGasOfSplitVotes has both kinds of a vote stay within what the ante handler allows and a
-// signer asks for, in keygens of all sizes.
+// signer asks for, in keygens of all sizes and both placements.
 func TestGasOfSplitVotes(t *testing.T) {
 	for _, n := range []int{3, 4, 40, 100, 512} {
-		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
-			params := splitParams()
-			params.MaxVaultMembers = 512
-			c, _ := startChain(t, params, n)
-			keygen := c.keygen(c.startChurn()[0])
-			used := func(msg *types.MsgTssPool) {
-				ctx, write := c.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()).WithKVGasConfig(storetypes.KVGasConfig()).CacheContext()
-				e, ok, err := c.k.ExemptVote(ctx, msg)
-				require.NoError(t, err)
-				require.True(t, ok)
-				require.NoError(t, c.k.CountAttempt(ctx, e))
-				_, err = c.msg.TssPool(ctx, msg)
-				require.NoError(t, err)
-				write()
-				t.Logf("carries %v: %d of %d gas", e.CarriesGroup, ctx.GasMeter().GasConsumed(), e.MaxGas())
-				require.Less(t, ctx.GasMeter().GasConsumed(), e.MaxGas())
-				limit, err := types.SignerGas(msg, n)
-				require.NoError(t, err)
-				require.Equal(t, e.MaxGas()+10*uint64(msg.Size()), limit)
-				if e.NamesGroup {
-					require.LessOrEqual(t, limit, uint64(900_000))
-				} else {
-					require.Less(t, limit, uint64(100_000_000), "it fits into a block")
-				}
-				require.LessOrEqual(t, uint64(msg.Size()-len(msg.KeysharesBackup)), e.MaxBytes()+1024)
-			}
-			longest := func(m types.Member) *types.MsgTssPool {
-				msg := vaultOf(n).vote(keygen, m)
-				msg.KeysharesBackup = envelope(bech(m.Address()), 1_000)
-				if n <= 40 {
-					msg.Proof = vaultOf(n).proof(t, keygen, m, 0)
-				}
-				return msg
-			}
-			used(c.certified(longest(keygen.Members[0])))
-			used(naming(longest(keygen.Members[n-1]), keygen.Members))
-			require.Equal(t, c.dump(), exportInto(t, c).dump())
+		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) { requireGasOfSplitVotes(t, n, splitParams()) })
+		t.Run(fmt.Sprint(n, " members that hold the envelopes"), func(t *testing.T) {
+			requireGasOfSplitVotes(t, n, heldParams(splitParams()))
 		})
 	}
+}
+
+func requireGasOfSplitVotes(t *testing.T, n int, params types.Params) {
+	params.MaxVaultMembers = 512
+	c, _ := startChain(t, params, n)
+	keygen := c.keygen(c.startChurn()[0])
+	used := func(msg *types.MsgTssPool) {
+		ctx, write := c.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()).WithKVGasConfig(storetypes.KVGasConfig()).CacheContext()
+		e, ok, err := c.k.ExemptVote(ctx, msg)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.NoError(t, c.k.CountAttempt(ctx, e))
+		_, err = c.msg.TssPool(ctx, msg)
+		require.NoError(t, err)
+		write()
+		t.Logf("carries %v: %d of %d gas", e.CarriesGroup, ctx.GasMeter().GasConsumed(), e.MaxGas())
+		require.Less(t, ctx.GasMeter().GasConsumed(), e.MaxGas())
+		limit, err := types.SignerGas(msg, n)
+		require.NoError(t, err)
+		require.Equal(t, e.MaxGas()+10*uint64(msg.Size()), limit)
+		if e.NamesGroup {
+			require.LessOrEqual(t, limit, uint64(900_000))
+		} else {
+			require.Less(t, limit, uint64(100_000_000), "it fits into a block")
+		}
+		require.LessOrEqual(t, uint64(msg.Size()-len(msg.KeysharesBackup)), e.MaxBytes()+1024)
+	}
+	longest := func(m types.Member) *types.MsgTssPool {
+		msg := vaultOf(n).vote(keygen, m)
+		if !keygen.IsHeld() {
+			msg.KeysharesBackup = envelope(bech(m.Address()), 1_000)
+		}
+		if n <= 40 {
+			msg.Proof = vaultOf(n).proof(t, keygen, m, 0)
+		}
+		return msg
+	}
+	used(c.certified(longest(keygen.Members[0])))
+	used(naming(longest(keygen.Members[n-1]), keygen.Members))
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
 }
 
 func vaultOf(n int) vaultKeys { return newVault(fmt.Sprint("vault of ", n)) }

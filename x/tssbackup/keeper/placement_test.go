@@ -485,6 +485,39 @@ func TestReceiptsAreChargedBeforeTheyAreVerified(t *testing.T) {
 	require.PanicsWithValue(t, storetypes.ErrorOutOfGas{Descriptor: "receipts"}, func() { _ = c.handle(msg) })
 }
 
+// TestGasOfPublicationsWithReceipts has one with the receipts of all others stay within what the ante
+// handler allows and a signer asks for, in vaults of all sizes.
+func TestGasOfPublicationsWithReceipts(t *testing.T) {
+	for _, n := range []int{3, 40, 512} {
+		t.Run(fmt.Sprint(n, " members"), func(t *testing.T) {
+			params := heldParams(testParams())
+			params.MaxVaultMembers = 512
+			params.Sample = types.Fraction{Numerator: 2, Denominator: 3}
+			c, _ := startChain(t, params, n)
+			keygen := c.keygen(c.startChurn()[0])
+			vault := newVault("v")
+			c.complete(keygen.Id, vault)
+			at := slices.IndexFunc(keygen.Members, func(m types.Member) bool { return !m.Asked })
+			publisher := bech(keygen.Members[at].Address())
+			msg := heldPublication(vault, keygen.Id, publisher, envelope("e", 10), others(keygen.Members, publisher))
+			ctx := c.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()).WithKVGasConfig(storetypes.KVGasConfig())
+			e, ok, err := c.k.ExemptVote(ctx, msg)
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.NoError(t, c.k.CountAttempt(ctx, e))
+			_, err = c.msg.PublishBackup(ctx, msg)
+			require.NoError(t, err)
+			used := ctx.GasMeter().GasConsumed()
+			t.Logf("%d bytes, %d of %d gas", msg.Size(), used, e.MaxGas())
+			require.Less(t, used, e.MaxGas())
+			require.Less(t, uint64(msg.Size()), e.MaxBytes())
+			limit, err := types.SignerGas(msg, n)
+			require.NoError(t, err)
+			require.Equal(t, e.MaxGas()+10*uint64(msg.Size()), limit)
+		})
+	}
+}
+
 // TestAKeygenKeepsItsPlacement turns it while a keygen is open, and back again, in keygens that are
 // tried again too.
 func TestAKeygenKeepsItsPlacement(t *testing.T) {
