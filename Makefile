@@ -113,7 +113,7 @@ bench-once: ## every benchmark of the repository, once: that none of them is bro
 	scripts/bench-once.sh
 
 fuzz: ## every fuzz target for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit ./bifrost/homebackup ./bifrost/vault ./bifrost/held
+	scripts/fuzz.sh $(FUZZTIME) $(PURE) ./bifrost/tss ./bifrost/audit ./bifrost/homebackup ./bifrost/vault ./bifrost/held ./x/tssbackup/types
 
 calibrate: ## entropy of 10^8 random mnemonics, about two minutes
 	go run ./sanity/calibrate
