@@ -46,11 +46,13 @@ const (
 type Follower struct {
 	cfg FollowerConfig
 	job *recurring.Job
-	// followed names the manifests that were there at the last look that worked. It belongs to the
-	// job.
-	followed string
-	// last says that a look is wanted whatever the configuration says.
+	// followed names the manifests that were there at the last look that worked, and shares those
+	// at the last one for keyshares alone. They belong to the job.
+	followed, shares string
+	// last says that a look is wanted whatever the configuration says, and acts, when it is not 0,
+	// that it is for keyshares alone.
 	last atomic.Bool
+	acts atomic.Int32
 
 	mu     sync.Mutex
 	status FollowerStatus
@@ -115,6 +117,14 @@ func (f *Follower) Last(ctx context.Context) error {
 	return f.job.Once(ctx)
 }
 
+// Keyshares is [Follower.Last] of a home that acts: it lets in keyshares alone, since the records
+// in its outbox are those of who has it open.
+func (f *Follower) Keyshares(ctx context.Context) error {
+	f.acts.Add(1)
+	defer f.acts.Add(-1)
+	return f.Last(ctx)
+}
+
 // look lets in what is new.
 func (f *Follower) look(ctx context.Context) error {
 	newest, added, err := f.follow(ctx)
@@ -149,21 +159,25 @@ func (f *Follower) follow(ctx context.Context) (newest *Manifest, added []string
 	if err != nil {
 		return nil, nil, err
 	}
+	followed, acts := &f.followed, f.acts.Load() > 0
+	if acts {
+		followed = &f.shares
+	}
 	there, err := manifestsIn(dir)
-	if err != nil || there == f.followed && there != "" {
+	if err != nil || there == *followed && there != "" {
 		return nil, nil, err
 	}
 	p, err := Prepare(ctx, dir, f.cfg.Keys, Choice{Unite: true}, f.cfg.Check)
 	if err != nil {
 		return nil, nil, err
 	}
-	if added, err = p.Add(ctx, f.cfg.Home); err != nil {
+	if added, err = p.Add(ctx, f.cfg.Home, !acts); err != nil {
 		return nil, added, err
 	}
 	if p.cause != nil {
 		return nil, added, p.cause
 	}
-	f.followed = there
+	*followed = there
 	return p.Manifest, added, nil
 }
 
@@ -186,10 +200,13 @@ func manifestsIn(dir string) (string, error) {
 	return names.String(), nil
 }
 
-// Add writes into a home the keyshares and the records that it does not have, and returns their
-// names. A record of what was on its way to the chain is among them, if its message was fixed: who
-// goes on with it sends no other. The configuration and the trusted header are the home's own.
-func (p *Plan) Add(ctx context.Context, homeDir string) (added []string, err error) {
+// Add writes into a home the keyshares that it does not have, and the records if they are wanted,
+// and returns their names. A record of what was on its way to the chain is among them, if its
+// message was fixed: who goes on with it sends no other. The configuration and the trusted header
+// are the home's own.
+func (p *Plan) Add(
+	ctx context.Context, homeDir string, records bool,
+) (added []string, err error) {
 	at := func(name string) string { return filepath.Join(homeDir, filepath.FromSlash(name)) }
 	for _, f := range slices.Concat(p.files, p.open) {
 		name, has := f.Name, []string{f.Name}
@@ -197,6 +214,8 @@ func (p *Plan) Add(ctx context.Context, homeDir string) (added []string, err err
 		case f.IsKeyshare():
 			name += sealedSuffix
 			has[0] = name
+		case !records:
+			continue
 		case f.isOpen():
 			has = append(has, path.Join(closedDir, path.Base(f.Name)))
 		case path.Dir(f.Name) != closedDir:

@@ -2,8 +2,10 @@ package homebackup_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +68,24 @@ func TestAHomeThatStandsByGetsWhatIsBackedUp(t *testing.T) {
 	require.NoError(t, f.Last(t.Context()))
 	require.NoError(t, followerOf(spare, dir).Last(t.Context()))
 	require.Equal(t, before, disk.Tree(t, spare.Home))
+}
+
+// A home that acts takes keyshares from a backup, and no record of what another instance sends.
+func TestAHomeThatActsGetsKeysharesAlone(t *testing.T) {
+	acting, dir, _ := scene(t)
+	acting.create(t, dir)
+	spare := newHost(t, filepath.Join(t.TempDir(), "spare"), homekeys.Words)
+	f := followerOf(spare, dir)
+	for range 2 {
+		require.NoError(t, f.Keyshares(t.Context()))
+		held := restored(t, spare, spare.Home)
+		for _, path := range slices.Sorted(maps.Keys(held)) {
+			require.NotContains(t, path, "outbox/")
+		}
+		require.Contains(t, held, "keyshares/7/localstate-a.json")
+	}
+	require.NoError(t, f.Last(t.Context()))
+	require.Contains(t, restored(t, spare, spare.Home), "outbox/keygen-8.json", "they come when it stands by again")
 }
 
 func TestAHomeThatCannotFollowSaysWhy(t *testing.T) {

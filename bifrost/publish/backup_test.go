@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,6 +156,38 @@ func TestAHostThatIsLostAfterItSignedIsReplacedWithoutLoss(t *testing.T) {
 			require.Equal(t, len(row.folders) == 1, lost.proofs() > proofs)
 		})
 	}
+}
+
+// A host that is cut off from the chain signs for a result after another one has its term. What it
+// has backed up before comes to that one while it acts, which votes for the result.
+func TestKeysharesThatAreBackedUpAfterTheNextInstanceActs(t *testing.T) {
+	w := newWorld(t, 4)
+	lost := w.members[2]
+	lost.backup = hangsAfter(1)
+	w.chain.open(1, 1000, w.infos())
+	w.start()
+	w.eventually("the others vote", func() bool { return len(w.keygen(1).Votes) == 3 })
+	w.eventually("its vote is made", func() bool { return lost.reached("message") })
+	lost.halt()
+	before := lost.home
+	lost.home, lost.backup = t.TempDir(), nil
+	var looks atomic.Int32
+	lost.catchUp = func(context.Context) error {
+		switch looks.Add(1) {
+		case 1:
+			return errors.New("the bucket does not answer")
+		case 2:
+			return nil // there is nothing yet
+		}
+		return os.CopyFS(filepath.Join(lost.home, "keyshares"), os.DirFS(filepath.Join(before, "keyshares")))
+	}
+	lost.run()
+	w.awaitReady(1)
+	w.awaitClosed(1)
+	w.checkInvariants()
+	require.Equal(t, 1, w.chainVotes(lost))
+	require.Empty(t, w.keygen(1).Silent)
+	require.EqualValues(t, 3, looks.Load())
 }
 
 // TestReplacedAtEveryChangeToTheDisk loses a host at each change that a vote makes to its disk, and

@@ -58,6 +58,7 @@ type member struct {
 	poll  time.Duration
 	// backup, strict and notBefore are what the publisher is configured with.
 	backup    func(context.Context) error
+	catchUp   func(context.Context) error
 	strict    bool
 	notBefore int64
 	term      uint64
@@ -209,7 +210,7 @@ func (m *member) open() *Publisher {
 			}
 			return dealer.RecipientKey([]byte(m.address), recipient.Index).SignBeat(b)
 		},
-		Backup: m.backup, StrictBackup: m.strict, NotBefore: m.notBefore, Term: m.term,
+		Backup: m.backup, CatchUp: m.catchUp, StrictBackup: m.strict, NotBefore: m.notBefore, Term: m.term,
 		Log: m.w.log, Metrics: m.metrics, Poll: m.poll,
 	})
 	require.NoError(m.w.t, err)

@@ -66,6 +66,10 @@ type Config struct {
 	// Backup returns when all that the Store and the Outbox keep is backed up elsewhere, or the
 	// context has ended. Nil is of a home without backups.
 	Backup func(context.Context) error
+	// CatchUp looks for keyshares that an instance of this signer before has backed up, as one does
+	// that still acted where it could not know that it has no term any more. It is asked again and
+	// again while the keyshares of a result are missing. Nil is of one that follows no backups.
+	CatchUp func(context.Context) error
 	// StrictBackup has this member sign for no result, and send no vote for it, before its backup;
 	// without it both wait for a part of their time.
 	StrictBackup bool

@@ -92,10 +92,14 @@ func (p *Publisher) work(ctx, ceremonies context.Context, e *entry, k vault.Keyg
 			continue
 		case ctx.Err() != nil || errors.Is(err, errOver):
 			return
-		case errors.Is(err, errLost):
+		case errors.Is(err, errLost) && p.cfg.CatchUp == nil:
 			p.setErr(e, err, err)
 			log.Error().Err(err).Msg("no vote will be cast on this keygen")
 			return
+		case errors.Is(err, errLost):
+			if missed := p.cfg.CatchUp(ctx); missed != nil && ctx.Err() == nil {
+				log.Warn().Err(missed).Msg("what another instance has backed up is not to be had; trying again")
+			}
 		}
 		e.forgetKeyshares()
 		var other *ceremony.BlameError

@@ -425,12 +425,16 @@ func (s *service) act(
 		return fmt.Errorf("p2p: %w", err)
 	}
 	defer tssNode.Close()
-	var backup func(context.Context) error
+	var backup, catchUp func(context.Context) error
 	if s.backups != nil {
 		backup = s.backUp
 	}
+	if s.follower != nil {
+		catchUp = s.follower.Keyshares
+	}
 	publisher, err := publish.New(publish.Config{
-		Backup: backup, StrictBackup: s.cfg.Backup.Strict, NotBefore: notBefore, Term: number,
+		Backup: backup, CatchUp: catchUp, StrictBackup: s.cfg.Backup.Strict,
+		NotBefore: notBefore, Term: number,
 		ChainID:  s.cfg.ChainID,
 		Address:  s.request.Address,
 		PubKey:   s.key.PubKey(),

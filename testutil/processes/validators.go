@@ -42,6 +42,9 @@ type Config struct {
 	Tables func(m *Member) string
 	// Claims has the signers find each other by their claims alone: no configuration names another.
 	Claims bool
+	// Relayed is the index of the member whose node reaches the others through relays, which can be
+	// cut; of none when it is 0. Nodes do not tell each other of others then.
+	Relayed int
 }
 
 // Network is validators with their signers in one folder.
@@ -50,8 +53,9 @@ type Network struct {
 	Processes
 	Members []*Member
 
-	proposals int // so far
-	preParams int // sets that were given away
+	proposals int            // so far
+	preParams int            // sets that were given away
+	relays    map[int]*relay // to the nodes of others, by their members' indexes
 }
 
 // Member is a validator, its operator and its signer.
@@ -83,7 +87,7 @@ func New(cfg Config) (*Network, error) {
 	if cfg.PreParams == 0 {
 		cfg.PreParams = 1
 	}
-	n := &Network{Config: cfg}
+	n := &Network{Config: cfg, relays: map[int]*relay{}}
 	for _, sub := range []string{"logs", "mnemonics"} {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, sub), 0o700); err != nil {
 			return nil, err
@@ -212,6 +216,7 @@ func (n *Network) initValidator(ctx context.Context, m *Member) error {
 		{"config", "p2p.addr_book_strict", "false"},
 		{"config", "p2p.allow_duplicate_ip", "true"},
 		{"config", "consensus.timeout_commit", "1s"},
+		{"config", "p2p.pex", fmt.Sprint(n.Relayed == 0)},
 		{"app", "min-retain-blocks", fmt.Sprint(n.KeepBlocks)},
 	} {
 		if _, err := n.tssbackupd(
@@ -299,11 +304,9 @@ func (m *Member) SignerName() string { return fmt.Sprintf("signer%d%s", m.Index,
 
 // StartValidator starts a validator's node, with its data.
 func (n *Network) StartValidator(m *Member) error {
-	var peers []string
-	for _, other := range n.Members {
-		if other != m {
-			peers = append(peers, other.nodeID+"@"+other.p2p)
-		}
+	peers, err := n.peersOf(m)
+	if err != nil {
+		return err
 	}
 	name := m.ValidatorName()
 	return n.Start(name, n.Log(name), nil, n.Path("tssbackupd"), "start", "--home", m.home,
@@ -347,6 +350,28 @@ func (n *Network) Blocks(ctx context.Context, m *Member) (Blocks, error) {
 	}
 	err = json.Unmarshal(body, &status)
 	return status.Result.SyncInfo, err
+}
+
+// Peers are the names of the nodes to which a validator's is connected.
+func (n *Network) Peers(ctx context.Context, m *Member) (peers []string, err error) {
+	var info struct {
+		Result struct {
+			Peers []struct {
+				NodeInfo struct {
+					Moniker string `json:"moniker"`
+				} `json:"node_info"`
+			} `json:"peers"`
+		} `json:"result"`
+	}
+	body, err := get(ctx, m.RPC+"/net_info")
+	if err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(body, &info)
+	for _, p := range info.Result.Peers {
+		peers = append(peers, p.NodeInfo.Moniker)
+	}
+	return peers, err
 }
 
 // Height is the last block of those that the validators' nodes have.
