@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -30,6 +31,7 @@ const dialTimeout = 10 * time.Second
 // A Dialer reaches members where no bifrost runs, as somebody does who has the signer's key and
 // nothing else: it makes a connection for each stream, and listens nowhere.
 type Dialer struct {
+	identity crypto.PrivKey
 	upgrader transport.Upgrader
 	// peers are where members are, as the user says.
 	peers  map[peer.ID][]multiaddr.Multiaddr
@@ -42,7 +44,8 @@ type Dialer struct {
 // reached.
 type Claims func(ctx context.Context, pubKey []byte) ([]string, error)
 
-// NewDialer returns one with the identity of a signer's private key, 32 bytes. Peers are multiaddrs
+// NewDialer returns one with the identity of a signer's private key, 32 bytes, of which it keeps a
+// copy until [Dialer.Wipe]. Peers are multiaddrs
 // that end with a peer id, and are dialled wherever they are. Of what claims say, if there are any,
 // only public addresses are dialled, and those in the networks.
 func NewDialer(
@@ -52,7 +55,7 @@ func NewDialer(
 	if err != nil {
 		return nil, errors.New("not a secp256k1 private key")
 	}
-	d := &Dialer{claims: claims, networks: networks}
+	d := &Dialer{identity: identity, claims: claims, networks: networks}
 	if d.peers, err = parsePeers(peers); err != nil {
 		return nil, err
 	}
@@ -63,6 +66,13 @@ func NewDialer(
 	}
 	d.upgrader, err = upgrader.New([]sec.SecureTransport{security}, muxers, nil, nil, nil)
 	return d, err
+}
+
+// Wipe overwrites the key. Nobody is reached any more.
+func (d *Dialer) Wipe() {
+	if key, ok := d.identity.(*crypto.Secp256k1PrivateKey); ok {
+		(*secp256k1.PrivateKey)(key).Zero()
+	}
 }
 
 // CheckPeers errs when one is no multiaddr that ends with a peer id.

@@ -142,6 +142,11 @@ func TestTheToolDialsPublicAddressesThatAreClaimed(t *testing.T) {
 	}
 	_, err = NewDialer(lost.key[1:], nil, nil)
 	require.Error(t, err)
+	d, err := NewDialer(lost.key, keeps.node.Addrs(), nil)
+	require.NoError(t, err)
+	d.Wipe()
+	_, err = (&Client{Open: d.Open}).Get(t.Context(), [][]byte{keeps.pub}, sum(sealed))
+	require.ErrorIs(t, err, ErrNobody)
 }
 
 // A member gets receipts for what it brings of its own, once it is on the disk; for nothing else.

@@ -17,13 +17,14 @@ import (
 )
 
 // fromMembers asks the other members of a vault for an envelope that they hold, as the signer whose
-// mnemonic it is: first those of --peer, then the others where their claims say that they are.
+// mnemonic it is: first those of --peer, then the others where their claims say that they are. Wipe
+// overwrites the signer's key.
 func (a *app) fromMembers(
 	state *chain.State, mnemonic *sanity.Mnemonic,
-) (restore.Source, error) {
+) (source restore.Source, wipe func(), err error) {
 	key, err := signer.Derive(mnemonic, a.hdPath)
 	if err != nil {
-		return nil, command.Usage(err)
+		return nil, nil, command.Usage(err)
 	}
 	defer key.Wipe()
 	private := key.Private()
@@ -31,7 +32,7 @@ func (a *app) fromMembers(
 	claims := &claims{of: map[string][]string{}}
 	dialer, err := held.NewDialer(private, a.peers, claims.find)
 	if err != nil {
-		return nil, command.Usage(err)
+		return nil, nil, command.Usage(err)
 	}
 	ask := (&held.Client{
 		Open: dialer.Open, Known: dialer.Known,
@@ -39,14 +40,15 @@ func (a *app) fromMembers(
 			a.Progress("member %s: %s", hex.EncodeToString(pubKey), command.OneLine(err.Error()))
 		},
 	}).Source(key.PubKey())
-	return func(
+	source = func(
 		ctx context.Context, v vault.Vault, member []byte, c types.Commitment,
 	) ([]byte, error) {
 		if err := claims.read(ctx, state, v); err != nil && ctx.Err() == nil {
 			a.Warn(command.OneLine(err.Error()) + ": the members are asked that --peer names")
 		}
 		return ask(ctx, v, member, c)
-	}, nil
+	}
+	return source, dialer.Wipe, nil
 }
 
 // claims are where members say that they are reached, by their public keys.

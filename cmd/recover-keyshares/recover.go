@@ -290,10 +290,11 @@ func (a *app) restore(
 	}
 	r.Height = state.Height()
 
-	members, err := a.fromMembers(state, mnemonic)
+	members, wipe, err := a.fromMembers(state, mnemonic)
 	if err != nil {
 		return nil, err
 	}
+	defer wipe()
 	source := restore.ByPlacement(a.after(other, state.Envelope, "nodes"),
 		a.after(other, members, "members"))
 	group := []restore.GroupSource{state.Group, groups, state.CarriedGroup}
