@@ -15,11 +15,14 @@ import (
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
-// TestMembersHoldTheEnvelopes makes a vault whose envelopes no node has. One member keeps none of
-// them, and another loses its disk but for its words and its configuration: its keyshares and all
-// envelopes come back from the others, and what the words alone bring back is the same.
+// TestMembersHoldTheEnvelopes makes a vault whose envelopes no node has. All members but one are
+// gone: one keeps none of the envelopes, and another has lost its disk but for its words and its
+// configuration. Its words bring its keyshares back from the one that is left, and so does its
+// bifrost, with all envelopes. Then all hold all of them again, and sign.
 func TestMembersHoldTheEnvelopes(t *testing.T) {
-	n := newNetwork(t, processes.Config{Params: map[string]any{"placement": "PLACEMENT_MEMBERS"}})
+	n := newNetwork(t, processes.Config{
+		KeepBlocks: 20, Params: map[string]any{"placement": "PLACEMENT_MEMBERS"},
+	})
 	keygen := n.closed(n.churn().Id)
 	require.Equal(t, types.Placement_PLACEMENT_MEMBERS, keygen.Placement)
 	n.requireVault(keygen)
@@ -29,33 +32,33 @@ func TestMembersHoldTheEnvelopes(t *testing.T) {
 	}
 	n.awaitHeld(n.Members[0], all)
 
-	forgets, lost := n.Members[1], n.Members[2]
-	n.Kill(forgets.SignerName())
-	n.Kill(lost.SignerName())
+	left, forgets, lost, away := n.Members[0], n.Members[1], n.Members[2], n.Members[3]
+	for _, m := range []*processes.Member{forgets, lost, away} {
+		n.Kill(m.SignerName())
+	}
 	require.NoError(t, os.RemoveAll(home.EnvelopesDir(forgets.SignerHome)))
 	for _, gone := range []string{home.EnvelopesDir(lost.SignerHome), home.KeysharesDir(lost.SignerHome)} {
 		require.NoError(t, os.RemoveAll(gone))
 	}
-	// The others have it before the one that forgot is back.
 	args := []string{"--trust-first", "--mnemonic-file", lost.MnemonicFile, "--out", filepath.Join(t.TempDir(), "keyshares")}
 	for _, node := range n.OthersOf(lost) {
 		args = append(args, "--node", node)
 	}
-	for _, m := range []*processes.Member{n.Members[0], n.Members[3]} {
-		st, err := n.Status(t.Context(), m.SignerHome)
-		require.NoError(t, err)
-		args = append(args, "--peer", st.Addrs[0])
-	}
-	_, err := processes.Command(t.Context(), n.Path("recover-keyshares"), args...)
+	st, err := n.Status(t.Context(), left.SignerHome)
+	require.NoError(t, err)
+	args = append(args, "--peer", st.Addrs[0])
+	_, err = processes.Command(t.Context(), n.Path("recover-keyshares"), args...)
 	require.NoError(t, err)
 
 	require.NoError(t, n.StartSigner(lost))
 	require.NoError(t, n.WaitSigner(t.Context(), lost))
 	n.awaitHeld(lost, all)
 	n.requireVault(keygen)
-	require.NoError(t, n.StartSigner(forgets))
-	require.NoError(t, n.WaitSigner(t.Context(), forgets))
-	n.awaitHeld(forgets, all)
+	for _, m := range []*processes.Member{forgets, away} {
+		require.NoError(t, n.StartSigner(m))
+		require.NoError(t, n.WaitSigner(t.Context(), m))
+		n.awaitHeld(m, all)
+	}
 	for _, m := range n.Members {
 		require.Equal(t, n.heldBy(n.Members[0]), n.heldBy(m))
 	}
