@@ -78,15 +78,9 @@ func (p *Publisher) noteEnvelopes(
 	next *outbox.Record, k vault.Keygen, envelopes []types.Commitment,
 ) {
 	next.Envelopes, next.EnvelopeSHA256 = types.EncodeEnvelopes(envelopes), ""
-	i := 0
-	for _, m := range k.Members {
-		if !m.Asked || i == len(envelopes) {
-			continue
-		}
-		if p.isMe(m.PubKey) {
-			next.EnvelopeSHA256 = hex.EncodeToString(envelopes[i].Sha256)
-		}
-		i++
+	own, ok := types.Certificate{Envelopes: envelopes}.Envelope(k.Members, p.address)
+	if ok {
+		next.EnvelopeSHA256 = hex.EncodeToString(own.Sha256)
 	}
 }
 

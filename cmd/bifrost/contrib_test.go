@@ -27,7 +27,7 @@ func TestWhatContribRunsIsThere(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, lines, 3)
+	require.Len(t, lines, 4)
 
 	for _, args := range lines {
 		cmd, rest, err := program.Command(&command.Invocation{}).Find(args)
