@@ -38,9 +38,11 @@ demo-watch: build ## the same, with the public page live beside it until ^C
 demo-reshare: build ## a vault is handed on to other members, loses a host, and signs with its keys
 	go run ./testutil/demo -reshare
 
-# The longest ones first, so that nothing waits for them in the end.
+# The longest ones first, so that nothing waits for them in the end, and one package more at a time than there are cores: some wait for
+# blocks more than they compute.
 test: ## every test
-	go test -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./... $(NESTED)
+	go test -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 30m ./bifrost/tss ./cmd/recover-keyshares ./cmd/bifrost ./verenc/... \
+		./... $(NESTED)
 
 test-sinks: $(TOOLS)/versitygw $(TOOLS)/mailpit $(TOOLS)/ipfs ## sinks against real servers, which it installs
 	go test -tags sinks -timeout 10m -run '^TestAReal' ./bifrost/sink ./cmd/recover-keyshares -tools $(TOOLS)
