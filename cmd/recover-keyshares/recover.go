@@ -101,13 +101,29 @@ func (a *app) recover(ctx context.Context) error {
 	return err
 }
 
-// otherSource is where envelopes are looked for first, nil for nowhere else than with the nodes,
-// and where group parts are that the nodes do not have.
-func (a *app) otherSource() (restore.Source, restore.GroupSource, error) {
-	if a.from == "" {
+// otherSource is where envelopes are looked for first, one place after the other, nil for nowhere
+// else than with the nodes, and where group parts are that the nodes do not have.
+func (a *app) otherSource() (source restore.Source, _ restore.GroupSource, _ error) {
+	if len(a.from) == 0 {
 		return nil, nil, nil
 	}
-	address := a.from
+	if len(a.from) > 1 && a.credentials != "" {
+		// They are of one place, and no other may see them.
+		return nil, nil, errors.New("--credentials-file goes with one --from")
+	}
+	var groups []restore.GroupSource
+	for _, address := range a.from {
+		next, group, err := a.place(address)
+		if err != nil {
+			return nil, nil, err
+		}
+		source, groups = a.after(source, next, "next place is"), append(groups, group)
+	}
+	return source, restore.EitherGroup(groups...), nil
+}
+
+// place is one that keeps envelopes and group parts.
+func (a *app) place(address string) (restore.Source, restore.GroupSource, error) {
 	if !strings.Contains(address, "://") {
 		dir, err := filepath.Abs(address)
 		if err != nil {
@@ -144,7 +160,7 @@ func (a *app) after(other, source restore.Source, whose string) restore.Source {
 		return source
 	}
 	return restore.Either(other, source, func(err error) {
-		a.Warn(command.OneLine(err.Error()) + ": the " + whose + " are asked for this envelope")
+		a.Warn(command.OneLine(err.Error()) + ": the " + whose + " asked for this envelope")
 	})
 }
 
@@ -295,8 +311,8 @@ func (a *app) restore(
 		return nil, err
 	}
 	defer wipe()
-	source := restore.ByPlacement(a.after(other, state.Envelope, "nodes"),
-		a.after(other, members, "members"))
+	source := restore.ByPlacement(a.after(other, state.Envelope, "nodes are"),
+		a.after(other, members, "members are"))
 	group := []restore.GroupSource{state.Group, groups, state.CarriedGroup}
 	results, runErr := restore.Run(ctx, restore.Config{
 		Records: state, Source: source, Store: store, Mnemonic: mnemonic,

@@ -24,8 +24,10 @@ type app struct {
 	trust               trust.Options
 	address, vault, out string
 	mnemonicFile        string
-	// from is where envelopes are looked for before the nodes are asked, with these credentials.
-	from, credentials string
+	// from is where envelopes are looked for before the nodes are asked, and credentials the file
+	// for the only place.
+	from        []string
+	credentials string
 	// peers are where members are who hold envelopes.
 	peers          []string
 	hdPath, prefix string
@@ -93,8 +95,8 @@ func (a *app) recoverFlags(cmd *cobra.Command) {
 		StringVar(&a.vault, "vault", "", "one vault, by its key in hex or its first 8 digits; a retired one by all of them (default: all active and retiring)")
 	cmd.Flags().
 		StringVar(&a.hdPath, "hd-path", signer.DefaultHDPath, "path by which the mnemonic derives the signer's key")
-	cmd.Flags().StringVar(&a.from, "from", "",
-		"folder, or URL of a sink or of a gateway of IPFS, with the envelopes (default: the nodes' archives and blocks)")
+	cmd.Flags().StringArrayVar(&a.from, "from", nil,
+		"folder, or URL of a sink or of a gateway of IPFS, with the envelopes; more than once for more (default: the nodes' archives and blocks)")
 	cmd.Flags().StringArrayVar(&a.peers, "peer", nil,
 		"address of a member that holds envelopes, /dns4/HOST/tcp/5040/p2p/ID; more than once for more (default: where the members' claims on chain say)")
 	cmd.Flags().StringVar(&a.credentials, "credentials-file", "",
