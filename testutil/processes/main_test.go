@@ -28,6 +28,9 @@ const patience = 10 * time.Minute
 // bin is the folder of the binaries: those of a release, and the adversary's.
 var bin string
 
+// networks is how many there were so far.
+var networks int
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		var err error
@@ -70,7 +73,9 @@ func newNetwork(t *testing.T, cfg processes.Config) *network {
 	dir, err := os.MkdirTemp("", "network")
 	require.NoError(t, err)
 	cfg.Bin, cfg.Dir = bin, dir
-	cfg.ChainID = fmt.Sprintf("processes-%d", os.Getpid())
+	// Each chain has an id of its own: the tools keep the header that they trust by it.
+	networks++
+	cfg.ChainID = fmt.Sprintf("processes-%d-%d", os.Getpid(), networks)
 	net, err := processes.New(cfg)
 	require.NoError(t, err)
 	n := &network{Network: net, t: t, ctx: t.Context()}
