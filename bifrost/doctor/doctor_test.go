@@ -267,7 +267,7 @@ func TestDoctor(t *testing.T) {
 		{"a member at a private address", func(t *testing.T, w *member, o *Options) {
 			o.Config.P2P.Peers = []string{listen(t, 2) + peerOf(t, 2)}
 			claims(t, w, map[int]string{1: listen(t, 1)})
-		}, "addresses", Warn, "127.0.0.1 is neither public nor in p2p.networks, and is not dialled"},
+		}, "addresses", Warn, "no public address: it is dialled when it is named as a peer"},
 		{"a member where another answers", func(t *testing.T, w *member, o *Options) {
 			o.Config.P2P.Networks = []string{"127.0.0.0/8"}
 			claims(t, w, map[int]string{1: listen(t, 2), 2: listen(t, 2)})

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,11 +17,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multistream"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
 	"github.com/tssbackup/tssbackup/bifrost/chain"
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -75,7 +73,7 @@ func (d *examination) addresses(
 	var others []types.Member
 	for _, v := range vaults {
 		for _, m := range v.Members {
-			id, err := peerID(m.PubKey)
+			id, err := reach.ID(m.PubKey)
 			if err != nil || known[id] || string(m.Address()) == string(self.Raw()) {
 				continue
 			}
@@ -113,7 +111,7 @@ func (d *examination) ownAddresses(ctx context.Context, node *chain.Client, self
 	case said == "":
 		d.add(check, OK, "this signer says nowhere on chain where it is: others name it in their peers")
 	}
-	id, err := peerID(self.PubKey)
+	id, err := reach.ID(self.PubKey)
 	if err != nil {
 		d.add(check, Fail, "%v", err)
 		return
@@ -157,12 +155,12 @@ func (d *examination) other(ctx context.Context, node *chain.Client, m types.Mem
 		f.Level, f.Detail = Fail, err.Error()
 		return f
 	}
-	id, err := peerID(m.PubKey)
+	id, err := reach.ID(m.PubKey)
 	if err != nil {
 		f.Detail = fmt.Sprintf("%s: %v", address, err)
 		return f
 	}
-	may := dialable(networks)
+	may := reach.Control(networks)
 	errs := each(claimed, func(addr string) error { return meet(ctx, addr, id, may) })
 	for i, addr := range claimed {
 		if errs[i] == nil {
@@ -189,27 +187,6 @@ func each(list []string, do func(string) error) []error {
 
 // control is that of a [net.Dialer].
 type control func(network, address string, c syscall.RawConn) error
-
-// dialable refuses what a signer does not dial because others name it: what is neither public nor
-// in these networks. It sees addresses after names are resolved.
-func dialable(networks []netip.Prefix) control {
-	return func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		ip := at.Addr().Unmap()
-		addr, err := manet.FromIP(ip.AsSlice())
-		if err != nil {
-			return err
-		}
-		in := func(n netip.Prefix) bool { return n.Contains(ip) }
-		if manet.IsPublicAddr(addr) || slices.ContainsFunc(networks, in) {
-			return nil
-		}
-		return fmt.Errorf("%s is neither public nor in p2p.networks, and is not dialled", ip)
-	}
-}
 
 // meet opens a connection and has the other side prove who it is, with a key that it does not know:
 // it refuses whatever would follow.
@@ -254,15 +231,6 @@ func idOf(addr string) (peer.ID, error) {
 		return "", err
 	}
 	return info.ID, nil
-}
-
-// peerID is who has a signer's key.
-func peerID(pubKey []byte) (peer.ID, error) {
-	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
-	if err != nil {
-		return "", err
-	}
-	return peer.IDFromPublicKey(key)
 }
 
 // tcpAddress is what to dial for a multiaddr.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
-	"syscall"
 	"time"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -23,6 +20,8 @@ import (
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 )
 
 // dialTimeout is how long one address may take to be reached, with all that is negotiated.
@@ -98,13 +97,13 @@ func parsePeers(peers []string) (map[peer.ID][]multiaddr.Multiaddr, error) {
 
 // Known reports whether the user said where the member with this compressed public key is.
 func (d *Dialer) Known(pubKey []byte) bool {
-	id, err := peerID(pubKey)
+	id, err := reach.ID(pubKey)
 	return err == nil && len(d.peers[id]) > 0
 }
 
 // Open is what a [Client] opens streams with. It tries one address after the other.
 func (d *Dialer) Open(ctx context.Context, pubKey []byte) (Stream, error) {
-	id, err := peerID(pubKey)
+	id, err := reach.ID(pubKey)
 	if err != nil {
 		return nil, err
 	}
@@ -153,23 +152,15 @@ func (d *Dialer) claimed(
 	return addrs, err
 }
 
-// errPrivate is of an address that only its owner may name.
-var errPrivate = errors.New("it is no public address: it is dialled when it is named as a peer")
-
 func (d *Dialer) dial(
 	ctx context.Context, id peer.ID, addr multiaddr.Multiaddr, anywhere bool,
 ) (Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := manet.Dialer{Dialer: net.Dialer{Control: func(_, at string, _ syscall.RawConn) error {
-		if anywhere { // names are resolved here
-			return nil
-		}
-		if to, err := netip.ParseAddrPort(at); err != nil || !d.dials(to.Addr().Unmap()) {
-			return errPrivate
-		}
-		return nil
-	}}}
+	var dialer manet.Dialer
+	if !anywhere {
+		dialer.Control = reach.Control(d.networks)
+	}
 	raw, err := dialer.DialContext(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -225,19 +216,4 @@ func (a alone) Close() error {
 func (a alone) Reset() error {
 	_ = a.MuxedStream.Reset()
 	return a.conn.Close()
-}
-
-// dials reports whether an address is dialled that somebody claims.
-func (d *Dialer) dials(ip netip.Addr) bool {
-	addr, err := manet.FromIP(ip.AsSlice())
-	return err == nil && manet.IsPublicAddr(addr) ||
-		slices.ContainsFunc(d.networks, func(n netip.Prefix) bool { return n.Contains(ip) })
-}
-
-func peerID(pubKey []byte) (peer.ID, error) {
-	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
-	if err != nil {
-		return "", fmt.Errorf("not a secp256k1 public key: %w", err)
-	}
-	return peer.IDFromPublicKey(key)
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 )
 
 // A Stream is one of libp2p's.
@@ -17,7 +19,7 @@ type Stream = network.Stream
 func (n *Node) Admit(pubKeys [][]byte) error {
 	peers := make(map[peer.ID]bool, len(pubKeys))
 	for _, key := range pubKeys {
-		id, err := peerID(key)
+		id, err := reach.ID(key)
 		if err != nil {
 			return err
 		}
@@ -63,7 +65,7 @@ func (n *Node) Handle(protocol string, handler func(pubKey []byte, st Stream)) {
 func (n *Node) Open(
 	ctx context.Context, pubKey []byte, protocol string,
 ) (Stream, error) {
-	id, err := peerID(pubKey)
+	id, err := reach.ID(pubKey)
 	if err != nil {
 		return nil, err
 	}

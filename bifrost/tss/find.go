@@ -3,7 +3,6 @@ package tss
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 )
 
 // findAgain is the time between two questions where a signer is.
@@ -119,19 +120,15 @@ func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allows(p) }
 
 // InterceptAddrDial implements libp2p's connection gater. Names are resolved here.
 func (g *gate) InterceptAddrDial(p peer.ID, addr multiaddr.Multiaddr) bool {
-	return g.named[p] || manet.IsPublicAddr(addr) || g.near(addr)
-}
-
-// near reports whether an address is in one of the networks.
-func (g *gate) near(addr multiaddr.Multiaddr) bool {
+	if g.named[p] {
+		return true
+	}
 	ip, err := manet.ToIP(addr)
 	if err != nil {
 		return false
 	}
 	at, ok := netip.AddrFromSlice(ip)
-	return ok && slices.ContainsFunc(g.networks, func(n netip.Prefix) bool {
-		return n.Contains(at.Unmap())
-	})
+	return ok && reach.Dials(at, g.networks)
 }
 
 // InterceptAccept implements libp2p's connection gater.

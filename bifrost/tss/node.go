@@ -22,6 +22,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
 	"github.com/rs/zerolog"
+
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 )
 
 const protocolID = p2pprotocol.ID("/tssbackup/tss/4.0.0")
@@ -281,16 +283,8 @@ func (n *Node) Addrs() []string {
 
 // PeerID returns the libp2p peer id of the signer with this compressed public key.
 func PeerID(pubKey []byte) (string, error) {
-	id, err := peerID(pubKey)
+	id, err := reach.ID(pubKey)
 	return id.String(), err
-}
-
-func peerID(pubKey []byte) (peer.ID, error) {
-	key, err := crypto.UnmarshalSecp256k1PublicKey(pubKey)
-	if err != nil {
-		return "", fmt.Errorf("not a secp256k1 public key: %w", err)
-	}
-	return peer.IDFromPublicKey(key)
 }
 
 // open opens a stream for a ceremony, over a connection that is there or a new one.

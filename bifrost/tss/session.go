@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tssbackup/tssbackup/bifrost/ceremony"
+	"github.com/tssbackup/tssbackup/bifrost/reach"
 )
 
 var (
@@ -192,7 +193,7 @@ func (n *Node) newSession(d description) (*session, error) {
 		if err != nil {
 			return nil, fmt.Errorf("member %x: %w", m, err)
 		}
-		id, err := peerID(m)
+		id, err := reach.ID(m)
 		if err != nil {
 			return nil, fmt.Errorf("member %x: %w", m, err)
 		}
