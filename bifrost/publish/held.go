@@ -84,25 +84,43 @@ func (p *Publisher) noteEnvelopes(
 	}
 }
 
-// deposit gives the other members of a vault this member's envelope to hold, and puts the receipts
-// of enough of them into its publication.
+// deposited is what came of giving the other members an envelope.
+type deposited struct {
+	receipts []types.Receipt
+	err      error
+}
+
+// errDepositing says that the other members are being asked, which one of them can draw out.
+var errDepositing = errors.New("the other members are asked to hold the envelope")
+
+// deposit gives the other members of a vault the entry's envelope to hold, beside everything else,
+// and puts the receipts into its publication once they are here. Until then it is errDepositing.
 func (p *Publisher) deposit(
-	ctx context.Context, v vault.Vault, sealed []byte, msg *types.MsgPublishBackup,
+	ctx context.Context, e *entry, v vault.Vault, msg *types.MsgPublishBackup,
 ) error {
-	if p.cfg.Deposit == nil {
-		return fmt.Errorf("the members of vault %s hold each other's envelopes, and this signer "+
-			"reaches none of them", v.Name())
+	sealed := e.envelope
+	if e.deposited == nil {
+		if p.cfg.Deposit == nil {
+			return fmt.Errorf("the members of vault %s hold each other's envelopes, and this signer "+
+				"reaches none of them", v.Name())
+		}
+		if err := p.cfg.Hold(v.Epoch, [][]byte{sealed}); err != nil {
+			return fmt.Errorf("keeping the envelope: %w", err)
+		}
+		came := make(chan deposited, 1)
+		e.deposited = came
+		p.workers.Go(func() {
+			receipts, err := p.cfg.Deposit(ctx, v, sealed)
+			came <- deposited{receipts, err}
+		})
+		return errDepositing
 	}
-	if err := p.cfg.Hold(v.Epoch, [][]byte{sealed}); err != nil {
-		return fmt.Errorf("keeping the envelope: %w", err)
-	}
-	receipts, err := p.cfg.Deposit(ctx, v, sealed)
-	if tooFew := types.CheckReceiptCount(
-		len(receipts), len(v.Members), v.Threshold,
-	); tooFew != nil {
-		return fmt.Errorf("too few other members hold the envelope: %w", errors.Join(tooFew, err))
+	d := <-e.deposited
+	e.deposited = nil
+	if d.err != nil {
+		return d.err
 	}
 	held := types.Held(sealed)
-	msg.Sha256, msg.Size_, msg.Receipts = held.Sha256, held.Size_, receipts
+	msg.Sha256, msg.Size_, msg.Receipts = held.Sha256, held.Size_, d.receipts
 	return nil
 }

@@ -30,7 +30,7 @@ func (m *member) holds() *held.Store { return held.Open(filepath.Join(m.home, "e
 
 // deposit has the others hold an envelope that the member brings them.
 func (m *member) deposit(
-	_ context.Context, v vault.Vault, sealed []byte,
+	ctx context.Context, v vault.Vault, sealed []byte,
 ) (receipts []types.Receipt, err error) {
 	sum := types.Held(sealed)
 	message := types.ReceiptMessage(testChain, v.Epoch, m.raw(), sum.Sha256, sum.Size_)
@@ -39,8 +39,15 @@ func (m *member) deposit(
 			continue
 		}
 		other.mu.Lock()
-		refuses := other.refuses
+		refuses, stalls := other.refuses, other.stalls
 		other.mu.Unlock()
+		if stalls != nil {
+			select {
+			case <-stalls:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 		if refuses {
 			err = errors.Join(err, fmt.Errorf("%s does not answer", other.address))
 			continue
@@ -52,7 +59,10 @@ func (m *member) deposit(
 			Member: other.address, Signature: signDigest(other.key.Key, message),
 		})
 	}
-	return receipts, err
+	if tooFew := types.CheckReceiptCount(len(receipts), len(v.Members), v.Threshold); tooFew != nil {
+		return nil, fmt.Errorf("the other members do not hold the envelope yet: %w", errors.Join(tooFew, err))
+	}
+	return receipts, nil
 }
 
 // signDigest signs 32 bytes as they are.
@@ -159,7 +169,7 @@ func TestALaterPublicationIsHeldByAThreshold(t *testing.T) {
 	name := types.VaultName(w.keygen(1).Votes[0].Result.PubKey)
 	w.goesOn()
 	w.eventually("it says that too few hold it", func() bool {
-		return late.says("too few other members hold the envelope")
+		return late.says("the other members do not hold the envelope yet")
 	})
 	require.False(t, w.published(name, late))
 	w.members[0].mu.Lock()
@@ -174,6 +184,31 @@ func TestALaterPublicationIsHeldByAThreshold(t *testing.T) {
 	commitments, err := w.chain.Backup(t.Context(), name, late.address)
 	require.NoError(t, err)
 	require.True(t, commitments[0].IsHeld())
+}
+
+// A member that draws out its answer keeps nobody from the next keygen.
+func TestWhoIsAskedToHoldAnEnvelopeHoldsNothingUp(t *testing.T) {
+	w := heldWorld(t, 4)
+	w.chain.open(1, 1000, w.infos())
+	w.chain.keygens[1].Needed = 3
+	late, slow := w.members[3], w.members[0]
+	w.chain.drop[late.address] = true
+	slow.stalls = make(chan struct{})
+	w.start()
+	w.eventually("three votes", func() bool { return len(w.keygen(1).Votes) == 3 })
+	w.awaitChecked(1)
+	name := types.VaultName(w.keygen(1).Votes[0].Result.PubKey)
+	w.goesOn()
+	w.eventually("it has sealed for the others", func() bool {
+		late.mu.Lock()
+		defer late.mu.Unlock()
+		return late.seals == 2
+	})
+	w.chain.open(2, 1000, w.infos())
+	w.awaitReady(2)
+	require.False(t, w.published(name, late))
+	close(slow.stalls)
+	require.Len(t, w.awaitPublication(late, name).Receipts, 3)
 }
 
 // A signer that holds no envelopes takes part in no keygen whose members do.

@@ -74,8 +74,10 @@ type member struct {
 	seals      int
 	// checked counts the keyshare files that were checked.
 	checked int
-	// refuses has it hold nothing that others bring it later.
+	// refuses has it hold nothing that others bring it later, and stalls not answer until it is
+	// closed.
 	refuses bool
+	stalls  chan struct{}
 	// factors are the work factors that were asked for, and contents the names of what was sealed.
 	factors  []int
 	contents [][]string

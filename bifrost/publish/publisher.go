@@ -49,8 +49,9 @@ type Config struct {
 	Seal func(files []envelope.File, workFactor int) ([]byte, error)
 	// Hold keeps the envelopes of an epoch's members, which is a keygen's number, and returns when
 	// they are durable. Deposit brings the other members of a vault this member's envelope, and
-	// returns the receipts of those who hold it; the error says who does not. Without them the
-	// signer takes part in no keygen whose members hold each other's envelopes.
+	// returns as many receipts of theirs as a publication takes; the error says who gave none. It
+	// takes as long as the slowest of them. Without the two the signer takes part in no keygen
+	// whose members hold each other's envelopes.
 	Hold    func(epoch uint64, envelopes [][]byte) error
 	Deposit func(ctx context.Context, v vault.Vault, envelope []byte) ([]types.Receipt, error)
 

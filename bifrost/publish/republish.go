@@ -120,7 +120,8 @@ func (p *Publisher) publishMissing(ctx context.Context, v vault.Vault) error {
 	if vote || e.rec.Final() {
 		return e.err // it is on its way
 	}
-	if time.Now().Before(e.retryAt) {
+	asks := e.deposited != nil && len(e.deposited) == 0
+	if asks || time.Now().Before(e.retryAt) {
 		return e.err
 	}
 	defer e.forgetKeyshares()
@@ -128,6 +129,9 @@ func (p *Publisher) publishMissing(ctx context.Context, v vault.Vault) error {
 		next, err := p.backup(ctx, e, v)
 		if err == nil {
 			err = p.save(e, next)
+		}
+		if errors.Is(err, errDepositing) {
+			return e.err
 		}
 		if err != nil {
 			p.setErr(e, err, nil)
@@ -175,7 +179,7 @@ func (p *Publisher) backup(ctx context.Context, e *entry, v vault.Vault) (*outbo
 	}
 	if v.IsHeld() {
 		e.envelope = sealed // should too few hold it now
-		if err := p.deposit(ctx, v, sealed, msg); err != nil {
+		if err := p.deposit(ctx, e, v, msg); err != nil {
 			return nil, err
 		}
 	} else {

@@ -33,8 +33,10 @@ type entry struct {
 	backedUp bool
 	// keyshares are those that the proof was made of, until the message is.
 	keyshares *keyshares
-	// envelope is what a later publication gives the other members to hold.
-	envelope []byte
+	// envelope is what a later publication gives the other members to hold, and deposited where
+	// their receipts come, while they are asked.
+	envelope  []byte
+	deposited chan deposited
 
 	resign   bool
 	lastSent time.Time
