@@ -241,15 +241,17 @@ func (k *Keeper) prune(ctx context.Context, records Records, vaults []vault.Vaul
 		return err
 	}
 	kept := map[uint64]bool{}
+	latest := uint64(0)
 	for _, v := range vaults {
 		kept[v.Epoch], kept[v.GraceEpoch()] = true, true
+		latest = max(latest, v.Epoch)
 	}
 	over := map[uint64]bool{}
 	for _, epoch := range epochs {
 		if kept[epoch] {
 			continue
 		}
-		if over[epoch], err = isOver(ctx, records, epoch); err != nil {
+		if over[epoch], err = isOver(ctx, records, epoch, latest); err != nil {
 			return err
 		}
 	}
@@ -262,14 +264,17 @@ func (k *Keeper) prune(ctx context.Context, records Records, vaults []vault.Vaul
 }
 
 // isOver reports whether an epoch does not live and never will: its keygen failed, or its vault has
-// retired or is in a later epoch. One that the records do not know of yet is not.
-func isOver(ctx context.Context, records Records, epoch uint64) (bool, error) {
+// retired or is in a later epoch. One that the records do not know of yet is not; one that they do
+// not know of any more, because a later one lives, failed so long ago that it was deleted.
+func isOver(ctx context.Context, records Records, epoch, latest uint64) (bool, error) {
 	keygen, err := records.Keygen(ctx, epoch)
 	switch {
 	case err != nil:
 		return false, err
 	case keygen.Status == types.KeygenStatus_KEYGEN_STATUS_FAILED:
 		return true, nil
+	case keygen.Status == types.KeygenStatus_KEYGEN_STATUS_UNSPECIFIED:
+		return epoch < latest, nil
 	case keygen.Status != types.KeygenStatus_KEYGEN_STATUS_READY || len(keygen.Vault) == 0:
 		return false, nil
 	}
