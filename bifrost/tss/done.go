@@ -117,11 +117,12 @@ func (s *session) conclude() {
 	if c == nil || s.open != 1 {
 		return
 	}
-	results := slices.Clone(s.results[:c.number])
+	made := slices.Clone(s.results[:c.number])
+	results := made
 	if s.giving != nil {
 		if s.giving[s.self] && !c.sealing {
 			c.sealing = true
-			s.compute(0, func(ctx context.Context) ([]byte, error) { return s.seal(ctx, results) })
+			s.compute(0, func(ctx context.Context) ([]byte, error) { return s.seal(ctx, made) })
 		}
 		var envelopes [][]byte
 		for m, e := range c.envelopes {
@@ -132,7 +133,7 @@ func (s *session) conclude() {
 				envelopes = append(envelopes, e)
 			}
 		}
-		results = append(results, envelopes)
+		results = append(made, envelopes)
 	}
 	if !c.keeping && !s.failed() {
 		c.keeping = true
