@@ -119,6 +119,15 @@ func TestMembersHoldEachOthersEnvelopes(t *testing.T) {
 			return f
 		}},
 		{
+			"gives one other bytes than the rest", "sent different versions of its envelope",
+			func(s *session, to int, f *frame) *frame {
+				if envelopeOf(f, 2) && to == 1 {
+					return forge(s, f, []byte("envelope of nothing"))
+				}
+				return f
+			},
+		},
+		{
 			"gives what is no envelope", "its envelope is no good: not an envelope",
 			func(s *session, _ int, f *frame) *frame {
 				if envelopeOf(f, 2) {
