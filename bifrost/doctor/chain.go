@@ -48,7 +48,6 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 	d.addresses(ctx, node, *member, vaults)
 	if len(vaults) == 0 {
 		d.add("keyshares", OK, "the signer is in no live vault yet")
-		d.addresses(ctx, node, *member, nil)
 		return
 	}
 	held := func(ctx context.Context, v vault.Vault) (care.Held, error) {
@@ -72,7 +71,7 @@ func (d *examination) chain(ctx context.Context, node *chain.Client, member *car
 		)
 	}
 	d.drill(ctx, vaults, care.NewDrill(care.Config{
-		Member: *member, Nodes: nodes, Verifier: verifier, Held: held, Members: d.members(node),
+		Member: *member, Nodes: nodes, Verifier: verifier, Held: held, Members: d.members(records),
 		Scrypt: new(sync.Mutex), // it opens one at a time anyway
 		Log:    zerolog.Nop(),
 	}), *member)
@@ -110,13 +109,13 @@ func (d *examination) held(
 
 // members asks the other members of a vault for the envelopes that they hold. It is nil when they
 // cannot be asked, which another check says.
-func (d *examination) members(node *chain.Client) restore.Source {
+func (d *examination) members(records care.Records) restore.Source {
 	key, err := signer.Derive(d.Mnemonic, d.Config.HDPath)
 	if err != nil {
 		return nil
 	}
 	defer key.Wipe()
-	source, err := service.FromMembers(d.Config, key, node)
+	source, err := service.FromMembers(d.Config, key, records.TermOf)
 	if err != nil {
 		return nil
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/tssbackup/tssbackup/bifrost/tss"
 	"github.com/tssbackup/tssbackup/internal/durable"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
+	"github.com/tssbackup/tssbackup/testutil/fakenode"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -140,6 +141,13 @@ func TestDoctor(t *testing.T) {
 			"the keyshares are here", func(*testing.T, *member, *Options) {},
 			"keyshares", OK, "both are here",
 		},
+		{"no vault lives", func(_ *testing.T, w *member, _ *Options) {
+			w.Both(func(n *fakenode.Node) {
+				for i := range n.Vaults {
+					n.Vaults[i].Status = types.VaultStatus_VAULT_STATUS_RETIRED
+				}
+			})
+		}, "keyshares", OK, "in no live vault yet"},
 		{"a keyshare is gone", func(t *testing.T, w *member, _ *Options) {
 			require.NoError(t, os.RemoveAll(home.KeysharesDir(w.Home)))
 		}, "keyshares", Fail, "not exist"},
@@ -287,7 +295,8 @@ func TestDoctor(t *testing.T) {
 			worst, details := level(findings, row.check)
 			require.Equal(t, row.level, worst, "%v", findings)
 			require.Contains(t, details, row.detail)
-			for _, f := range findings {
+			for i, f := range findings {
+				require.NotContains(t, findings[:i], f, "it is said twice")
 				for _, word := range strings.Fields(string(w.Mnemonic.Bytes()))[:3] {
 					require.NotContains(t, strings.Fields(f.Detail), word)
 				}

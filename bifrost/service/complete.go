@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -40,8 +41,9 @@ type Completion struct {
 
 // Complete compares a home in which no bifrost runs with the chain's records of the live vaults of
 // its signer, verified from the trusted header of the home on, and restores the keyshares that are
-// missing from their envelopes. The first node is asked, and the others witness. Its error is that
-// nothing could be compared; one about a node that does not answer wraps [chain.ErrUnreachable].
+// missing from their envelopes. The first node that answers is asked, and the others witness. Its
+// error is that nothing could be compared; one about nodes that do not answer wraps
+// [chain.ErrUnreachable].
 func Complete(
 	ctx context.Context,
 	homeDir string, cfg home.Config, mnemonic *sanity.Mnemonic, nodes []string,
@@ -68,6 +70,9 @@ func Complete(
 	if err != nil {
 		return nil, err
 	}
+	if nodes, err = answeringFirst(ctx, nodes); err != nil {
+		return nil, err
+	}
 	c := &Completion{}
 	records, err := lookFrom(ctx, homeDir, cfg, member.Raw(), nodes, look{
 		store: chain.TrustDir(home.TrustDir(homeDir)), warn: c.warn,
@@ -75,11 +80,7 @@ func Complete(
 	if err != nil {
 		return nil, err
 	}
-	node, err := chain.New(nodes[0], 0)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
-	}
-	members, err := FromMembers(cfg, key, node)
+	members, err := FromMembers(cfg, key, records.TermOf)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +103,21 @@ func Complete(
 		c.Vaults = append(c.Vaults, one)
 	}
 	return c, nil
+}
+
+// answeringFirst puts a node that answers before those that do not: none is more than a witness to
+// who restores a home, and the first one of a list may be what was lost with it.
+func answeringFirst(ctx context.Context, nodes []string) ([]string, error) {
+	for i, address := range nodes {
+		node, err := chain.New(address, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", home.ErrConfig, err)
+		}
+		if _, err := node.Status(ctx); err == nil {
+			return slices.Concat(nodes[i:], nodes[:i]), nil
+		}
+	}
+	return nodes, nil // and looking says what each of them lacks
 }
 
 func (c *Completion) warn(text string) { c.Warnings = append(c.Warnings, text) }

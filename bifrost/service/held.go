@@ -47,9 +47,16 @@ func claims(node *chain.Client, prefix string) held.Claims {
 }
 
 // FromMembers asks the other members for the envelopes that they hold, from outside the bifrost of
-// a home. Where they are the configuration says, or a node.
-func FromMembers(cfg home.Config, key *signer.Key, node *chain.Client) (restore.Source, error) {
-	d, err := dialer(cfg, key, claims(node, cfg.Prefix))
+// a home. Where they are the configuration says, or the latest claim of each, which termOf returns
+// for a raw address, as [care.Records] do.
+func FromMembers(
+	cfg home.Config, key *signer.Key,
+	termOf func(ctx context.Context, signer []byte) (types.SignerTerm, error),
+) (restore.Source, error) {
+	d, err := dialer(cfg, key, func(ctx context.Context, pubKey []byte) ([]string, error) {
+		claim, err := termOf(ctx, types.SignerAddress(pubKey))
+		return strings.Fields(claim.Addresses), err
+	})
 	if err != nil {
 		return nil, err
 	}
