@@ -3,6 +3,7 @@
 package processes_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -81,14 +82,18 @@ func newNetwork(t *testing.T, cfg processes.Config) *network {
 	n := &network{Network: net, t: t, ctx: t.Context()}
 	t.Cleanup(func() {
 		n.StopAll()
-		defer os.RemoveAll(dir)
 		if !t.Failed() {
+			_ = os.RemoveAll(dir)
 			return
 		}
+		// Few lines of each, so that what failed is not far above the end of what is printed.
 		for _, m := range n.Members {
 			log, err := os.ReadFile(n.Log(m.SignerName()))
-			t.Logf("log of %s (%v):\n%s", m.SignerName(), err, log)
+			lines := bytes.SplitAfter(log, []byte("\n"))
+			t.Logf("the end of the log of %s (%v):\n%s", m.SignerName(), err,
+				bytes.Join(lines[max(0, len(lines)-4):], nil))
 		}
+		t.Logf("the whole network is kept in %s", dir)
 	})
 	require.NoError(t, n.StartValidators(n.ctx))
 	require.NoError(t, n.StartSigners(n.ctx))
