@@ -45,7 +45,7 @@ func TestCrashes(t *testing.T) {
 		if next += 5 + random.Int64N(21); next > (k.OpenedHeight+k.Deadline)/2 {
 			break
 		}
-		n.awaitHeight(next)
+		n.aWaitHeight(next)
 		m := n.Members[random.IntN(len(n.Members))]
 		name, start := m.ValidatorName(), n.StartValidator
 		if random.IntN(2) == 1 {
@@ -55,6 +55,7 @@ func TestCrashes(t *testing.T) {
 		require.NoError(t, start(m))
 		t.Logf("block %d: killed %s", next, name)
 	}
+	n.awaitAll()
 	k = n.closed(k.Id)
 	t.Logf("keygen of %d members: %s, blamed %v, silent %v, after %s", len(k.Members),
 		k.Status, k.Blamed, k.Silent, time.Since(begin).Round(time.Second))
@@ -127,8 +128,20 @@ func (n *network) signBy(vault string, members []*processes.Member) {
 	require.NoError(n.t, group.Wait())
 }
 
+// awaitAll waits until what was killed is in service again: every node as far as the chain is now,
+// and every signer beside it.
+func (n *network) awaitAll() {
+	n.t.Helper()
+	height, err := n.Height(n.ctx)
+	require.NoError(n.t, err)
+	for _, m := range n.Members {
+		require.NoError(n.t, n.WaitHeight(n.ctx, m, height))
+		require.NoError(n.t, n.WaitSigner(n.ctx, m))
+	}
+}
+
 // awaitHeight waits for a block at any node.
-func (n *network) awaitHeight(height int64) {
+func (n *network) aWaitHeight(height int64) {
 	n.t.Helper()
 	n.await("the next block", func(ctx context.Context) (bool, error) {
 		latest, err := n.Height(ctx)

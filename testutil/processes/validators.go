@@ -178,7 +178,7 @@ func (n *Network) StartValidators(ctx context.Context) error {
 		}
 	}
 	for _, m := range n.Members {
-		if err := n.waitHeight(ctx, m, 2); err != nil {
+		if err := n.WaitHeight(ctx, m, 2); err != nil {
 			return err
 		}
 	}
@@ -319,8 +319,8 @@ func (n *Network) StartValidator(m *Member) error {
 		"--log_no_color")
 }
 
-// waitHeight waits until the validator's node has a block.
-func (n *Network) waitHeight(ctx context.Context, m *Member, height int64) error {
+// WaitHeight waits until the validator's node has a block.
+func (n *Network) WaitHeight(ctx context.Context, m *Member, height int64) error {
 	what := fmt.Sprintf("block %d at %s", height, m.ValidatorName())
 	return Await(ctx, time.Minute, what, func(ctx context.Context) (bool, error) {
 		if err := n.Alive(m.ValidatorName()); err != nil {
