@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tssbackup/tssbackup/bifrost/term"
 	"github.com/tssbackup/tssbackup/testutil/processes"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
@@ -129,14 +130,18 @@ func (n *network) signBy(vault string, members []*processes.Member) {
 }
 
 // awaitAll waits until what was killed is in service again: every node as far as the chain is now,
-// and every signer beside it.
+// and every signer acts, so that no claim of one is on its way. Who was killed often waits for the
+// next window of claims.
 func (n *network) awaitAll() {
 	n.t.Helper()
 	height, err := n.Height(n.ctx)
 	require.NoError(n.t, err)
 	for _, m := range n.Members {
 		require.NoError(n.t, n.WaitHeight(n.ctx, m, height))
-		require.NoError(n.t, n.WaitSigner(n.ctx, m))
+		n.await(m.SignerName()+" to act", func(ctx context.Context) (bool, error) {
+			st, err := n.Status(ctx, m.SignerHome)
+			return st.Term.State == term.Acting, err
+		})
 	}
 }
 
