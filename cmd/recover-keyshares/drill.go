@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cosmos/cosmos-sdk/types/bech32"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/spf13/cobra"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
@@ -21,11 +22,9 @@ import (
 )
 
 const (
-	// beatWait is how long a heartbeat is waited for, beatPoll the time between two looks, and
-	// beatTimeout the blocks after which it is good for none any more.
-	beatWait    = time.Minute
-	beatPoll    = time.Second
-	beatTimeout = 20
+	// beatWait is how long a heartbeat is waited for, and beatPoll the time between two looks.
+	beatWait = time.Minute
+	beatPoll = time.Second
 )
 
 // sentHeartbeat is a heartbeat in JSON.
@@ -89,6 +88,7 @@ func (a *app) beat(
 		beat, err := a.beatFor(ctx, state, result.Vault, member, r, key, mnemonic)
 		if err != nil {
 			beat.Error = command.OneLine(err.Error())
+			r.Vaults[i].Code = codeOf(err)
 			failed = append(failed, fmt.Errorf("%w: vault %s: %w",
 				errHeartbeat, vault.Short(result.Vault.Name()), err))
 		}
@@ -140,7 +140,7 @@ func (a *app) beatFor(
 		Signature: signature,
 	}
 	a.Progress("vault %s: sending a heartbeat", name)
-	if err := a.deliver(ctx, state.Height(), msg, v, r, key); err != nil {
+	if err := a.deliver(ctx, msg, v, r, key); err != nil {
 		return beat, err
 	}
 	beat.Sent = true
@@ -149,12 +149,11 @@ func (a *app) beatFor(
 
 // deliver hands a heartbeat to the nodes in turn until one shows that it stands.
 func (a *app) deliver(
-	ctx context.Context, height int64, msg *types.MsgHeartbeat, v vault.Vault, r *recovery,
-	key *signer.Key,
+	ctx context.Context, msg *types.MsgHeartbeat, v vault.Vault, r *recovery, key *signer.Key,
 ) error {
 	var failed []error
 	for _, node := range a.clients {
-		err := submit(ctx, node, height, msg, v, r, key)
+		err := submit(ctx, node, msg, v, r, key)
 		if err == nil {
 			return nil
 		}
@@ -163,10 +162,19 @@ func (a *app) deliver(
 	return errors.Join(failed...)
 }
 
+// submit hands a heartbeat to a node and waits until that shows that it stands. The node before may
+// have taken it, and not have said so.
 func submit(
-	ctx context.Context, node *chain.Client, height int64, msg *types.MsgHeartbeat, v vault.Vault,
-	r *recovery, key *signer.Key,
+	ctx context.Context, node *chain.Client, msg *types.MsgHeartbeat, v vault.Vault, r *recovery,
+	key *signer.Key,
 ) error {
+	stands := func() (bool, error) {
+		latest, err := node.Heartbeat(ctx, v.Name(), r.Address)
+		return err == nil && latest != nil && latest.BeaconHeight >= msg.BeaconHeight, err
+	}
+	if done, _ := stands(); done {
+		return nil
+	}
 	number, sequence, err := node.Account(ctx, r.Address)
 	if err != nil {
 		return err
@@ -177,18 +185,21 @@ func submit(
 	}
 	tx, err := chain.SignTx(msg, chain.TxParams{
 		ChainID: r.ChainID, AccountNumber: number, Sequence: sequence, Gas: gas,
-		TimeoutHeight: uint64(height) + beatTimeout,
+		// As long as its beacon is one of the two latest: blocks pass while other vaults' envelopes
+		// are opened and other nodes are waited for.
+		TimeoutHeight: uint64(msg.BeaconHeight) + 2*types.BeaconInterval,
 	}, key)
 	if err != nil {
 		return err
 	}
-	if err := node.Broadcast(ctx, tx); err != nil {
+	err = node.Broadcast(ctx, tx)
+	if err != nil && !errors.Is(err, sdkerrors.ErrTxInMempoolCache) {
 		return err
 	}
 	until := time.After(beatWait)
 	for {
-		stands, err := node.Heartbeat(ctx, v.Name(), r.Address)
-		if err == nil && stands != nil && stands.BeaconHeight >= msg.BeaconHeight {
+		done, err := stands()
+		if done {
 			return nil
 		}
 		select {

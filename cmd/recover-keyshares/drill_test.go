@@ -21,8 +21,9 @@ import (
 // beaconHeight is the block of the beacon of a chain that has one.
 const beaconHeight = 100
 
-// heartbeats due|taken|refused|without-beacon has heartbeats be due, which the node takes unless it
-// refuses them. taken puts the first member's of all vaults into state first.
+// heartbeats due|taken|refused|unsaid|without-beacon has heartbeats be due, which the node takes
+// unless it refuses them. taken puts the first member's of all vaults into state first, and unsaid
+// has the node take each without saying so.
 func cmdHeartbeats(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(sceneKey{}).(*scene)
 	s.node.Lock()
@@ -47,6 +48,10 @@ func cmdHeartbeats(ts *testscript.TestScript, _ bool, args []string) {
 			beat = &types.Heartbeat{MachineHeight: 90, BeaconHeight: beaconHeight, Due: 300, Missed: 1}
 		}
 		beats[v.Name()] = beat
+		if backup, ok := s.node.Backups[v.Name()][s.infos[0].Address]; ok {
+			backup.Heartbeat = nil
+			s.node.Backups[v.Name()][s.infos[0].Address] = backup
+		}
 		set(types.HeartbeatKey(keygens[name], member), beat)
 		recipient, err := s.recipient(0)
 		ts.Check(err)
@@ -65,9 +70,13 @@ func cmdHeartbeats(ts *testscript.TestScript, _ bool, args []string) {
 		if args[0] == "refused" {
 			return &ctypes.ResultBroadcastTx{Code: 5, Codespace: "sdk", Log: "the mempool is full"}, nil
 		}
-		msg, err := heartbeatIn(raw)
+		msg, timeout, err := heartbeatIn(raw)
 		if err != nil {
 			return nil, err
+		}
+		// Of a chain with fast blocks, while ten vaults are opened.
+		if late := uint64(s.node.Height) + 50; timeout < late {
+			return &ctypes.ResultBroadcastTx{Code: 30, Codespace: "sdk", Log: "tx timeout height"}, nil
 		}
 		for name, v := range s.vaults {
 			if keygens[name] != msg.Epoch {
@@ -85,25 +94,31 @@ func cmdHeartbeats(ts *testscript.TestScript, _ bool, args []string) {
 				return &ctypes.ResultBroadcastTx{Code: 48, Codespace: types.ModuleName, Log: err.Error()}, nil
 			}
 			backup := s.node.Backups[v.Name()][s.infos[0].Address]
+			if backup.Heartbeat != nil && backup.Heartbeat.BeaconHeight >= msg.BeaconHeight {
+				return &ctypes.ResultBroadcastTx{Code: 48, Codespace: types.ModuleName, Log: "signed before"}, nil
+			}
 			backup.Heartbeat = &types.Heartbeat{PaperHeight: 101, BeaconHeight: msg.BeaconHeight, Due: 321}
 			s.node.Backups[v.Name()][s.infos[0].Address] = backup
+		}
+		if args[0] == "unsaid" {
+			return nil, errors.New("the answer is lost")
 		}
 		return &ctypes.ResultBroadcastTx{}, nil
 	}
 }
 
-// heartbeatIn is the heartbeat in a transaction.
-func heartbeatIn(raw []byte) (*types.MsgHeartbeat, error) {
+// heartbeatIn is the heartbeat in a transaction, and the last block that may hold it.
+func heartbeatIn(raw []byte) (*types.MsgHeartbeat, uint64, error) {
 	var outer tx.TxRaw
 	var body tx.TxBody
 	var msg types.MsgHeartbeat
 	if err := errors.Join(proto.Unmarshal(raw, &outer), proto.Unmarshal(outer.BodyBytes, &body)); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(body.Messages) != 1 || body.Messages[0].TypeUrl != "/tssbackup.v1.MsgHeartbeat" {
-		return nil, fmt.Errorf("no heartbeat in it")
+		return nil, 0, fmt.Errorf("no heartbeat in it")
 	}
-	return &msg, proto.Unmarshal(body.Messages[0].Value, &msg)
+	return &msg, body.TimeoutHeight, proto.Unmarshal(body.Messages[0].Value, &msg)
 }
 
 func TestWhatCoverageSaysOfHeartbeats(t *testing.T) {

@@ -325,36 +325,41 @@ func (a *app) restore(
 			runErr,
 		)
 	}
-	codes := make([]int, 0, len(results))
-	var failed []error
+	missing := 0
 	for _, result := range results {
-		v := a.describe(result, store, dir)
-		r.Vaults = append(r.Vaults, v)
-		codes = append(codes, v.Code)
+		r.Vaults = append(r.Vaults, a.describe(result, store, dir))
 		if result.Err != nil {
-			failed = append(failed, result.Err)
+			missing++
 		}
 	}
-	if a.heartbeat && runErr == nil {
-		runErr = a.beat(ctx, state, r, results, mnemonic)
-	}
-	switch {
-	case runErr != nil:
+	if runErr != nil {
 		return r, runErr
-	case len(failed) > 0 && a.dryRun:
-		return r, incomplete{
-			fmt.Errorf("%d of %d vaults would not be restored", len(failed), len(results)),
-			worst(codes),
-			len(failed) < len(results),
+	}
+	var failed []error
+	if missing > 0 {
+		what := "not restored"
+		if a.dryRun {
+			what = "would not be restored"
 		}
-	case len(failed) > 0:
-		return r, incomplete{
-			fmt.Errorf("%d of %d vaults not restored", len(failed), len(results)),
-			worst(codes),
-			len(failed) < len(results),
+		failed = append(failed, fmt.Errorf("%d of %d vaults %s", missing, len(results), what))
+	}
+	var codes []int
+	if a.heartbeat {
+		err := a.beat(ctx, state, r, results, mnemonic)
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		if err != nil {
+			failed, codes = append(failed, err), append(codes, codeOf(err))
 		}
 	}
-	return r, nil
+	if len(failed) == 0 {
+		return r, nil
+	}
+	for _, v := range r.Vaults {
+		codes = append(codes, v.Code)
+	}
+	return r, incomplete{errors.Join(failed...), worst(codes), missing < len(results)}
 }
 
 // member is the address to recover for.
