@@ -5,6 +5,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,6 +120,30 @@ func TestThePageInABrowser(t *testing.T) {
 		require.Contains(t, html, "Every vault is recoverable")
 		require.Contains(t, html, "1 backup is missing, of validator-10")
 	})
+}
+
+// TestThePageListensAgain has the stream refused at first, as a web server before the page does while
+// the page is started anew.
+func TestThePageListensAgain(t *testing.T) {
+	s := newScene(t, 4)
+	f := s.follower()
+	require.NoError(t, f.once(t.Context()))
+	var refused atomic.Int64
+	handler := newServer(f, "").Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/events" && refused.Add(1) == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	p := browser.New(t).Open(server.URL+"/", phone)
+	s.vault(1, active, s.members, 4, 4)
+	s.later(time.Second)
+	require.NoError(t, f.once(t.Context()))
+	p.Await(`document.body.innerText.includes("The vault is recoverable")`)
+	require.EqualValues(t, 2, refused.Load())
 }
 
 // TestThePageWithoutAMouse goes through the page by the keyboard: what has the focus is to be seen, in

@@ -63,6 +63,16 @@ function hear(message) {
 	age();
 }
 
-new EventSource("/events").onmessage = hear;
+// The browser asks again by itself when the stream ends, but not when it is refused, as a web server
+// before the page does while that is started anew.
+function listen() {
+	const stream = new EventSource("/events");
+	stream.onmessage = hear;
+	stream.onerror = () => {
+		if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000 + Math.random() * 7000);
+	};
+}
+
+listen();
 setInterval(age, 1000);
 age();
