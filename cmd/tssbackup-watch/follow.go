@@ -65,8 +65,12 @@ func (f *follower) latest() *view {
 	return f.view
 }
 
-// start loads what is known from an earlier time of the chain with this name, if it is known.
+// start loads what is known from an earlier time of the chain with this name, without one of the
+// chain that was followed last. Nobody is told of anything yet.
 func (f *follower) start(chainID string) error {
+	if chainID == "" {
+		chainID = lastFollowed(f.db)
+	}
 	r := &report{
 		ChainID: chainID, State: stateStarting, Since: f.now().UTC(),
 		Vaults: []vault{}, Churns: []churn{}, SitOut: []sitOut{},
@@ -89,13 +93,18 @@ func (f *follower) start(chainID string) error {
 	return nil
 }
 
+// tell tells others of the problems of a report.
+func (f *follower) tell(r *report) {
+	if f.notifier == nil {
+		return
+	}
+	if err := f.notifier.look(r, f.now()); err != nil {
+		f.log.problem("notifying", err.Error())
+	}
+}
+
 // show makes a report the latest view.
 func (f *follower) show(r *report) {
-	if f.notifier != nil {
-		if err := f.notifier.look(r, f.now()); err != nil {
-			f.log.problem("notifying", err.Error())
-		}
-	}
 	v := &view{report: r, next: make(chan struct{})}
 	if f.history != nil {
 		v.segments = append([]segment(nil), f.history.segments...)
@@ -105,6 +114,8 @@ func (f *follower) show(r *report) {
 	before := f.view
 	f.view = v
 	if before == nil {
+		// A page that stayed open from before a restart must not take what it shows for the same.
+		v.content = uint64(f.now().UnixMilli())
 		return
 	}
 	v.content = before.content
@@ -131,7 +142,7 @@ func (f *follower) run(ctx context.Context) {
 // close writes what is not written yet.
 func (f *follower) close() {
 	r := f.latest().report
-	if f.history != nil && r.Verified != nil && len(f.history.segments) > 0 {
+	if f.history.of(r.ChainID) && r.Verified != nil && len(f.history.segments) > 0 {
 		if err := f.history.save(r, f.looker.audits, f.now()); err != nil {
 			f.log.problem("the history", err.Error())
 		}
@@ -156,29 +167,48 @@ func (f *follower) once(ctx context.Context) error {
 	f.mu.Unlock()
 	if err != nil {
 		f.log.problem("looking at the chain", err.Error())
-		f.show(f.failed(before, err, now))
+		r, lasts := f.failed(before, err, now)
+		if lasts {
+			f.tell(r)
+		}
+		f.show(r)
 		return err
 	}
 	f.failingSince = time.Time{}
 	f.log.solved("looking at the chain")
 	r.State, r.Since = stateVerified, r.Verified.At
-	if now.Sub(r.Verified.BlockTime) > stillAfter {
+	if begin.Sub(r.Verified.BlockTime) > stillAfter {
 		r.State, r.Since = stateStill, r.Verified.BlockTime
 	} else if before.State == stateVerified {
 		r.Since = before.Since
-	}
-	if f.history == nil || string(f.history.bucket) != "chain/"+r.ChainID {
-		if f.history, _, _, err = openHistory(f.db, r.ChainID); err != nil {
-			f.log.problem("the history", err.Error())
-		}
 	}
 	if f.history != nil {
 		if err := f.history.add(r, f.looker.audits, now, !sameContent(before, r)); err != nil {
 			f.log.problem("the history", err.Error())
 		}
 	}
+	f.tell(r)
 	f.show(r)
 	return nil
+}
+
+// recall opens what is known of a chain unless it is open, and returns the report to go on from.
+func (f *follower) recall(chainID string) *report {
+	latest := f.latest().report
+	if f.history.of(chainID) {
+		return latest
+	}
+	history, before, audits, err := openHistory(f.db, chainID)
+	if err != nil {
+		f.log.problem("the history", err.Error())
+		f.history = nil
+		return latest
+	}
+	f.history, f.looker.audits = history, audits
+	if before != nil {
+		return before
+	}
+	return latest
 }
 
 // look reads a report.
@@ -191,29 +221,31 @@ func (f *follower) look(ctx context.Context, now time.Time) (*report, error) {
 	if err != nil {
 		return nil, trust.Advise(err)
 	}
-	return f.looker.look(ctx, light.ChainID(), state, f.latest().report, now)
+	before := f.recall(command.OneLine(light.ChainID()))
+	return f.looker.look(ctx, light.ChainID(), state, before, now)
 }
 
 // failed is what is shown when a look did not succeed: what was verified before, and why there is
 // nothing newer once that lasts.
-func (f *follower) failed(before *report, err error, now time.Time) *report {
+func (f *follower) failed(before *report, err error, now time.Time) (shown *report, lasts bool) {
 	r := *before
 	if f.failingSince.IsZero() {
 		f.failingSince = now
 	}
 	r.Failure = reason(err)
+	lasts = chain.IsUntrusted(err) || now.Sub(f.failingSince) > staleAfter
 	if r.Verified == nil {
 		r.State = stateStarting
-		return &r
+		return &r, lasts
 	}
-	if chain.IsUntrusted(err) || now.Sub(f.failingSince) > staleAfter {
+	if lasts {
 		if r.State != stateStale {
 			r.State, r.Since = stateStale, r.Verified.At
 		}
 	} else {
 		r.Failure = before.Failure
 	}
-	return &r
+	return &r, lasts
 }
 
 // reason is an error for the public, which learns nothing of the nodes' addresses.

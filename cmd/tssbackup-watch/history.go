@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -62,6 +63,9 @@ type history struct {
 	saved    time.Time
 }
 
+// bucketPrefix is before a chain's name in that of its bucket.
+const bucketPrefix = "chain/"
+
 // The parts of a chain's bucket.
 var (
 	segmentsBucket = []byte("segments")
@@ -87,11 +91,35 @@ func openStore(dir string) (*bbolt.DB, error) {
 	return db, nil
 }
 
+// lastFollowed names the chain of which a report was kept last, empty when none is that can be read.
+func lastFollowed(db *bbolt.DB) (chainID string) {
+	var latest time.Time
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			of, ok := strings.CutPrefix(string(name), bucketPrefix)
+			var r report
+			if !ok || json.Unmarshal(b.Get(latestKey), &r) != nil || r.Verified == nil {
+				return nil
+			}
+			if r.Verified.At.After(latest) {
+				chainID, latest = of, r.Verified.At
+			}
+			return nil
+		})
+	})
+	return chainID
+}
+
+// of reports whether the history is open, and that of a chain.
+func (h *history) of(chainID string) bool {
+	return h != nil && string(h.bucket) == bucketPrefix+chainID
+}
+
 // openHistory loads what is known of a chain.
 func openHistory(
 	db *bbolt.DB, chainID string,
 ) (h *history, latest *report, audits map[string]*audited, err error) {
-	h = &history{db: db, bucket: []byte("chain/" + chainID)}
+	h = &history{db: db, bucket: []byte(bucketPrefix + chainID)}
 	audits = map[string]*audited{}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(h.bucket)

@@ -377,6 +377,8 @@ func (l *looker) churns(
 			if c.Status != types.ChurnStatus_CHURN_STATUS_OPEN {
 				kept[id] = k
 			}
+			// Names are filled in later, and change: each report has its own.
+			k.Members = slices.Clone(k.Members)
 			shown.Keygens = append(shown.Keygens, k)
 		}
 		churns = append(churns, shown)

@@ -96,12 +96,11 @@ func (r *report) problems(now time.Time) map[string]problem {
 	}
 	// What keeps the page from anything newer is told like a chain that makes none: whoever is
 	// told of problems must not take silence for peace.
-	if r.Verified != nil && now.Sub(r.Verified.BlockTime) > stillAfter {
-		text := "The chain stands still, or the nodes hide what is newer"
-		if r.State == stateStale {
-			text = "Nothing newer could be verified: " + r.Failure
-		}
-		add(problemStill, "", text)
+	switch {
+	case r.State == stateStill:
+		add(problemStill, "", "The chain stands still, or the nodes hide what is newer")
+	case r.State == stateStale && now.Sub(r.Verified.BlockTime) > stillAfter:
+		add(problemStill, "", "Nothing newer could be verified: "+r.Failure)
 	}
 	return all
 }

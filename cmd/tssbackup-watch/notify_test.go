@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tssbackup/tssbackup/testutil/hostile"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
 )
 
@@ -96,6 +97,42 @@ func TestOthersAreToldOfProblems(t *testing.T) {
 	require.NoError(t, again.look(f.latest().report, s.now()))
 	key, _ := again.oldest(again.targets[0])
 	require.Nil(t, key)
+}
+
+// TestNobodyIsToldOfARestart stops it for longer than a chain may stand still, and has the nodes be
+// away for a moment then, and for good.
+func TestNobodyIsToldOfARestart(t *testing.T) {
+	s := newScene(t, 4)
+	s.vault(1, active, s.members, 4, 4)
+	proxy := hostile.New(t, s.url)
+	f := s.follower(proxy.URL)
+	require.NoError(t, f.once(t.Context()))
+	f.close()
+	require.NoError(t, f.db.Close())
+
+	s.later(time.Hour)
+	again := s.follower(proxy.URL)
+	var err error
+	again.notifier, err = newNotifier(
+		again.db, []string{"https://example.org"}, make([]byte, minSecret), again.log)
+	require.NoError(t, err)
+	told := func() (n note) {
+		if _, body := again.notifier.oldest(again.notifier.targets[0]); body != nil {
+			require.NoError(t, json.Unmarshal(body, &n))
+		}
+		return n
+	}
+	require.NoError(t, again.start(""))
+	require.Empty(t, told())
+	proxy.Tell(hostile.Lie{Serve: func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	}})
+	require.Error(t, again.once(t.Context()))
+	require.Empty(t, told())
+	s.clock = s.clock.Add(2 * staleAfter)
+	require.Error(t, again.once(t.Context()))
+	require.Equal(t, "harbor-1: Nothing newer could be verified: no node answers", told().Text)
 }
 
 func TestTheSecretAndTheURLs(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
+	chainvault "github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/hostile"
 	"github.com/tssbackup/tssbackup/testutil/pages"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -253,6 +254,63 @@ func TestARestartKeepsWhatWasSeen(t *testing.T) {
 	require.True(t, since.Before(again.latest().segments[1].From))
 }
 
+// The unit names no chain: what was seen is found all the same, and is not taken for what a page
+// from before the restart shows.
+func TestARestartThatNamesNoChain(t *testing.T) {
+	s := newScene(t, 4)
+	s.vault(1, active, s.members, 3, 3)
+	f := s.follower()
+	require.NoError(t, f.once(t.Context()))
+	since, content := f.latest().Vaults[0].Members[3].Missing.Seen, f.latest().content
+	f.close()
+	require.NoError(t, f.db.Close())
+
+	s.later(time.Minute)
+	again := s.follower()
+	require.Equal(t, stateStale, again.latest().State)
+	require.Len(t, again.latest().Vaults, 1, "what was verified last is shown at once")
+	again.looker.repeat = func(
+		context.Context, string, *chain.State, chainvault.Vault,
+	) (*audited, error) {
+		require.Fail(t, "the proofs were checked before")
+		return &audited{}, nil
+	}
+	require.NoError(t, again.once(t.Context()))
+	require.Equal(t, since, again.latest().Vaults[0].Members[3].Missing.Seen)
+	require.Greater(t, again.latest().content, content+1)
+}
+
+// A keygen that has failed is read once, and who was in it may have another name later. What was
+// shown before stays what it was: it may be on its way to somebody.
+func TestAReportDoesNotChange(t *testing.T) {
+	s, f := harbor(t)
+	before, content := f.latest().report, f.latest().content
+	s.Lock()
+	s.Monikers[string(s.members[8].raw)] = "Karoo Nodes, under new management"
+	s.Unlock()
+	s.later(time.Second)
+	require.NoError(t, f.once(t.Context()))
+	name := func(r *report) string { return r.Churns[1].Keygens[0].Members[8].Moniker }
+	require.Equal(t, "Karoo Nodes", name(before))
+	require.Equal(t, "Karoo Nodes, under new management", name(f.latest().report))
+	require.Greater(t, f.latest().content, content)
+}
+
+// TestALookThatTakesLong has the nodes take their time, during which the chain goes on.
+func TestALookThatTakesLong(t *testing.T) {
+	s := newScene(t, 4)
+	s.vault(1, active, s.members, 4, 4)
+	f := s.follower()
+	f.looker.repeat = func(
+		ctx context.Context, id string, state *chain.State, v chainvault.Vault,
+	) (*audited, error) {
+		s.clock = s.clock.Add(2 * stillAfter)
+		return believe(ctx, id, state, v)
+	}
+	require.NoError(t, f.once(t.Context()))
+	require.Equal(t, stateVerified, f.latest().State, "the block was new when it was asked for")
+}
+
 // TestTheHistoryPrunesItself goes through years.
 func TestTheHistoryPrunesItself(t *testing.T) {
 	db, err := openStore(t.TempDir())
@@ -458,6 +516,7 @@ func TestAThousandClientsListen(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: clients}}
 	var listening, heard sync.WaitGroup
 	listening.Add(clients)
+	next := fmt.Sprintf(`"content":%d,`, f.latest().content+1)
 	errs := make(chan error, clients)
 	for range clients {
 		heard.Go(func() {
@@ -479,7 +538,7 @@ func TestAThousandClientsListen(t *testing.T) {
 					}
 					if said++; said == 1 {
 						listening.Done()
-					} else if strings.Contains(lines.Text(), `"content":2`) {
+					} else if strings.Contains(lines.Text(), next) {
 						return nil
 					}
 				}
