@@ -346,9 +346,22 @@ func (a *app) fromSink(
 	if err := sink.Fetch(ctx, from, dir, homebackup.IsFile); err != nil {
 		return err
 	}
+	at := b.dir
 	b.dir = dir
-	return use(ctx, b)
+	if err := use(ctx, b); err != nil {
+		return ofCopy{err, dir, at}
+	}
+	return nil
 }
+
+// ofCopy is an error about the copy of a sink in a folder, which says where the sink is.
+type ofCopy struct {
+	error
+	dir, at string
+}
+
+func (e ofCopy) Error() string { return strings.ReplaceAll(e.error.Error(), e.dir, e.at) }
+func (e ofCopy) Unwrap() error { return e.error }
 
 // backupConfig is the configuration of the home, when there is one, and the folder of the backups.
 // Without a home only the flags say where they are.

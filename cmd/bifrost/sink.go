@@ -148,8 +148,13 @@ func (a *app) eachSink(
 		return command.Usage(err)
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(cfg.Sinks, func(s home.Sink) bool { return s.Name == name }) {
+		i := slices.IndexFunc(cfg.Sinks, func(s home.Sink) bool { return s.Name == name })
+		switch {
+		case i < 0:
 			return command.Usage(fmt.Errorf("no sink in config.toml has the name %q", name))
+		case cfg.Sinks[i].IsMail():
+			return command.Usage(fmt.Errorf("sink %s is a mailbox: a running bifrost sends to it, and "+
+				"nobody can look into it from here", name))
 		}
 	}
 	if len(cfg.Sinks) == 0 {
@@ -158,25 +163,19 @@ func (a *app) eachSink(
 	result := &sinkResults{Sinks: []sinkResult{}}
 	var failed []error
 	for _, s := range cfg.Sinks {
-		if len(names) > 0 && !slices.Contains(names, s.Name) {
+		if s.IsMail() || len(names) > 0 && !slices.Contains(names, s.Name) {
 			continue
-		}
-		if s.IsMail() {
-			if len(names) > 0 {
-				return command.Usage(fmt.Errorf("sink %s is a mailbox: a running bifrost sends to it, and "+
-					"nobody can look into it from here", s.Name))
-			}
-			continue
-		}
-		to, err := service.OpenSink(s)
-		if err != nil {
-			return err
 		}
 		r := sinkResult{
 			Name: s.Name, URL: s.URL, Copied: []string{}, Missing: []string{}, Altered: []string{},
 			Unfit: []string{},
 		}
-		if err := do(ctx, cfg, s, to, &r); err != nil {
+		// One that cannot be opened keeps nothing from the others.
+		to, err := service.OpenSink(s)
+		if err != nil {
+			r.Error = command.OneLine(err.Error())
+			failed = append(failed, err)
+		} else if err := do(ctx, cfg, s, to, &r); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
