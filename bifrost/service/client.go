@@ -56,7 +56,12 @@ func (c *Control) Sign(ctx context.Context, req SignRequest) (*SignResult, error
 // Promote has a fenced bifrost claim the term after the expected one. It returns when it acts.
 func (c *Control) Promote(ctx context.Context, expect uint64) (*term.Status, error) {
 	var st term.Status
-	return &st, c.do(ctx, http.MethodPost, "/v1/promote", PromoteRequest{expect}, &st)
+	err := c.do(ctx, http.MethodPost, "/v1/promote", PromoteRequest{expect}, &st)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("the claim is not in a block yet, and may still come into one: bifrost status "+
+			"says who has the term, and whether the chain goes on: %w", err)
+	}
+	return &st, err
 }
 
 // Keyshares asks what is on the disk of the vault with this record.
@@ -84,6 +89,10 @@ func (c *Control) do(ctx context.Context, method, path string, in, out any) erro
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {
 			return fmt.Errorf("%w: %s: %w", ErrNotRunning, c.socket, op.Err)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("a bifrost runs in this home, and has not answered at %s in time: %w",
+				c.socket, context.DeadlineExceeded)
 		}
 		return err
 	}

@@ -2,16 +2,20 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/bifrost/care"
+	"github.com/tssbackup/tssbackup/bifrost/home"
 	"github.com/tssbackup/tssbackup/bifrost/vault"
 	"github.com/tssbackup/tssbackup/testutil/fakemember"
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -66,4 +70,30 @@ func TestKeysharesTellsWhatIsOnTheDisk(t *testing.T) {
 	code, _, answer := ask("no record")
 	require.Equal(t, http.StatusBadRequest, code)
 	require.Contains(t, answer, "error")
+}
+
+// A stopped process takes connections and says nothing.
+func TestASilentBifrostIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", home.SocketPath(dir))
+	require.NoError(t, err)
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for what, ask := range map[string]func() error{
+		"a bifrost runs in this home, and has not answered at " + home.SocketPath(dir): func() error {
+			_, err := NewControl(dir).Status(ctx)
+			return err
+		},
+		"the claim is not in a block yet": func() error {
+			_, err := NewControl(dir).Promote(ctx, 1)
+			return err
+		},
+	} {
+		err := ask()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, ErrNotRunning)
+		require.ErrorContains(t, err, what)
+		require.NotContains(t, err.Error(), "http://")
+	}
 }
