@@ -217,12 +217,15 @@ func (d *examination) witnesses(ctx context.Context, nodes care.Nodes) (answered
 // signer asks the chain whether it knows the signer and the recipient key.
 func (d *examination) signer(ctx context.Context, node *chain.Client, member care.Member) {
 	state, err := registration.Check(ctx, node, d.Config, member.Address, member.Mnemonic)
-	if errors.Is(err, registration.ErrRecipient) {
+	switch {
+	case errors.Is(err, registration.ErrRecipient):
 		d.add("recipient", Fail, "%v", err)
 		state, err = registration.Ready, nil
-	} else if state == registration.Ready {
+	case state == registration.Ready:
 		d.add("recipient", OK,
 			"the mnemonic derives the recipient key that the chain holds for new keygens")
+	case state != registration.Replaced: // to whose key nothing is made any more
+		d.skip("the chain shows no such signer", "recipient")
 	}
 	operator := d.Config.Operator
 	switch {

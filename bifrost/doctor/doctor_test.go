@@ -82,6 +82,11 @@ func TestDoctor(t *testing.T) {
 				return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode()}
 			}
 		}, "signer", Fail, "not registered"},
+		{"no recipient key is known of who is not registered", func(_ *testing.T, w *member, _ *Options) {
+			w.Own.Answers["/tssbackup.v1.Query/Signer"] = func([]byte) abci.ResponseQuery {
+				return abci.ResponseQuery{Codespace: sdkerrors.RootCodespace, Code: sdkerrors.ErrKeyNotFound.ABCICode()}
+			}
+		}, "recipient", Skipped, "no such signer"},
 		{
 			"the recipient key is the mnemonic's", func(*testing.T, *member, *Options) {},
 			"recipient", OK, "for new keygens",
@@ -126,6 +131,11 @@ func TestDoctor(t *testing.T) {
 			"the node is behind",
 			func(_ *testing.T, w *member, _ *Options) { w.Own.CatchingUp = true },
 			"node", Fail, "catching up",
+		},
+		{
+			"the clock cannot be held against the blocks of the past",
+			func(_ *testing.T, w *member, _ *Options) { w.Own.CatchingUp = true },
+			"clock", Skipped, "not the chain's",
 		},
 		{
 			"the node is of another chain",
