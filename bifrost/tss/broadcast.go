@@ -157,9 +157,11 @@ func (s *session) handleEcho(f *frame) {
 		if m >= len(s.members) || m == s.self || m == int(at.author) || !s.witnesses(at, m) {
 			continue
 		}
-		if old, ok := v.echoes[m]; ok && (old.held || !e.held) ||
-			!s.signed(m, s.echoDigest(at, v.hash, e.held), e.sig) {
+		if old, ok := v.echoes[m]; ok && (old.held || !e.held) {
 			continue
+		}
+		if !s.signed(m, s.echoDigest(at, v.hash, e.held), e.sig) {
+			break // see signed
 		}
 		v.echoes[m] = e
 		s.heard()

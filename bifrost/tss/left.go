@@ -51,10 +51,13 @@ func (s *session) handleLeft(f *frame) {
 	}
 	for _, e := range f.echoes {
 		m := int(e.member)
-		if m < len(s.members) && m != x && !s.departures[x].said[m] &&
-			s.signed(m, s.leftDigest(x), e.sig) {
-			s.sayLeft(x, m, e.sig)
+		if m >= len(s.members) || m == x || s.departures[x].said[m] {
+			continue
 		}
+		if !s.signed(m, s.leftDigest(x), e.sig) {
+			break // see signed
+		}
+		s.sayLeft(x, m, e.sig)
 	}
 }
 

@@ -57,6 +57,10 @@ func sign(key *secp256k1.PrivateKey, digest hash) (out sig) {
 
 func (s *session) sign(digest hash) sig { return sign(s.key, digest) }
 
+// signed reports whether a member signed a digest. Where a frame has the signatures of many,
+// nothing is looked at after one that is wrong: an honest member passes on what it has verified,
+// and a frame of another one must not cost as many verifications as it has room for. So many of
+// those would hold up the frames of the others for more than a phase.
 func (s *session) signed(m int, digest hash, sg sig) bool {
 	return verify(s.pubs[m], digest[:], sg[:])
 }
