@@ -28,12 +28,42 @@ func ID(pubKey []byte) (peer.ID, error) {
 }
 
 // Dials reports whether an address is dialled that somebody claims: one that is public, or in these
-// networks. An IPv4 address in IPv6 is that IPv4 address.
+// networks. An IPv4 address in IPv6 is that IPv4 address, and one that a network translates or
+// tunnels to IPv4 has to be public there as well.
 func Dials(ip netip.Addr, networks []netip.Prefix) bool {
 	ip = ip.Unmap()
-	addr, err := manet.FromIP(ip.AsSlice())
-	return err == nil && manet.IsPublicAddr(addr) ||
-		slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(ip) })
+	if slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(ip) }) {
+		return true
+	}
+	public := func(ip netip.Addr) bool {
+		addr, err := manet.FromIP(ip.AsSlice())
+		return err == nil && manet.IsPublicAddr(addr)
+	}
+	to, ok := behind(ip)
+	return public(ip) && (!ok || public(to))
+}
+
+// The prefixes of addresses with which an IPv4 address is reached over IPv6: by a translator of
+// everybody's (RFC 6052) or of a network alone (RFC 8215), or through a tunnel (RFC 3056).
+var (
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
+	sixToFour  = netip.MustParsePrefix("2002::/16")
+)
+
+// behind is the IPv4 address that is reached with an address of IPv6, if one is: the zero address
+// where only the network knows.
+func behind(ip netip.Addr) (v4 netip.Addr, ok bool) {
+	b := ip.AsSlice()
+	switch {
+	case nat64.Contains(ip):
+		return netip.AddrFromSlice(b[12:])
+	case sixToFour.Contains(ip):
+		return netip.AddrFromSlice(b[2:6])
+	case localNAT64.Contains(ip):
+		return v4, true
+	}
+	return v4, false
 }
 
 // Control is that of a [net.Dialer] for addresses that somebody claims, which sees them after names
