@@ -28,37 +28,18 @@ func (k Keeper) EndBlocker(ctx context.Context) (envelopes [][]byte, err error) 
 	return k.takeStaged(ctx)
 }
 
-// endChurns is what a block's end does to churns and vaults.
+// endChurns is what a block's end does to churns and vaults. Each step reads what holds when its
+// turn comes: a hook of an earlier one may have changed the parameters, or paused the module.
 func (k Keeper) endChurns(ctx context.Context) error {
-	params, err := k.Params.Get(ctx)
-	if err != nil {
-		return err
-	}
-	paused, err := k.endPause(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.closeChurn(ctx, params); err != nil {
-		return err
-	}
-	if !paused {
-		if err := k.retireDue(ctx, params); err != nil {
+	for _, step := range []func(context.Context) error{
+		k.endPause, k.closeChurn, k.retireDue, k.endGraces, k.deleteExpired, k.deleteFailed,
+		k.endHeartbeats, k.openDue,
+	} {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	if err := k.endGraces(ctx); err != nil {
-		return err
-	}
-	if err := k.deleteExpired(ctx); err != nil {
-		return err
-	}
-	if err := k.deleteFailed(ctx); err != nil {
-		return err
-	}
-	if err := k.endHeartbeats(ctx, params); err != nil || paused {
-		return err
-	}
-	return k.openDue(ctx, params)
+	return nil
 }
 
 // closing is a keygen of the open churn in the block that may close it.
@@ -77,9 +58,13 @@ type closing struct {
 // their deadline. Each is decided by itself; what failed is opened again where that is allowed. The
 // churn is complete when all are ready, and fails when one has failed for good and none is open any
 // more: whoever is silent in another keygen pays for it, however soon the churn was lost.
-func (k Keeper) closeChurn(ctx context.Context, params types.Params) error {
+func (k Keeper) closeChurn(ctx context.Context) error {
 	churn, keygens, err := k.openKeygens(ctx)
 	if err != nil || keygens == nil {
+		return err
+	}
+	params, err := k.Params.Get(ctx)
+	if err != nil {
 		return err
 	}
 	if err := k.decide(ctx, params, keygens); err != nil {

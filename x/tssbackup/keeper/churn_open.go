@@ -68,8 +68,9 @@ func (k Keeper) checkMayOpen(ctx context.Context) error {
 	return nil
 }
 
-// openDue opens a churn when its time has come. One that is due while another is open waits.
-func (k Keeper) openDue(ctx context.Context, params types.Params) error {
+// openDue opens a churn when its time has come. One that is due while another is open, or while the
+// module is paused, waits.
+func (k Keeper) openDue(ctx context.Context) error {
 	next, err := k.NextChurnHeight.Get(ctx)
 	if errors.Is(err, collections.ErrNotFound) {
 		return nil
@@ -80,8 +81,15 @@ func (k Keeper) openDue(ctx context.Context, params types.Params) error {
 	if sdk.UnwrapSDKContext(ctx).BlockHeight() < next {
 		return nil
 	}
-	open, err := k.OpenChurn.Has(ctx)
-	if err != nil || open {
+	err = k.checkMayOpen(ctx)
+	if errors.Is(err, types.ErrChurnOpen) || errors.Is(err, types.ErrPaused) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	params, err := k.Params.Get(ctx)
+	if err != nil {
 		return err
 	}
 	churn, err := k.openAmongBonded(ctx, params)

@@ -261,15 +261,12 @@ func (k Keeper) turnHeartbeats(ctx context.Context, before, after types.Params) 
 
 // endHeartbeats writes the beacon of this block, when it has one, and counts the intervals that
 // have passed without a heartbeat.
-func (k Keeper) endHeartbeats(ctx context.Context, params types.Params) error {
-	if params.HeartbeatInterval == 0 {
-		return nil
-	}
-	if err := k.writeBeacon(ctx); err != nil {
+func (k Keeper) endHeartbeats(ctx context.Context) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil || params.HeartbeatInterval == 0 {
 		return err
 	}
-	pause, err := k.pause(ctx)
-	if err != nil || pause.Since != 0 {
+	if err := k.writeBeacon(ctx); err != nil {
 		return err
 	}
 	height := uint64(sdk.UnwrapSDKContext(ctx).BlockHeight())
@@ -290,7 +287,7 @@ func (k Keeper) endHeartbeats(ctx context.Context, params types.Params) error {
 		return err
 	}
 	for _, key := range keys {
-		if err := k.miss(ctx, params, pause, key); err != nil {
+		if err := k.miss(ctx, params, key); err != nil {
 			return err
 		}
 	}
@@ -300,13 +297,16 @@ func (k Keeper) endHeartbeats(ctx context.Context, params types.Params) error {
 // dueKey is the height at whose end an interval is missed, the epoch and the member.
 type dueKey = collections.Triple[uint64, uint64, []byte]
 
-// miss counts an interval as missed, unless a pause puts its end back.
-func (k Keeper) miss(
-	ctx context.Context, params types.Params, pause types.Pause, key dueKey,
-) error {
+// miss counts an interval as missed, unless a pause puts its end back. A hook of an interval before
+// it in the block may have paused the module, or retired the vault: then nothing is missed.
+func (k Keeper) miss(ctx context.Context, params types.Params, key dueKey) error {
+	pause, err := k.pause(ctx)
+	if err != nil || pause.Since != 0 {
+		return err
+	}
 	epoch, member := key.K2(), key.K3()
-	beat, err := k.Heartbeats.Get(ctx, collections.Join(epoch, member))
-	if err != nil {
+	beat, err := k.heartbeat(ctx, epoch, member)
+	if err != nil || uint64(beat.Due) != key.K1() {
 		return err
 	}
 	if err := k.removeDue(ctx, epoch, member, beat); err != nil {

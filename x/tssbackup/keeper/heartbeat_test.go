@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -277,6 +278,103 @@ func TestTheEndOfABlockCountsABoundedNumberOfMissedIntervals(t *testing.T) {
 	c.endBlock()
 	require.Len(t, hooks.calls, 134, "who waited is not given time")
 	require.Equal(t, len(vals), 70)
+}
+
+// TestAHookOfAMissedHeartbeatMayChangeWhatIsDue has the chain act on the first member of several
+// that miss an interval in one block: what it does to the others is no fault of the end of the block.
+func TestAHookOfAMissedHeartbeatMayChangeWhatIsDue(t *testing.T) {
+	first := newVault("first")
+	off := beatParams()
+	off.HeartbeatInterval, off.HeartbeatGrace = 0, 0
+	tests := []struct {
+		name string
+		act  func(c *chain, ctx context.Context) error
+		// rest is how many intervals of the vault the end of the block counts all the same.
+		rest int
+	}{
+		{"it retires the vault", func(c *chain, ctx context.Context) error {
+			return c.k.RetireVault(ctx, first.pubKey())
+		}, 0},
+		{"it turns heartbeats off", func(c *chain, ctx context.Context) error {
+			_, err := c.msg.UpdateParams(ctx, &types.MsgUpdateParams{Authority: authority, Params: off})
+			return err
+		}, 0},
+		{"it turns them off and on again", func(c *chain, ctx context.Context) error {
+			for _, p := range []types.Params{off, beatParams()} {
+				msg := &types.MsgUpdateParams{Authority: authority, Params: p}
+				if _, err := c.msg.UpdateParams(ctx, msg); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, 0},
+		{"it pauses the module", func(c *chain, ctx context.Context) error { return c.k.Pause(ctx) }, 0},
+		{"it does nothing", func(*chain, context.Context) error { return nil }, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := startChain(t, beatParams(), 4)
+			c.complete(c.startChurn()[0], first)
+			due := c.ctx.BlockHeight() - 1 + 220
+			// So that the next ones are due in a block of their own, and the vault may retire.
+			c.endBlocks(3)
+			c.complete(c.startChurn()[0], newVault("second"))
+			hooks := &fakeHooks{}
+			hooks.run = func(ctx context.Context) {
+				if len(hooks.calls) == 1 {
+					require.NoError(t, tt.act(c, ctx))
+				}
+			}
+			c.k.SetHooks(hooks)
+			c.untilHeight(due)
+			require.Empty(t, hooks.calls)
+			c.endBlock()
+			require.False(t, c.emitted("EventHookFailed"))
+			missed := slices.DeleteFunc(hooks.calls, func(call string) bool {
+				return !strings.HasPrefix(call, "missed ")
+			})
+			require.Len(t, missed, 1+tt.rest)
+			require.Equal(t, c.dump(), exportInto(t, c).dump())
+			c.endBlocks(3)
+			require.Equal(t, c.dump(), exportInto(t, c).dump())
+		})
+	}
+}
+
+// TestAHookMayTurnHeartbeatsOffBeforeABeacon has the hook run in the block of a beacon.
+func TestAHookMayTurnHeartbeatsOffBeforeABeacon(t *testing.T) {
+	c, _ := startChain(t, beatParams(), 4)
+	c.complete(c.startChurn()[0], newVault("first"))
+	c.untilHeight(types.BeaconInterval)
+	hooks := &fakeHooks{run: func(ctx context.Context) {
+		_, err := c.msg.UpdateParams(ctx, &types.MsgUpdateParams{
+			Authority: authority, Params: testParams(),
+		})
+		require.NoError(t, err)
+	}}
+	c.k.SetHooks(hooks)
+	c.complete(c.startChurn()[0], newVault("second"))
+	require.Len(t, hooks.calls, 1)
+	require.NoError(t, c.export().Validate())
+}
+
+// TestAHookMayPause has the chain pause when a vault is active, in the block in which the next churn
+// would open by itself.
+func TestAHookMayPause(t *testing.T) {
+	params := beatParams()
+	params.ChurnInterval, params.PenaltyBlocks = 60, 0
+	c, _ := startChain(t, params, 4)
+	for !c.isOpen() {
+		c.endBlock()
+	}
+	require.NoError(t, c.k.NextChurnHeight.Set(c.ctx, c.ctx.BlockHeight()))
+	c.k.SetHooks(&fakeHooks{run: func(ctx context.Context) { require.NoError(t, c.k.Pause(ctx)) }})
+	c.complete(1, newVault("first"))
+	require.True(t, c.emitted("EventPaused"))
+	require.False(t, c.isOpen())
+	require.NoError(t, c.k.Resume(c.ctx))
+	c.endBlock()
+	require.True(t, c.isOpen())
 }
 
 func TestHeartbeatsAreFreeThreeTimesInAWindow(t *testing.T) {

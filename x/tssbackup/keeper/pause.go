@@ -56,17 +56,14 @@ func (k Keeper) Resume(ctx context.Context) error {
 	return sdkCtx.EventManager().EmitTypedEvent(&types.EventResumed{Blocks: blocks})
 }
 
-// endPause ends a pause that has taken as long as it may, and reports whether the module is still
-// paused.
-func (k Keeper) endPause(ctx context.Context) (paused bool, err error) {
+// endPause ends a pause that has taken as long as it may.
+func (k Keeper) endPause(ctx context.Context) error {
 	pause, err := k.pause(ctx)
-	if err != nil || pause.Since == 0 {
-		return false, err
+	if err != nil || pause.Since == 0 ||
+		sdk.UnwrapSDKContext(ctx).BlockHeight() < pause.Until {
+		return err
 	}
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() < pause.Until {
-		return true, nil
-	}
-	return false, k.Resume(ctx)
+	return k.Resume(ctx)
 }
 
 // pause is whether the module is paused, and for how long it was before.

@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -433,6 +434,44 @@ func TestAVaultIsNotRetiredWhileItIsReshared(t *testing.T) {
 	require.Equal(t, types.VaultStatus_VAULT_STATUS_RETIRED, v.Status, "in the block in which that ends, with its grace")
 	require.Zero(t, v.GraceUntil)
 	require.NoError(t, c.export().Validate())
+}
+
+// TestAHookOfARetirementMayReshareTheNext has the chain hand on a vault that would be retired by
+// itself in the same block.
+func TestAHookOfARetirementMayReshareTheNext(t *testing.T) {
+	params := graceParams()
+	params.RetirementDelay, params.MaxVaultMembers = 8, 5
+	c, _ := startChain(t, params, 8)
+	a, b := newVault("a"), newVault("b")
+	for i, id := range c.startChurn() {
+		c.allVote(c.keygen(id), []vaultKeys{a, b}[i])
+	}
+	c.endBlock()
+	for i, id := range c.startChurn() {
+		c.allVote(c.keygen(id), []vaultKeys{newVault("c"), newVault("d")}[i])
+	}
+	c.endBlock()
+	first, second := a, b
+	if bytes.Compare(a.pubKey(), b.pubKey()) > 0 {
+		first, second = b, a
+	}
+	var keygen types.Keygen
+	c.k.SetHooks(&fakeHooks{run: func(ctx context.Context) {
+		if keygen.Id == 0 {
+			var err error
+			keygen, err = c.k.StartReshare(ctx, second.pubKey())
+			require.NoError(t, err)
+		}
+	}})
+	c.endBlocks(8)
+	require.Equal(t, types.VaultStatus_VAULT_STATUS_RETIRED, c.vault(first).Status)
+	require.Equal(t, types.VaultStatus_VAULT_STATUS_RETIRING, c.vault(second).Status)
+	require.NoError(t, c.export().Validate())
+	for _, m := range keygen.Members {
+		c.mustRun(second.vote(keygen, m))
+	}
+	c.endBlock()
+	require.Equal(t, keygen.Id, c.vault(second).Epoch)
 }
 
 func TestDealersAreAThresholdOfThoseWhoJoined(t *testing.T) {

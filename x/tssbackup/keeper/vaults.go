@@ -124,27 +124,21 @@ func (k Keeper) retireActive(ctx context.Context) error {
 
 // retireDue retires the vaults that have been retiring for the retirement delay, without the time
 // for which the module was paused meanwhile. One that is being reshared waits for the end of that.
-func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
-	if params.RetirementDelay == 0 {
-		return nil
+func (k Keeper) retireDue(ctx context.Context) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil || params.RetirementDelay == 0 {
+		return err
+	}
+	pause, err := k.pause(ctx)
+	if err != nil || pause.Since != 0 {
+		return err
 	}
 	live, err := k.live(ctx)
 	if err != nil {
 		return err
 	}
-	pause, err := k.pause(ctx)
-	if err != nil {
-		return err
-	}
-	reshared, err := k.reshared(ctx)
-	if err != nil {
-		return err
-	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	for _, v := range live.Vaults {
-		if bytes.Equal(v.PubKey, reshared) {
-			continue
-		}
 		vault, err := k.Vaults.Get(ctx, v.PubKey)
 		if err != nil {
 			return err
@@ -152,6 +146,14 @@ func (k Keeper) retireDue(ctx context.Context, params types.Params) error {
 		delay := params.RetirementDelay + pause.Total - vault.RetiringPaused
 		if vault.Status != types.VaultStatus_VAULT_STATUS_RETIRING ||
 			height < vault.RetiringHeight+int64(delay) {
+			continue
+		}
+		// Asked of each: a hook of the retirement before may have begun a reshare.
+		reshared, err := k.reshared(ctx)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(v.PubKey, reshared) {
 			continue
 		}
 		if err := k.retire(ctx, v.PubKey, vault); err != nil {
