@@ -274,6 +274,7 @@ func latestHeight(gs types.GenesisState) int64 {
 		latest = max(latest, j.Join.Height)
 	}
 	for _, g := range gs.Keygens {
+		latest = max(latest, g.OpenedHeight, g.ClosedHeight)
 		if g.Ended != nil {
 			latest = max(latest, g.Ended.GraceHeight)
 		}
@@ -293,11 +294,13 @@ func latestHeight(gs types.GenesisState) int64 {
 	for _, h := range gs.Heartbeats {
 		latest = max(latest, h.Heartbeat.MachineHeight, h.Heartbeat.PaperHeight)
 	}
+	for _, a := range gs.HeartbeatAttempts {
+		latest = max(latest, a.Window.Start)
+	}
 	for _, b := range gs.Beacons {
 		latest = max(latest, b.Height)
 	}
-	latest = max(latest, gs.Pause.Since)
-	return latest
+	return max(latest, gs.Pause.Since)
 }
 
 // ExportGenesis returns the whole state. Imported again it gives the same store, byte for byte, at

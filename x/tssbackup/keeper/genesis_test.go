@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tssbackup/tssbackup/x/tssbackup/types"
@@ -415,6 +416,15 @@ func TestGenesisOfCertificates(t *testing.T) {
 		{"a blame with an envelope", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
 			voteOf(gs, z.Id).Commitment = voteOf(gs, a.Id).Commitment
 		}, "a blame with an envelope"},
+		{"a certificate that no vote brought", func(gs *types.GenesisState, _ []types.GenesisCertificate) {
+			gs.Votes = slices.DeleteFunc(gs.Votes, func(v types.GenesisVote) bool { return v.KeygenId == b.Id })
+			gs.PublicShares = slices.DeleteFunc(gs.PublicShares, func(s types.GenesisPublicShares) bool {
+				return s.KeygenId == b.Id
+			})
+		}, "certificate 1 was brought by no vote"},
+		{"a certificate of another block than its vote", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
+			cs[1].Certificate.Height++
+		}, "certificate 1 was brought by no vote"},
 		{"a ready keygen whose vault has not signed", func(_ *types.GenesisState, cs []types.GenesisCertificate) {
 			cs[0].Certificate.Signature, cs[0].Certificate.SignatureEd25519 = nil, nil
 		}, "keygen 1 is ready without votes and signatures"},
@@ -437,6 +447,154 @@ func TestGenesisOfCertificates(t *testing.T) {
 		gs.Certificates[0].KeygenId = 1
 		require.ErrorContains(t, gs.Validate(), "certificate 0 is of no open keygen")
 	})
+}
+
+// beating is a chain with a claim, a heartbeat, an exempt one that was counted, a beacon, a vault
+// that began to retire after a pause, and a pause that goes on.
+func beating(t testing.TB) *chain {
+	c, vals, epoch := beatingChain(t, beatParams(), 4)
+	require.NoError(t, c.k.Pause(c.ctx))
+	c.endBlocks(5)
+	require.NoError(t, c.k.Resume(c.ctx))
+	c.complete(c.startChurn()[0], newVault("second"))
+	c.untilHeight(2*types.BeaconInterval + 1)
+	claim := claimOf(vals[1].account(), 0, "a claim")
+	for _, msg := range []sdk.Msg{vals[0].beat(epoch, 200, machine), claim} {
+		e, ok, err := c.k.ExemptVote(c.ctx, msg)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.NoError(t, c.k.CountAttempt(c.ctx, e))
+		c.mustRun(msg)
+	}
+	c.endBlock()
+	require.NoError(t, c.k.Pause(c.ctx))
+	c.endBlocks(3)
+	return c
+}
+
+func TestGenesisOfTermsHeartbeatsAndPausesIsValidatedStrictly(t *testing.T) {
+	c := beating(t)
+	require.Equal(t, c.dump(), exportInto(t, c).dump())
+	// beaten is the heartbeat that came.
+	beaten := func(gs *types.GenesisState) *types.Heartbeat {
+		for i := range gs.Heartbeats {
+			if gs.Heartbeats[i].Heartbeat.MachineHeight != 0 {
+				return &gs.Heartbeats[i].Heartbeat
+			}
+		}
+		panic("no such heartbeat")
+	}
+	retiring := func(gs *types.GenesisState) *types.Vault {
+		for i := range gs.Vaults {
+			if gs.Vaults[i].Vault.Status == types.VaultStatus_VAULT_STATUS_RETIRING {
+				return &gs.Vaults[i].Vault
+			}
+		}
+		panic("no such vault")
+	}
+	require.EqualValues(t, 5, retiring(c.export()).RetiringPaused)
+	most := c.export().Pause.Total + beatParams().MaxPause
+	tests := []struct {
+		name   string
+		change func(gs *types.GenesisState)
+		err    string
+	}{
+		{"a term of a stranger", func(gs *types.GenesisState) { gs.SignerTerms[0].Address = []byte{1} }, "of no signer"},
+		{"a term twice", func(gs *types.GenesisState) {
+			gs.SignerTerms = append(gs.SignerTerms, gs.SignerTerms[0])
+		}, "not in ascending order"},
+		{"a zeroth term", func(gs *types.GenesisState) { gs.SignerTerms[0].Term.Term = 0 }, "no number"},
+		{"a term after which there is none", func(gs *types.GenesisState) {
+			gs.SignerTerms[0].Term.Term = math.MaxUint64
+		}, "no next one"},
+		{"a short nonce", func(gs *types.GenesisState) { gs.SignerTerms[0].Term.Nonce = []byte{1} }, "a nonce of 1 bytes"},
+		{"addresses that cannot be printed", func(gs *types.GenesisState) {
+			gs.SignerTerms[0].Term.Addresses = "\n"
+		}, "no printable"},
+		{"claims of a stranger", func(gs *types.GenesisState) { gs.Claims[0].Address = []byte{1} }, "of no signer"},
+		{"no claims", func(gs *types.GenesisState) { gs.Claims[0].Window.Count = 0 }, "not 1 to 3"},
+		{"too many claims", func(gs *types.GenesisState) { gs.Claims[0].Window.Count = 4 }, "not 1 to 3"},
+		{"a signer's owner without a signer", func(gs *types.GenesisState) {
+			gs.SignerOwners[0].Owner.Operator = []byte{1}
+		}, "not owned by its operator"},
+		{"an operator without a signer", func(gs *types.GenesisState) {
+			gs.Signers = gs.Signers[1:]
+		}, "its operator has no signer"},
+		{"a member without a heartbeat", func(gs *types.GenesisState) {
+			gs.Heartbeats = gs.Heartbeats[1:]
+		}, "7 heartbeats of 8 members"},
+		{"a heartbeat twice", func(gs *types.GenesisState) {
+			gs.Heartbeats[1] = gs.Heartbeats[0]
+		}, "not in ascending order"},
+		{"a heartbeat of a stranger", func(gs *types.GenesisState) { gs.Heartbeats[0].Member = []byte{1} }, "not a member's"},
+		{"heartbeats where none is due", func(gs *types.GenesisState) {
+			gs.Params.HeartbeatInterval, gs.Params.HeartbeatGrace = 0, 0
+		}, "of no vault that heartbeats are due of"},
+		{"a heartbeat that is never due", func(gs *types.GenesisState) { beaten(gs).Due = 0 }, "heights do not fit"},
+		{"a heartbeat without a beacon", func(gs *types.GenesisState) { beaten(gs).BeaconHeight = 0 }, "heights do not fit"},
+		{"a heartbeat before its beacon", func(gs *types.GenesisState) { beaten(gs).BeaconHeight = 300 }, "heights do not fit"},
+		{"overdue, and none was missed", func(gs *types.GenesisState) { beaten(gs).Overdue = true }, "none was missed"},
+		{"put back by as much as the pause can last", func(gs *types.GenesisState) { beaten(gs).Paused = most }, ""},
+		{"put back by more", func(gs *types.GenesisState) { beaten(gs).Paused = most + 1 }, "by more than all pauses"},
+		{"put back by more than a pause that is over", func(gs *types.GenesisState) {
+			beaten(gs).Paused = gs.Pause.Total + 1
+			gs.Pause.Since, gs.Pause.Until = 0, 0
+		}, "by more than all pauses"},
+		{"retiring after more", func(gs *types.GenesisState) { retiring(gs).RetiringPaused = most + 1 }, "after more than all"},
+		{"attempts of a stranger", func(gs *types.GenesisState) {
+			gs.HeartbeatAttempts[0].Member = []byte{1}
+		}, "not a member's"},
+		{"too many attempts", func(gs *types.GenesisState) {
+			gs.HeartbeatAttempts[0].Window.Count = 4
+		}, "not in 1 to 3"},
+		{"three beacons", func(gs *types.GenesisState) {
+			gs.Beacons = append(gs.Beacons, gs.Beacons[1])
+		}, "more than two beacons"},
+		{"beacons out of order", func(gs *types.GenesisState) {
+			gs.Beacons[0], gs.Beacons[1] = gs.Beacons[1], gs.Beacons[0]
+		}, "beacon 1 is not before"},
+		{"a beacon of another block", func(gs *types.GenesisState) { gs.Beacons[0].Height++ }, "beacon 0 is malformed"},
+		{"a beacon without a hash", func(gs *types.GenesisState) { gs.Beacons[0].AppHash = nil }, "beacon 0 is malformed"},
+		{"a pause that ends before it begins", func(gs *types.GenesisState) {
+			gs.Pause.Until = gs.Pause.Since
+		}, "out of order"},
+		{"a pause that only ends", func(gs *types.GenesisState) { gs.Pause.Since = 0 }, "out of order"},
+		{"a pause without an end", func(gs *types.GenesisState) {
+			gs.Pause.Until = gs.Pause.Since + 1<<32 + 1
+		}, "longer than any may be"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			gs := c.export()
+			tt.change(gs)
+			err := gs.Validate()
+			if tt.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, types.ErrInvalidGenesis)
+			require.ErrorContains(t, err, tt.err)
+		})
+	}
+	t.Run("attempts of a window to come", func(t *testing.T) {
+		gs := c.export()
+		gs.HeartbeatAttempts[0].Window.Start = 300
+		next := newChain(t, c.staking)
+		next.ctx = next.ctx.WithBlockHeight(c.ctx.BlockHeight())
+		require.ErrorContains(t, next.k.InitGenesis(next.ctx, *gs), "heights up to 300")
+	})
+}
+
+func TestGenesisBeforeATryWasOpenedIsRefused(t *testing.T) {
+	params := testParams()
+	params.MaxVaultMembers = 5
+	c, _ := startChain(t, params, 8)
+	id := c.startChurn()[0]
+	c.untilClosed(id) // at its deadline, which nothing but its end tells
+	gs := c.export()
+	next := newChain(t, c.staking)
+	next.ctx = next.ctx.WithBlockHeight(c.keygen(id).ClosedHeight - 1)
+	require.ErrorContains(t, next.k.InitGenesis(next.ctx, *gs), "initial height")
 }
 
 // vote is the first vote for a result with an envelope.

@@ -55,7 +55,7 @@ func (gs GenesisState) Validate() error {
 		g.checkVaults, g.checkReshares,
 		g.checkSessions, g.checkCertificates, g.checkVotes, g.checkAttempts,
 		g.checkBackups, g.checkShares, g.checkProofs, g.checkExpiries, g.checkChurnExpiries,
-		g.checkHeartbeats, checkBeacons, checkPause,
+		checkPause, g.checkHeartbeats, checkBeacons,
 	} {
 		if err := check(gs); err != nil {
 			return ErrInvalidGenesis.Wrap(err.Error())
@@ -94,6 +94,7 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 		g.owners[string(o.Address)] = o.Owner
 	}
 	last = nil
+	registered := make(map[string]bool, len(gs.Signers))
 	for i, s := range gs.Signers {
 		if err := CheckPubKey(s.Signer.PubKey); err != nil {
 			return fmt.Errorf("signer %d: %w", i, err)
@@ -116,6 +117,12 @@ func (g genesisIndex) checkSigners(gs GenesisState) error {
 			return fmt.Errorf("signer %d is not in ascending order", i)
 		}
 		last = s.Operator
+		registered[string(s.Operator)] = true
+	}
+	for i, o := range gs.SignerOwners {
+		if !registered[string(o.Owner.Operator)] {
+			return fmt.Errorf("signer owner %d: its operator has no signer", i)
+		}
 	}
 	last = nil
 	for i, s := range gs.SitOuts {

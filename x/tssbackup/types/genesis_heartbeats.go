@@ -10,6 +10,8 @@ import (
 // when they are on, and of nobody when they are off.
 func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 	on := gs.Params.HeartbeatInterval != 0
+	// The most that can have been paused: a pause that goes on takes no longer than it may.
+	paused := gs.Pause.Total + uint64(gs.Pause.Until-gs.Pause.Since)
 	var last GenesisHeartbeat
 	for i, h := range gs.Heartbeats {
 		if err := g.checkLives(h.Epoch, h.Member, on); err != nil {
@@ -30,7 +32,7 @@ func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 		if b.Overdue && b.Missed == 0 {
 			return fmt.Errorf("heartbeat %d is overdue, and none was missed", i)
 		}
-		if gs.Pause.Since == 0 && b.Paused > gs.Pause.Total {
+		if b.Paused > paused {
 			return fmt.Errorf("heartbeat %d was put back by more than all pauses", i)
 		}
 	}
@@ -39,7 +41,7 @@ func (g genesisIndex) checkHeartbeats(gs GenesisState) error {
 		if on && v.Vault.IsLive() {
 			members += len(v.Vault.Members)
 		}
-		if gs.Pause.Since == 0 && v.Vault.RetiringPaused > gs.Pause.Total {
+		if v.Vault.RetiringPaused > paused {
 			return errors.New("a vault began to retire after more than all pauses")
 		}
 	}
@@ -95,8 +97,8 @@ func checkBeacons(gs GenesisState) error {
 func checkPause(gs GenesisState) error {
 	p := gs.Pause
 	if p.Since < 0 || p.Since == 0 && p.Until != 0 || p.Since != 0 && p.Until <= p.Since ||
-		p.Total > 1<<62 {
-		return errors.New("pause: heights are out of order")
+		p.Until-p.Since > maxBlocks || p.Total > 1<<62 {
+		return errors.New("pause: heights are out of order, or it is longer than any may be")
 	}
 	return nil
 }

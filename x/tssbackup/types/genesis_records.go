@@ -102,7 +102,7 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 		key    string
 	}
 	count := map[result]uint32{}
-	ready := map[uint64]bool{}
+	ready, brought := map[uint64]bool{}, map[uint64]bool{}
 	for i, v := range gs.Votes {
 		k, ok := g.keygens[v.KeygenId]
 		if !ok {
@@ -136,6 +136,7 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 		if v.Vote.Result == nil || k.Status == KeygenStatus_KEYGEN_STATUS_FAILED {
 			continue
 		}
+		brought[v.KeygenId] = brought[v.KeygenId] || v.Vote.Height == c.Height
 		vault, exists := g.vaults[string(v.Vote.Result.PubKey)]
 		switch {
 		case k.Reshare == nil && exists:
@@ -148,6 +149,12 @@ func (g genesisIndex) checkVotes(gs GenesisState) error {
 			r := result{v.KeygenId, v.Vote.Result.Key()}
 			count[r]++
 			ready[v.KeygenId] = ready[v.KeygenId] || count[r] >= k.Needed
+		}
+	}
+	// What a result says was checked with the vote that brought it, which stays as long.
+	for i, c := range gs.Certificates {
+		if !brought[c.KeygenId] {
+			return fmt.Errorf("certificate %d was brought by no vote", i)
 		}
 	}
 	return g.checkReady(gs, ready)
