@@ -15,7 +15,7 @@
 //
 // What fails in the ante chain of a block is not counted. So an exempt transaction has no timeout
 // timestamp, and is therefore ordered, and the mempool refuses one whose timeout height passes
-// before the next block.
+// before the next block. The deadlines of a keygen are looked at as they are in the next block too.
 //
 // For the same reason a claim changes the term from the next block on: what is sent beside it
 // counts in its block, and CheckTx and ReCheckTx, which look at the next block, refuse it

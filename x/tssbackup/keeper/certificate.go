@@ -31,7 +31,7 @@ func (k Keeper) checkBlame(ctx context.Context, b ballot) error {
 		return types.ErrCertified.Wrapf("keygen %d has not failed", b.keygen.Id)
 	}
 	last := b.keygen.CertificateDeadline()
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() <= last {
+	if nextBlock(ctx) <= last {
 		return types.ErrBlameEarly.Wrapf("until block %d keygen %d may come by its result",
 			last, b.keygen.Id)
 	}
@@ -54,7 +54,7 @@ func (k Keeper) checkCertified(ctx context.Context, msg *types.MsgTssPool, b bal
 			"keygen %d: the first vote for a result carries one", id)
 	}
 	last := b.keygen.CertificateDeadline()
-	if sdk.UnwrapSDKContext(ctx).BlockHeight() > last {
+	if nextBlock(ctx) > last {
 		return types.ErrNoCertificate.Wrapf("keygen %d took one until block %d", id, last)
 	}
 	return nil

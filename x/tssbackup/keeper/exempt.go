@@ -118,9 +118,10 @@ func (k Keeper) CountAttempt(ctx context.Context, v types.Exemption) error {
 	return k.Attempts.Set(ctx, key, count+1)
 }
 
-// heartbeatWindow is the first block of the window in which exempt heartbeats are counted now.
+// heartbeatWindow is the first block of the window in which an exempt heartbeat is counted that
+// comes now.
 func heartbeatWindow(ctx context.Context) int64 {
-	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	height := nextBlock(ctx)
 	return height - height%types.BeaconInterval
 }
 

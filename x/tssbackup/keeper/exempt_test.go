@@ -206,3 +206,80 @@ func TestAttemptsEndWithTheKeygen(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatANodeChecksIsAsInTheNextBlock has the last and the first blocks in which something may be
+// sent: what a node lets into its mempool must not fail in the next block where it is not counted, and
+// what is good there must not wait for a block more.
+func TestWhatANodeChecksIsAsInTheNextBlock(t *testing.T) {
+	join := func(keygen types.Keygen) sdk.Msg { return newJoin(keygen.Id, keygen.Members[0], "late").msg }
+	result := func(keygen types.Keygen) sdk.Msg {
+		msg := newVault("v").vote(keygen, keygen.Members[0])
+		msg.Certificate = make([]byte, types.SignatureSize*len(keygen.Members))
+		return msg
+	}
+	failed := func(keygen types.Keygen) sdk.Msg {
+		return blame(keygen.Id, bech(keygen.Members[0].Address()))
+	}
+	tests := []struct {
+		name          string
+		height        func(types.Keygen) int64
+		msg           func(types.Keygen) sdk.Msg
+		checked, runs error
+	}{
+		{
+			"a join before the last block for one",
+			func(k types.Keygen) int64 { return k.JoinDeadline() - 1 }, join, nil, nil,
+		},
+		{
+			"a join in the last block for one",
+			types.Keygen.JoinDeadline, join, types.ErrJoinClosed, nil,
+		},
+		{
+			"a certificate before the last block for one",
+			func(k types.Keygen) int64 { return k.CertificateDeadline() - 1 }, result, nil, nil,
+		},
+		{
+			"a certificate in the last block for one",
+			types.Keygen.CertificateDeadline, result, types.ErrNoCertificate, nil,
+		},
+		{
+			"a blame too early",
+			func(k types.Keygen) int64 { return k.CertificateDeadline() - 1 }, failed,
+			types.ErrBlameEarly, types.ErrBlameEarly,
+		},
+		{
+			"a blame for the first block that takes one",
+			types.Keygen.CertificateDeadline, failed, nil, types.ErrBlameEarly,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := startChain(t, testParams(), 4)
+			keygen := c.keygen(c.startChurn()[0])
+			c.untilHeight(tt.height(keygen))
+			_, _, err := c.k.ExemptVote(c.ctx, tt.msg(keygen))
+			require.ErrorIs(t, err, tt.runs)
+			_, _, err = c.k.ExemptVote(c.ctx.WithIsCheckTx(true), tt.msg(keygen))
+			require.ErrorIs(t, err, tt.checked)
+		})
+	}
+	t.Run("a heartbeat for the first block of a window", func(t *testing.T) {
+		c, vals, epoch := beatingChain(t, beatParams(), 4)
+		msg := vals[0].beat(epoch, 100, machine)
+		for range types.MaxExemptHeartbeats {
+			e, _, err := c.k.ExemptVote(c.ctx, msg)
+			require.NoError(t, err)
+			require.NoError(t, c.k.CountAttempt(c.ctx, e))
+		}
+		checks := func() error {
+			_, _, err := c.k.ExemptVote(c.ctx.WithIsCheckTx(true), msg)
+			return err
+		}
+		c.untilHeight(198)
+		require.ErrorIs(t, checks(), types.ErrTooManyAttempts)
+		c.untilHeight(199)
+		require.NoError(t, checks())
+		_, _, err := c.k.ExemptVote(c.ctx, msg)
+		require.ErrorIs(t, err, types.ErrTooManyAttempts, "in the window's own last block")
+	})
+}

@@ -24,7 +24,7 @@ func (k Keeper) checkJoiner(ctx context.Context, msg *types.MsgTssJoin) (ballot,
 	if b.certificate != nil {
 		return ballot{}, types.ErrCertified.Wrapf("keygen %d needs no attempt more", msg.KeygenId)
 	}
-	if last := b.keygen.JoinDeadline(); sdk.UnwrapSDKContext(ctx).BlockHeight() > last {
+	if last := b.keygen.JoinDeadline(); nextBlock(ctx) > last {
 		return ballot{}, types.ErrJoinClosed.Wrapf(
 			"keygen %d took joins until %d", msg.KeygenId, last)
 	}
