@@ -141,8 +141,14 @@ func (k Keeper) attempts(ctx context.Context, v types.Exemption) (count uint64, 
 	case v.Heartbeat:
 		limit = types.MaxExemptHeartbeats
 		var in types.Window
-		if in, err = k.HeartbeatAttempts.Get(ctx, key); in.Start == heartbeatWindow(ctx) {
+		window := heartbeatWindow(ctx)
+		if in, err = k.HeartbeatAttempts.Get(ctx, key); in.Start == window {
 			count = in.Count
+		}
+		if count >= limit {
+			return 0, types.ErrTooManyAttempts.Wrapf(
+				"%d heartbeats in epoch %d since block %d, more from block %d on",
+				count, v.KeygenID, window, window+types.BeaconInterval)
 		}
 	case v.Small:
 		limit = types.MaxExemptJoins

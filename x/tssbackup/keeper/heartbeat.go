@@ -47,14 +47,17 @@ func (k Keeper) checkBeater(ctx context.Context, msg *types.MsgHeartbeat) (beate
 		return beater{}, types.ErrNotMember.Wrap(err.Error())
 	}
 	pubKey, vault, err := k.vaultOf(ctx, msg.Epoch)
-	if errors.Is(err, collections.ErrNotFound) {
+	switch {
+	case errors.Is(err, collections.ErrNotFound), errors.Is(err, types.ErrVaultNotFound):
 		return beater{}, types.ErrVaultNotFound.Wrapf("epoch %d", msg.Epoch)
-	}
-	if err != nil {
+	case err != nil:
 		return beater{}, err
-	}
-	if !vault.IsLive() || vault.Epoch != msg.Epoch {
+	case !vault.IsLive():
 		return beater{}, types.ErrVaultNotLive.Wrapf("epoch %d", msg.Epoch)
+	case vault.Epoch != msg.Epoch:
+		return beater{}, types.ErrOtherEpoch.Wrapf(
+			"the heartbeat is of epoch %d, and vault %s in epoch %d",
+			msg.Epoch, types.VaultName(pubKey), vault.Epoch)
 	}
 	if _, ok := types.FindMember(vault.Members, signer); !ok {
 		return beater{}, types.ErrNotMember.Wrapf("%s in epoch %d", msg.Signer, msg.Epoch)

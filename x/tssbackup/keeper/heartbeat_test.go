@@ -108,6 +108,13 @@ func TestHeartbeat(t *testing.T) {
 			err: types.ErrVaultNotFound, says: "epoch 7",
 		},
 		{
+			name: "of a keygen that has made no epoch yet",
+			as: func(c *chain, m *types.MsgHeartbeat) {
+				m.Epoch = c.startChurn()[0]
+			},
+			err: types.ErrVaultNotFound, says: "epoch 2",
+		},
+		{
 			name: "said to be of another kind",
 			as:   func(_ *chain, m *types.MsgHeartbeat) { m.Kind = paper },
 			err:  types.ErrInvalidHeartbeat, says: "not by this key",
@@ -392,7 +399,8 @@ func TestHeartbeatsAreFreeThreeTimesInAWindow(t *testing.T) {
 	for range 3 {
 		require.NoError(t, try(vals[0]))
 	}
-	require.ErrorIs(t, try(vals[0]), types.ErrTooManyAttempts)
+	require.ErrorContains(t, try(vals[0]),
+		"3 heartbeats in epoch 1 since block 100, more from block 200 on: too many exempt attempts")
 	require.NoError(t, try(vals[1]), "another member's")
 	c.untilHeight(200)
 	require.NoError(t, try(vals[0]), "in the next window")

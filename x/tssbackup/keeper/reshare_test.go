@@ -713,7 +713,7 @@ func TestPublicationsNameTheEpoch(t *testing.T) {
 func TestHeartbeatsAreOfThePresentEpoch(t *testing.T) {
 	params := graceParams()
 	params.HeartbeatInterval, params.HeartbeatGrace = 200, 10
-	c, _ := startChain(t, params, 4)
+	c, vals := startChain(t, params, 4)
 	vault := newVault("v")
 	c.complete(c.startChurn()[0], vault)
 	first := c.vault(vault).Epoch
@@ -724,6 +724,9 @@ func TestHeartbeatsAreOfThePresentEpoch(t *testing.T) {
 		return false, nil
 	}))
 	require.Equal(t, map[uint64]int{second: 4}, count, "and none of the former, epoch %d", first)
+	require.ErrorContains(t, c.run(vals[0].beat(first, 100, machine)), fmt.Sprintf(
+		"the heartbeat is of epoch %d, and vault %s in epoch %d: vault is in another epoch",
+		first, vault.name(), second))
 	require.Equal(t, c.dump(), exportInto(t, c).dump())
 }
 
