@@ -78,7 +78,7 @@ func (r *report) problems(now time.Time) map[string]problem {
 		for _, m := range v.Members {
 			if m.Missing != nil {
 				add(problemMissing, name+"/"+m.Address, fmt.Sprintf("Vault %s: the backup of %s is missing",
-					short(v.Vault), called(m.Moniker, m.Operator, m.Address)))
+					short(v.Vault), inChat(called(m.Moniker, m.Operator, m.Address))))
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (r *report) problems(now time.Time) map[string]problem {
 	}
 	for _, s := range r.SitOut {
 		add(problemSitsOut, s.Operator, fmt.Sprintf("%s sits out until block %s",
-			called(s.Moniker, s.Operator), number(s.Until)))
+			inChat(called(s.Moniker, s.Operator)), number(s.Until)))
 	}
 	// What keeps the page from anything newer is told like a chain that makes none: whoever is
 	// told of problems must not take silence for peace.
@@ -104,6 +104,15 @@ func (r *report) problems(now time.Time) map[string]problem {
 	}
 	return all
 }
+
+// markup is what chats make mentions and links of.
+var markup = strings.NewReplacer(
+	"<", "‹", ">", "›", "[", "(", "]", ")", "@", "(at)", "://", ": //",
+)
+
+// inChat is a name as a chat shows it: anybody calls a validator anything, and must neither call
+// everyone nor put a link before those who look for help.
+func inChat(name string) string { return markup.Replace(name) }
 
 // notifier tells others of problems when they come and when they go. What is to be told is on the
 // disk until it is taken.

@@ -71,6 +71,7 @@ func TestOthersAreToldOfProblems(t *testing.T) {
 	require.ElementsMatch(t, []string{problemMissing, problemMissing, problemSitsOut, problemBelow, problemKeygen}, kinds(n.Raised))
 	require.Empty(t, n.Resolved)
 	require.Contains(t, n.Text, "harbor-1: ")
+	require.Contains(t, n.Text, `the backup of ‹script›alert("moniker")‹/script› is missing`)
 	require.NotContains(t, s.log.String(), "hunter2")
 
 	s.later(time.Second)
@@ -133,6 +134,18 @@ func TestNobodyIsToldOfARestart(t *testing.T) {
 	s.clock = s.clock.Add(2 * staleAfter)
 	require.Error(t, again.once(t.Context()))
 	require.Equal(t, "harbor-1: Nothing newer could be verified: no node answers", told().Text)
+}
+
+func TestNoNameIsMoreThanTextInAChat(t *testing.T) {
+	for name, want := range map[string]string{
+		"Karoo_Nodes *1*":               "Karoo_Nodes *1*",
+		"<!channel>":                    "‹!channel›",
+		"<https://evil.example|status>": "‹https: //evil.example|status›",
+		"[status](https://evil)":        "(status)(https: //evil)",
+		"@everyone":                     "(at)everyone",
+	} {
+		require.Equal(t, want, inChat(name))
+	}
 }
 
 func TestTheSecretAndTheURLs(t *testing.T) {
