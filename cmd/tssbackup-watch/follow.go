@@ -24,6 +24,8 @@ const (
 	// staleAfter how long nothing may be verified before that is said.
 	stillAfter = 3 * time.Minute
 	staleAfter = time.Minute
+	// slowAfter is how long a look may take before that is said of what was verified before it.
+	slowAfter = 5 * time.Minute
 )
 
 // view is what is shown at a time. Nothing in it changes any more.
@@ -44,6 +46,8 @@ type follower struct {
 	log    *log
 	now    func() time.Time
 	db     *bbolt.DB
+	// patience is slowAfter; tests have less.
+	patience time.Duration
 
 	history *history
 	// notifier is nil when nobody is to be told.
@@ -105,10 +109,16 @@ func (f *follower) tell(r *report) {
 
 // show makes a report the latest view.
 func (f *follower) show(r *report) {
-	v := &view{report: r, next: make(chan struct{})}
+	var segments []segment
 	if f.history != nil {
-		v.segments = append([]segment(nil), f.history.segments...)
+		segments = append(segments, f.history.segments...)
 	}
+	f.put(r, segments)
+}
+
+// put makes a report and a history the latest view.
+func (f *follower) put(r *report, segments []segment) {
+	v := &view{report: r, segments: segments, next: make(chan struct{})}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before := f.view
@@ -152,7 +162,7 @@ func (f *follower) close() {
 // once is one look, and shows what came of it. Its error is why nothing could be verified.
 func (f *follower) once(ctx context.Context) error {
 	begin := f.now()
-	r, err := f.look(ctx, begin)
+	r, err := f.attend(ctx, begin)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -209,6 +219,32 @@ func (f *follower) recall(chainID string) *report {
 		return before
 	}
 	return latest
+}
+
+// attend reads a report, and says meanwhile when that takes too long: a node that answers each
+// question just in time must not keep what is shown from growing old.
+func (f *follower) attend(ctx context.Context, begin time.Time) (r *report, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err = f.look(ctx, begin)
+	}()
+	late := time.NewTimer(f.patience)
+	defer late.Stop()
+	select {
+	case <-done:
+		return r, err
+	case <-late.C:
+	}
+	if v := f.latest(); v.Verified != nil && v.State != stateStale {
+		slow := *v.report
+		slow.State, slow.Since = stateStale, slow.Verified.At
+		slow.Failure = "the nodes take too long to answer"
+		f.tell(&slow)
+		f.put(&slow, v.segments)
+	}
+	<-done
+	return r, err
 }
 
 // look reads a report.

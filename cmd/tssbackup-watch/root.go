@@ -139,7 +139,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	defer db.Close()
 	f := &follower{
-		nodes: clients, rules: rules, log: logger, now: time.Now, db: db,
+		nodes: clients, rules: rules, log: logger, now: time.Now, db: db, patience: slowAfter,
 		looker: newLooker(a.prefix, a.operators, len(clients), func(text string) {
 			logger.problem("the chain", text)
 		}),

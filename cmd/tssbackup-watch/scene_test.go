@@ -204,7 +204,7 @@ func (s *scene) follower(urls ...string) *follower {
 		in: &command.Invocation{Stdin: os.Stdin, Stdout: io.Discard, Stderr: s.log}, now: s.now, said: map[string]time.Time{},
 	}
 	f := &follower{
-		nodes: clients, log: logger, now: s.now, db: db,
+		nodes: clients, log: logger, now: s.now, db: db, patience: slowAfter,
 		rules: chain.Trust{
 			Store: chain.TrustDir(s.dir + "/trust"), Once: true,
 			Confirm: func(chain.FirstHeader) error { return nil },

@@ -269,13 +269,15 @@ func TestARestartThatNamesNoChain(t *testing.T) {
 	again := s.follower()
 	require.Equal(t, stateStale, again.latest().State)
 	require.Len(t, again.latest().Vaults, 1, "what was verified last is shown at once")
+	repeated := false
 	again.looker.repeat = func(
-		context.Context, string, *chain.State, chainvault.Vault,
+		ctx context.Context, id string, state *chain.State, v chainvault.Vault,
 	) (*audited, error) {
-		require.Fail(t, "the proofs were checked before")
-		return &audited{}, nil
+		repeated = true
+		return believe(ctx, id, state, v)
 	}
 	require.NoError(t, again.once(t.Context()))
+	require.False(t, repeated, "the proofs were checked before")
 	require.Equal(t, since, again.latest().Vaults[0].Members[3].Missing.Seen)
 	require.Greater(t, again.latest().content, content+1)
 }
@@ -309,6 +311,32 @@ func TestALookThatTakesLong(t *testing.T) {
 	}
 	require.NoError(t, f.once(t.Context()))
 	require.Equal(t, stateVerified, f.latest().State, "the block was new when it was asked for")
+}
+
+// TestNodesThatTakeTheirTime has what was verified before a look grow old while that goes on.
+func TestNodesThatTakeTheirTime(t *testing.T) {
+	s := newScene(t, 4)
+	s.vault(1, active, s.members, 4, 3)
+	f := s.follower()
+	require.NoError(t, f.once(t.Context()))
+	f.patience = time.Millisecond
+	var meanwhile *view
+	f.looker.repeat = func(
+		ctx context.Context, id string, state *chain.State, v chainvault.Vault,
+	) (*audited, error) {
+		for meanwhile = f.latest(); meanwhile.State != stateStale; meanwhile = f.latest() {
+			<-meanwhile.next
+		}
+		return believe(ctx, id, state, v)
+	}
+	s.prove(1, s.members[3])
+	s.later(time.Second)
+	require.NoError(t, f.once(t.Context()))
+	require.Equal(t, stateStale, meanwhile.State)
+	require.Equal(t, "the nodes take too long to answer", meanwhile.Failure)
+	require.Len(t, meanwhile.segments, 1)
+	require.Equal(t, stateVerified, f.latest().State)
+	require.Empty(t, f.latest().Failure)
 }
 
 // TestTheHistoryPrunesItself goes through years.
