@@ -3,6 +3,7 @@ package tss
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,11 @@ type place struct {
 // names. Who answers there has to prove its key.
 func (n *Node) find(ctx context.Context, id peer.ID) peer.AddrInfo {
 	info := peer.AddrInfo{ID: id}
-	if n.cfg.Find == nil || n.gate.named[id] {
+	if at, named := n.gate.named[id]; named {
+		n.forgetOthers(id, at)
+		return info
+	}
+	if n.cfg.Find == nil {
 		return info
 	}
 	n.found.mu.Lock()
@@ -48,6 +53,16 @@ func (n *Node) find(ctx context.Context, id peer.ID) peer.AddrInfo {
 	}
 	info.Addrs = known.addrs
 	return info
+}
+
+// forgetOthers forgets all addresses of a signer but these. libp2p also notes those that a peer says
+// of itself while it is connected, and they are not to be dialled wherever they are.
+func (n *Node) forgetOthers(id peer.ID, at []multiaddr.Multiaddr) {
+	for _, addr := range n.host.Peerstore().Addrs(id) {
+		if !slices.ContainsFunc(at, addr.Equal) {
+			n.host.Peerstore().SetAddr(id, addr, 0)
+		}
+	}
 }
 
 // ask passes over what is no address.
@@ -75,9 +90,9 @@ func (n *Node) ask(ctx context.Context, id peer.ID) (addrs []multiaddr.Multiaddr
 // The gate lets in, and dials, members of the ceremonies that this node takes part in now, those
 // who are admitted without one, and nobody else.
 type gate struct {
-	// named are those whose addresses the configuration has, who are dialled anywhere. Others are
-	// at public addresses, and in the networks.
-	named    map[peer.ID]bool
+	// named are the addresses that the configuration has of signers, who are dialled there wherever
+	// that is. Others are at public addresses, and in the networks.
+	named    map[peer.ID][]multiaddr.Multiaddr
 	networks []netip.Prefix
 
 	mu       sync.Mutex
@@ -86,9 +101,11 @@ type gate struct {
 }
 
 func newGate(peers []peer.AddrInfo, networks []netip.Prefix) *gate {
-	g := &gate{named: map[peer.ID]bool{}, networks: networks, allowed: map[peer.ID]int{}}
+	g := &gate{
+		named: map[peer.ID][]multiaddr.Multiaddr{}, networks: networks, allowed: map[peer.ID]int{},
+	}
 	for _, p := range peers {
-		g.named[p.ID] = true
+		g.named[p.ID] = append(g.named[p.ID], p.Addrs...)
 	}
 	return g
 }
@@ -120,7 +137,7 @@ func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allows(p) }
 
 // InterceptAddrDial implements libp2p's connection gater. Names are resolved here.
 func (g *gate) InterceptAddrDial(p peer.ID, addr multiaddr.Multiaddr) bool {
-	if g.named[p] {
+	if _, named := g.named[p]; named {
 		return true
 	}
 	ip, err := manet.ToIP(addr)

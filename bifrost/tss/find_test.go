@@ -3,9 +3,17 @@ package tss
 import (
 	"context"
 	"errors"
+	"fmt"
+	stdnet "net"
 	"net/netip"
+	"os"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	"github.com/rs/zerolog"
@@ -65,6 +73,47 @@ func TestASignerIsDialledWhereItSaysThatItIs(t *testing.T) {
 			require.Equal(t, row.asked, asked)
 		})
 	}
+}
+
+// Whom the configuration names is dialled where that says, and not where the signer itself does.
+func TestANamedSignerHasNobodyDialElsewhere(t *testing.T) {
+	net := newCluster(t, 2, nil)
+	inside, err := stdnet.Listen("tcp4", "127.0.0.1:0") // a service of the host's
+	require.NoError(t, err)
+	defer inside.Close()
+	identity, err := crypto.UnmarshalSecp256k1PrivateKey(net.keys[1])
+	require.NoError(t, err)
+	port := inside.Addr().(*stdnet.TCPAddr).Port
+	there := multiaddr.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port))
+	named, err := libp2p.New(
+		libp2p.Identity(identity), libp2p.DisableRelay(),
+		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
+		libp2p.AddrsFactory(func(own []multiaddr.Multiaddr) []multiaddr.Multiaddr {
+			return append(own, there)
+		}),
+	)
+	require.NoError(t, err)
+	named.SetStreamHandler(protocolID, func(st network.Stream) { _ = st.Reset() })
+	at := named.Network().ListenAddresses()[0].String() + "/p2p/" + named.ID().String()
+	n, err := New(Config{Key: net.keys[0], Peers: []string{at}, Log: zerolog.Nop()})
+	require.NoError(t, err)
+	defer n.Close()
+	n.gate.allow([]peer.ID{named.ID()}, 1)
+	st, err := n.open(t.Context(), named.ID())
+	require.NoError(t, err)
+	require.NoError(t, st.Reset())
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(n.host.Peerstore().Addrs(named.ID()), there.Equal)
+	}, 10*time.Second, time.Millisecond, "libp2p does not note what a peer says")
+	require.NoError(t, named.Close())
+	require.Eventually(t, func() bool {
+		return n.host.Network().Connectedness(named.ID()) != network.Connected
+	}, 10*time.Second, time.Millisecond)
+	_, err = n.open(t.Context(), named.ID())
+	require.Error(t, err)
+	require.NoError(t, inside.(*stdnet.TCPListener).SetDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err = inside.Accept()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it dialled what is inside")
 }
 
 func TestWhatIsDialled(t *testing.T) {
