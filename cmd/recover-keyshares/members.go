@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"strings"
 	"sync"
+
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	"github.com/tssbackup/tssbackup/bifrost/chain"
 	"github.com/tssbackup/tssbackup/bifrost/command"
@@ -37,7 +38,9 @@ func (a *app) fromMembers(
 	ask := (&held.Client{
 		Open: dialer.Open, Known: dialer.Known,
 		Passed: func(pubKey []byte, err error) {
-			a.Progress("member %s: %s", hex.EncodeToString(pubKey), command.OneLine(err.Error()))
+			// By the name under which the chain knows it, so that its operator can be found.
+			member, _ := bech32.ConvertAndEncode(a.prefix, types.SignerAddress(pubKey))
+			a.Progress("member %s: %s", member, command.OneLine(err.Error()))
 		},
 	}).Source(key.PubKey())
 	source = func(
