@@ -28,6 +28,8 @@ type secretsSource struct {
 	// secrets are nil until then, and mnemonic is whose they were opened with.
 	secrets  *sanity.Secrets
 	mnemonic string
+	// damage is why no mnemonic will open it.
+	damage error
 }
 
 // fromSecrets rebuilds the keys from members' secrets, without a state.
@@ -59,7 +61,19 @@ there are %d.`, r.vault, command.OneLine(out), len(sources))
 	if err := r.openSecrets(ctx, sources, result); err != nil {
 		return err
 	}
+	var damage error
+	for _, s := range sources {
+		if s.secrets == nil {
+			damage = errors.Join(damage, s.damage)
+		}
+	}
 	given, err := r.together(sources, result)
+	if err == nil && len(given) == 0 {
+		err = damage
+		if err == nil {
+			err = fmt.Errorf("%w: the mnemonics open none of the envelopes", envelope.ErrWrongMnemonic)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -75,6 +89,7 @@ there are %d.`, r.vault, command.OneLine(out), len(sources))
 		}
 	} else if len(result.Unopened) > 0 {
 		failed = fmt.Errorf("%w (no mnemonic opened %s)", failed, strings.Join(result.Unopened, ", "))
+		failed = errors.Join(failed, damage)
 	}
 	return r.tell(result, result.secretsText, failed)
 }
@@ -105,7 +120,8 @@ func (r *rebuilding) readSecrets() (sources []*secretsSource, err error) {
 	return sources, nil
 }
 
-// openSecrets opens the envelopes with the mnemonics.
+// openSecrets opens the envelopes with the mnemonics. One that is damaged is named, and keeps nothing
+// from the others: they may be enough.
 func (r *rebuilding) openSecrets(
 	ctx context.Context, sources []*secretsSource, result *rebuilt,
 ) error {
@@ -124,7 +140,6 @@ func (r *rebuilding) openSecrets(
 		return command.Usage(fmt.Errorf(
 			"%w to ask for mnemonics on: give --mnemonic-file", process.ErrNoTerminal))
 	}
-	var failed error
 	number := 0
 	err := r.mnemonics(ctx, result, closed, func(source string, mnemonic *sanity.Mnemonic) {
 		defer mnemonic.Wipe()
@@ -140,7 +155,11 @@ func (r *rebuilding) openSecrets(
 				continue
 			}
 			if err != nil {
-				failed = errors.Join(failed, err)
+				if s.damage == nil {
+					s.damage = err
+					r.Warn(command.OneLine(err.Error()))
+				}
+				opened = true // it is this mnemonic's, or does not tell whose it is
 				continue
 			}
 			s.secrets, s.mnemonic, opened = secrets, command.OneLine(source), true
@@ -158,7 +177,7 @@ func (r *rebuilding) openSecrets(
 			result.Unopened = append(result.Unopened, command.OneLine(s.path))
 		}
 	}
-	return errors.Join(err, failed)
+	return err
 }
 
 // openSource gives the secrets in the first envelope of a file that the mnemonic opens.
@@ -221,9 +240,6 @@ func (r *rebuilding) together(
 		given, result.Members = append(given, s.secrets), append(result.Members, m)
 		result.Vault, result.KeygenID = name, s.secrets.Epoch
 		result.PubKeyEd25519 = fmt.Sprintf("%x", s.secrets.PubKeyEd25519)
-	}
-	if len(given) == 0 {
-		return nil, fmt.Errorf("%w: the mnemonics open none of the envelopes", envelope.ErrWrongMnemonic)
 	}
 	return given, nil
 }
