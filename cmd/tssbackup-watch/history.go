@@ -91,7 +91,7 @@ func openStore(dir string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// lastFollowed names the chain of which a report was kept last, empty when none is that can be read.
+// lastFollowed names the chain of which a report was kept last, empty when none can be read.
 func lastFollowed(db *bbolt.DB) (chainID string) {
 	var latest time.Time
 	_ = db.View(func(tx *bbolt.Tx) error {
