@@ -120,8 +120,8 @@ func (r *rebuilding) readSecrets() (sources []*secretsSource, err error) {
 	return sources, nil
 }
 
-// openSecrets opens the envelopes with the mnemonics. One that is damaged is named, and keeps nothing
-// from the others: they may be enough.
+// openSecrets opens the envelopes with the mnemonics. One that is damaged is named, and the others
+// are opened: they may be enough.
 func (r *rebuilding) openSecrets(
 	ctx context.Context, sources []*secretsSource, result *rebuilt,
 ) error {
