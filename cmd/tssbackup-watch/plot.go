@@ -104,18 +104,21 @@ func newPlot(segments []segment, name string, now time.Time) *plot {
 	shown := make([]column, columns)
 	var lost, seen time.Duration
 	for i := range segments {
-		s := &segments[i]
-		if s.Until.Before(begin) {
+		s, end := &segments[i], segments[i].Until
+		if i == len(segments)-1 && now.Sub(end) < stillAfter {
+			end = now // what is newer is about to be verified
+		}
+		if end.Before(begin) {
 			continue
 		}
 		worst := s.weakest()
-		from, until := max(at(s.From), 0), min(at(s.Until), columns-1)
+		from, until := max(at(s.From), 0), min(at(end), columns-1)
 		for x := from; x <= until; x++ {
 			if worst.seen && worst.worse(shown[x]) {
 				shown[x] = worst
 			}
 		}
-		took := s.Until.Sub(later(s.From, begin))
+		took := end.Sub(later(s.From, begin))
 		if seen += took; worst.lost {
 			lost += took
 		}

@@ -339,6 +339,21 @@ func TestNodesThatTakeTheirTime(t *testing.T) {
 	require.Empty(t, f.latest().Failure)
 }
 
+// Between two looks nothing is missing on the plot, and when nothing newer comes there is.
+func TestTheEndOfThePlot(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for since, says := range map[time.Duration]string{
+		20 * time.Second: "", 630 * time.Second: "For some 10 min nothing was verified.",
+	} {
+		seen := []segment{{
+			From: now.Add(-30 * time.Minute), Until: now.Add(-since), Vaults: []point{{"02", 1, 4, 4, 4, 3}},
+		}}
+		summary := newPlot(seen, "hour", now).Summary
+		require.Contains(t, summary, says)
+		require.Equal(t, says != "", strings.Contains(summary, "nothing was verified"), summary)
+	}
+}
+
 // TestTheHistoryPrunesItself goes through years.
 func TestTheHistoryPrunesItself(t *testing.T) {
 	db, err := openStore(t.TempDir())
