@@ -228,7 +228,7 @@ func (s *session) echo(at slot, v *version, held, content bool) {
 		frames = append(frames, v.message(at).encode())
 	}
 	for i, l := range s.links {
-		if l != nil && i != int(at.author) {
+		if l != nil && i != int(at.author) && s.witnesses(at, i) {
 			for _, b := range frames {
 				l.send(b)
 			}
@@ -288,7 +288,12 @@ func (s *session) publish(instance uint8, out outgoing) {
 		return
 	}
 	s.at(at).versions = []*version{v}
-	s.sendAll(v.message(at))
+	b := v.message(at).encode()
+	for i, l := range s.links {
+		if l != nil && s.witnesses(at, i) {
+			l.send(b)
+		}
+	}
 }
 
 // want asks everybody for what this member lacks of the round that it is in: whoever has it
@@ -351,7 +356,8 @@ func (s *session) slotOf(instance, step uint8, author int) slot {
 // handleWant gives a member what it lacks and this one has.
 func (s *session) handleWant(wants []want, from int) {
 	for _, w := range wants {
-		if !s.known(w.slot) || w.slot.to != everybody || int(w.slot.author) == from {
+		if !s.known(w.slot) || w.slot.to != everybody || int(w.slot.author) == from ||
+			!s.witnesses(w.slot, from) {
 			continue // a direct message is said once, and the link sees to it that it arrives
 		}
 		m := s.at(w.slot)

@@ -104,7 +104,8 @@
 // round before: who is asked for an envelope seals its result and broadcasts that. What is kept is
 // then the result with the envelopes of all, so a certificate also says that each member holds
 // each other's. An envelope that is missing, not one, or there in two versions is a fault. Members
-// of a reshare that deal and get nothing have no part in these last rounds.
+// of a reshare that deal and get nothing have no part in these last rounds, and are sent nothing of
+// them.
 //
 // # Reshares
 //

@@ -92,7 +92,7 @@ func (s *session) reached(instance, step uint8) bool {
 }
 
 // witnesses reports whether a member takes part in the agreement on a message: those who deal alone
-// have no part in the last steps.
+// have no part in the last steps, and get nothing of them: no envelope.
 func (s *session) witnesses(at slot, member int) bool {
 	return !s.concludes(at) || s.gets(member)
 }

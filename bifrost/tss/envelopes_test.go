@@ -200,6 +200,34 @@ func TestEveryFaultOfAnEnvelope(t *testing.T) {
 	}
 }
 
+// Who deals in a reshare and gets no share is no member of the epoch, and gets no envelope of it: it
+// is told none, and given none when it asks.
+func TestWhoDealsOnlyGetsNoEnvelope(t *testing.T) {
+	t.Parallel()
+	c := toOthers
+	w := worldOf(t, c.members, tapedSession, nothingToDo, c.describeIn(t), giving(c.new...))
+	w.malicious = []int{0, 3, 4} // only that tamper sees what they say
+	told := map[int]int{}
+	w.tamper = func(_ *world, _ *session, to int, f *frame) []sent {
+		if (f.kind == frameMessage || f.kind == frameEcho) && f.slot.instance == 1 {
+			told[to]++
+		}
+		return []sent{{frame: f}}
+	}
+	w.run(t)
+	for m, l := range w.lives {
+		require.NoError(t, l.err)
+		require.Equal(t, slices.Contains(c.new, m), told[m] > 0, "member %d", m)
+	}
+	clear(told)
+	for _, asks := range []int{1, 3} {
+		w.lives[0].handleWant([]want{
+			{slot: slot{instance: 1, author: 4, to: everybody}, content: true},
+		}, asks)
+	}
+	require.Equal(t, []int{3}, slices.Collect(maps.Keys(told)))
+}
+
 // Who cannot seal says so to its caller alone, and is named by the others, as one who cannot keep
 // its result is.
 func TestAResultThatCannotBeSealed(t *testing.T) {

@@ -55,8 +55,8 @@ func (n *Node) find(ctx context.Context, id peer.ID) peer.AddrInfo {
 	return info
 }
 
-// forgetOthers forgets all addresses of a signer but these. libp2p also notes those that a peer says
-// of itself while it is connected, and they are not to be dialled wherever they are.
+// forgetOthers forgets all addresses of a signer but these. libp2p also notes those that a peer
+// says of itself while it is connected, and they are not to be dialled wherever they are.
 func (n *Node) forgetOthers(id peer.ID, at []multiaddr.Multiaddr) {
 	for _, addr := range n.host.Peerstore().Addrs(id) {
 		if !slices.ContainsFunc(at, addr.Equal) {
