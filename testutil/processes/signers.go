@@ -3,9 +3,11 @@ package processes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -269,20 +271,59 @@ func (n *Network) StartReshare(ctx context.Context, vault string, to ...*Member)
 // late for the voting period.
 const voters = 4
 
+// proposals is how often something is proposed, at most.
+const proposals = 3
+
+// propose has governance do what these arguments of the daemon propose. Votes that come after the
+// end of the period, as on a busy machine, may leave a proposal without a quorum: then it is made
+// again.
 func (n *Network) propose(ctx context.Context, of []*Member, args ...string) error {
-	n.proposals++
 	args = append([]string{"tx", "tssbackup"}, append(args, "--deposit", "10000000stake")...)
 	for _, m := range of {
 		args = append(args, "--operators", m.Operator)
 	}
-	if err := n.Send(ctx, n.Members[0], args...); err != nil {
-		return err
+	var late error
+	for range proposals {
+		n.proposals++
+		if err := n.Send(ctx, n.Members[0], args...); err != nil {
+			return err
+		}
+		votes := make([]error, voters)
+		var group sync.WaitGroup
+		for i, m := range n.Members[:voters] {
+			group.Go(func() {
+				votes[i] = n.Send(ctx, m, "tx", "gov", "vote", fmt.Sprint(n.proposals), "yes")
+			})
+		}
+		group.Wait()
+		if late = errors.Join(votes...); late == nil {
+			return nil
+		}
+		status, err := n.decided(ctx, n.proposals)
+		if err != nil || status == "PROPOSAL_STATUS_PASSED" {
+			return err
+		}
+		if status != "PROPOSAL_STATUS_REJECTED" {
+			return fmt.Errorf("proposal %d: %s: %w", n.proposals, status, late)
+		}
 	}
-	var group errgroup.Group
-	for _, m := range n.Members[:voters] {
-		group.Go(func() error {
-			return n.Send(ctx, m, "tx", "gov", "vote", fmt.Sprint(n.proposals), "yes")
+	return fmt.Errorf("no quorum for %d proposals: %w", proposals, late)
+}
+
+// decided waits until a proposal is, and returns its status then, as gov/v1 names it.
+func (n *Network) decided(ctx context.Context, id int) (string, error) {
+	var res struct {
+		Proposal struct {
+			Status string `json:"status"`
+		} `json:"proposal"`
+	}
+	err := Await(ctx, time.Minute, fmt.Sprintf("proposal %d to be decided", id),
+		func(ctx context.Context) (bool, error) {
+			body, err := n.getAny(ctx, fmt.Sprintf("/cosmos/gov/v1/proposals/%d", id))
+			if err == nil {
+				err = json.Unmarshal(body, &res)
+			}
+			return err == nil && res.Proposal.Status != "PROPOSAL_STATUS_VOTING_PERIOD", err
 		})
-	}
-	return group.Wait()
+	return res.Proposal.Status, err
 }

@@ -445,16 +445,25 @@ func (n *Network) Query(ctx context.Context, into any, args ...string) error {
 // Ask asks any validator's node that answers about the module, at a path of its REST API below
 // /tssbackup/v1/.
 func (n *Network) Ask(ctx context.Context, path string, into proto.Message) error {
+	body, err := n.getAny(ctx, "/tssbackup/v1/"+path)
+	if err != nil {
+		return err
+	}
+	into.Reset()
+	return jsonpb.Unmarshal(bytes.NewReader(body), into)
+}
+
+// getAny asks the REST API of the first validator's node that answers.
+func (n *Network) getAny(ctx context.Context, path string) ([]byte, error) {
 	var errs []error
 	for _, m := range n.Members {
-		body, err := get(ctx, m.API+"/tssbackup/v1/"+path)
+		body, err := get(ctx, m.API+path)
 		if err == nil {
-			into.Reset()
-			return jsonpb.Unmarshal(bytes.NewReader(body), into)
+			return body, nil
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return nil, errors.Join(errs...)
 }
 
 func get(ctx context.Context, url string) ([]byte, error) {
