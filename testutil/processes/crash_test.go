@@ -46,7 +46,7 @@ func TestCrashes(t *testing.T) {
 		if next += 5 + random.Int64N(21); next > (k.OpenedHeight+k.Deadline)/2 {
 			break
 		}
-		n.aWaitHeight(next)
+		n.awaitHeight(next)
 		m := n.Members[random.IntN(len(n.Members))]
 		name, start := m.ValidatorName(), n.StartValidator
 		if random.IntN(2) == 1 {
@@ -146,7 +146,7 @@ func (n *network) awaitAll() {
 }
 
 // awaitHeight waits for a block at any node.
-func (n *network) aWaitHeight(height int64) {
+func (n *network) awaitHeight(height int64) {
 	n.t.Helper()
 	n.await("the next block", func(ctx context.Context) (bool, error) {
 		latest, err := n.Height(ctx)
